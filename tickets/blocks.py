@@ -1,0 +1,155 @@
+"""The search block: an inverted residual whose hidden units are searched over three kernel sizes.
+
+SuperTickets (arXiv 2207.03677) builds on HR-NAS (arXiv 2106.06560): per kernel size k a branch
+expand 1x1 - BN - ReLU - depthwise k x k - BN - ReLU - project 1x1; the branches are summed, then one BN,
+then the skip is added. Here the branches share one expansion, one pair of hidden BNs and one projection,
+which is the same mathematics in fewer passes; `tickets.reference` holds the separate form.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+KERNELS = (3, 5, 7)
+Units = Mapping[int, int]
+"""Live hidden units per kernel size, as in {3: 96, 5: 96, 7: 96}."""
+
+
+@dataclass(frozen=True)
+class Norm:
+    """Settings of every batch norm of a network."""
+
+    momentum: float = 0.1
+    eps: float = 1e-5
+
+    def __call__(self, width: int) -> nn.BatchNorm2d:
+        """A batch norm over `width` channels."""
+        return nn.BatchNorm2d(width, eps=self.eps, momentum=self.momentum)
+
+
+@dataclass(frozen=True)
+class Cut:
+    """How one tensor of a block changes when units die: keep `index` along `dim`, or drop it whole."""
+
+    dim: int
+    index: Tensor
+
+
+class SearchBlock(nn.Module):
+    """Inverted residual with searched hidden units; (B, in, H, W) -> (B, out, H/stride, W/stride).
+
+    Hidden units are ordered by kernel size. A block that lost all units is its skip plus a constant
+    per channel (`shift`), the value that the removed path had.
+
+    Args:
+        width_in: channels of the input.
+        width_out: channels of the output; never searched.
+        stride: 1 or 2, of the depthwise convolution and of the skip.
+        units: live hidden units per kernel size; kernel sizes with 0 are left out.
+        norm: settings of the batch norms.
+    """
+
+    def __init__(self, width_in: int, width_out: int, stride: int, units: Units, norm: Norm) -> None:
+        super().__init__()
+        self.width_in, self.width_out, self.stride = width_in, width_out, stride
+        units = {k: n for k, n in sorted(units.items()) if n}
+        if units:
+            hidden = sum(units.values())
+            self.expand = nn.Conv2d(width_in, hidden, 1, bias=False)
+            self.expand_bn = norm(hidden)
+            self.depthwise = nn.ModuleDict(
+                {str(k): nn.Conv2d(n, n, k, stride, k // 2, groups=n, bias=False) for k, n in units.items()}
+            )
+            self.depthwise_bn = norm(hidden)
+            self.project = nn.Conv2d(hidden, width_out, 1, bias=False)
+            self.project_bn = norm(width_out)
+        else:
+            self.depthwise = nn.ModuleDict()
+            self.shift = nn.Parameter(torch.zeros(width_out))
+        self.skip: nn.Module = nn.Identity()
+        if stride != 1 or width_in != width_out:
+            groups = math.gcd(width_in, width_out)
+            self.skip = nn.Conv2d(width_in, width_out, 1, stride, groups=groups, bias=False)
+        self.reset_parameters()
+
+    @property
+    def units(self) -> dict[int, int]:
+        """Live hidden units per kernel size; empty for a dead block."""
+        return {int(k): conv.out_channels for k, conv in self.depthwise.items()}
+
+    @property
+    def gamma(self) -> Tensor:
+        """Scale of the BN after the depthwise convolution, (hidden,): a unit's importance is its size."""
+        return self.depthwise_bn.weight
+
+    def reset_parameters(self) -> None:
+        """Initialise convolutions as MnasNet does: normal, variance 2 / fan-out.
+
+        The fan-out of the fused expansion is that of one kernel branch, as in the separate form.
+        """
+        branches = max(len(self.depthwise), 1)
+        for name, module in self.named_modules():
+            if isinstance(module, nn.Conv2d):
+                depthwise = module.groups == module.in_channels
+                fan_out = math.prod(module.kernel_size) * (1 if depthwise else module.out_channels)
+                if name == "expand":
+                    fan_out /= branches
+                nn.init.normal_(module.weight, std=math.sqrt(2 / fan_out))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Map (B, in, H, W) to (B, out, H/stride, W/stride)."""
+        if not self.depthwise:
+            return self.skip(x) + self.shift[:, None, None]
+        hidden = F.relu(self.expand_bn(self.expand(x)), inplace=True)
+        convs = list(self.depthwise.values())
+        if len(convs) == 1:
+            hidden = convs[0](hidden)
+        else:
+            parts = hidden.split([conv.in_channels for conv in convs], dim=1)
+            hidden = torch.cat([conv(part) for conv, part in zip(convs, parts, strict=True)], dim=1)
+        hidden = F.relu(self.depthwise_bn(hidden), inplace=True)
+        return self.project_bn(self.project(hidden)) + self.skip(x)
+
+    def cuts(self, live: Tensor) -> dict[str, Cut]:
+        """How each tensor of the block is sliced when only the `live` units stay.
+
+        Args:
+            live: boolean, (hidden,), in the block's order of units.
+
+        Returns:
+            Tensor name -> `Cut`, for parameters and BN statistics that depend on the hidden units.
+        """
+        keep = live.nonzero().flatten()
+        found = {"expand.weight": Cut(0, keep), "project.weight": Cut(1, keep)}
+        for norm in ("expand_bn", "depthwise_bn"):
+            for tensor in ("weight", "bias", "running_mean", "running_var"):
+                found[f"{norm}.{tensor}"] = Cut(0, keep)
+        parts = live.split(list(self.units.values()))
+        for k, part in zip(self.depthwise, parts, strict=True):
+            found[f"depthwise.{k}.weight"] = Cut(0, part.nonzero().flatten())
+        return found
+
+    def conform(self, units: Units) -> None:
+        """Make the modules' own numbers agree with tensors that were sliced to `units` per kernel size.
+
+        Kernel branches without units are deleted; a block without any keeps its skip and `shift`,
+        which the caller registers first.
+        """
+        for k, n in units.items():
+            if n:
+                conv = self.depthwise[str(k)]
+                conv.in_channels = conv.out_channels = conv.groups = n
+            else:
+                del self.depthwise[str(k)]
+        hidden = sum(units.values())
+        if hidden:
+            self.expand.out_channels = self.project.in_channels = hidden
+            self.expand_bn.num_features = self.depthwise_bn.num_features = hidden
+        else:
+            del self.expand, self.expand_bn, self.depthwise_bn, self.project, self.project_bn

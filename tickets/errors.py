@@ -1,0 +1,36 @@
+"""Errors that are the user's to mend; the command line prints them as one sentence and exits with 2."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+
+
+class UserError(ValueError):
+    """A wrong request: says what was wrong, the value got, what is allowed and what to do."""
+
+
+class DataError(UserError):
+    """A data set, image or annotation that cannot be used; the message names the file."""
+
+
+class DamagedTicketError(UserError):
+    """A ticket file that fails a check; the message names the file and the check."""
+
+
+def unknown(noun: str, name: str, known: Iterable[str]) -> UserError:
+    """The error for a name that is not in a list, with the nearest known name.
+
+    Args:
+        noun: what the name should have been, as in "task".
+        name: the value received.
+        known: the allowed names, shown in this order.
+
+    Example:
+        >>> str(unknown("task", "sge", ["cls", "pose", "seg"]))
+        "unknown task 'sge'. Did you mean 'seg'? Known: cls, pose, seg."
+    """
+    known = list(known)
+    near = difflib.get_close_matches(name, known, n=1, cutoff=0.5)
+    hint = f" Did you mean '{near[0]}'?" if near else ""
+    return UserError(f"unknown {noun} '{name}'.{hint} Known: {', '.join(known)}.")

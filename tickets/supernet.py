@@ -1,0 +1,202 @@
+"""The multi-resolution supernet of HR-NAS and SuperTickets: parallel branches, neighbour fusion, search blocks.
+
+Widths between blocks are never searched, so any two tickets of one preset have the same feature maps.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from tickets.blocks import KERNELS, Norm, SearchBlock, Units
+from tickets.errors import unknown
+
+Features = list[tuple[int, int]]
+"""(width, stride) of each feature map of a host, finest first."""
+
+
+@dataclass(frozen=True)
+class Stage:
+    """One stage: blocks per branch and channels per branch; branch b runs at 1/(stem stride * 2**b)."""
+
+    blocks: tuple[int, ...]
+    widths: tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class Spec:
+    """The supernet before any search.
+
+    Args:
+        stem: channels of the two 3x3 stride-2 convolutions.
+        stages: the stages in order; each has as many branches as the one before, or one more.
+        expansion: hidden units per kernel size and input channel.
+        norm: settings of every batch norm.
+    """
+
+    stem: int
+    stages: tuple[Stage, ...]
+    expansion: int = 4
+    norm: Norm = Norm()
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain values that `from_json` turns back into the same spec."""
+        return asdict(self)
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> Spec:
+        """The spec written by `to_json`."""
+        stages = tuple(Stage(tuple(s["blocks"]), tuple(s["widths"])) for s in data["stages"])
+        return cls(data["stem"], stages, data["expansion"], Norm(**data["norm"]))
+
+
+def _stages(*stages: tuple[tuple[int, ...], tuple[int, ...]]) -> tuple[Stage, ...]:
+    return tuple(Stage(blocks, widths) for blocks, widths in stages)
+
+
+PRESETS: dict[str, Spec] = {
+    "tiny": Spec(
+        stem=12,
+        stages=_stages(((1,), (12,)), ((1, 1), (12, 20)), ((1, 1, 1), (12, 20, 32))),
+        expansion=2,
+    ),
+    "small": Spec(
+        stem=16,
+        stages=_stages(
+            ((1,), (16,)), ((1, 1), (12, 24)), ((1, 1, 2), (12, 24, 48)), ((1, 1, 2, 2), (12, 24, 48, 96))
+        ),
+        expansion=3,
+    ),
+    "paper": Spec(
+        stem=24,
+        stages=_stages(
+            ((1,), (24,)),
+            ((2, 2), (18, 36)),
+            ((2, 2, 3), (18, 36, 72)),
+            ((2, 2, 3, 4), (18, 36, 72, 144)),
+            ((2, 2, 3, 4), (18, 36, 72, 144)),
+        ),
+        norm=Norm(momentum=0.01, eps=1e-3),
+    ),
+}
+"""The three sizes: `tiny` and `small` for CPUs, `paper` as released."""
+
+
+def preset(name: str) -> Spec:
+    """The spec of a preset.
+
+    Raises:
+        UserError: no preset of that name; lists those that exist.
+    """
+    if name not in PRESETS:
+        raise unknown("preset", name, PRESETS)
+    return PRESETS[name]
+
+
+class Blocks:
+    """Makes search blocks with full or with given units; `units` maps block names to live units."""
+
+    def __init__(self, spec: Spec, units: Mapping[str, Units] | None = None) -> None:
+        self.spec, self.units = spec, units
+
+    def __call__(self, name: str, width_in: int, width_out: int, stride: int) -> SearchBlock:
+        """The block `name`, with the units that the search left it, or all of them."""
+        full = dict.fromkeys(KERNELS, self.spec.expansion * width_in)
+        units = full if self.units is None else self.units[name]
+        return SearchBlock(width_in, width_out, stride, units, self.spec.norm)
+
+
+class Fuse(nn.Module):
+    """Exchange between neighbouring branches; the paths are search blocks, also within one resolution.
+
+    Row i sums the paths from branches i-1, i and i+1 (stride 2 downwards; nearest x2 upwards) and applies
+    ReLU. Where the stage has one branch more, a stride-2 block makes it from the last fused branch.
+    """
+
+    def __init__(self, widths_in: tuple[int, ...], widths_out: tuple[int, ...], make: Blocks, name: str) -> None:
+        super().__init__()
+        self.paths = nn.ModuleDict()
+        for i, width in enumerate(widths_out[: len(widths_in)]):
+            for j in range(max(i - 1, 0), min(i + 2, len(widths_in))):
+                key = f"{j}to{i}"
+                self.paths[key] = make(f"{name}.paths.{key}", widths_in[j], width, 2 if j < i else 1)
+        self.new: nn.Module | None = None
+        if len(widths_out) > len(widths_in):
+            self.new = make(f"{name}.new", widths_out[-2], widths_out[-1], 2)
+
+    def forward(self, maps: list[Tensor]) -> list[Tensor]:
+        """Fuse feature maps, finest first; returns one map per branch of this stage."""
+        fused = []
+        for i, own in enumerate(maps):
+            total = self.paths[f"{i}to{i}"](own)
+            if i > 0:
+                total = total + self.paths[f"{i - 1}to{i}"](maps[i - 1])
+            if i + 1 < len(maps):
+                total = total + _upsample(self.paths[f"{i + 1}to{i}"](maps[i + 1]), own.shape[-2:])
+            fused.append(F.relu(total, inplace=True))
+        if self.new is not None:
+            fused.append(self.new(fused[-1]))
+        return fused
+
+
+def _upsample(x: Tensor, size: tuple[int, int]) -> Tensor:
+    """Nearest x2, then bilinear to `size` where an odd size makes them differ."""
+    x = F.interpolate(x, scale_factor=2.0, mode="nearest")
+    return x if x.shape[-2:] == size else F.interpolate(x, size=size, mode="bilinear", align_corners=False)
+
+
+class Supernet(nn.Module):
+    """The host that SuperTickets are drawn from; (B, 3, H, W) -> one feature map per branch, finest first.
+
+    Args:
+        spec: the supernet before the search, as in `preset("tiny")`.
+        units: live units per block (block name -> {kernel size: units}); None for all of them.
+    """
+
+    def __init__(self, spec: Spec, units: Mapping[str, Units] | None = None) -> None:
+        super().__init__()
+        self.spec = spec
+        make = Blocks(spec, units)
+        self.stem = nn.Sequential(
+            nn.Conv2d(3, spec.stem, 3, 2, 1, bias=False), spec.norm(spec.stem), nn.ReLU(inplace=True),
+            nn.Conv2d(spec.stem, spec.stem, 3, 2, 1, bias=False), spec.norm(spec.stem), nn.ReLU(inplace=True),
+        )  # fmt: skip
+        for conv in (self.stem[0], self.stem[3]):
+            nn.init.normal_(conv.weight, std=(2 / (9 * spec.stem)) ** 0.5)
+        self.fuses, self.branches = nn.ModuleList(), nn.ModuleList()
+        widths: tuple[int, ...] = (spec.stem,)
+        for s, stage in enumerate(spec.stages):
+            self.fuses.append(Fuse(widths, stage.widths, make, f"fuses.{s}"))
+            self.branches.append(
+                nn.ModuleList(
+                    nn.Sequential(*(make(f"branches.{s}.{b}.{i}", w, w, 1) for i in range(n)))
+                    for b, (n, w) in enumerate(zip(stage.blocks, stage.widths, strict=True))
+                )
+            )
+            widths = stage.widths
+
+    @property
+    def features(self) -> Features:
+        """(width, stride) of each feature map."""
+        return [(width, 4 * 2**b) for b, width in enumerate(self.spec.stages[-1].widths)]
+
+    def forward(self, image: Tensor) -> list[Tensor]:
+        """Map (B, 3, H, W) to feature maps (B, width, H/stride, W/stride), finest first."""
+        maps = [self.stem(image)]
+        for fuse, branches in zip(self.fuses, self.branches, strict=True):
+            maps = [branch(x) for branch, x in zip(branches, fuse(maps), strict=True)]
+        return maps
+
+
+def search_blocks(module: nn.Module) -> dict[str, SearchBlock]:
+    """The search blocks of a network by name, in order of definition."""
+    return {name: block for name, block in module.named_modules() if isinstance(block, SearchBlock)}
+
+
+def live_units(module: nn.Module) -> dict[str, dict[int, int]]:
+    """Live units per search block: the architecture that the search left."""
+    return {name: block.units for name, block in search_blocks(module).items()}
