@@ -80,3 +80,19 @@ class PaperDense(nn.Module):
         size = maps[0].shape[-2:]
         up = [F.interpolate(m, size=size, mode="bilinear", align_corners=False) for m in maps[1:]]
         return self.predict(self.transform(torch.cat([maps[0], *up], dim=1)))
+
+
+def paper_head(
+    kind: str, features: Features, outputs: int, units: Mapping[str, Units] | None = None
+) -> nn.Module:
+    """The released head for a kind of task ("cls", "seg" or "pose"; the last two are the same).
+
+    Args:
+        kind: of the task.
+        features: (width, stride) of the host's maps, finest first.
+        outputs: classes or keypoints.
+        units: live units per search block after a search; None for all.
+    """
+    if kind == "cls":
+        return PaperClassifier(features, outputs, units)
+    return PaperDense(features, outputs, units=units)

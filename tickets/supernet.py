@@ -1,4 +1,4 @@
-"""The multi-resolution supernet of HR-NAS and SuperTickets: parallel branches, neighbour fusion, search blocks.
+"""The multi-resolution supernet of HR-NAS and SuperTickets: branches, neighbour fusion, search blocks.
 
 Widths between blocks are never searched, so any two tickets of one preset have the same feature maps.
 """
@@ -6,7 +6,7 @@ Widths between blocks are never searched, so any two tickets of one preset have 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 import torch.nn.functional as F
@@ -41,7 +41,7 @@ class Spec:
     stem: int
     stages: tuple[Stage, ...]
     expansion: int = 4
-    norm: Norm = Norm()
+    norm: Norm = field(default_factory=Norm)
 
     def to_json(self) -> dict[str, Any]:
         """Plain values that `from_json` turns back into the same spec."""
@@ -117,7 +117,9 @@ class Fuse(nn.Module):
     ReLU. Where the stage has one branch more, a stride-2 block makes it from the last fused branch.
     """
 
-    def __init__(self, widths_in: tuple[int, ...], widths_out: tuple[int, ...], make: Blocks, name: str) -> None:
+    def __init__(
+        self, widths_in: tuple[int, ...], widths_out: tuple[int, ...], make: Blocks, name: str
+    ) -> None:
         super().__init__()
         self.paths = nn.ModuleDict()
         for i, width in enumerate(widths_out[: len(widths_in)]):

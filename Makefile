@@ -1,0 +1,41 @@
+# make demo    draw a ticket on classification, transfer it to segmentation, print the table
+# make test    the test suite
+# make lint    ruff
+# make table   results/records -> results/tables
+# Each sets up .venv by itself, with the Python that PYTHON names, and reuses it until pyproject.toml changes.
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+INSTALLED := $(VENV)/.installed
+INSTALLED_DEV := $(VENV)/.installed-dev
+
+.DEFAULT_GOAL := demo
+.PHONY: demo test lint table
+
+demo: $(INSTALLED)
+	$(BIN)/python -m bench.run --source cls --target seg
+
+test: $(INSTALLED)
+	$(BIN)/python -m pytest
+
+lint: $(INSTALLED_DEV)
+	$(BIN)/python -m ruff check .
+
+table: $(INSTALLED)
+	$(BIN)/python -m bench.table results/records --out results/tables
+
+$(INSTALLED): pyproject.toml
+	@command -v "$(PYTHON)" >/dev/null || { \
+		echo "error: there is no '$(PYTHON)' here; install Python 3.11 or newer, or name one: make PYTHON=/path/to/python3.11." >&2; \
+		exit 2; }
+	@"$(PYTHON)" -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
+		echo "error: ticketbench needs Python 3.11 or newer and '$(PYTHON)' is $$("$(PYTHON)" -V 2>&1); name another: make PYTHON=/path/to/python3.11." >&2; \
+		exit 2; }
+	"$(PYTHON)" -m venv $(VENV)
+	$(BIN)/python -m pip install --disable-pip-version-check -e ".[test]"
+	@touch $@
+
+$(INSTALLED_DEV): $(INSTALLED)
+	$(BIN)/python -m pip install --disable-pip-version-check -e ".[dev]"
+	@touch $@

@@ -1,0 +1,66 @@
+"""The console script `ticketbench`: every `python -m bench.NAME` as a subcommand, imported when called."""
+
+from __future__ import annotations
+
+import importlib
+from typing import Annotated, Any, NoReturn
+
+import typer
+from typer.core import TyperGroup
+
+import bench
+from bench import console
+from tickets.errors import unknown
+
+COMMANDS = {"run": "bench.run", "table": "bench.table"}
+"""Subcommand to the module whose `app` holds the one command of that name."""
+
+
+class Commands(TyperGroup):
+    """A group that imports a subcommand's module when that subcommand is asked for."""
+
+    def list_commands(self, ctx: Any) -> list[str]:
+        """The names, in the order of `COMMANDS`."""
+        return list(COMMANDS)
+
+    def get_command(self, ctx: Any, cmd_name: str) -> Any:
+        """The subcommand, the same that `python -m bench.NAME` runs.
+
+        Raises:
+            UserError: there is no such subcommand.
+        """
+        if cmd_name not in COMMANDS:
+            raise unknown("command", cmd_name, COMMANDS)
+        command = typer.main.get_command(importlib.import_module(COMMANDS[cmd_name]).app)
+        command.name = cmd_name
+        return command
+
+
+app = typer.Typer(cls=Commands, add_completion=False, no_args_is_help=False)
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        print(f"ticketbench {bench.__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def ticketbench(
+    version: Annotated[
+        bool, typer.Option("--version", help="Print the version and leave.", callback=_version, is_eager=True)
+    ] = False,
+) -> None:
+    """Draw lottery tickets on one vision task, transfer them to another, and compare.
+
+    ticketbench COMMAND does the same as python -m bench.COMMAND.
+    """
+
+
+def main() -> NoReturn:
+    """Entry point of the console script."""
+    console.main(app, "ticketbench")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,191 @@
+"""What a run is asked for: one frozen object, every mistake of it told at once, before anything is touched."""
+
+from __future__ import annotations
+
+import math
+import os
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from bench import scale as scales
+from bench.scale import Scale
+from tasks import TASKS
+from tickets.drawers import DRAWERS
+from tickets.errors import UserError, unknown
+from tickets.recipe_names import RECIPES
+
+CONTROLS = ("dense", "random", "native", "none")
+HEADS = ("fresh", "keep")
+
+
+@dataclass(frozen=True)
+class RunConfig:
+    """A grid of jobs and how to run them; names are resolved, lists have no duplicates.
+
+    The fields down to `data_root` say what is computed; the others only how it is run.
+    """
+
+    sources: tuple[str, ...]
+    targets: tuple[str, ...]
+    drawers: tuple[str, ...]
+    sparsities: tuple[float, ...]
+    recipes: tuple[str, ...]
+    seeds: tuple[int, ...]
+    controls: tuple[str, ...]
+    head: str
+    scale: Scale
+    budget: float
+    threads: int
+    device: str
+    data_root: Path | None
+    home: Path
+    workers: int = 0
+    jobs: int = 2
+    force: bool = False
+
+
+def parse(
+    *,
+    source: str,
+    target: str,
+    drawer: str,
+    sparsity: str,
+    recipe: str,
+    seed: str,
+    control: str,
+    head: str,
+    scale: str,
+    budget: float,
+    threads: int,
+    device: str,
+    data_root: Path | None,
+    home: Path,
+    workers: int,
+    jobs: int,
+    force: bool,
+) -> RunConfig:
+    """Check what the command line gave and resolve it.
+
+    Raises:
+        UserError: lists every mistake, each with the value received and what is allowed.
+    """
+    mistakes: list[str] = []
+
+    def checked(check: Callable[..., Any], *args: Any) -> Any:
+        try:
+            return check(*args)
+        except UserError as error:
+            mistakes.append(str(error))
+            return None
+
+    fields = {
+        "sources": checked(_names, source, TASKS.resolve, "source"),
+        "targets": () if target == "none" else checked(_names, target, TASKS.resolve, "target"),
+        "drawers": checked(_names, drawer, DRAWERS.resolve, "drawer"),
+        "sparsities": checked(_numbers, sparsity, _sparsity, "sparsity"),
+        "recipes": checked(_names, recipe, RECIPES.resolve, "recipe"),
+        "seeds": checked(_numbers, seed, _seed, "seed"),
+        "controls": checked(_controls, control),
+        "head": checked(_one_of, head, HEADS, "head"),
+        "budget": checked(_above_zero, budget),
+        "device": checked(_device, device),
+        "data_root": checked(_data_root, data_root),
+        "home": checked(_writable, home),
+    }
+    fields["scale"] = checked(scales.load, scale, fields["budget"] or 1.0)
+    for name, value, least in (("threads", threads, 1), ("workers", workers, 0), ("jobs", jobs, 1)):
+        if value < least:
+            mistakes.append(f"--{name} is {value}; give a whole number of at least {least}.")
+    if mistakes:
+        raise UserError(" ".join(dict.fromkeys(mistakes)))
+    return RunConfig(**fields, threads=threads, workers=workers, jobs=jobs, force=force)
+
+
+def _split(text: str, flag: str) -> list[str]:
+    parts = [part.strip() for part in text.split(",")]
+    if not all(parts):
+        raise UserError(f"--{flag} '{text}' has an empty entry; give names or numbers separated by commas.")
+    return parts
+
+
+def _names(text: str, resolve: Callable[[str], str], flag: str) -> tuple[str, ...]:
+    return _unique(resolve(part) for part in _split(text, flag))
+
+
+def _numbers(text: str, parse_one: Callable[[str], Any], flag: str) -> tuple[Any, ...]:
+    return _unique(parse_one(part) for part in _split(text, flag))
+
+
+def _unique(values: Iterable[Any]) -> tuple[Any, ...]:
+    return tuple(dict.fromkeys(values))
+
+
+def _sparsity(text: str) -> float:
+    try:
+        value = float(text)
+    except ValueError:
+        value = math.nan
+    if not 0 <= value < 1:
+        raise UserError(
+            f"sparsity '{text}' is not allowed: it is the removed share of the weights, a number from 0 to "
+            "below 1; give e.g. 0.9."
+        )
+    return value
+
+
+def _seed(text: str) -> int:
+    if not text.isdecimal():
+        raise UserError(f"seed '{text}' is not a whole number of at least 0; give e.g. 0 or 0,1,2.")
+    return int(text)
+
+
+def _one_of(value: str, allowed: tuple[str, ...], noun: str) -> str:
+    if value not in allowed:
+        raise unknown(noun, value, allowed)
+    return value
+
+
+def _controls(text: str) -> tuple[str, ...]:
+    found = _unique(_one_of(part, CONTROLS, "control") for part in _split(text, "control"))
+    if "none" in found and len(found) > 1:
+        raise UserError(f"--control '{text}' asks for none and for others; give one or the other.")
+    return () if found == ("none",) else found
+
+
+def _above_zero(budget: float) -> float:
+    if not (math.isfinite(budget) and budget > 0):
+        raise UserError(f"--budget is {budget}; give a factor above 0, e.g. 0.5 for half of all steps.")
+    return budget
+
+
+def _device(name: str) -> str:
+    if name == "cpu":
+        return name
+    kind, _, index = name.partition(":")
+    if kind != "cuda" or (index and not index.isdecimal()):
+        raise UserError(f"device '{name}' is not known; give cpu, cuda or cuda:N.")
+    import torch  # only here, since it takes a second
+
+    if int(index or 0) >= torch.cuda.device_count():
+        count = torch.cuda.device_count()
+        raise UserError(f"device '{name}' is not there: PyTorch finds {count} CUDA devices; use --device cpu.")
+    return name
+
+
+def _data_root(root: Path | None) -> Path | None:
+    if root is not None and not root.is_dir():
+        raise UserError(
+            f"the data folder {root} does not exist; give --data-root or TICKETBENCH_DATA the folder that holds "
+            "the data sets' own folders."
+        )
+    return None if root is None else root.resolve()
+
+
+def _writable(home: Path) -> Path:
+    """The home, resolved; it is not created here."""
+    nearest = next(p for p in (home.absolute(), *home.absolute().parents) if p.exists())
+    if not nearest.is_dir() or not os.access(nearest, os.W_OK | os.X_OK):
+        raise UserError(f"the home {home} cannot be written ({nearest} is not a writable folder); give --home another.")
+    return home.resolve()

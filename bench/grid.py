@@ -1,0 +1,76 @@
+"""Running a grid: which jobs are there already, the others in worker processes, one display for all."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from bench.display import Display
+from bench.plan import Job
+from bench.record import Record
+from bench.store import Store
+from bench.work import Facts, Work
+from bench.workers import Workers
+
+
+@dataclass
+class Grid:
+    """The jobs of one run and how far they are.
+
+    Args:
+        jobs: draws before what needs them.
+        ids: the name of each job's record.
+        facts: what the jobs share.
+        display: told what happens.
+    """
+
+    jobs: list[Job]
+    ids: dict[Job, str]
+    facts: Facts
+    display: Display
+    records: dict[Job, Record] = field(default_factory=dict)
+    waiting: list[Job] = field(default_factory=list)
+
+    def skip_finished(self, force: bool) -> None:
+        """Take over the records that are there and queue the other jobs; with `force`, queue all."""
+        store = Store(self.facts.home)
+        for job in self.jobs:
+            found = None if force else store.finished(job, self.ids[job])
+            if found is None:
+                self.waiting.append(job)
+            else:
+                self.records[job] = found
+                self.display.skipped(job, found)
+
+    def run(self, workers: Workers) -> None:
+        """Do all queued jobs, each as soon as its draw is there and a worker is free."""
+        running: set[Job] = set()
+        while self.waiting or running:
+            ready = [job for job in self.waiting if job.needs is None or job.needs in self.records]
+            for job in ready[: workers.free]:
+                self.waiting.remove(job)
+                running.add(job)
+                self._start(job, workers)
+            for message in workers.messages():
+                if message.kind == "progress":
+                    self.display.progress(message.key, message.value)
+                elif message.kind == "result":
+                    running.remove(message.key)
+                    self.records[message.key] = message.value
+                    self.display.finished(message.key, message.value)
+                else:
+                    why = f"its worker process ended with code {message.value}; was there enough memory?"
+                    self._fail(message.key, why, workers)
+
+    def _start(self, job: Job, workers: Workers) -> None:
+        self.display.started(job)
+        if job.needs and self.records[job.needs].status == "failed":
+            self._fail(job, f"its draw failed; see the record {self.ids[job.needs]}", workers)
+        else:
+            workers.start(job, "bench.execute:execute", self._work(job))
+
+    def _fail(self, job: Job, why: str, workers: Workers) -> None:
+        """Have a record written for a job that cannot write its own."""
+        workers.start(job, "bench.execute:fail", self._work(job), why)
+
+    def _work(self, job: Job) -> Work:
+        return Work(job, self.ids[job], self.ids.get(job.needs), self.facts)

@@ -1,0 +1,313 @@
+"""The record that a job leaves: one JSON file, validated, written whole or not at all.
+
+`results/README.md` tells what every key means.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import re
+from collections.abc import Mapping
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Annotated, Any, Literal, NoReturn, Self
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic import model_validator as validator
+
+from tickets.errors import UserError
+
+SCHEMA = 1
+NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+=-]*")
+
+Fraction = Annotated[float, Field(ge=0, le=1)]
+Sparsity = Annotated[float, Field(ge=0, lt=1)]
+Count = Annotated[int, Field(ge=0)]
+Amount = Annotated[float, Field(ge=0)]
+
+
+class Part(BaseModel):
+    """What all parts of a record share: no unknown keys, no NaN or infinity, no change once made."""
+
+    model_config = ConfigDict(
+        extra="forbid", strict=True, allow_inf_nan=False, frozen=True, populate_by_name=True
+    )
+
+
+class Job(Part):
+    """What was asked for."""
+
+    source: str | None
+    target: str | None
+    drawer: str
+    sparsity: Sparsity
+    transform: Literal["random"] | None = None
+    recipe: str | None = None
+    head: Literal["fresh", "keep"] | None = None
+    control: Literal["dense", "random", "native"] | None = None
+    seed: Count
+    scale: str
+    budget: Annotated[float, Field(gt=0)]
+
+
+class Scores(Part):
+    """What was measured, as fractions."""
+
+    primary: str
+    score: Fraction
+    test: dict[str, float]
+    val: dict[str, float]
+    val_before_last_prune: Fraction | None = None
+    val_after_last_prune: Fraction | None = None
+
+    @validator(mode="after")
+    def _agrees(self) -> Self:
+        if self.test.get(self.primary) != self.score:
+            raise ValueError(
+                f"score is {self.score!r} and test has {self.test.get(self.primary)!r} for '{self.primary}'; "
+                "they must be the same"
+            )
+        return self
+
+
+class TicketSize(Part):
+    """The ticket: the host without a head."""
+
+    hash: str
+    sparsity: Sparsity
+    remaining: Fraction
+    parameters: Count
+    macs: Count
+    sparse_macs: Count
+    estimated_macs: Count
+
+
+class Deployed(Part):
+    """Host and head as used on the target."""
+
+    parameters: Count
+    macs: Count
+    sparse_macs: Count
+    sparsity: Sparsity
+
+
+class Costs(Part):
+    """What the job used."""
+
+    training_macs: Count
+    sparse_training_macs: Count
+    drawing_macs: Count = 0
+    images: Count
+    wall_s: Amount
+    peak_mib: Amount
+
+
+class Versions(Part):
+    """Versions of everything that computes a score."""
+
+    task: dict[str, int]
+    drawer: int | None = None
+    recipe: int | None = None
+
+
+class Record(Part):
+    """One job and its outcome."""
+
+    schema_number: Literal[1] = Field(default=SCHEMA, alias="schema")
+    id: str
+    kind: Literal["draw", "transfer", "control"]
+    status: Literal["ok", "failed"]
+    error: str | None = None
+    origin: Literal["measured", "submitted", "reported"] = "measured"
+    job: Job
+    config: dict[str, Any]
+    scores: Scores | None = None
+    counts: dict[str, Count] = {}
+    test_split: str = ""
+    ticket: TicketSize | None = None
+    deployed: Deployed | None = None
+    costs: Costs | None = None
+    versions: Versions
+    fingerprints: dict[str, dict[str, str]] = {}
+    redraw: str | None = None
+    commit: str | None = None
+    dirty: bool | None = None
+    packages: dict[str, str] = {}
+    device: str
+    threads: Annotated[int, Field(ge=1)]
+    created: str
+
+    @field_validator("id")
+    @classmethod
+    def _id_is_a_file_name(cls, value: str) -> str:
+        if not NAME.fullmatch(value):
+            raise ValueError("letters, digits and . _ + = - are allowed, the first a letter or digit")
+        return value
+
+    @field_validator("created")
+    @classmethod
+    def _created_is_utc(cls, value: str) -> str:
+        if datetime.fromisoformat(value).utcoffset() != timedelta(0):
+            raise ValueError("must be a UTC time such as 2026-01-31T12:00:00Z")
+        return value
+
+    @field_validator("config")
+    @classmethod
+    def _config_is_json(cls, value: dict[str, Any]) -> dict[str, Any]:
+        canonical(value)
+        return value
+
+    @validator(mode="after")
+    def _is_coherent(self) -> Self:
+        job, ok = self.job, self.status == "ok"
+        measured = ok and self.origin == "measured"
+        wrong = {
+            "error must be told when the status is failed, and only then": ok == (self.error is not None),
+            "scores must be there when the status is ok, and only then": ok == (self.scores is None),
+            "a measured record needs costs": measured and self.costs is None,
+            "a measured record needs counts.test": measured and "test" not in self.counts,
+            "a draw needs job.source": self.kind == "draw" and job.source is None,
+            "a transfer needs job.source": self.kind == "transfer" and job.source is None,
+            "a transfer or control needs job.target": self.kind != "draw" and job.target is None,
+            "a control needs job.control": self.kind == "control" and job.control is None,
+        }
+        for sentence, is_wrong in wrong.items():
+            if is_wrong:
+                raise ValueError(sentence)
+        return self
+
+    @property
+    def task(self) -> str:
+        """The task that the score is about: the target, or the source for a draw."""
+        return (self.job.source if self.kind == "draw" else self.job.target) or ""
+
+    def to_json(self) -> str:
+        """The file's text: sorted keys, full precision, final newline; the same bytes for the same record."""
+        data = self.model_dump(mode="json", by_alias=True)
+        return json.dumps(data, sort_keys=True, indent=1, allow_nan=False, ensure_ascii=False) + "\n"
+
+    def write(self, folder: Path) -> Path:
+        """Write the record as `folder`/id.json, whole or not at all; an older one of that name is replaced.
+
+        Raises:
+            OSError: the folder or the file cannot be written.
+        """
+        path = Path(folder) / f"{self.id}.json"
+        replace_file(path, self.to_json())
+        return path
+
+
+def canonical(data: Any) -> str:
+    """JSON with sorted keys and no spaces: equal data, equal text.
+
+    Raises:
+        ValueError: something in it has no exact JSON form (NaN, infinity, an object).
+    """
+    try:
+        return json.dumps(data, sort_keys=True, separators=(",", ":"), allow_nan=False)
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"has no exact JSON form: {error}") from error
+
+
+def job_id(prefix: str, determinants: Mapping[str, Any]) -> str:
+    """The name of a record: a readable prefix and the hash of everything that determines the result.
+
+    Args:
+        prefix: for people; anything but letters, digits and . _ + = becomes "-".
+        determinants: JSON data; 1 and 1.0 differ, the order of keys does not matter.
+
+    Raises:
+        ValueError: the determinants have no exact JSON form.
+
+    Example:
+        >>> job_id("cls/figures-omp-s0", {"seed": 0})
+        'cls-figures-omp-s0-bd04888434'
+    """
+    readable = re.sub(r"[^A-Za-z0-9._+=]+", "-", prefix).strip("-._+=")
+    return f"{readable}-{hashlib.sha256(canonical(determinants).encode()).hexdigest()[:10]}".lstrip("-")
+
+
+def read(path: Path) -> Record:
+    """Read and check one record.
+
+    Raises:
+        UserError: no such file, no JSON, or not a record of this schema; names the file and the reason.
+    """
+    path = Path(path)
+    try:
+        data = json.loads(path.read_text(encoding="utf-8"), parse_constant=_no_constant)
+    except OSError as error:
+        raise UserError(f"cannot read the record {path}: {error.strerror or error}.") from error
+    except ValueError as error:
+        raise _refused(path, f"it is no JSON ({error})") from error
+    if not isinstance(data, dict):
+        raise _refused(path, f"it holds a {type(data).__name__}, not a record")
+    if data.get("schema") != SCHEMA:
+        raise _refused(path, f"its schema is {data.get('schema')!r}, and this version reads {SCHEMA}")
+    try:
+        record = Record.model_validate(data)
+    except ValidationError as error:
+        raise _refused(path, explain(error)) from error
+    if record.id != path.stem:
+        raise _refused(path, f"its id is '{record.id}', which must be the file's name without .json")
+    return record
+
+
+def read_all(folder: Path) -> list[Record]:
+    """Every record (*.json) of a folder, by name; temporary files are not looked at.
+
+    Raises:
+        UserError: no such folder, or a file that is no record.
+    """
+    folder = Path(folder)
+    if not folder.is_dir():
+        raise UserError(f"there is no folder {folder}; run python -m bench.run first, or name another.")
+    return [read(path) for path in sorted(folder.glob("*.json")) if not path.name.startswith(".")]
+
+
+def explain(error: ValidationError) -> str:
+    """The first complaint of pydantic as "'key' ...: what is wrong, got ...".
+
+    Returns:
+        Part of a sentence, without a full stop.
+    """
+    first = error.errors(include_url=False)[0]
+    key = ".".join(str(part) for part in first["loc"])
+    if first["type"] == "extra_forbidden":
+        return f"the key '{key}' is not known"
+    if first["type"] == "missing":
+        return f"the key '{key}' is missing"
+    reason = first["msg"].removeprefix("Value error, ")
+    if not key:
+        return reason
+    got = "" if isinstance(first["input"], (dict, Record)) else f" (got {first['input']!r})"
+    return f"'{key}': {reason[0].lower()}{reason[1:]}{got}"
+
+
+def replace_file(path: Path, text: str) -> None:
+    """Write a text file under a temporary name in the same folder, then rename it; folders are made.
+
+    Raises:
+        OSError: it cannot be written; nothing is left behind.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        with temporary.open("w", encoding="utf-8", newline="") as file:
+            file.write(text)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(temporary, path)
+    except BaseException:
+        temporary.unlink(missing_ok=True)
+        raise
+
+
+def _no_constant(name: str) -> NoReturn:
+    raise ValueError(f"{name} is not allowed")
+
+
+def _refused(path: Path, reason: str) -> UserError:
+    return UserError(f"the record {path} is refused: {reason}; repair it or take it out of the folder.")

@@ -1,0 +1,157 @@
+"""python -m bench.run: draw tickets on source tasks, transfer them to target tasks, leave records and a table."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from bench import config as configs
+from bench import console
+from bench import scale as scales
+from bench.config import RunConfig
+from bench.plan import Job, jobs
+from tasks import TASKS
+from tickets.drawers import DRAWERS
+from tickets.errors import UserError
+from tickets.recipe_names import RECIPES
+
+app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
+
+GRID, TRAINING, RUNNING = "What to compare", "How it is trained", "How it is run"
+
+
+def _option(name: str, help_text: str, panel: str, **more: object) -> typer.models.OptionInfo:
+    return typer.Option(f"--{name}", help=help_text, rich_help_panel=panel, **more)
+
+
+@app.command()
+def run(
+    source: Annotated[str, _option("source", "Tasks to draw tickets on, as in cls,seg.", GRID)] = "cls",
+    target: Annotated[str, _option("target", "Tasks to transfer to, or none.", GRID)] = "seg",
+    drawer: Annotated[str, _option("drawer", "Methods that draw, as in supertickets,omp.", GRID)] = "supertickets",
+    sparsity: Annotated[str, _option("sparsity", "Removed shares of the weights, in [0, 1).", GRID)] = "0.9",
+    seed: Annotated[str, _option("seed", "Seeds, as in 0,1,2.", GRID)] = "0",
+    recipe: Annotated[str, _option("recipe", "How tickets are trained on targets.", GRID)] = "finetune",
+    head: Annotated[str, _option("head", "fresh, or keep for targets of one kind.", GRID)] = "fresh",
+    control: Annotated[str, _option("control", "dense, random, native (several) or none.", GRID)] = "dense",
+    scale: Annotated[str, _option("scale", "Supernet, input sizes and steps.", TRAINING)] = "tiny",
+    budget: Annotated[float, _option("budget", "Factor on the scale's steps.", TRAINING)] = 1.0,
+    threads: Annotated[int, _option("threads", "PyTorch threads of a job; they change last bits.", TRAINING)] = 1,
+    device: Annotated[str, _option("device", "cpu, cuda or cuda:N.", TRAINING)] = "cpu",
+    data_root: Annotated[
+        Path | None,
+        _option("data-root", "Folder that holds cifar10/, camvid/, lspet/.", RUNNING, envvar="TICKETBENCH_DATA"),
+    ] = None,
+    home: Annotated[Path, _option("home", "Where records and tickets go.", RUNNING)] = Path("runs"),
+    workers: Annotated[int, _option("workers", "Loader processes of a job.", RUNNING)] = 0,
+    jobs_at_once: Annotated[int | None, _option("jobs", "Jobs at once (default: as many as cores).", RUNNING)] = None,
+    force: Annotated[bool, _option("force", "Compute jobs whose record exists again.", RUNNING)] = False,
+    verbose: Annotated[bool, _option("verbose", "Tell of every job's progress.", RUNNING)] = False,
+    dry_run: Annotated[bool, _option("dry-run", "List the jobs and their cost; compute nothing.", RUNNING)] = False,
+    list_names: Annotated[bool, _option("list", "List tasks, drawers, recipes and scales.", RUNNING)] = False,
+) -> None:
+    """Draw lottery tickets on source tasks and see what they are worth on target tasks.
+
+    Several values are separated by commas; every combination is computed once and leaves a record. A job whose
+    record exists is skipped.
+
+    Examples:
+
+    python -m bench.run --source cls --target seg
+
+    python -m bench.run --source cls,seg,pose --target cls,seg,pose --sparsity 0.5,0.9 --seed 0,1,2
+    """
+    if list_names:
+        print(names())
+        return
+    asked = configs.parse(
+        source=source, target=target, drawer=drawer, sparsity=sparsity, recipe=recipe, seed=seed, control=control,
+        head=head, scale=scale, budget=budget, threads=threads, device=device, data_root=data_root, home=home,
+        workers=workers, jobs=jobs_at_once or os.cpu_count() or 1, force=force,
+    )  # fmt: skip
+    todo = jobs(asked)
+    _check_heads(asked, todo)
+    tasks = _located(asked, todo)
+    if dry_run:
+        from bench.price import price
+
+        print(price(todo, asked.scale, tasks))
+        return
+    _compute(asked, todo, tasks, verbose)
+
+
+def names() -> str:
+    """Every name that the flags take, without importing what they name."""
+    aliases = {v: k for k, v in TASKS.aliases.items()}
+    tasks = [f"{name} ({aliases[name]})" if name in aliases else name for name in TASKS.targets]
+    kinds = {"tasks": tasks, "drawers": DRAWERS.targets, "recipes": RECIPES.targets, "scales": scales.names()}
+    return "\n".join(f"{kind}: {', '.join(members)}" for kind, members in kinds.items())
+
+
+def _check_heads(asked: RunConfig, todo: list[Job]) -> None:
+    """A kept head needs a target of the source's kind."""
+    if asked.head != "keep":
+        return
+    for job in todo:
+        if job.source and job.target and job.source.partition("/")[0] != job.target.partition("/")[0]:
+            raise UserError(
+                f"--head keep cannot carry a head from {job.source} to {job.target}; give tasks of one kind, or "
+                "--head fresh."
+            )
+
+
+def _located(asked: RunConfig, todo: list[Job]) -> dict:
+    """The adapters of all tasks, their data found but not read."""
+    found = {}
+    for name in dict.fromkeys(task for job in todo for task in job.tasks):
+        task = TASKS.load(name)(size=asked.scale.plan(name).size, root=asked.data_root)
+        task.locate()
+        found[name] = task
+    return found
+
+
+def _compute(asked: RunConfig, todo: list[Job], tasks: dict, verbose: bool) -> None:
+    """Prepare the data, run what is missing, show the table."""
+    from bench.display import Display
+    from bench.grid import Grid
+    from bench.work import Facts
+    from bench.workers import Workers
+
+    with Display(verbose) as display, Workers(asked.jobs, asked.threads) as workers:
+        fingerprints = {
+            name: task.prepare(os.cpu_count() or 1, lambda *at, name=name: display.preparing(name, *at))
+            for name, task in tasks.items()
+        }
+        facts = Facts(
+            asked.scale, asked.budget, tasks, fingerprints, asked.home, asked.threads, asked.workers, asked.device
+        )
+        grid = Grid(todo, workers.call("bench.execute:identify_all", todo, facts), facts, display)
+        grid.skip_finished(asked.force)
+        display.expect(sum(_steps(asked, job) for job in grid.waiting))
+        grid.run(workers)
+    _show(asked, [grid.records[job] for job in todo])
+
+
+def _steps(asked: RunConfig, job: Job) -> int:
+    if job.kind == "draw":
+        return asked.scale.plan(job.source).draw.steps
+    return asked.scale.plan(job.target).transfer.steps
+
+
+def _show(asked: RunConfig, records: list) -> None:
+    """The table of this run's records, and where they are; exit code 1 if a job failed."""
+    from bench.leaderboard import boards
+    from bench.render import show
+
+    show(boards(records))
+    folder = asked.home / "records"
+    print(f"records: {os.path.relpath(folder)}")
+    if any(record.status == "failed" for record in records):
+        raise typer.Exit(1)
+
+
+if __name__ == "__main__":
+    console.main(app, "python -m bench.run")

@@ -1,0 +1,52 @@
+"""What travels to a worker process: a job and the facts that it shares with the others; imports no torch."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from bench.plan import Job
+from bench.scale import Scale
+from tasks.base import Task
+
+
+@dataclass(frozen=True)
+class Facts:
+    """What all jobs of a run share; plain values only, so that it travels to worker processes.
+
+    Args:
+        scale: sizes and steps, the budget's factor included.
+        budget: that factor.
+        tasks: the prepared adapters by name.
+        fingerprints: of the data, by task and split.
+        home: where records, tickets and checkpoints lie.
+        threads: of PyTorch in a job.
+        workers: loader processes of a job.
+        device: "cpu", "cuda" or "cuda:N".
+    """
+
+    scale: Scale
+    budget: float
+    tasks: dict[str, Task]
+    fingerprints: dict[str, dict[str, str]]
+    home: Path
+    threads: int
+    workers: int
+    device: str
+
+
+@dataclass(frozen=True)
+class Work:
+    """One job for a worker.
+
+    Args:
+        job: what to compute.
+        id: name of its record.
+        draw_id: name of the draw that it needs, which is also its ticket's.
+        facts: what it shares with the run's other jobs.
+    """
+
+    job: Job
+    id: str
+    draw_id: str | None
+    facts: Facts

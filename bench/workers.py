@@ -1,0 +1,123 @@
+"""Worker processes: a function and its arguments in, progress and a result out."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from multiprocessing.connection import Connection, wait
+from typing import Any
+
+Report = Callable[[Any], None]
+_SPAWN = multiprocessing.get_context("spawn")  # a forked child of a process with threads can hang
+
+
+@dataclass(frozen=True)
+class Message:
+    """What a worker says about the call with this key.
+
+    Args:
+        key: as given to `Workers.start`.
+        kind: "progress", "result", or "died" where the process ended without either.
+        value: the progress, the result, or the exit code.
+    """
+
+    key: Any
+    kind: str
+    value: Any
+
+
+class Workers:
+    """Up to `count` fresh Python processes that each do one call at a time and live until closed.
+
+    Args:
+        count: processes; started when first needed.
+        threads: OpenMP threads of each, set before anything is imported.
+    """
+
+    def __init__(self, count: int, threads: int) -> None:
+        self.count, self.threads = count, threads
+        self._idle: list[_Worker] = []
+        self._busy: dict[Connection, tuple[_Worker, Any]] = {}
+
+    def __enter__(self) -> Workers:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        """End the processes; what they were doing is lost since their last checkpoint."""
+        for worker in (*self._idle, *(worker for worker, _ in self._busy.values())):
+            worker.process.terminate()
+        for worker in (*self._idle, *(worker for worker, _ in self._busy.values())):
+            worker.process.join()
+
+    @property
+    def free(self) -> int:
+        """How many more calls can start now."""
+        return self.count - len(self._busy)
+
+    def start(self, key: Any, function: str, *args: Any) -> None:
+        """Begin a call.
+
+        Args:
+            key: says which call it is; any value.
+            function: "module:name"; called with `args` and a function that reports progress.
+            args: plain values.
+        """
+        worker = self._idle.pop() if self._idle else _Worker(self.threads)
+        worker.pipe.send((function, args))
+        self._busy[worker.pipe] = (worker, key)
+
+    def messages(self) -> Iterator[Message]:
+        """Wait for the next messages of running calls; ends once those at hand are given."""
+        for pipe in wait(list(self._busy)):
+            worker, key = self._busy[pipe]
+            try:
+                kind, value = pipe.recv()
+            except (EOFError, OSError):
+                worker.process.join()
+                kind, value = "died", worker.process.exitcode
+            if kind != "progress":
+                del self._busy[pipe]
+            if kind == "result":
+                self._idle.append(worker)
+            yield Message(key, kind, value)
+
+    def call(self, function: str, *args: Any) -> Any:
+        """Do one call and wait for its result.
+
+        Raises:
+            RuntimeError: the process ended without one; its traceback stands on stderr.
+        """
+        self.start(None, function, *args)
+        while True:
+            for message in self.messages():
+                if message.kind == "result":
+                    return message.value
+                if message.kind == "died":
+                    raise RuntimeError(f"a worker process ended with code {message.value} in {function}")
+
+
+class _Worker:
+    """One process and the pipe to it."""
+
+    def __init__(self, threads: int) -> None:
+        self.pipe, theirs = _SPAWN.Pipe()
+        self.process = _SPAWN.Process(target=_serve, args=(theirs, threads))
+        self.process.start()
+        theirs.close()
+
+
+def _serve(pipe: Connection, threads: int) -> None:
+    """The worker's loop: calls until the other side is gone."""
+    os.environ["OMP_NUM_THREADS"] = str(threads)
+    import importlib
+
+    try:
+        while True:
+            function, args = pipe.recv()
+            module, _, name = function.partition(":")
+            result = getattr(importlib.import_module(module), name)(*args, lambda p: pipe.send(("progress", p)))
+            pipe.send(("result", result))
+    except (EOFError, BrokenPipeError, KeyboardInterrupt):
+        os._exit(0)

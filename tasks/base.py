@@ -1,0 +1,272 @@
+"""What a task is: samples, head, loss, metric and picture of one data set, behind one small class.
+
+A new data set is an adapter: a subclass of `Classification`, `Segmentation` or `Pose` that says where its samples are
+(`samples`) and how one is decoded (`read`); decoding in parallel, the cache, verification, fingerprints and the val slice
+are inherited. Adapters and readers import torch inside the methods that need it, never at the top of their module, since
+decoding processes and `--list` load them. A whole adapter:
+
+    def read(sample: Sample, size: tuple[int, int]) -> dict[str, np.ndarray]:
+        image = picture(sample.files[0]).resize(size[::-1])
+        return {"image": np.asarray(image), "label": np.int64(sample.extra)}
+
+    @dataclass(frozen=True)
+    class Plankton(Classification):
+        '''Plankton photographs, one of two classes an image.'''
+
+        info = Info(kind="cls", version=1, primary="top1", outputs=2, names=("diatom", "copepod"), test="test", ...)
+        store = "plankton"
+        read = staticmethod(read)
+
+        def locate(self) -> None:
+            self.folder("plankton")  # DataError where the root is not given or holds no such folder
+
+        def samples(self, split: str) -> list[Sample]:
+            files = sorted((self.folder("plankton") / split).glob("*/*.jpg"))
+            return [Sample(f"{f.parent.name}/{f.name}", (f,), self.info.names.index(f.parent.name)) for f in files]
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar
+
+import numpy as np
+from PIL import Image
+
+from tasks.arrays import Arrays, Job, Progress, Row, Sample, build, meta
+from tickets.errors import DataError, UserError, unknown
+
+if TYPE_CHECKING:
+    import torch
+    from torch import Tensor, nn
+
+    from tasks.metrics import Metric
+
+SPLITS = ("train", "val", "test")
+
+
+@dataclass(frozen=True)
+class Info:
+    """What a table, a record and a head need to know of a task.
+
+    Args:
+        kind: "cls", "seg" or "pose".
+        version: raised when the data, the preparation, the loss or the metric change results.
+        primary: name of the primary metric: "top1", "miou" or "pck".
+        outputs: classes (void excluded) or keypoints.
+        names: of the classes or keypoints, in the order of the outputs.
+        test: which official split "test" is, as in "val".
+        citation: the work to cite.
+        licence: of the data.
+        url: where the data come from.
+        flip_pairs: pose only, (left, right) keypoints that a mirror exchanges.
+        skeleton: pose only, pairs of keypoints that a picture joins.
+        torso: pose only, the keypoints whose means are neck and mid-hip.
+    """
+
+    kind: str
+    version: int
+    primary: str
+    outputs: int
+    names: tuple[str, ...]
+    test: str
+    citation: str
+    licence: str
+    url: str
+    flip_pairs: tuple[tuple[int, int], ...] = ()
+    skeleton: tuple[tuple[int, int], ...] = ()
+    torso: tuple[tuple[int, ...], tuple[int, ...]] = ((), ())
+
+
+def default_cache() -> Path:
+    """$TICKETBENCH_CACHE, or `ticketbench` in the user's cache folder of this platform."""
+    if given := os.environ.get("TICKETBENCH_CACHE"):
+        return Path(given)
+    if sys.platform == "win32":
+        parent = Path(os.environ.get("LOCALAPPDATA", Path.home() / "AppData" / "Local"))
+    elif sys.platform == "darwin":
+        parent = Path.home() / "Library" / "Caches"
+    else:
+        parent = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+    return parent / "ticketbench"
+
+
+@dataclass(frozen=True)
+class Task(ABC):
+    """One data set as a task; see the module's docstring for how to add one.
+
+    Batches are dictionaries of tensors with the samples first: `image` float32 (B, 3, H, W), normalised by
+    `tasks.augment.normalise`, and the truth, whose keys the kinds document.
+
+    Args:
+        size: (H, W) of the input in pixels.
+        root: the folder that holds the data set's own folder; None where the data need none.
+        cache: where decoded arrays are kept.
+
+    Raises:
+        UserError: the size is not two whole numbers of at least 16.
+    """
+
+    size: tuple[int, int] = (64, 64)
+    root: Path | None = None
+    cache: Path = field(default_factory=default_cache)
+
+    info: ClassVar[Info]
+    store: ClassVar[str]  # the name of this data set's folder in the cache; tasks over the same samples share one
+    columns: ClassVar[Mapping[str, str]] = {}  # key of a sample -> key that `read` gives; all, unrenamed, where empty
+    read: ClassVar[Callable[[Sample, tuple[int, int]], Row]]  # staticmethod of a torch-free, module-level function
+
+    def __post_init__(self) -> None:
+        size = tuple(self.size)
+        if len(size) != 2 or not all(isinstance(side, int) and side >= 16 for side in size):
+            raise UserError(f"size {self.size} is not (height, width) in whole pixels of at least 16; give e.g. (64, 64).")
+        object.__setattr__(self, "size", size)
+        object.__setattr__(self, "cache", Path(self.cache).expanduser())
+        if self.root is not None:
+            object.__setattr__(self, "root", Path(self.root).expanduser())
+
+    # ---- data: what an adapter declares
+
+    def locate(self) -> None:
+        """Check cheaply, without decoding, that the data are there.
+
+        Raises:
+            DataError: they are not; says what was looked for, and where.
+        """
+        self.samples("train")
+        self.samples("test")
+
+    @abstractmethod
+    def samples(self, split: str) -> Sequence[Sample]:
+        """All samples of the official "train" or "test" split, in a fixed order; val is taken out of train afterwards."""
+
+    def check(self, arrays: Mapping[str, np.ndarray], start: int) -> Iterable[tuple[int, str]]:
+        """What is wrong with decoded samples.
+
+        Args:
+            arrays: some consecutive rows of each array, under the keys that `read` gives.
+            start: the number of the first of them.
+
+        Returns:
+            (row number, sentence) for each wrong sample; the sentence says the value, what is allowed, what to do.
+        """
+        return ()
+
+    def folder(self, name: str) -> Path:
+        """`root / name`.
+
+        Raises:
+            DataError: no root was given, or it holds no such folder.
+        """
+        if self.root is None:
+            raise DataError(f"no data folder was given for '{self.store}'; give the folder that holds {name}/.")
+        if not (self.root / name).is_dir():
+            raise DataError(f"{self.root} holds no folder {name}/; give the folder that does, or unpack the data there.")
+        return self.root / name
+
+    # ---- data: what every adapter inherits
+
+    def prepare(self, workers: int = 2, progress: Progress | None = None) -> dict[str, str]:
+        """Decode everything once into the cache; a second call only looks.
+
+        Args:
+            workers: decoding processes; the result does not depend on it.
+            progress: called with (split, samples done, samples in all).
+
+        Returns:
+            {"train": ..., "val": ..., "test": ...}, fingerprints of the splits' content, 16 hex digits.
+
+        Raises:
+            DataError: an image or annotation is missing or wrong; names the file.
+        """
+        train, test = (self._built(split, workers, progress)[1]["fingerprints"] for split in ("train", "test"))
+        return {"train": train["train"], "val": train["val"], "test": test["all"]}
+
+    def split(self, name: str) -> Arrays:
+        """The samples of "train", "val" or "test", prepared if they are not yet.
+
+        Raises:
+            UserError: another name.
+            DataError: as `prepare`.
+        """
+        if name not in SPLITS:
+            raise unknown("split", name, SPLITS)
+        folder, beside = self._built("test" if name == "test" else "train")
+        rows = np.arange(beside["count"], dtype=np.int64)
+        if name != "test":
+            held = np.isin(rows, beside["val_rows"])
+            rows = rows[held if name == "val" else ~held]
+        columns = self.columns or {file.stem: file.stem for file in sorted(folder.glob("*.npy"))}
+        return Arrays(folder, columns, rows)
+
+    def _built(self, split: str, workers: int = 2, progress: Progress | None = None) -> tuple[Path, dict[str, Any]]:
+        """The folder of an official split's arrays, built if it is not there, and what stands beside them."""
+        job = Job(self.samples(split), self.read, self.size)
+        height, width = self.size
+        folder = self.cache / self.store / f"{split}-{height}x{width}-{job.stamp()}"
+        if (beside := meta(folder)) is None:
+            report = (lambda done, total: progress(split, done, total)) if progress else None
+            build(folder, job, workers=workers, progress=report, check=self.check)
+            beside = meta(folder)
+        return folder, beside
+
+    # ---- what a kind of task defines
+
+    @abstractmethod
+    def batch(self, raw: Mapping[str, Tensor], generator: torch.Generator | None = None) -> dict[str, Tensor]:
+        """What the host and the loss are given, from samples as stored.
+
+        Args:
+            raw: as `Arrays.gather` returns; not modified.
+            generator: augments, all randomness from it; None leaves the samples as they are.
+        """
+
+    @abstractmethod
+    def head(self, features: Sequence[tuple[int, int]]) -> nn.Module:
+        """A fresh head; its `forward` takes the list of the host's maps.
+
+        Args:
+            features: (width, stride) of each of the host's maps, in its order.
+        """
+
+    @abstractmethod
+    def loss(self, outputs: Tensor, batch: Mapping[str, Tensor]) -> Tensor:
+        """The loss that is trained on, a scalar, the mean over the batch."""
+
+    @abstractmethod
+    def metric(self) -> Metric:
+        """A fresh accumulator of this task's metrics."""
+
+    @abstractmethod
+    def preview(self, batch: Mapping[str, Tensor], outputs: Tensor) -> Image.Image:
+        """Input, truth and prediction side by side, a row a sample."""
+
+
+def contact_sheet(rows: Sequence[Sequence[np.ndarray]], zoom: int = 1, gap: int = 2) -> Image.Image:
+    """A white sheet of equally sized pictures.
+
+    Args:
+        rows: uint8 (H, W, 3) each, the same size and the same number in every row.
+        zoom: each pixel becomes a square of so many.
+        gap: white pixels between pictures.
+    """
+    height, width = rows[0][0].shape[:2]
+    step_y, step_x = height * zoom + gap, width * zoom + gap
+    sheet = Image.new("RGB", (step_x * len(rows[0]) - gap, step_y * len(rows) - gap), "white")
+    for y, row in enumerate(rows):
+        for x, picture in enumerate(row):
+            tile = Image.fromarray(np.ascontiguousarray(picture)).resize((width * zoom, height * zoom), Image.NEAREST)
+            sheet.paste(tile, (x * step_x, y * step_y))
+    return sheet
+
+
+def pictures(image: Tensor) -> np.ndarray:
+    """Normalised images float (B, 3, H, W) -> uint8 (B, H, W, 3)."""
+    from tasks.augment import denormalise
+
+    return denormalise(image.detach()).permute(0, 2, 3, 1).cpu().numpy()

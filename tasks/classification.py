@@ -1,0 +1,96 @@
+"""Classification: one class an image; and the embedded figures, told apart by what they do."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, ClassVar
+
+import numpy as np
+from PIL import Image, ImageDraw
+
+from tasks import figures
+from tasks.arrays import Sample
+from tasks.base import Info, Task, contact_sheet, pictures
+
+if TYPE_CHECKING:
+    import torch
+    from torch import Tensor, nn
+
+    from tasks.metrics import TopK
+
+
+@dataclass(frozen=True)
+class Classification(Task):
+    """One class an image. A reader gives "image" uint8 (H, W, 3) and "label", an int64 scalar in [0, outputs).
+
+    Batch: image float32 (B, 3, H, W), normalised; label int64 (B,). Outputs: logits (B, C).
+    """
+
+    affine: ClassVar[Mapping[str, Any]] = {"flip": True, "scale": (0.85, 1.2), "rotate_deg": 8.0, "translate": 0.08}
+
+    def check(self, arrays: Mapping[str, np.ndarray], start: int) -> Iterable[tuple[int, str]]:
+        """Labels outside [0, outputs)."""
+        label = arrays[self.columns.get("label", "label")]
+        for row in np.flatnonzero((label < 0) | (label >= self.info.outputs)):
+            yield start + int(row), f"its label {label[row]} is no class, 0 to {self.info.outputs - 1}; correct it."
+
+    def batch(self, raw: Mapping[str, Tensor], generator: torch.Generator | None = None) -> dict[str, Tensor]:
+        """{"image": float32 (B, 3, H, W), "label": int64 (B,)}; augmented where a generator is given."""
+        from tasks import augment
+
+        image = raw["image"]
+        if generator is not None:
+            image = augment.affine(augment.jitter(image, generator), generator, **self.affine)["image"]
+        return {"image": augment.normalise(image), "label": raw["label"].long()}
+
+    def head(self, features: Sequence[tuple[int, int]]) -> nn.Module:
+        """The host's maps -> logits (B, outputs)."""
+        from tasks.heads import Classifier
+
+        return Classifier(features, self.info.outputs)
+
+    def loss(self, outputs: Tensor, batch: Mapping[str, Tensor]) -> Tensor:
+        """Cross entropy."""
+        import torch.nn.functional as F
+
+        return F.cross_entropy(outputs.float(), batch["label"])
+
+    def metric(self) -> TopK:
+        """Top-1, and top-5 above five classes."""
+        from tasks.metrics import TopK
+
+        return TopK(self.info.outputs)
+
+    def preview(self, batch: Mapping[str, Tensor], outputs: Tensor) -> Image.Image:
+        """The input, the true class, the predicted class (red where wrong), a row a sample."""
+        rows = []
+        guesses = outputs.detach().argmax(1).tolist()
+        for image, truth, guess in zip(pictures(batch["image"]), batch["label"].tolist(), guesses, strict=True):
+            colour = "black" if truth == guess else "red"
+            rows.append([_doubled(image), self._card(truth, "black"), self._card(guess, colour)])
+        return contact_sheet(rows)
+
+    def _card(self, label: int, colour: str) -> np.ndarray:
+        height, width = (2 * side for side in self.size)
+        card = Image.new("RGB", (width, height), "white")
+        ImageDraw.Draw(card).text((4, height // 2 - 6), self.info.names[label], fill=colour)
+        return np.asarray(card)
+
+
+def _doubled(image: np.ndarray) -> np.ndarray:
+    return image.repeat(2, 0).repeat(2, 1)
+
+
+@dataclass(frozen=True)
+class FiguresClassification(Classification):
+    """Which of eight activities a drawn person is at."""
+
+    info = Info(kind="cls", primary="top1", outputs=len(figures.ACTIVITIES), names=figures.ACTIVITIES, **figures.ABOUT)
+    store = "figures"
+    columns = {"image": "image", "label": "activity"}
+    read = staticmethod(figures.read)
+
+    def samples(self, split: str) -> list[Sample]:
+        """Nothing to find: a sample is drawn from its split and number."""
+        return figures.samples(split)

@@ -1,0 +1,147 @@
+"""Classification from a tree of images, a folder a class (the ImageNet layout), and CIFAR-10 in it."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from PIL import Image, ImageOps
+
+from tasks.arrays import Sample
+from tasks.base import Info
+from tasks.classification import Classification
+from tasks.files import rgb
+from tickets.errors import DataError
+
+SUFFIXES = (".jpg", ".jpeg", ".png", ".ppm", ".pgm", ".bmp", ".tif", ".tiff", ".webp")
+
+
+def read(sample: Sample, size: tuple[int, int]) -> dict[str, np.ndarray]:
+    """{"image": the largest centred part of the wanted shape, resized, "label": `sample.extra`}."""
+    image = ImageOps.fit(rgb(sample.files[0]), size[::-1], Image.Resampling.BILINEAR)
+    return {"image": np.asarray(image), "label": np.int64(sample.extra)}
+
+
+@dataclass(frozen=True)
+class Folder(Classification):
+    """Your own images: `root/train/<class>/*.jpg` and `root/test/<class>/*.jpg`, or `val` in place of `test`.
+
+    Classes are the folders of train, sorted by name; images may lie in folders below. Hidden folders and
+    files that do not end in a picture's suffix are passed over. Where both are there, test is used if it
+    holds class folders.
+    """
+
+    store = "folder"
+    read = staticmethod(read)
+
+    @property
+    def info(self) -> Info:
+        """What the tree says of itself; reads the names of its folders.
+
+        Raises:
+            DataError: no tree, or fewer than two classes.
+        """
+        names = tuple(folders(self.place("train")))
+        if len(names) < 2:
+            raise DataError(
+                f"{self.place('train')} holds {len(names)} class folders; a classification needs at least 2, "
+                "each a folder of images."
+            )
+        return Info(
+            kind="cls", version=1, primary="top1", outputs=len(names), names=names,
+            test=self.place("test").name, citation="your own data", licence="as you hold it", url="",
+        )  # fmt: skip
+
+    def tree(self) -> Path:
+        """The folder that holds train and test.
+
+        Raises:
+            DataError: it was not given or is not there.
+        """
+        if self.root is None:
+            raise DataError(
+                "no data folder was given for cls/folder; give the folder that holds train/ and test/ "
+                "(or val/) by --data-root or TICKETBENCH_DATA."
+            )
+        return self.root
+
+    def place(self, split: str) -> Path:
+        """The folder of the official "train" or "test" split.
+
+        Raises:
+            DataError: the tree has none.
+        """
+        tree = self.tree()
+        wanted = (tree / "train",) if split == "train" else (tree / "test", tree / "val")
+        found = [place for place in wanted if place.is_dir()]
+        if not found:
+            looked = " or ".join(f"{place.name}/" for place in wanted)
+            raise DataError(
+                f"{tree} holds no folder {looked} with a folder of images for each class; give the folder "
+                "that does by --data-root or TICKETBENCH_DATA."
+            )
+        return next((place for place in found if folders(place)), found[0])
+
+    def samples(self, split: str) -> list[Sample]:
+        """Every image below a class folder, by class, then by path.
+
+        Raises:
+            DataError: a class folder without images, or other classes than the task's.
+        """
+        place, names = self.place(split), self.info.names
+        if (found := folders(place)) != list(names):
+            odd = sorted(set(found) ^ set(names))
+            raise DataError(
+                f"{place} holds {len(found)} class folders, the task {len(names)} classes: they differ in "
+                f"{', '.join(odd[:5])}{' and more' if odd[5:] else ''}; give each split one folder a class."
+            )
+        return [
+            Sample(f"{folder.name}/{path}", (folder / path,), label)
+            for label, folder in enumerate(place / name for name in names)
+            for path in images(folder)
+        ]
+
+
+@dataclass(frozen=True)
+class Cifar10(Folder):
+    """CIFAR-10 as a tree of images: `root/cifar10/train/<class>/*` and `root/cifar10/test/<class>/*`."""
+
+    store = "cifar10"
+    names = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")
+    info = Info(
+        kind="cls", version=1, primary="top1", outputs=10, names=names, test="test",
+        citation="A. Krizhevsky, Learning Multiple Layers of Features from Tiny Images, "
+        "technical report, University of Toronto, 2009",
+        licence="none stated by the author; used for research; not redistributed with this project",
+        url="https://www.cs.toronto.edu/~kriz/cifar.html",
+    )  # fmt: skip
+
+    def tree(self) -> Path:
+        """`root/cifar10`."""
+        return self.folder("cifar10")
+
+
+def folders(place: Path) -> list[str]:
+    """Names of the folders in a folder, sorted, hidden ones left out."""
+    with os.scandir(place) as entries:
+        return sorted(e.name for e in entries if e.is_dir() and not e.name.startswith("."))
+
+
+def images(place: Path) -> list[str]:
+    """Relative paths, with /, of the images anywhere in a folder, sorted.
+
+    Raises:
+        DataError: there are none.
+    """
+    found: list[str] = []
+    for folder, _, files in os.walk(place, followlinks=True):
+        below = Path(folder).relative_to(place).as_posix()
+        prefix = "" if below == "." else f"{below}/"
+        found += [prefix + name for name in files if name.lower().endswith(SUFFIXES) and name[0] != "."]
+    if not found:
+        raise DataError(
+            f"{place} holds no image ({', '.join(SUFFIXES)}); add some or remove the class folder."
+        )
+    return sorted(found)

@@ -1,0 +1,110 @@
+"""Records made up for tests: `record(...)` fills in everything that a test does not care about."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from bench.record import Record, job_id
+
+METRIC = {"cls": "top1", "seg": "miou", "pose": "pck"}
+VERSIONS = {"cls/figures": 1, "seg/figures": 1, "pose/figures": 1}
+
+
+def record(
+    source: str | None = "cls/figures",
+    target: str | None = "seg/figures",
+    score: float | None = 0.5,
+    seed: int = 0,
+    **changes: Any,
+) -> Record:
+    """A coherent record; a target of None makes it a draw, a score of None a failure.
+
+    Args:
+        source: task drawn on; None for dense training from scratch.
+        target: task transferred to.
+        score: of the test split.
+        seed: the job's seed.
+        changes: keys of the record's `job`, or of the record itself, or of its `costs`, `ticket`, `deployed`.
+    """
+    data = template(source, target, score, seed)
+    for name, value in changes.items():
+        parts = [data["job"], data, data["costs"], data["ticket"], data["deployed"], data["scores"]]
+        part = next((part for part in parts if part and name in part), data)
+        part[name] = value
+    data["id"] = changes.get("id") or job_id("sample", {"job": data["job"], "versions": data["versions"]})
+    return Record.model_validate(data)
+
+
+def template(source: str | None, target: str | None, score: float | None, seed: int) -> dict[str, Any]:
+    """The JSON data of a record with nothing changed; parts that do not apply are None."""
+    kind = "draw" if target is None else "transfer" if source else "control"
+    primary = METRIC[(target or source or "").split("/")[0]]
+    tasks = [task for task in (source, target) if task]
+    scores = {
+        "primary": primary,
+        "score": score,
+        "test": {primary: score},
+        "val": {primary: score},
+        "val_before_last_prune": None,
+        "val_after_last_prune": None,
+    }
+    return {
+        "schema": 1,
+        "id": "",
+        "kind": kind,
+        "status": "failed" if score is None else "ok",
+        "error": "the loss is not finite" if score is None else None,
+        "origin": "measured",
+        "job": {
+            "source": source,
+            "target": target,
+            "drawer": "omp" if source else "dense",
+            "sparsity": 0.9 if source else 0.0,
+            "transform": None,
+            "recipe": None if kind == "draw" else "finetune" if source else "scratch",
+            "head": "fresh" if kind == "transfer" else None,
+            "control": "dense" if kind == "control" else None,
+            "seed": seed,
+            "scale": "tiny",
+            "budget": 1.0,
+        },
+        "config": {"preset": "tiny", "size": [64, 64]},
+        "scores": None if score is None else scores,
+        "counts": {"train": 3684, "val": 412, "test": 1024},
+        "test_split": "test",
+        "ticket": {
+            "hash": "0123456789abcdef",
+            "sparsity": 0.9,
+            "remaining": 0.0871234,
+            "parameters": 11_374,
+            "macs": 23_456_789,
+            "sparse_macs": 3_456_789,
+            "estimated_macs": 2_345_679,
+        }
+        if source
+        else None,
+        "deployed": None
+        if kind == "draw"
+        else {"parameters": 15_812, "macs": 30_456_789, "sparse_macs": 10_456_789, "sparsity": 0.88},
+        "costs": {
+            "training_macs": 1_000_000_000_000,
+            "sparse_training_macs": 300_000_000_000,
+            "drawing_macs": 2_000_000_000_000 if kind == "transfer" else 0,
+            "images": 36_840,
+            "wall_s": 61.25,
+            "peak_mib": 712.5,
+        },
+        "versions": {
+            "task": {task: VERSIONS.get(task, 1) for task in tasks},
+            "drawer": 1,
+            "recipe": None if kind == "draw" else 1,
+        },
+        "fingerprints": {task: {"train": "a1b2c3d4e5f60718", "test": "18076f5e4d3c2b1a"} for task in tasks},
+        "redraw": "python -m bench.run --source cls --target seg" if source else None,
+        "commit": "4b825dc642cb6eb9a060e54bf8d69288fbee4904",
+        "dirty": False,
+        "packages": {"python": "3.11.7", "torch": "2.15.0"},
+        "device": "cpu (Linux x86_64)",
+        "threads": 1,
+        "created": "2026-01-31T12:00:00Z",
+    }

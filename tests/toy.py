@@ -1,0 +1,73 @@
+"""A source small enough for unit tests: random images, two classes told apart by their brightness."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from tickets.seeding import generator
+from tickets.source import Batch
+from tickets.supernet import Spec, Stage
+
+SPEC = Spec(stem=4, stages=(Stage((1,), (4,)), Stage((1, 1), (4, 6))), expansion=1)
+"""A supernet of two branches and 7 blocks, for 16x16 images."""
+
+
+class ToyHead(nn.Module):
+    """Pool every map, one linear layer."""
+
+    def __init__(self, features: list[tuple[int, int]], outputs: int = 2) -> None:
+        super().__init__()
+        self.predict = nn.Linear(sum(width for width, _ in features), outputs)
+
+    def forward(self, maps: list[Tensor]) -> Tensor:
+        """Maps -> (B, outputs) logits."""
+        return self.predict(torch.cat([m.mean((2, 3)) for m in maps], dim=1))
+
+
+@dataclass
+class ToySource:
+    """Implements `tickets.source.Source` on generated images."""
+
+    name: str = "toy/bright"
+    size: tuple[int, int] = (16, 16)
+    batch_size: int = 8
+    primary: str = "top1"
+    outputs: int = 2
+    device: torch.device = torch.device("cpu")
+
+    def head(self, features: list[tuple[int, int]], units: object = None) -> nn.Module:
+        """A pooling head."""
+        return ToyHead(features, self.outputs)
+
+    def batch(self, stream: str, step: int) -> Batch:
+        """Batch number `step` of a stream, always the same."""
+        g = generator(0, stream, step)
+        label = torch.randint(0, 2, (self.batch_size,), generator=g)
+        image = torch.randn(self.batch_size, 3, *self.size, generator=g) + label[:, None, None, None]
+        return {"image": image, "label": label}
+
+    def batches(self, start: int, stop: int) -> Iterator[Batch]:
+        """Training batches."""
+        return (self.batch("train", step) for step in range(start, stop))
+
+    def calibration(self, count: int) -> Iterator[Batch]:
+        """Batches for BN statistics."""
+        return (self.batch("calibration", step) for step in range(count))
+
+    def loss(self, outputs: Tensor, batch: Batch) -> Tensor:
+        """Cross entropy."""
+        return F.cross_entropy(outputs, batch["label"])
+
+    @torch.no_grad()
+    def score(self, network: nn.Module, split: str) -> dict[str, float]:
+        """Accuracy on two batches."""
+        hits = [
+            (network.eval()(b["image"]).argmax(1) == b["label"]).float().mean()
+            for b in (self.batch(split, step) for step in range(2))
+        ]
+        return {"top1": float(torch.stack(hits).mean())}

@@ -1,0 +1,347 @@
+"""bench.table and what it prints: golden files, formats, staleness, mistakes, and what it may import."""
+
+from __future__ import annotations
+
+import csv
+import io
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import typer
+from rich.console import Console
+from samples import record
+
+from bench import console, render, table
+from bench.leaderboard import boards
+from bench.record import read_all
+from tickets.errors import UserError
+
+ROOT = Path(__file__).parents[2]
+GOLDEN = ROOT / "tests" / "golden"
+
+
+def run(capsys: pytest.CaptureFixture[str], *args: object) -> tuple[int, str, str]:
+    """Exit code, standard output and standard error of `python -m bench.table ARGS`."""
+    with pytest.raises(SystemExit) as left:
+        console.main(table.app, "python -m bench.table", [str(arg) for arg in args])
+    return left.value.code, *capsys.readouterr()
+
+
+@pytest.fixture
+def published(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A working folder with results/records and the tables that belong to them."""
+    monkeypatch.chdir(tmp_path)
+    for seed, score in enumerate((0.5, 0.6)):
+        record(seed=seed, score=score).write(tmp_path / "results" / "records")
+    files = table.render(tmp_path / "results" / "records", ["md", "csv"])
+    for name, text in files.items():
+        table.record.replace_file(tmp_path / "results" / "tables" / name, text)
+    return tmp_path
+
+
+@pytest.mark.parametrize("ending", ["md", "csv"])
+def test_golden_records_render_to_the_golden_bytes(ending: str) -> None:
+    """After a wanted change: python -m bench.table tests/golden/records --out tests/golden; read the diff."""
+    files = table.render(GOLDEN / "records", [ending])
+    assert files[f"leaderboard.{ending}"].encode() == (GOLDEN / f"leaderboard.{ending}").read_bytes()
+
+
+def test_golden_records_are_written_as_they_were() -> None:
+    for found in read_all(GOLDEN / "records"):
+        assert found.to_json().encode() == (GOLDEN / "records" / f"{found.id}.json").read_bytes()
+
+
+def test_the_csv_keeps_every_digit_and_every_row() -> None:
+    rows = list(csv.DictReader(io.StringIO((GOLDEN / "leaderboard.csv").read_text())))
+    assert all(None not in row and None not in row.values() for row in rows)
+    (found,) = [r for r in rows if r["drawer"] == "omp" and r["source"] == "cls/figures"]
+    scores = [r.scores.score for r in read_all(GOLDEN / "records") if r.id.startswith("omp-cls-seg")]
+    assert float(found["score"]) == sum(scores) / 2
+    assert float(found["score_half"]) == pytest.approx(
+        12.7062047364 * abs(scores[0] - scores[1]) / 2, rel=1e-9
+    )
+    incomplete = [r for r in rows if r["missing"]]
+    assert [(r["source"], r["score"], r["rank"]) for r in incomplete] == [("pose/figures", "", "")] * 2
+
+
+def test_markdown_tables_are_rectangular_and_escaped() -> None:
+    text = render.markdown(boards([record(score=None, error="a | b *c* <d>\nmore"), record(drawer="a_b|c")]))
+    assert r"seed 0 failed: a \| b \*c\* \<d\>." in text
+    lines = [line.replace(r"\|", "") for line in text.splitlines() if line.startswith("|")]
+    assert len({line.count("|") for line in lines}) == 1
+    assert len(lines) == 3
+    assert r"| a\_b\|c |" in text
+
+
+def test_a_long_error_is_cut() -> None:
+    text = render.markdown(boards([record(score=None, error="x" * 5000)]))
+    assert "x" * 100 in text and "x" * 300 not in text
+    assert "…" in text
+
+
+def test_the_heading_tells_the_official_split_and_the_budget() -> None:
+    (found,) = boards([record(test_split="val", budget=0.5)])
+    assert render.heading(found) == (
+        "Transfers to seg/figures: mIoU on test (officially val), scale tiny, budget 0.5"
+    )
+
+
+def test_boards_that_differ_in_their_data_only_are_told_apart() -> None:
+    other = record(versions={"task": {"cls/figures": 1, "seg/figures": 2}, "drawer": 1, "recipe": 1})
+    both = boards([record(), other])
+    headings = [render.heading(found, both) for found in both]
+    assert all(f", data {found.place.data}" in heading for found, heading in zip(both, headings, strict=True))
+    assert ", data" not in render.heading(both[0], both[:1])
+
+
+def test_superseded_records_are_counted_in_words() -> None:
+    old = [record(id=f"r{day}", created=f"2026-01-0{day}T00:00:00Z") for day in (1, 2, 3)]
+    assert "Left out: 2 older records of a job and seed that ran again." in render.plain(boards(old))
+    assert "Left out: 1 older record of" in render.plain(boards(old[:2]))
+
+
+def test_marks_tell_origin_budget_and_edition() -> None:
+    new = record(versions={"task": {"cls/figures": 1, "seg/figures": 1}, "drawer": 2, "recipe": 1})
+    text = render.plain(boards([record(drawing_macs=9 * 10**12, id="a"), new, record(origin="submitted")]))
+    assert "drawer version 2" in text
+    assert "drawer version 1, budget ×3.33" in text  # noqa: RUF001
+    assert "submitted" in text
+
+
+def test_plain_text_shows_draws_first_and_leaves_out_empty_columns() -> None:
+    text = render.plain(boards([record(), record(target=None, val_before_last_prune=0.625)]))
+    draw, transfer = text.split("\n\n")
+    assert draw.startswith("Tickets drawn on cls/figures: top-1 on test, scale tiny\n")
+    assert "before last prune" in draw and "62.5%" in draw
+    assert "after it" not in draw
+    assert transfer.splitlines() == [
+        "Transfers to seg/figures: mIoU on test, scale tiny",
+        "  ticket                sparsity  score  remaining  params   MACs  time",
+        "  omp from cls/figures     90.0%  50.0%       8.7%   11.4k  3.46M  61 s",
+    ]
+
+
+@pytest.mark.parametrize("width", [60, 80, 100, 200])
+def test_a_terminal_tears_no_number_and_says_what_it_left_out(width: int) -> None:
+    found = boards(read_all(GOLDEN / "records"))
+    out = io.StringIO()
+    Console(file=out, width=width).print(render.rich(found, width))
+    text = out.getvalue()
+    assert max(map(len, text.splitlines())) <= width
+    assert "60.2% ±3.9" in text and "80.3% ±17.1" in text
+    assert ("Not shown here: marks, time, gap" in text) is (width <= 80)
+    assert "…" not in text
+
+
+def test_show_is_rich_in_a_terminal_and_plain_when_piped() -> None:
+    class Terminal(io.StringIO):
+        def isatty(self) -> bool:
+            return True
+
+    found = boards([record()])
+    piped, terminal = io.StringIO(), Terminal()
+    render.show(found, piped)
+    render.show(found, terminal)
+    assert piped.getvalue() == render.plain(found)
+    assert terminal.getvalue() != piped.getvalue()
+    assert "omp from" in terminal.getvalue()
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [(0.2, "0 s"), (99.4, "99 s"), (99.6, "1.7 min"), (5969, "99.5 min"), (5971, "1.7 h"), (None, "–")],  # noqa: RUF001
+)
+def test_durations(seconds: float | None, text: str) -> None:
+    assert render.duration(seconds) == text
+
+
+@pytest.mark.parametrize(
+    ("value", "unit", "text"),
+    [
+        (7, "k", "0.01k"),
+        (9_994, "k", "9.99k"),
+        (9_996, "k", "10.0k"),
+        (99_960, "k", "100k"),
+        (13_243_868, "k", "13.2M"),
+        (61_836_632_064, "M", "61.8G"),
+        (999_499_999_999, "M", "999G"),
+        (999_500_000_000, "M", "1.00T"),
+        (5 * 10**21, "M", "5000E"),
+    ],
+)
+def test_counts(value: int, unit: str, text: str) -> None:
+    assert render.counted(value, unit) == text
+
+
+def test_it_prints_markdown(capsys: pytest.CaptureFixture[str]) -> None:
+    code, out, err = run(capsys, GOLDEN / "records")
+    assert (code, out, err) == (0, (GOLDEN / "leaderboard.md").read_text(), "")
+
+
+def test_it_prints_csv_when_asked(capsys: pytest.CaptureFixture[str]) -> None:
+    code, out, _ = run(capsys, GOLDEN / "records", "--format", "csv")
+    assert (code, out) == (0, (GOLDEN / "leaderboard.csv").read_text())
+
+
+def test_the_default_folder_is_that_of_the_runs(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    record().write(tmp_path / "runs" / "records")
+    code, out, _ = run(capsys)
+    assert code == 0
+    assert "## Transfers to seg/figures" in out
+
+
+def test_it_writes_files_and_tells_where(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    code, out, _ = run(capsys, GOLDEN / "records", "--out", tmp_path / "new")
+    assert code == 0
+    assert out.split() == [str(tmp_path / "new" / name) for name in ("leaderboard.md", "leaderboard.csv")]
+    for name in ("leaderboard.md", "leaderboard.csv"):
+        assert (tmp_path / "new" / name).read_bytes() == (GOLDEN / name).read_bytes()
+
+
+def test_the_tables_of_this_repository_are_not_stale(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(ROOT)
+    if not [path for path in table.TABLES.iterdir() if path.name != ".gitkeep"]:
+        assert not list(table.RECORDS.glob("*.json"))
+    else:
+        assert run(capsys, "--check")[0] == 0
+
+
+def test_check_passes_when_the_tables_follow(published: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    code, out, err = run(capsys, "--check")
+    assert (code, err) == (0, "")
+    assert out == "2 tables in results/tables are what their records render to.\n"
+
+
+def test_check_names_the_stale_and_the_missing_file(
+    published: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    record(seed=2, score=0.7).write(published / "results" / "records")
+    (published / "results" / "tables" / "leaderboard.csv").unlink()
+    before = sorted(published.rglob("*"))
+    code, out, err = run(capsys, "--check")
+    assert (code, out) == (1, "")
+    assert err.splitlines() == [
+        "error: results/tables/leaderboard.md is stale; run make table and commit it.",
+        "error: results/tables/leaderboard.csv is missing; run make table and commit it.",
+    ]
+    assert sorted(published.rglob("*")) == before
+
+
+@pytest.mark.parametrize(
+    ("args", "message"),
+    [
+        (["nowhere"], "there is no folder nowhere; run python -m bench.run first, or name another."),
+        (["empty"], "there is no record in empty; run python -m bench.run first, or name another."),
+        (["full", "--format", "mdd"], "unknown format 'mdd'. Did you mean 'md'? Known: md, csv."),
+        (["full", "--format", "md,csv"], "several formats (md,csv) need a folder to go to; give --out DIR"),
+        (["full", "--out", "full/one.json"], "cannot write full/one.json/leaderboard.md: "),
+        (["damaged"], "the record damaged/one.json is refused: it is no JSON"),
+        (["full", "--outt", "x"], "no such option: --outt"),
+        (["full", "more"], "got unexpected extra argument"),
+        (["full", "--out"], "option '--out' requires an argument"),
+    ],
+)
+def test_a_mistake_is_one_sentence_and_exit_code_2(
+    args: list[str],
+    message: str,
+    capsys: pytest.CaptureFixture[str],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "empty").mkdir()
+    (tmp_path / "damaged").mkdir()
+    (tmp_path / "damaged" / "one.json").write_text('{"schema": 1,')
+    record(id="one").write(tmp_path / "full")
+    before = sorted(tmp_path.rglob("*"))
+    code, out, err = run(capsys, *args)
+    assert (code, out) == (2, "")
+    assert err.startswith(f"error: {message}")
+    assert err.count("\n") == 1
+    assert sorted(tmp_path.rglob("*")) == before
+
+
+def test_the_frame_passes_exit_codes_on_and_keeps_bugs_loud(capsys: pytest.CaptureFixture[str]) -> None:
+    app = typer.Typer()
+
+    @app.command()
+    def command(what: str) -> None:
+        if what == "refuse":
+            raise UserError("a line\nand another.")
+        if what == "interrupt":
+            raise KeyboardInterrupt
+        if what == "bug":
+            raise ZeroDivisionError("a bug")
+        raise typer.Exit(int(what))
+
+    def code(what: str) -> object:
+        with pytest.raises(SystemExit) as left:
+            console.main(app, "test", [what])
+        return left.value.code
+
+    assert (code("0"), code("1"), code("refuse"), code("interrupt")) == (0, 1, 2, 130)
+    assert capsys.readouterr().err == "error: a line and another.\nerror: interrupted.\n"
+    with pytest.raises(ZeroDivisionError, match="a bug"):
+        console.main(app, "test", ["bug"])
+
+
+def script(*args: str) -> subprocess.CompletedProcess[str]:
+    """What a fresh interpreter says, in this repository."""
+    environment = {**os.environ, "PYTHONPATH": str(ROOT), "COLUMNS": "100", "NO_COLOR": "1", "TERM": "dumb"}
+    return subprocess.run(
+        [sys.executable, *args],
+        cwd=ROOT,
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+
+
+def test_the_console_script_runs_the_same_command() -> None:
+    module = script("-m", "bench.table", "tests/golden/records")
+    command = script("-m", "bench.cli", "table", "tests/golden/records")
+    assert (module.returncode, module.stderr) == (0, "")
+    assert (command.returncode, command.stdout, command.stderr) == (0, module.stdout, "")
+
+
+@pytest.mark.parametrize(
+    ("args", "message"),
+    [
+        (["tabel"], "error: unknown command 'tabel'. Did you mean 'table'? Known: run, table.\n"),
+        ([], "error: missing command. See ticketbench --help.\n"),
+        (["table", "--outt"], "error: no such option: --outt"),
+    ],
+)
+def test_mistakes_with_the_console_script(args: list[str], message: str) -> None:
+    done = script("-m", "bench.cli", *args)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr.startswith(message)
+    assert done.stderr.count("\n") == 1
+
+
+def test_the_console_script_tells_its_version_and_commands() -> None:
+    from bench import __version__
+
+    assert script("-m", "bench.cli", "--version").stdout == f"ticketbench {__version__}\n"
+    page = script("-m", "bench.cli", "--help").stdout
+    assert "run" in page and "table" in page
+
+
+def test_nobody_reading_is_no_traceback() -> None:
+    line = f"{sys.executable} -m bench.table tests/golden/records | true; exit ${{PIPESTATUS[0]}}"
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    done = subprocess.run(
+        ["bash", "-c", line], cwd=ROOT, env=environment, capture_output=True, text=True, timeout=60
+    )
+    assert done.stderr == ""
+    assert done.returncode in (0, 1)

@@ -1,0 +1,101 @@
+"""How a ticket is trained on a target: what it starts from, and the training itself."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import ClassVar, Literal
+
+from torch import nn
+
+from tickets.drawer import initial_head, initial_host
+from tickets.errors import UserError
+from tickets.masks import Masks, Semantics
+from tickets.network import Network
+from tickets.source import Source
+from tickets.supernet import Supernet
+from tickets.ticket import Ticket
+from tickets.training import Progress, Settings, Training
+
+@dataclass(frozen=True)
+class Recipe:
+    """Start of a transfer; every recipe then trains host and head on the target under the fixed masks."""
+
+    version: ClassVar[int] = 1
+
+    def host(self, ticket: Ticket, seed: int) -> Supernet:
+        """The host to start from; masked weights may hold values, they are zeroed."""
+        raise NotImplementedError
+
+
+class Finetune(Recipe):
+    """Inherit the ticket's raw weights and batch-norm statistics, as the paper's transfers do."""
+
+    def host(self, ticket: Ticket, seed: int) -> Supernet:
+        """The ticket with its raw weights."""
+        return ticket.build("raw").train()
+
+
+class Scratch(Recipe):
+    """Fresh weights under the ticket's architecture and masks; at sparsity 0 the plain dense reference."""
+
+    def host(self, ticket: Ticket, seed: int) -> Supernet:
+        """The architecture with the initial weights of this seed."""
+        return initial_host(ticket.spec, seed, ticket.host.units)
+
+
+def transfer(
+    ticket: Ticket,
+    recipe: Recipe,
+    target: Source,
+    settings: Settings,
+    seed: int,
+    head: Literal["fresh", "keep"] = "fresh",
+) -> Training:
+    """A ticket's host under its fixed masks with a head for the target, ready to run.
+
+    Args:
+        ticket: not modified.
+        recipe: what the host starts from.
+        target: the task to train on.
+        settings: how long and how.
+        seed: of fresh weights and the head, shared by all methods at that seed.
+        head: "fresh", or "keep" for the source head where the target is of the same kind.
+
+    Raises:
+        UserError: the ticket lacks the weights that the recipe inherits, or a head that cannot be kept.
+    """
+    host = recipe.host(ticket, seed)
+    masks: Masks = {f"host.{name}": mask for name, mask in ticket.host.masks.items()}
+    if head == "keep":
+        module = _kept_head(ticket, target, host, seed)
+        masks |= {f"head.{name}": mask for name, mask in ticket.head.masks.items()}
+    else:
+        module = initial_head(target, host, seed)
+    network = Network(host, module, masks, Semantics.PROJECTION)
+    return Training(network=network, source=target, settings=settings, seed=seed)
+
+
+def _kept_head(ticket: Ticket, target: Source, host: Supernet, seed: int) -> nn.Module:
+    """The source head; its prediction layer stays fresh where the target has other outputs."""
+    saved = ticket.head.state("raw")
+    module = initial_head(target, host, seed, ticket.head.units or None)
+    fresh = module.state_dict()
+    usable = {n: saved[n] if n in saved and saved[n].shape == t.shape else t for n, t in fresh.items()}
+    lost = [n for n in fresh if usable[n] is fresh[n] and not n.startswith("predict.")]
+    if lost or saved.keys() - fresh.keys():
+        raise UserError(
+            f"the head drawn on {ticket.provenance.get('source')} does not fit {target.name}; "
+            "keep heads between tasks of one kind, or use --head fresh."
+        )
+    module.load_state_dict(usable)
+    return module
+
+
+def run(
+    training: Training, checkpoint: Path | None = None, report: Callable[[Progress], None] | None = None
+) -> Network:
+    """Train to the end and return the averaged, recalibrated network that is scored."""
+    training.run(checkpoint, report)
+    return training.averaged()

@@ -1,0 +1,46 @@
+"""What tickets may know of a task: batches, a head, a loss and a score, bound to seeds and a device."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any, Protocol
+
+import torch
+from torch import Tensor, nn
+
+Batch = dict[str, Tensor]
+"""A task's batch; only `image`, float32 (B, 3, H, W), is known here, the rest is between loss and metric."""
+
+
+class Source(Protocol):
+    """One task seen by a drawer or by the training loop.
+
+    Everything random is a function of (seed, step), so any number of loader workers gives the same bits
+    and training resumes at the right batch.
+    """
+
+    name: str
+    """The task's registered name, as in "cls/figures"."""
+    size: tuple[int, int]
+    """Input (H, W) in pixels."""
+    batch_size: int
+    """Images per training batch."""
+    device: torch.device
+    """Where batches lie and networks are trained."""
+    primary: str
+    """Name of the primary metric, a fraction in [0, 1], higher is better."""
+
+    def head(self, features: list[tuple[int, int]], units: Any = None) -> nn.Module:
+        """A fresh head on feature maps of these (width, stride); `units` rebuilds a searched one."""
+
+    def batches(self, start: int, stop: int) -> Iterator[Batch]:
+        """Augmented training batches number `start` to `stop` - 1."""
+
+    def calibration(self, count: int) -> Iterator[Batch]:
+        """`count` training batches, always the same ones, for batch-norm statistics."""
+
+    def loss(self, outputs: Any, batch: Batch) -> Tensor:
+        """Scalar loss, mean over the batch."""
+
+    def score(self, network: nn.Module, split: str) -> dict[str, float]:
+        """All metrics on "val" or "test", the primary one first."""

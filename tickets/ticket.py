@@ -1,0 +1,324 @@
+"""The ticket: an architecture, a mask and weights; saved as two files that vouch for each other."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from pathlib import Path
+from typing import Any, Literal
+
+import safetensors
+import safetensors.torch
+import torch
+from torch import Tensor, nn
+
+from tickets.blocks import Units
+from tickets.cost import dense_macs, estimated_macs, layer_costs, sparse_macs
+from tickets.errors import DamagedTicketError, UserError
+from tickets.masks import Masks, ones, project, prunable
+from tickets.supernet import Spec, Supernet, live_units
+
+FORMAT = 1
+Tensors = dict[str, Tensor]
+
+
+@dataclass(frozen=True)
+class Part:
+    """Tensors of one part of a network, named as that part names them.
+
+    Args:
+        masks: boolean, per pruned weight; True is kept.
+        raw: state at the end of drawing, masked weights included; a transfer starts from it.
+        ema: averaged state with recalibrated BN statistics and masked weights at zero; scored with it.
+        units: live units per search block.
+    """
+
+    masks: Masks = field(default_factory=dict)
+    raw: Tensors = field(default_factory=dict)
+    ema: Tensors = field(default_factory=dict)
+    units: Mapping[str, Units] = field(default_factory=dict)
+
+    def state(self, weights: Literal["raw", "ema"]) -> Tensors:
+        """The raw or the averaged state.
+
+        Raises:
+            UserError: the part has none (a dense reference has only an architecture).
+        """
+        state = self.raw if weights == "raw" else self.ema
+        if not state:
+            raise UserError(
+                f"the ticket has no {weights} weights; use the recipe 'scratch', or draw it again."
+            )
+        return state
+
+
+@dataclass(frozen=True)
+class Ticket:
+    """A sparse subnetwork of a host, with the head that it was drawn with.
+
+    Args:
+        spec: the supernet that it was drawn from.
+        host: architecture, masks and weights of the host.
+        head: the same of the source head, which only serves to score the ticket on its source.
+        provenance: plain values: drawer, source, sparsity asked for, seed, settings, costs, val scores.
+    """
+
+    spec: Spec
+    host: Part
+    head: Part = field(default_factory=Part)
+    provenance: Mapping[str, Any] = field(default_factory=dict)
+
+    @classmethod
+    def dense(cls, spec: Spec) -> Ticket:
+        """The whole supernet without weights: what the recipe `scratch` trains as the dense reference."""
+        host = Supernet(spec)
+        return cls(
+            spec, Part(masks=ones(prunable(host)), units=live_units(host)), provenance={"drawer": "dense"}
+        )
+
+    @property
+    def kept(self) -> int:
+        """Host weights that the masks keep."""
+        return sum(int(mask.sum()) for mask in self.host.masks.values())
+
+    @property
+    def prunable(self) -> int:
+        """Prunable host weights of the architecture that survived the search."""
+        return sum(mask.numel() for mask in self.host.masks.values())
+
+    @property
+    def sparsity(self) -> float:
+        """Removed / prunable weights of the host, in [0, 1)."""
+        return (self.prunable - self.kept) / self.prunable
+
+    @cached_property
+    def remaining(self) -> float:
+        """Kept host weights / host weights of the full supernet, in (0, 1]."""
+        with torch.device("meta"):
+            full = Supernet(self.spec)
+        return self.kept / sum(w.numel() for w in prunable(full).values())
+
+    @cached_property
+    def hash(self) -> str:
+        """SHA-256 of the tensor file, which itself holds the hash of the description."""
+        return hashlib.sha256(self._files()[0]).hexdigest()
+
+    def build(self, weights: Literal["raw", "ema"] = "ema") -> Supernet:
+        """The plain module: images (B, 3, H, W) -> list of feature maps; pruned weights are zero.
+
+        Args:
+            weights: "ema", the averaged weights that the ticket was scored with, or "raw".
+
+        Returns:
+            A new host in eval mode, with its own tensors.
+        """
+        host = Supernet(self.spec, self.host.units)
+        host.load_state_dict(self.host.state(weights), strict=True)
+        project(host, self.host.masks)
+        return host.eval()
+
+    def costs(self, size: tuple[int, int]) -> dict[str, float | int]:
+        """Parameters and MACs of the host for one (3, H, W) input.
+
+        Returns:
+            `parameters` (kept weights), `macs` (dense), `sparse_macs` (exact by layer), `estimated_macs`
+            (dense x global density, the paper's way).
+        """
+        layers, masks = layer_costs(Supernet(self.spec, self.host.units), size), self.host.masks
+        return {
+            "parameters": self.kept,
+            "macs": dense_macs(layers),
+            "sparse_macs": sparse_macs(layers, masks),
+            "estimated_macs": estimated_macs(layers, masks),
+        }
+
+    def layers(self) -> list[dict[str, Any]]:
+        """The table of layers: weight name, shape, weights, kept."""
+        return [
+            {"name": name, "shape": list(mask.shape), "weights": mask.numel(), "kept": int(mask.sum())}
+            for name, mask in self.host.masks.items()
+        ]
+
+    def save(self, path: Path) -> str:
+        """Write `path`.safetensors and `path`.json, each under a temporary name first; returns the hash."""
+        path.parent.mkdir(parents=True, exist_ok=True)
+        tensors, document = self._files()
+        for suffix, data in ((".safetensors", tensors), (".json", document)):
+            temporary = path.with_name(f"{path.name}{suffix}.{os.getpid()}.tmp")
+            temporary.write_bytes(data)
+            temporary.replace(path.with_name(path.name + suffix))
+        return self.hash
+
+    @classmethod
+    def load(cls, path: Path | str) -> Ticket:
+        """Read and verify a ticket; `path` may name either of its files, or neither's suffix.
+
+        Raises:
+            DamagedTicketError: a file is missing, damaged, foreign or of another ticket; says which check.
+        """
+        path = Path(path)
+        stem = path.with_suffix("") if path.suffix in (".json", ".safetensors") else path
+        tensor_file, document_file = (stem.with_name(stem.name + s) for s in (".safetensors", ".json"))
+        for file in (tensor_file, document_file):
+            if not file.is_file():
+                raise DamagedTicketError(f"the ticket's file {file} does not exist; a ticket is two files.")
+        document = _read_document(document_file)
+        data = tensor_file.read_bytes()
+        try:
+            tensors = safetensors.torch.load(data)
+            metadata = _metadata(data)
+        except (safetensors.SafetensorError, ValueError, KeyError) as error:
+            raise DamagedTicketError(
+                f"{tensor_file} is damaged: it is no safetensors file ({error})."
+            ) from error
+        if hashlib.sha256(data).hexdigest() != document["tensors_sha256"]:
+            raise DamagedTicketError(
+                f"{tensor_file} does not have the SHA-256 that {document_file} states: "
+                "it is damaged, or the two files belong to different tickets."
+            )
+        description = document["description"]
+        if metadata.get("description_sha256") != _sha(description):
+            raise DamagedTicketError(
+                f"{document_file} is not the description that {tensor_file} was written with: "
+                "it was changed, or the two files belong to different tickets."
+            )
+        ticket = cls(
+            spec=Spec.from_json(description["spec"]),
+            host=_part(tensors, "host", description),
+            head=_part(tensors, "head", description),
+            provenance=description["provenance"],
+        )
+        ticket._verify(description, tensor_file)
+        return ticket
+
+    def _verify(self, description: Mapping[str, Any], file: Path) -> None:
+        """Shapes against the architecture, and the count of kept weights against the description."""
+        with torch.device("meta"):
+            host = Supernet(self.spec, self.host.units)
+        for kind, state in (("raw", self.host.raw), ("ema", self.host.ema)):
+            wrong = _disagreement(state, host.state_dict()) if state else None
+            if wrong:
+                raise DamagedTicketError(
+                    f"{file}: the {kind} tensor '{wrong}' does not fit the architecture."
+                )
+        if wrong := _disagreement(self.host.masks, prunable(host)):
+            raise DamagedTicketError(f"{file}: the mask of '{wrong}' does not fit the architecture.")
+        if self.kept != description["kept"]:
+            raise DamagedTicketError(
+                f"{file} keeps {self.kept} weights, its description {description['kept']}."
+            )
+        asked = self.provenance.get("sparsity", self.sparsity)
+        if self.prunable - self.kept != round(asked * self.prunable):
+            raise DamagedTicketError(f"{file}: sparsity {self.sparsity} is not the {asked} that was drawn.")
+
+    @property
+    def description(self) -> dict[str, Any]:
+        """What the JSON file states beside the tensors' hash."""
+        return {
+            "format": FORMAT,
+            "spec": self.spec.to_json(),
+            "units": {"host": _units_json(self.host.units), "head": _units_json(self.head.units)},
+            "prunable": self.prunable,
+            "kept": self.kept,
+            "sparsity": self.sparsity,
+            "remaining": self.remaining,
+            "layers": self.layers(),
+            "provenance": dict(self.provenance),
+        }
+
+    def _files(self) -> tuple[bytes, bytes]:
+        """The bytes of the tensor file and of the description."""
+        description = json.loads(_canonical(self.description))
+        tensors = {
+            f"{part}.{kind}.{name}": tensor.detach().cpu().contiguous()
+            for part, of in (("host", self.host), ("head", self.head))
+            for kind, group in (("mask", of.masks), ("raw", of.raw), ("ema", of.ema))
+            for name, tensor in group.items()
+        }
+        data = safetensors.torch.save(tensors, metadata={"description_sha256": _sha(description)})
+        document = {"description": description, "tensors_sha256": hashlib.sha256(data).hexdigest()}
+        return data, _canonical(document)
+
+    def network_masks(self) -> Masks:
+        """The masks of host and head as a `Network` names them."""
+        parts = (("host", self.host), ("head", self.head))
+        return {f"{part}.{name}": mask for part, of in parts for name, mask in of.masks.items()}
+
+    def with_masks(self, masks: Masks, **provenance: Any) -> Ticket:
+        """The same architecture and raw weights under other host masks, with more provenance."""
+        return replace(
+            self,
+            host=replace(self.host, masks=masks, ema={}),
+            head=Part(),
+            provenance={**self.provenance, **provenance},
+        )
+
+
+def part_of(module: nn.Module, averaged: nn.Module, masks: Masks) -> Part:
+    """A part as it is at the end of drawing, tensors copied.
+
+    Args:
+        module: host or head as trained.
+        averaged: its averaged, recalibrated copy.
+        masks: by weight name as the module names them.
+    """
+    raw = {name: t.detach().cpu().clone().contiguous() for name, t in module.state_dict().items()}
+    ema = {name: t.detach().cpu().clone().contiguous() for name, t in averaged.state_dict().items()}
+    return Part({name: mask.cpu().clone() for name, mask in masks.items()}, raw, ema, live_units(module))
+
+
+def _units_json(units: Mapping[str, Units]) -> dict[str, dict[str, int]]:
+    return {name: {str(k): n for k, n in kernels.items()} for name, kernels in units.items()}
+
+
+def _part(tensors: Tensors, part: str, description: Mapping[str, Any]) -> Part:
+    def group(kind: str) -> Tensors:
+        prefix = f"{part}.{kind}."
+        return {n.removeprefix(prefix): t for n, t in tensors.items() if n.startswith(prefix)}
+
+    units = {n: {int(k): c for k, c in u.items()} for n, u in description["units"][part].items()}
+    masks = group("mask")
+    if part == "host":
+        masks = {
+            layer["name"]: masks[layer["name"]] for layer in description["layers"] if layer["name"] in masks
+        }
+    return Part(masks, group("raw"), group("ema"), units)
+
+
+def _disagreement(got: Mapping[str, Tensor], wanted: Mapping[str, Tensor]) -> str | None:
+    """The first name that is in one only, or whose shapes differ."""
+    names = sorted(got.keys() ^ wanted.keys())
+    names += [n for n in got if n in wanted and got[n].shape != wanted[n].shape]
+    return names[0] if names else None
+
+
+def _canonical(value: Any) -> bytes:
+    return json.dumps(value, sort_keys=True, indent=1, allow_nan=False).encode() + b"\n"
+
+
+def _sha(description: Any) -> str:
+    return hashlib.sha256(_canonical(description)).hexdigest()
+
+
+def _metadata(data: bytes) -> dict[str, str]:
+    length = int.from_bytes(data[:8], "little")
+    return json.loads(data[8 : 8 + length])["__metadata__"]
+
+
+def _read_document(file: Path) -> dict[str, Any]:
+    """The JSON file; every byte of it counts."""
+    data = file.read_bytes()
+    try:
+        document = json.loads(data)
+        whole = _canonical(document) == data
+    except ValueError as error:
+        raise DamagedTicketError(f"{file} is damaged: it is no JSON file ({error}).") from error
+    if not whole or not isinstance(document, dict) or set(document) != {"description", "tensors_sha256"}:
+        raise DamagedTicketError(f"{file} is damaged or no ticket: it is not as it was written.")
+    if (got := document["description"].get("format")) != FORMAT:
+        raise DamagedTicketError(f"{file} has ticket format {got}; this version reads format {FORMAT}.")
+    return document

@@ -1,0 +1,256 @@
+"""The one training loop, for drawing and for transfer alike."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+from mmengine.optim import OneCycleLR, OptimWrapper
+from torch import Tensor, nn
+
+from tickets.cost import LayerCost, dense_macs, layer_costs, sparse_macs
+from tickets.ema import Ema, recalibrate
+from tickets.events import Event
+from tickets.masks import Semantics, project, sparsity_of
+from tickets.network import Network
+from tickets.seeding import seeded
+from tickets.source import Batch, Source
+from tickets.supernet import live_units
+
+CHECKPOINT_EVERY_S = 30.0
+
+
+@dataclass(frozen=True)
+class Settings:
+    """How long and how a network is trained; part of a job's identity.
+
+    Args:
+        steps: optimiser steps, at least 1.
+        learning_rate: peak of the one-cycle schedule (cosine, 30 % up), as in the released dense recipes.
+        weight_decay: L2 factor on convolution and linear weights, masked ones included.
+        ema_decay: nominal decay per update; the warm-up rule rules in short runs.
+        calibration_batches: training batches over which BN statistics are recomputed before scoring.
+        rho: weight of the search penalty, for drawers that search.
+    """
+
+    steps: int
+    learning_rate: float
+    weight_decay: float = 1e-5
+    ema_decay: float = 0.9999
+    calibration_batches: int = 10
+    rho: float = 0.0
+
+
+@dataclass(frozen=True)
+class Progress:
+    """What the loop tells while it runs."""
+
+    step: int
+    steps: int
+    loss: float
+    metric: float | None
+    sparsity: float
+
+
+class DivergedError(RuntimeError):
+    """The loss stopped being a number."""
+
+
+@dataclass
+class Spent:
+    """Executed work so far.
+
+    `macs` counts 3x a forward pass per training image and 1x per recalibration image, dense as
+    executed (the architecture of the moment); `sparse_macs` counts only kept weights. Scoring on val or
+    test is measurement and is not counted.
+    """
+
+    macs: int = 0
+    sparse_macs: int = 0
+    images: int = 0
+
+    def add(self, images: int, passes: int, costs: tuple[int, int]) -> None:
+        """Count `images` run `passes` times at (dense, sparse) MACs each."""
+        self.images += images
+        self.macs += images * passes * costs[0]
+        self.sparse_macs += images * passes * costs[1]
+
+
+@dataclass
+class Training:
+    """A network in training: everything that changes from step to step.
+
+    Args:
+        network: trained in place.
+        source: batches and loss.
+        settings: how.
+        seed: of the randomness inside the network (dropout).
+        events: what happens when, in order of steps.
+        handle: called for each event as handle(training, event).
+        extra_loss: a term added to the loss, as a function of the training; None for none.
+    """
+
+    network: Network
+    source: Source
+    settings: Settings
+    seed: int
+    events: tuple[Event, ...] = ()
+    handle: Callable[[Training, Event], None] = lambda training, event: None
+    extra_loss: Callable[[Training], Tensor] | None = None
+    step: int = 0
+    scores: dict[str, float] = field(default_factory=dict)
+    spent: Spent = field(default_factory=Spent)
+
+    def __post_init__(self) -> None:
+        device = self.source.device
+        self.network.to(device=device, memory_format=torch.channels_last)
+        self.network.masks = {name: mask.to(device) for name, mask in self.network.masks.items()}
+        self.ema = Ema(self.network, self.settings.ema_decay ** (self.source.batch_size / 4096))
+        self.optimizer = _optimizer(self.network, self.settings)
+        self.wrapper = OptimWrapper(self.optimizer)
+        self.scheduler = OneCycleLR(
+            self.optimizer, eta_max=self.settings.learning_rate, total_steps=self.settings.steps + 1
+        )
+        self.masks_changed()
+
+    def masks_changed(self) -> None:
+        """Bring weights and costs in line with new masks or a new architecture; to be called after either."""
+        if self.network.semantics is Semantics.PROJECTION:
+            project(self.network, self.network.masks)
+        self.layers: list[LayerCost] = layer_costs(
+            Network(self.network.host, self.network.head), self.source.size
+        )
+        self.costs = dense_macs(self.layers), sparse_macs(self.layers, self.network.masks)
+
+    @property
+    def sparsity(self) -> float:
+        """Removed share of the host's weights."""
+        return sparsity_of({n: m for n, m in self.network.masks.items() if n.startswith("host.")})
+
+    def run(self, checkpoint: Path | None = None, report: Callable[[Progress], None] | None = None) -> None:
+        """Train to the last step; goes on from the file `checkpoint` where it exists.
+
+        Args:
+            checkpoint: written about twice a minute, under a temporary name, then renamed.
+            report: called about three times a second.
+
+        Raises:
+            DivergedError: the loss is not finite.
+        """
+        with seeded(self.seed, "training"):
+            if checkpoint is not None and checkpoint.exists():
+                self.load_state_dict(load_checkpoint(checkpoint))
+            saved = told = time.monotonic()
+            for batch in self.source.batches(self.step, self.settings.steps):
+                loss = self._step(batch)
+                now = time.monotonic()
+                if now - told > 0.3 or self.step == self.settings.steps:
+                    told = now
+                    self._tell(float(loss), report)
+                if checkpoint is not None and now - saved > CHECKPOINT_EVERY_S:
+                    saved = now
+                    save_checkpoint(checkpoint, self.state_dict())
+
+    def _step(self, batch: Batch) -> Tensor:
+        """One optimiser step, then the events of that step; returns the task's loss."""
+        self.network.train()
+        image = batch["image"].contiguous(memory_format=torch.channels_last)
+        loss = self.source.loss(self.network(image), batch)
+        total = loss if self.extra_loss is None else loss + self.extra_loss(self)
+        self.wrapper.update_params(total)
+        self.scheduler.step()
+        if self.network.semantics is Semantics.PROJECTION:
+            project(self.network, self.network.masks)
+        self.ema.update(self.network)
+        self.spent.add(len(image), 3, self.costs)
+        self.step += 1
+        for event in self.events:
+            if event.step == self.step:
+                self.handle(self, event)
+        return loss.detach()
+
+    def _tell(self, loss: float, report: Callable[[Progress], None] | None) -> None:
+        if not loss - loss == 0:
+            raise DivergedError(
+                f"the loss became {loss} at step {self.step} of {self.settings.steps}; lower the learning rate "
+                f"({self.settings.learning_rate})"
+            )
+        if report is not None:
+            metric = next(reversed(self.scores.values()), None)
+            report(Progress(self.step, self.settings.steps, loss, metric, self.sparsity))
+
+    def averaged(self) -> Network:
+        """A copy with averaged weights x masks and recalibrated batch norms, in eval mode."""
+        twin = self.ema.copy_of(self.network)
+        batches = self.source.calibration(self.settings.calibration_batches)
+        images = (batch["image"].contiguous(memory_format=torch.channels_last) for batch in batches)
+        self.spent.add(recalibrate(twin, images), 1, self.costs)
+        return twin
+
+    def state_dict(self) -> dict[str, Any]:
+        """Everything that a resumed run needs to go on bit by bit; tensors and plain values only."""
+        names = {p: name for name, p in self.network.named_parameters()}
+        return {
+            "units": live_units(self.network),
+            "network": self.network.state_dict(),
+            "masks": self.network.masks,
+            "moments": {names[p]: state for p, state in self.optimizer.state.items()},
+            "groups": [{k: v for k, v in g.items() if k != "params"} for g in self.optimizer.param_groups],
+            "scheduler": self.scheduler.state_dict(),
+            "ema": self.ema.values,
+            "ema_updates": self.ema.updates,
+            "step": self.step,
+            "scores": self.scores,
+            "spent": vars(self.spent),
+            "rng": torch.get_rng_state(),
+            "cuda_rng": torch.cuda.get_rng_state_all() if torch.cuda.is_available() else [],
+        }
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Go on from `state_dict`; the network must have been built with its `units`."""
+        self.network.load_state_dict(state["network"], strict=True)
+        self.network.to(memory_format=torch.channels_last)
+        self.network.masks = state["masks"]
+        parameters = dict(self.network.named_parameters())
+        for name, moments in state["moments"].items():
+            self.optimizer.state[parameters[name]] = moments
+        for group, saved in zip(self.optimizer.param_groups, state["groups"], strict=True):
+            group.update(saved)
+        self.scheduler.load_state_dict(state["scheduler"])
+        self.ema.values, self.ema.updates = state["ema"], state["ema_updates"]
+        self.step, self.scores, self.spent = state["step"], state["scores"], Spent(**state["spent"])
+        torch.set_rng_state(state["rng"])
+        if state["cuda_rng"] and torch.cuda.is_available():
+            torch.cuda.set_rng_state_all(state["cuda_rng"])
+        self.masks_changed()
+
+
+def _optimizer(network: nn.Module, settings: Settings) -> torch.optim.Optimizer:
+    """Adam with L2 on weights of two or more dimensions; biases and batch norms come last, without.
+
+    Adam's own weight decay adds the gradient of wd/2 |w|^2, the explicit L2 term of the released code.
+    """
+    parameters = list(network.parameters())
+    groups = [
+        {"params": [p for p in parameters if p.dim() > 1], "weight_decay": settings.weight_decay},
+        {"params": [p for p in parameters if p.dim() <= 1], "weight_decay": 0.0},
+    ]
+    return torch.optim.Adam(groups, lr=settings.learning_rate, fused=True)
+
+
+def save_checkpoint(path: Path, state: dict[str, Any]) -> None:
+    """Write a state under a temporary name, then rename it."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_suffix(f".{os.getpid()}.tmp")
+    torch.save(state, temporary)
+    temporary.replace(path)
+
+
+def load_checkpoint(path: Path) -> dict[str, Any]:
+    """The state in a checkpoint; only tensors and plain values are accepted."""
+    return torch.load(path, weights_only=True)
