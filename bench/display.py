@@ -14,7 +14,7 @@ from bench.plan import Job
 from bench.record import Record
 
 if TYPE_CHECKING:
-    from tickets.training import Progress as Step
+    from tickets.progress import Progress as Step
 
 
 class Display:

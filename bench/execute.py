@@ -22,11 +22,12 @@ from tickets.drawer import AFTER, BEFORE, Request, initial_head
 from tickets.drawers import DRAWERS
 from tickets.masks import Masks
 from tickets.network import Network
+from tickets.progress import Progress
 from tickets.recipe_names import RECIPES
 from tickets.recipes import transfer
 from tickets.supernet import preset
 from tickets.ticket import Ticket
-from tickets.training import Progress, Settings, Spent
+from tickets.training import Settings, Spent
 from tickets.transforms import TRANSFORMS
 
 
@@ -57,7 +58,7 @@ def execute(work: Work, report: Callable[[Progress], None] | None = None) -> rec
         outcome = _draw(work, store, report) if work.job.kind == "draw" else _transfer(work, store, report)
         found = _succeeded(work, outcome, time.monotonic() - started)
     except Exception as error:  # whatever it is: it goes into the record, and the grid goes on
-        return fail(work, f"{type(error).__name__}: {error}\n{traceback.format_exc(limit=-6)}")
+        return fail(work, f"{type(error).__name__}: {error}\n{traceback.format_exc(limit=-4)}")
     found.write(store.records)
     store.checkpoint(work.id).unlink(missing_ok=True)
     return found
@@ -65,7 +66,7 @@ def execute(work: Work, report: Callable[[Progress], None] | None = None) -> rec
 
 def fail(work: Work, error: str, report: object = None) -> record.Record:
     """Write the record of a job that failed, and return it; `report` is there for `bench.workers`."""
-    found = record.Record(**_frame(work), status="failed", error=error[-1500:])
+    found = record.Record(**_frame(work), status="failed", error=error[:2000])
     found.write(Store(work.facts.home).records)
     return found
 
@@ -187,7 +188,7 @@ def _frame(work: Work) -> dict[str, Any]:
     job = work.job
     phase = "draw" if job.kind == "draw" else "transfer"
     plan = work.facts.scale.plan(job.source if job.kind == "draw" else job.target)
-    device = torch.cuda.get_device_name(work.facts.device) if work.facts.device.startswith("cuda") else work.facts.device
+    device = work.facts.device
     return {
         "id": work.id,
         "kind": job.kind,
@@ -203,7 +204,9 @@ def _frame(work: Work) -> dict[str, Any]:
         "versions": versions(job, work.facts.tasks),
         "fingerprints": {task: work.facts.fingerprints[task] for task in job.tasks},
         "redraw": redraw_command(job, work.facts) if job.source else None,
-        **provenance.stamp(device, work.facts.threads),
+        **provenance.stamp(
+            torch.cuda.get_device_name(device) if device.startswith("cuda") else device, work.facts.threads
+        ),
     }
 
 

@@ -1,6 +1,7 @@
 """Samples decoded once, in parallel, into memory-mapped arrays: the cache that every task reads from.
 
-This module and whatever defines a reader are loaded by the decoding processes, so neither imports torch at its top.
+This module and whatever defines a reader are loaded by the decoding processes, so neither imports torch at
+its top.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ import traceback
 import uuid
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -43,9 +44,10 @@ class Sample:
 
     Args:
         name: unique within its split, the same on every machine; its hash decides between train and val.
-        files: the files it is read from, the one to name in an error first; a change of any (name, size, time) decodes
-            the split again.
-        extra: more for the reader, in plain Python values (numbers, strings, tuples): a class index, a crop, joints.
+        files: the files it is read from, the one to name in an error first; a change of any (name, size,
+            time) decodes the split again.
+        extra: more for the reader, in plain Python values (numbers, strings, tuples): a class index, a crop,
+            joints.
     """
 
     name: str
@@ -64,8 +66,9 @@ class Job:
 
     Args:
         samples: in the order of the arrays' rows.
-        read: a module-level function, importable by name without torch, from a sample and the size (H, W) to arrays:
-            the same keys, shapes and dtypes for every sample. "image" is uint8 (H, W, 3), stored as (3, H, W).
+        read: a module-level function, importable by name without torch, from a sample and the size (H, W) to
+            arrays: the same keys, shapes and dtypes for every sample. "image" is uint8 (H, W, 3), stored as
+            (3, H, W).
         size: (H, W) in pixels.
     """
 
@@ -89,7 +92,8 @@ class Job:
         return row
 
     def stamp(self) -> str:
-        """16 hex digits that change with the samples, their files' names, sizes and times, the size and the reader.
+        """16 hex digits that change with the samples, their files' names, sizes and times, the size and the
+        reader.
 
         Raises:
             DataError: a file is missing; names it.
@@ -122,7 +126,8 @@ class Arrays:
         return len(self.rows)
 
     def __getitem__(self, index: int) -> dict[str, Tensor]:
-        """One sample, as stored: {"image": uint8 (3, H, W), ...}; copies, so that changing them changes no file."""
+        """One sample, as stored: {"image": uint8 (3, H, W), ...}; copies, so that changing them changes no
+        file."""
         if not -len(self) <= index < len(self):
             raise IndexError(f"sample {index} of a split of {len(self)}")
         return {key: value[0] for key, value in self.gather([index]).items()}
@@ -137,14 +142,17 @@ class Arrays:
     @cached_property
     def _open(self) -> dict[str, np.ndarray]:
         """The arrays, mapped on first use in each process."""
-        return {key: np.load(self.folder / f"{name}.npy", mmap_mode="r") for key, name in self.columns.items()}
+        return {
+            key: np.load(self.folder / f"{name}.npy", mmap_mode="r") for key, name in self.columns.items()
+        }
 
     def __getstate__(self) -> dict[str, Any]:
         return {key: value for key, value in self.__dict__.items() if key != "_open"}
 
 
 def is_val(name: str) -> bool:
-    """Whether a training sample of this name is held out as val: about one in ten, the same ones on every machine."""
+    """Whether a training sample of this name is held out as val: about one in ten, the same ones on every
+    machine."""
     digest = hashlib.blake2b(name.encode(), digest_size=8).digest()
     return int.from_bytes(digest, "big") % VAL_SHARE == 0
 
@@ -184,7 +192,8 @@ def build(
 ) -> None:
     """Decode a job's samples into `folder`, which appears complete or not at all.
 
-    Several processes may build the same folder at once: the first to finish wins, and the contents are the same.
+    Several processes may build the same folder at once: the first to finish wins, and the contents are the
+    same.
 
     Args:
         folder: holds afterwards one .npy file for each key, rows in the samples' order, and `meta.json`.
@@ -194,7 +203,8 @@ def build(
         check: from some rows' arrays and the first one's number to (row, what is wrong) pairs.
 
     Raises:
-        DataError: a sample cannot be decoded, differs in shape from the first, or fails the check; names its file.
+        DataError: a sample cannot be decoded, differs in shape from the first, or fails the check; names its
+            file.
         UserError: the folder cannot be written.
     """
     if len(job.samples) == 0:
@@ -202,7 +212,9 @@ def build(
     with _temporary(folder) as place:
         first = job.row(0)
         arrays = {
-            key: np.lib.format.open_memmap(place / f"{key}.npy", "w+", value.dtype, (len(job.samples), *value.shape))
+            key: np.lib.format.open_memmap(
+                place / f"{key}.npy", "w+", value.dtype, (len(job.samples), *value.shape)
+            )
             for key, value in first.items()
         }
         _decode(job, place, arrays, workers, progress or (lambda done, total: None))
@@ -214,7 +226,8 @@ def build(
 
 
 def meta(folder: Path) -> dict[str, Any] | None:
-    """What stands beside the arrays: {"val": rows, "train", "rest", "all": fingerprints}; None where nothing is built."""
+    """What stands beside the arrays: {"val": rows, "train", "rest", "all": fingerprints}; None where nothing
+    is built."""
     try:
         return json.loads((folder / "meta.json").read_text())
     except FileNotFoundError:
@@ -222,7 +235,8 @@ def meta(folder: Path) -> dict[str, Any] | None:
 
 
 def fingerprint(arrays: Mapping[str, np.ndarray], rows: Sequence[int] | np.ndarray | None = None) -> str:
-    """16 hex digits of the arrays' content: names, dtypes, shapes and values of the rows (all of them by default)."""
+    """16 hex digits of the arrays' content: names, dtypes, shapes and values of the rows (all of them by
+    default)."""
     digest = hashlib.blake2b(digest_size=8)
     for key in sorted(arrays):
         array = arrays[key]
@@ -249,7 +263,9 @@ def _state(file: Path) -> tuple[str, int, int]:
     try:
         state = file.stat()
     except OSError as error:
-        raise DataError(f"{file}: missing ({error.strerror}); restore the file or remove it from the set.") from error
+        raise DataError(
+            f"{file}: missing ({error.strerror}); restore the file or remove it from the set."
+        ) from error
     return file.name, state.st_size, state.st_mtime_ns
 
 
@@ -304,7 +320,9 @@ def _shapes(row: Row) -> dict[str, tuple[tuple[int, ...], str]]:
     return {key: (value.shape, value.dtype.str) for key, value in row.items()}
 
 
-def _decode(job: Job, place: Path, arrays: Mapping[str, np.ndarray], workers: int, progress: Callable) -> None:
+def _decode(
+    job: Job, place: Path, arrays: Mapping[str, np.ndarray], workers: int, progress: Callable
+) -> None:
     total, done = len(job.samples), 0
     chunks = [range(total)[part] for part in _parts(total, CHUNK)]
     if workers <= 1 or len(chunks) < 4 or job.read.__module__ == "__main__":
@@ -334,18 +352,22 @@ def _decode(job: Job, place: Path, arrays: Mapping[str, np.ndarray], workers: in
                 future.cancel()
 
 
-_START = "import pickle, sys; sys.path[:] = pickle.load(sys.stdin.buffer); from tasks.arrays import serve; serve()"
+_START = (
+    "import pickle, sys; sys.path[:] = pickle.load(sys.stdin.buffer); from tasks.arrays import serve; serve()"
+)
 
 
 class _Child:
     """A fresh Python process that decodes what it is asked to.
 
-    Not multiprocessing's: that imports the caller's main module again, with the torch it may import, and cannot start
-    from a script without a main guard, from standard input, or from a daemonic process.
+    Not multiprocessing's: that imports the caller's main module again, with the torch it may import, and
+    cannot start from a script without a main guard, from standard input, or from a daemonic process.
     """
 
     def __init__(self, job: Job, place: Path) -> None:
-        self.process = subprocess.Popen([sys.executable, "-c", _START], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+        self.process = subprocess.Popen(
+            [sys.executable, "-P", "-c", _START], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+        )
         self._send(sys.path)
         self._send((job, place))
 
@@ -353,10 +375,8 @@ class _Child:
         return self
 
     def __exit__(self, *error: object) -> None:
-        try:
+        with suppress(BrokenPipeError):
             self.process.stdin.close()
-        except BrokenPipeError:
-            pass
         self.process.stdout.close()
         self.process.wait()
 
@@ -382,7 +402,8 @@ class _Child:
 
 
 def serve() -> None:
-    """The decoding process: chunks of indices from standard input, an error or None for each to standard output."""
+    """The decoding process: chunks of indices from standard input, an error or None for each to standard
+    output."""
     source, sink = sys.stdin.buffer, os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)  # whatever a reader prints goes to standard error
     try:

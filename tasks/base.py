@@ -1,9 +1,9 @@
 """What a task is: samples, head, loss, metric and picture of one data set, behind one small class.
 
-A new data set is an adapter: a subclass of `Classification`, `Segmentation` or `Pose` that says where its samples are
-(`samples`) and how one is decoded (`read`); decoding in parallel, the cache, verification, fingerprints and the val slice
-are inherited. Adapters and readers import torch inside the methods that need it, never at the top of their module, since
-decoding processes and `--list` load them. A whole adapter:
+A new data set is an adapter: a subclass of `Classification`, `Segmentation` or `Pose` that says where its
+samples are (`samples`) and how one is decoded (`read`); decoding in parallel, the cache, verification,
+fingerprints and the val slice are inherited. Adapters and readers import torch inside the methods that need
+it, never at the top of their module, since decoding processes and `--list` load them. A whole adapter:
 
     def read(sample: Sample, size: tuple[int, int]) -> dict[str, np.ndarray]:
         image = picture(sample.files[0]).resize(size[::-1])
@@ -13,16 +13,16 @@ decoding processes and `--list` load them. A whole adapter:
     class Plankton(Classification):
         '''Plankton photographs, one of two classes an image.'''
 
-        info = Info(kind="cls", version=1, primary="top1", outputs=2, names=("diatom", "copepod"), test="test", ...)
-        store = "plankton"
-        read = staticmethod(read)
+        info = Info(kind="cls", version=1, primary="top1", outputs=2, names=("diatom", "copepod"),
+        test="test", ...) store = "plankton" read = staticmethod(read)
 
         def locate(self) -> None:
             self.folder("plankton")  # DataError where the root is not given or holds no such folder
 
         def samples(self, split: str) -> list[Sample]:
             files = sorted((self.folder("plankton") / split).glob("*/*.jpg"))
-            return [Sample(f"{f.parent.name}/{f.name}", (f,), self.info.names.index(f.parent.name)) for f in files]
+            return [Sample(f"{f.parent.name}/{f.name}", (f,), self.info.names.index(f.parent.name)) for f in
+            files]
 """
 
 from __future__ import annotations
@@ -117,14 +117,22 @@ class Task(ABC):
     cache: Path = field(default_factory=default_cache)
 
     info: ClassVar[Info]
-    store: ClassVar[str]  # the name of this data set's folder in the cache; tasks over the same samples share one
-    columns: ClassVar[Mapping[str, str]] = {}  # key of a sample -> key that `read` gives; all, unrenamed, where empty
-    read: ClassVar[Callable[[Sample, tuple[int, int]], Row]]  # staticmethod of a torch-free, module-level function
+    store: ClassVar[
+        str
+    ]  # the name of this data set's folder in the cache; tasks over the same samples share one
+    columns: ClassVar[
+        Mapping[str, str]
+    ] = {}  # key of a sample -> key that `read` gives; all, unrenamed, where empty
+    read: ClassVar[
+        Callable[[Sample, tuple[int, int]], Row]
+    ]  # staticmethod of a torch-free, module-level function
 
     def __post_init__(self) -> None:
         size = tuple(self.size)
         if len(size) != 2 or not all(isinstance(side, int) and side >= 16 for side in size):
-            raise UserError(f"size {self.size} is not (height, width) in whole pixels of at least 16; give e.g. (64, 64).")
+            raise UserError(
+                f"size {self.size} is not (height, width) in whole pixels of at least 16; give e.g. (64, 64)."
+            )
         object.__setattr__(self, "size", size)
         object.__setattr__(self, "cache", Path(self.cache).expanduser())
         if self.root is not None:
@@ -143,7 +151,8 @@ class Task(ABC):
 
     @abstractmethod
     def samples(self, split: str) -> Sequence[Sample]:
-        """All samples of the official "train" or "test" split, in a fixed order; val is taken out of train afterwards."""
+        """All samples of the official "train" or "test" split, in a fixed order; val is taken out of train
+        afterwards."""
 
     def check(self, arrays: Mapping[str, np.ndarray], start: int) -> Iterable[tuple[int, str]]:
         """What is wrong with decoded samples.
@@ -153,7 +162,8 @@ class Task(ABC):
             start: the number of the first of them.
 
         Returns:
-            (row number, sentence) for each wrong sample; the sentence says the value, what is allowed, what to do.
+            (row number, sentence) for each wrong sample; the sentence says the value, what is allowed, what
+            to do.
         """
         return ()
 
@@ -164,9 +174,13 @@ class Task(ABC):
             DataError: no root was given, or it holds no such folder.
         """
         if self.root is None:
-            raise DataError(f"no data folder was given for '{self.store}'; give the folder that holds {name}/.")
+            raise DataError(
+                f"no data folder was given for '{self.store}'; give the folder that holds {name}/."
+            )
         if not (self.root / name).is_dir():
-            raise DataError(f"{self.root} holds no folder {name}/; give the folder that does, or unpack the data there.")
+            raise DataError(
+                f"{self.root} holds no folder {name}/; give the folder that does, or unpack the data there."
+            )
         return self.root / name
 
     # ---- data: what every adapter inherits
@@ -184,7 +198,9 @@ class Task(ABC):
         Raises:
             DataError: an image or annotation is missing or wrong; names the file.
         """
-        train, test = (self._built(split, workers, progress)[1]["fingerprints"] for split in ("train", "test"))
+        train, test = (
+            self._built(split, workers, progress)[1]["fingerprints"] for split in ("train", "test")
+        )
         return {"train": train["train"], "val": train["val"], "test": test["all"]}
 
     def split(self, name: str) -> Arrays:
@@ -204,7 +220,9 @@ class Task(ABC):
         columns = self.columns or {file.stem: file.stem for file in sorted(folder.glob("*.npy"))}
         return Arrays(folder, columns, rows)
 
-    def _built(self, split: str, workers: int = 2, progress: Progress | None = None) -> tuple[Path, dict[str, Any]]:
+    def _built(
+        self, split: str, workers: int = 2, progress: Progress | None = None
+    ) -> tuple[Path, dict[str, Any]]:
         """The folder of an official split's arrays, built if it is not there, and what stands beside them."""
         job = Job(self.samples(split), self.read, self.size)
         height, width = self.size
@@ -260,7 +278,9 @@ def contact_sheet(rows: Sequence[Sequence[np.ndarray]], zoom: int = 1, gap: int 
     sheet = Image.new("RGB", (step_x * len(rows[0]) - gap, step_y * len(rows) - gap), "white")
     for y, row in enumerate(rows):
         for x, picture in enumerate(row):
-            tile = Image.fromarray(np.ascontiguousarray(picture)).resize((width * zoom, height * zoom), Image.NEAREST)
+            tile = Image.fromarray(np.ascontiguousarray(picture)).resize(
+                (width * zoom, height * zoom), Image.NEAREST
+            )
             sheet.paste(tile, (x * step_x, y * step_y))
     return sheet
 

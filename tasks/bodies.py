@@ -1,7 +1,8 @@
-"""How a figure holds itself: a skeleton in three dimensions, posed by what the person does, seen from a random side.
+"""How a figure holds itself: a skeleton in three dimensions, posed by what the person does, seen from a
+random side.
 
-Lengths are in torsos (neck to mid-hip is 1), angles in degrees. In the body's frame x points to the person's left, y up,
-z ahead; seen from yaw 0 the person faces the viewer. Loaded by decoding processes: no torch here.
+Lengths are in torsos (neck to mid-hip is 1), angles in degrees. In the body's frame x points to the person's
+left, y up, z ahead; seen from yaw 0 the person faces the viewer. Loaded by decoding processes: no torch here.
 """
 
 from __future__ import annotations
@@ -32,7 +33,8 @@ class Build:
 
 @dataclass
 class Stance:
-    """What an activity decides; limbs are (forward, outward) angles from hanging straight down, upper and lower part."""
+    """What an activity decides; limbs are (forward, outward) angles from hanging straight down, upper and
+    lower part."""
 
     yaw: float
     lean: float = 0.0  # of the torso, forward
@@ -41,9 +43,13 @@ class Stance:
     pitch: float = 0.0  # of the whole body, forward: 90 lies on the front, -90 on the back
     arms: dict[str, tuple[float, float, float, float]] = field(default_factory=dict)
     legs: dict[str, tuple[float, float, float, float]] = field(default_factory=dict)
-    feet: dict[str, Point] = field(default_factory=dict)  # where the ankles are instead, seen from the mid-hip
+    feet: dict[str, Point] = field(
+        default_factory=dict
+    )  # where the ankles are instead, seen from the mid-hip
     hands: dict[str, Point] = field(default_factory=dict)
-    things: dict[str, list[Point]] = field(default_factory=dict)  # outlines in the body's frame, behind the person
+    things: dict[str, list[Point]] = field(
+        default_factory=dict
+    )  # outlines in the body's frame, behind the person
 
 
 def build(rng: np.random.Generator) -> Build:
@@ -75,13 +81,26 @@ def standing(rng: np.random.Generator, body: Build) -> Stance:
 
 def _resting(rng: np.random.Generator) -> dict[str, tuple[float, float, float, float]]:
     manner = rng.choice(4, p=[0.5, 0.2, 0.15, 0.15])
-    hanging = {s: (rng.normal(0, 9), rng.uniform(4, 16), rng.normal(8, 10), rng.uniform(2, 12)) for s in SIDES}
+    hanging = {
+        s: (rng.normal(0, 9), rng.uniform(4, 16), rng.normal(8, 10), rng.uniform(2, 12)) for s in SIDES
+    }
     if manner == 1:
-        return {side: (rng.normal(-12, 8), rng.uniform(38, 55), rng.normal(15, 8), rng.uniform(-50, -32)) for side in SIDES}
+        return {
+            side: (rng.normal(-12, 8), rng.uniform(38, 55), rng.normal(15, 8), rng.uniform(-50, -32))
+            for side in SIDES
+        }
     if manner == 2:
-        return {side: (rng.normal(18, 6), rng.uniform(4, 12), rng.normal(70, 8), rng.uniform(-60, -40)) for side in SIDES}
+        return {
+            side: (rng.normal(18, 6), rng.uniform(4, 12), rng.normal(70, 8), rng.uniform(-60, -40))
+            for side in SIDES
+        }
     if manner == 3:
-        hanging[_side(rng)] = (rng.normal(25, 8), rng.uniform(2, 10), rng.normal(135, 10), rng.uniform(-35, -10))
+        hanging[_side(rng)] = (
+            rng.normal(25, 8),
+            rng.uniform(2, 10),
+            rng.normal(135, 10),
+            rng.uniform(-35, -10),
+        )
     return hanging
 
 
@@ -92,13 +111,18 @@ def walking(rng: np.random.Generator, body: Build) -> Stance:
     front = rng.uniform(0.7, 1.0) * stride
     swing = rng.uniform(12, 36)
     return Stance(
-        yaw=_aside(rng, 35, 115), lean=rng.normal(4, 3), nod=rng.normal(4, 6),
-        legs={ahead: (front, 2, front - rng.uniform(2, 18), 2), behind: (-0.8 * stride, 2, -stride - rng.uniform(4, 28), 2)},
+        yaw=_aside(rng, 35, 115),
+        lean=rng.normal(4, 3),
+        nod=rng.normal(4, 6),
+        legs={
+            ahead: (front, 2, front - rng.uniform(2, 18), 2),
+            behind: (-0.8 * stride, 2, -stride - rng.uniform(4, 28), 2),
+        },
         arms={
             ahead: (-swing, 6, -swing + rng.uniform(8, 28), 5),
             behind: (swing * rng.uniform(0.7, 1.1), 6, swing + rng.uniform(12, 40), 3),
         },
-    )  # fmt: skip
+    )
 
 
 def running(rng: np.random.Generator, body: Build) -> Stance:
@@ -108,13 +132,18 @@ def running(rng: np.random.Generator, body: Build) -> Stance:
     back = rng.uniform(5, 38)
     swing = rng.uniform(28, 62)
     return Stance(
-        yaw=_aside(rng, 40, 115), lean=rng.uniform(6, 24), nod=rng.normal(-4, 6),
-        legs={ahead: (knee, 2, knee - rng.uniform(55, 105), 2), behind: (-back, 2, -back - rng.uniform(30, 85), 2)},
+        yaw=_aside(rng, 40, 115),
+        lean=rng.uniform(6, 24),
+        nod=rng.normal(-4, 6),
+        legs={
+            ahead: (knee, 2, knee - rng.uniform(55, 105), 2),
+            behind: (-back, 2, -back - rng.uniform(30, 85), 2),
+        },
         arms={
             ahead: (-swing, 10, -swing + rng.uniform(65, 105), -5),
             behind: (swing * rng.uniform(0.5, 0.9), 8, swing + rng.uniform(55, 95), -15),
         },
-    )  # fmt: skip
+    )
 
 
 def sitting(rng: np.random.Generator, body: Build) -> Stance:
@@ -122,9 +151,16 @@ def sitting(rng: np.random.Generator, body: Build) -> Stance:
     legs = {}
     for side in SIDES:
         legs[side] = (rng.normal(84, 7), rng.uniform(2, 14), rng.normal(4, 14), rng.uniform(0, 8))
-    arms = {s: (rng.uniform(5, 35), rng.uniform(2, 12), rng.uniform(50, 95), rng.uniform(-20, 5)) for s in SIDES}
+    arms = {
+        s: (rng.uniform(5, 35), rng.uniform(2, 12), rng.uniform(50, 95), rng.uniform(-20, 5)) for s in SIDES
+    }
     if rng.random() < 0.3:
-        arms[_side(rng)] = (rng.uniform(-40, -15), rng.uniform(5, 25), rng.uniform(-25, 0), rng.uniform(5, 20))
+        arms[_side(rng)] = (
+            rng.uniform(-40, -15),
+            rng.uniform(5, 25),
+            rng.uniform(-25, 0),
+            rng.uniform(5, 20),
+        )
     deep, wide, low = body.thigh * rng.uniform(0.75, 1.0), body.hip + 0.2, -0.2
     floor = -rng.uniform(0.9, 1.05) * body.shin - 0.15
     things = {}
@@ -133,27 +169,49 @@ def sitting(rng: np.random.Generator, body: Build) -> Stance:
         things["seat"] = top + [(x, floor, z) for x, _, z in top]
         if rng.random() < 0.5:
             rest = rng.uniform(0.5, 0.95)
-            things["backrest"] = [(-wide, low, -0.3), (wide, low, -0.3), (wide, rest, -0.42), (-wide, rest, -0.42)]
-    stance = Stance(_aside(rng, 25, 110), rng.normal(2, 9), rng.normal(0, 3), rng.normal(6, 10), arms=arms, legs=legs)
+            things["backrest"] = [
+                (-wide, low, -0.3),
+                (wide, low, -0.3),
+                (wide, rest, -0.42),
+                (-wide, rest, -0.42),
+            ]
+    stance = Stance(
+        _aside(rng, 25, 110), rng.normal(2, 9), rng.normal(0, 3), rng.normal(6, 10), arms=arms, legs=legs
+    )
     stance.things = things
     return stance
 
 
 def lying(rng: np.random.Generator, body: Build) -> Stance:
-    """On the back, the front or a side, on the ground or a mat; a knee may be drawn up, an arm under the head."""
-    legs = {side: (rng.normal(6, 8), rng.uniform(1, 12), rng.normal(-4, 8), rng.uniform(0, 10)) for side in SIDES}
+    """On the back, the front or a side, on the ground or a mat; a knee may be drawn up, an arm under the
+    head."""
+    legs = {
+        side: (rng.normal(6, 8), rng.uniform(1, 12), rng.normal(-4, 8), rng.uniform(0, 10)) for side in SIDES
+    }
     arms = {s: (rng.normal(8, 14), rng.uniform(4, 40), rng.normal(16, 22), rng.uniform(0, 35)) for s in SIDES}
     if rng.random() < 0.45:
         knee = rng.uniform(35, 80)
         legs[_side(rng)] = (knee, rng.uniform(0, 15), knee - rng.uniform(70, 120), rng.uniform(0, 10))
     if rng.random() < 0.4:
-        arms[_side(rng)] = (rng.uniform(120, 165), rng.uniform(20, 50), rng.uniform(185, 235), rng.uniform(-40, 0))
+        arms[_side(rng)] = (
+            rng.uniform(120, 165),
+            rng.uniform(20, 50),
+            rng.uniform(185, 235),
+            rng.uniform(-40, 0),
+        )
     back = rng.random() < 0.65
-    stance = Stance(_aside(rng, 55, 125), rng.normal(0, 4), rng.normal(0, 4), rng.normal(0, 8), arms=arms, legs=legs)
+    stance = Stance(
+        _aside(rng, 55, 125), rng.normal(0, 4), rng.normal(0, 4), rng.normal(0, 8), arms=arms, legs=legs
+    )
     stance.pitch = (-90 if back else 90) + rng.normal(0, 5)
     if rng.random() < 0.5:
         depth = (-1 if back else 1) * 0.3
-        stance.things["mat"] = [(-0.6, 1.7, depth), (0.6, 1.7, depth), (0.6, -1.9, depth), (-0.6, -1.9, depth)]
+        stance.things["mat"] = [
+            (-0.6, 1.7, depth),
+            (0.6, 1.7, depth),
+            (0.6, -1.9, depth),
+            (-0.6, -1.9, depth),
+        ]
     return stance
 
 
@@ -174,15 +232,19 @@ def throwing(rng: np.random.Generator, body: Build) -> Stance:
     stride = rng.uniform(12, 32)
     back = rng.uniform(-110, -60) if rng.random() < 0.5 else rng.uniform(195, 240)
     return Stance(
-        yaw=_aside(rng, 35, 115), lean=rng.uniform(-16, 10), tilt=rng.normal(0, 5), nod=rng.normal(0, 6),
+        yaw=_aside(rng, 35, 115),
+        lean=rng.uniform(-16, 10),
+        tilt=rng.normal(0, 5),
+        nod=rng.normal(0, 6),
         legs={
-            other: (stride, 3, stride - rng.uniform(0, 25), 3), arm: (-stride * rng.uniform(0.5, 1), 3, -stride - rng.uniform(0, 25), 3),
+            other: (stride, 3, stride - rng.uniform(0, 25), 3),
+            arm: (-stride * rng.uniform(0.5, 1), 3, -stride - rng.uniform(0, 25), 3),
         },
         arms={
             arm: (back, rng.uniform(0, 30), rng.uniform(185, 235), rng.uniform(-10, 20)),
             other: (rng.uniform(55, 100), rng.uniform(0, 25), rng.uniform(65, 110), rng.uniform(-15, 15)),
         },
-    )  # fmt: skip
+    )
 
 
 def cycling(rng: np.random.Generator, body: Build) -> Stance:
@@ -201,7 +263,10 @@ def cycling(rng: np.random.Generator, body: Build) -> Stance:
         hands[side] = (0.26 * sign, bar[1], bar[2])
     stance = Stance(_aside(rng, 45, 120), lean, rng.normal(0, 2), nod=-0.5 * lean, feet=feet, hands=hands)
     radius = rng.uniform(0.58, 0.72)
-    rear, front = (0.0, crank[1] + 0.08, crank[2] - 0.85), (0.0, crank[1] + 0.08, max(bar[2] + 0.12, crank[2] + 0.95))
+    rear, front = (
+        (0.0, crank[1] + 0.08, crank[2] - 0.85),
+        (0.0, crank[1] + 0.08, max(bar[2] + 0.12, crank[2] + 0.95)),
+    )
     for name, (x, y, z) in (("rear wheel", rear), ("front wheel", front)):
         ring = [2 * math.pi * k / 20 for k in range(21)]
         stance.things[name] = [(x, y + radius * math.cos(t), z + radius * math.sin(t)) for t in ring]
@@ -236,9 +301,9 @@ def skeleton(body: Build, stance: Stance) -> dict[str, Point]:
     """Joints in the body's frame, the mid-hip at the origin, before the whole is turned.
 
     Returns:
-        "pelvis", "neck", "head" (its centre), "nose", "crown" (a step up from the head's centre), "ahead" (a step in the
-        direction of the face), and for each side "left eye", "ear", "shoulder", "elbow", "wrist", "hand", "hip", "knee",
-        "ankle", "toe".
+        "pelvis", "neck", "head" (its centre), "nose", "crown" (a step up from the head's centre), "ahead" (a
+        step in the direction of the face), and for each side "left eye", "ear", "shoulder", "elbow", "wrist",
+        "hand", "hip", "knee", "ankle", "toe".
     """
     up = _direction(180 - stance.lean, stance.tilt, 1.0)
     points = {"pelvis": (0.0, 0.0, 0.0), "neck": up}
@@ -249,7 +314,11 @@ def skeleton(body: Build, stance: Stance) -> dict[str, Point]:
     points["crown"], points["ahead"] = _step(head, skull, 1.0), _step(head, face, 1.0)
     points["nose"] = _step(_step(head, face, body.head), skull, -0.15 * body.head)
     for side, sign in SIDES.items():
-        across = (sign * math.cos(math.radians(stance.tilt)), -sign * math.sin(math.radians(stance.tilt)), 0.0)
+        across = (
+            sign * math.cos(math.radians(stance.tilt)),
+            -sign * math.sin(math.radians(stance.tilt)),
+            0.0,
+        )
         eye = _step(_step(head, face, 0.85 * body.head), skull, 0.2 * body.head)
         points[f"{side} eye"] = _step(eye, across, 0.38 * body.head)
         points[f"{side} ear"] = _step(head, across, 0.95 * body.head)
@@ -261,7 +330,9 @@ def skeleton(body: Build, stance: Stance) -> dict[str, Point]:
     return points
 
 
-def _arm(points: dict[str, Point], side: str, sign: float, shoulder: Point, body: Build, stance: Stance) -> None:
+def _arm(
+    points: dict[str, Point], side: str, sign: float, shoulder: Point, body: Build, stance: Stance
+) -> None:
     if side in stance.hands:
         wrist = stance.hands[side]
         elbow = _bend(shoulder, wrist, body.upper_arm, body.forearm, (0.3 * sign, -1.0, -0.6))
@@ -321,7 +392,8 @@ def _unit(v: Point) -> Point:
 
 
 def view(stance: Stance, elevation: float, roll: float) -> np.ndarray:
-    """The rotation (3, 3), for points as rows, from the body's frame to the viewer's: x right, y down, z nearer.
+    """The rotation (3, 3), for points as rows, from the body's frame to the viewer's: x right, y down, z
+    nearer.
 
     Args:
         stance: its pitch and yaw.

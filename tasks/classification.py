@@ -22,18 +22,27 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Classification(Task):
-    """One class an image. A reader gives "image" uint8 (H, W, 3) and "label", an int64 scalar in [0, outputs).
+    """One class an image. A reader gives "image" uint8 (H, W, 3) and "label", an int64 scalar in [0,
+    outputs).
 
     Batch: image float32 (B, 3, H, W), normalised; label int64 (B,). Outputs: logits (B, C).
     """
 
-    affine: ClassVar[Mapping[str, Any]] = {"flip": True, "scale": (0.85, 1.2), "rotate_deg": 8.0, "translate": 0.08}
+    affine: ClassVar[Mapping[str, Any]] = {
+        "flip": True,
+        "scale": (0.85, 1.2),
+        "rotate_deg": 8.0,
+        "translate": 0.08,
+    }
 
     def check(self, arrays: Mapping[str, np.ndarray], start: int) -> Iterable[tuple[int, str]]:
         """Labels outside [0, outputs)."""
         label = arrays[self.columns.get("label", "label")]
         for row in np.flatnonzero((label < 0) | (label >= self.info.outputs)):
-            yield start + int(row), f"its label {label[row]} is no class, 0 to {self.info.outputs - 1}; correct it."
+            yield (
+                start + int(row),
+                f"its label {label[row]} is no class, 0 to {self.info.outputs - 1}; correct it.",
+            )
 
     def batch(self, raw: Mapping[str, Tensor], generator: torch.Generator | None = None) -> dict[str, Tensor]:
         """{"image": float32 (B, 3, H, W), "label": int64 (B,)}; augmented where a generator is given."""
@@ -66,7 +75,9 @@ class Classification(Task):
         """The input, the true class, the predicted class (red where wrong), a row a sample."""
         rows = []
         guesses = outputs.detach().argmax(1).tolist()
-        for image, truth, guess in zip(pictures(batch["image"]), batch["label"].tolist(), guesses, strict=True):
+        for image, truth, guess in zip(
+            pictures(batch["image"]), batch["label"].tolist(), guesses, strict=True
+        ):
             colour = "black" if truth == guess else "red"
             rows.append([_doubled(image), self._card(truth, "black"), self._card(guess, colour)])
         return contact_sheet(rows)
@@ -86,9 +97,11 @@ def _doubled(image: np.ndarray) -> np.ndarray:
 class FiguresClassification(Classification):
     """Which of eight activities a drawn person is at."""
 
-    info = Info(kind="cls", primary="top1", outputs=len(figures.ACTIVITIES), names=figures.ACTIVITIES, **figures.ABOUT)
+    info = Info(
+        kind="cls", primary="top1", outputs=len(figures.ACTIVITIES), names=figures.ACTIVITIES, **figures.ABOUT
+    )
     store = "figures"
-    columns = {"image": "image", "label": "activity"}
+    columns: ClassVar[Mapping[str, str]] = {"image": "image", "label": "activity"}
     read = staticmethod(figures.read)
 
     def samples(self, split: str) -> list[Sample]:

@@ -1,7 +1,7 @@
 """The embedded data: drawn people in cluttered scenes, each made from its split and number alone.
 
-One renderer serves three tasks: what the person does, which part each pixel belongs to, where the 17 joints are. Nothing
-is downloaded; 5,120 pictures take seconds. Loaded by decoding processes: no torch here.
+One renderer serves three tasks: what the person does, which part each pixel belongs to, where the 17 joints
+are. Nothing is downloaded; 5,120 pictures take seconds. Loaded by decoding processes: no torch here.
 """
 
 from __future__ import annotations
@@ -23,11 +23,21 @@ TRAIN, TEST = 4096, 1024  # samples; val is a slice of train
 OVERSAMPLING = 3  # lines and edges are drawn finer by this factor, then averaged
 
 ACTIVITIES = tuple(bodies.ACTIVITIES)
-PARTS = ("background", "head", "torso", "upper arm", "lower arm", "upper leg", "lower leg", "object", "occluder")
+PARTS = (
+    "background",
+    "head",
+    "torso",
+    "upper arm",
+    "lower arm",
+    "upper leg",
+    "lower leg",
+    "object",
+    "occluder",
+)
 KEYPOINTS = (
-    "nose", "left eye", "right eye", "left ear", "right ear", "left shoulder", "right shoulder", "left elbow",
-    "right elbow", "left wrist", "right wrist", "left hip", "right hip", "left knee", "right knee", "left ankle",
-    "right ankle",
+    "nose", "left eye", "right eye", "left ear", "right ear", "left shoulder", "right shoulder",
+    "left elbow", "right elbow", "left wrist", "right wrist", "left hip", "right hip",
+    "left knee", "right knee", "left ankle", "right ankle",
 )  # fmt: skip
 FLIP_PAIRS = tuple((i, i + 1) for i in range(1, 17, 2))
 SKELETON = (
@@ -53,6 +63,10 @@ _SHOWN_BY = {
     "shoulder": ("upper arm", _TORSO), "elbow": ("upper arm", "lower arm"), "wrist": ("lower arm",),
     "hip": ("upper leg", _TORSO), "knee": ("upper leg", "lower leg"), "ankle": ("lower leg",),
 }  # fmt: skip
+_JOINTS = {
+    "upper arm": ("shoulder", "elbow"), "lower arm": ("elbow", "wrist"),
+    "upper leg": ("hip", "knee"), "lower leg": ("knee", "ankle"),
+}  # fmt: skip
 
 Colour = tuple[int, int, int]
 
@@ -64,8 +78,8 @@ class Figure:
     Args:
         image: uint8 (H, W, 3).
         parts: uint8 (H, W), indices of PARTS.
-        keypoints: float32 (17, 3): x, y in pixels, pixel centres at integers, and COCO's flag: 0 outside the picture,
-            1 covered, 2 visible.
+        keypoints: float32 (17, 3): x, y in pixels, pixel centres at integers, and COCO's flag: 0 outside the
+            picture, 1 covered, 2 visible.
         activity: index of ACTIVITIES.
         area: square pixels of the person, what covers it left away; at least 1.
     """
@@ -78,7 +92,8 @@ class Figure:
 
 
 def samples(split: str) -> list[Sample]:
-    """The samples of "train" or "test"; the files are this package's own, so that a changed drawing is drawn anew."""
+    """The samples of "train" or "test"; the files are this package's own, so that a changed drawing is drawn
+    anew."""
     files = (Path(__file__), Path(bodies.__file__))
     return [Sample(f"{split}/{i:05d}", files, (split, i)) for i in range(TRAIN if split == "train" else TEST)]
 
@@ -124,7 +139,9 @@ def draw(split: str, index: int, size: tuple[int, int] = (64, 64)) -> Figure:
 
 
 def _hsv(h: float, s: float, v: float) -> Colour:
-    return tuple(round(255 * c) for c in colorsys.hsv_to_rgb(h % 1.0, min(max(s, 0.0), 1.0), min(max(v, 0.0), 1.0)))
+    return tuple(
+        round(255 * c) for c in colorsys.hsv_to_rgb(h % 1.0, min(max(s, 0.0), 1.0), min(max(v, 0.0), 1.0))
+    )
 
 
 def _cloth(rng: np.random.Generator) -> Colour:
@@ -186,7 +203,8 @@ class _Person:
         return self.points[self.names[name]]
 
     def keypoints(self, ids: np.ndarray) -> np.ndarray:
-        """COCO's 17 (x, y, flag) in pixels of the final picture, given what is drawn where on the fine canvas."""
+        """COCO's 17 (x, y, flag) in pixels of the final picture, given what is drawn where on the fine
+        canvas."""
         found = np.zeros((len(KEYPOINTS), 3), np.float32)
         height, width = ids.shape
         middle = self.at("head")[2]
@@ -195,7 +213,9 @@ class _Person:
             if 0 <= x < width and 0 <= y < height:
                 found[k] = x / OVERSAMPLING - 0.5, y / OVERSAMPLING - 0.5, 1
                 side, _, joint = name.rpartition(" ")
-                seen = [p if isinstance(p, int) else _LIMBS[f"{side} {p}"] for p in _SHOWN_BY.get(joint, (_HEAD,))]
+                seen = [
+                    p if isinstance(p, int) else _LIMBS[f"{side} {p}"] for p in _SHOWN_BY.get(joint, (_HEAD,))
+                ]
                 hidden = joint not in _SHOWN_BY and near < middle - 0.05 * self.scale
                 found[k, 2] += ids[int(y), int(x)] in seen and not hidden
         return found
@@ -235,7 +255,9 @@ class _Scene:
         if identity is not None:
             self.mark.line(points, fill=identity, width=max(1, round(width)), joint="curve")
 
-    def capsule(self, a: Sequence, b: Sequence, ra: float, rb: float, colour: Colour, identity: int | None = None) -> None:
+    def capsule(
+        self, a: Sequence, b: Sequence, ra: float, rb: float, colour: Colour, identity: int | None = None
+    ) -> None:
         """A limb: two discs and what lies between them."""
         ax, ay, bx, by = float(a[0]), float(a[1]), float(b[0]), float(b[1])
         length = ((bx - ax) ** 2 + (by - ay) ** 2) ** 0.5 or 1.0
@@ -280,7 +302,9 @@ class _Scene:
         elif kind == 3:
             self.polygon([(x, y), (x + long, y), (x + long, y + 3 * thick), (x, y + 3 * thick)], colour)
         else:
-            self.polygon([(x, y), tip, (x + rng.uniform(-1, 1) * long, y + rng.uniform(-1, 1) * long)], colour)
+            self.polygon(
+                [(x, y), tip, (x + rng.uniform(-1, 1) * long, y + rng.uniform(-1, 1) * long)], colour
+            )
 
     def ball(self, rng: np.random.Generator, centre: Sequence, radius: float) -> None:
         colour = _hsv(rng.random(), rng.uniform(0.4, 1.0), rng.uniform(0.5, 1.0))
@@ -307,12 +331,10 @@ class _Scene:
         self._things(rng, person)
         parts = [(float(person.at("pelvis")[2] + person.at("neck")[2]) / 2, self._torso)]
         for side in bodies.SIDES:
-            for upper, joints in (("upper arm", ("shoulder", "elbow")), ("lower arm", ("elbow", "wrist")),
-                                  ("upper leg", ("hip", "knee")), ("lower leg", ("knee", "ankle"))):  # fmt: skip
-                ends = [person.at(f"{side} {j}") for j in joints]
-                bias = 0.12 * person.scale if upper == "lower arm" else 0.0
-                nearness = float(ends[0][2] + ends[1][2]) / 2 + bias
-                parts.append((nearness, lambda p, side=side, upper=upper: self._limb(p, side, upper)))
+            for limb, joints in _JOINTS.items():
+                nearness = float(np.mean([person.at(f"{side} {j}")[2] for j in joints]))
+                nearness += 0.12 * person.scale if limb == "lower arm" else 0.0
+                parts.append((nearness, lambda p, side=side, limb=limb: self._limb(p, side, limb)))
         parts.append((float(person.at("head")[2]) + 0.05 * person.scale, self._head))
         for _, part in sorted(parts, key=lambda pair: pair[0]):
             part(person)
@@ -332,7 +354,11 @@ class _Scene:
             top, floor = things["seat"][:4], things["seat"][4:]
             for i, j in ((0, 1), (1, 2), (2, 3), (3, 0)):
                 if rng.random() < 0.95:
-                    self.polygon([top[i], top[j], floor[j], floor[i]], _shade(colour, (0.6, 0.75, 0.6, 0.75)[i]), _OBJECT)
+                    self.polygon(
+                        [top[i], top[j], floor[j], floor[i]],
+                        _shade(colour, (0.6, 0.75, 0.6, 0.75)[i]),
+                        _OBJECT,
+                    )
             self.polygon(top, colour, _OBJECT)
         if "frame" in things:
             for wheel in ("rear wheel", "front wheel"):
@@ -342,8 +368,7 @@ class _Scene:
 
     def _limb(self, person: _Person, side: str, limb: str) -> None:
         upper, kind = limb.startswith("upper"), limb[6:]
-        joints = {"arm": ("shoulder", "elbow", "wrist"), "leg": ("hip", "knee", "ankle")}[kind]
-        a, b = (person.at(f"{side} {j}") for j in (joints[:2] if upper else joints[1:]))
+        a, b = (person.at(f"{side} {j}") for j in _JOINTS[limb])
         if kind == "arm":
             covered = person.sleeve == 0 or (upper and person.sleeve == 1)
             colour = person.shirt if covered else person.skin
@@ -362,11 +387,23 @@ class _Scene:
             self.capsule(b, end, rb * 1.05, rb * 0.95, tip, identity)
 
     def _torso(self, person: _Person) -> None:
-        left, right, lhip, rhip = (person.at(n) for n in ("left shoulder", "right shoulder", "left hip", "right hip"))
+        left, right, lhip, rhip = (
+            person.at(n) for n in ("left shoulder", "right shoulder", "left hip", "right hip")
+        )
         neck, pelvis, scale = person.at("neck"), person.at("pelvis"), person.scale * person.body.girth**0.5
         rim = 0.035 * person.scale
-        for grow, colour, identity in ((rim, _shade(person.shirt, person.edge), _TORSO), (0.0, person.shirt, None)):
-            self.capsule(_between(neck, pelvis, 0.16), pelvis, 0.19 * scale + grow, 0.19 * scale + grow, colour, identity)
+        for grow, colour, identity in (
+            (rim, _shade(person.shirt, person.edge), _TORSO),
+            (0.0, person.shirt, None),
+        ):
+            self.capsule(
+                _between(neck, pelvis, 0.16),
+                pelvis,
+                0.19 * scale + grow,
+                0.19 * scale + grow,
+                colour,
+                identity,
+            )
             self.capsule(left, lhip, 0.12 * scale + grow, 0.13 * scale + grow, colour, identity)
             self.capsule(right, rhip, 0.12 * scale + grow, 0.13 * scale + grow, colour, identity)
             self.polygon([left, right, rhip, lhip], colour, identity)
@@ -401,13 +438,21 @@ class _Scene:
             (self._pole, self._rail, self._bush, self._sign)[int(rng.integers(4))](rng, x, y)
 
     def _pole(self, rng: np.random.Generator, x: float, y: float) -> None:
-        half, slope, colour = rng.uniform(0.022, 0.045) * self.side, rng.normal(0, 0.04) * self.side, _cloth(rng)
+        half, slope, colour = (
+            rng.uniform(0.022, 0.045) * self.side,
+            rng.normal(0, 0.04) * self.side,
+            _cloth(rng),
+        )
         top = rng.uniform(-0.1, 0.3) * self.side
         self.line([(x + slope, top), (x - slope, self.height)], 2 * half, _shade(colour, 0.5), _OCCLUDER)
         self.line([(x + slope, top), (x - slope, self.height)], 1.1 * half, _shade(colour, 1.3))
 
     def _rail(self, rng: np.random.Generator, x: float, y: float) -> None:
-        half, slope, colour = rng.uniform(0.02, 0.04) * self.side, rng.normal(0, 0.05) * self.side, _cloth(rng)
+        half, slope, colour = (
+            rng.uniform(0.02, 0.04) * self.side,
+            rng.normal(0, 0.05) * self.side,
+            _cloth(rng),
+        )
         for height in (y, y + 0.15 * self.side)[: int(rng.integers(1, 3))]:
             ends = [(-5, height - slope), (self.width + 5, height + slope)]
             self.line(ends, 2 * half, _shade(colour, 0.5), _OCCLUDER)
@@ -424,7 +469,10 @@ class _Scene:
         wide, high = rng.uniform(0.05, 0.11, 2) * self.side
         colour, rim = _cloth(rng), 0.02 * self.side
         for grow, shade in ((rim, 0.3), (0.0, 1.25)):
-            corners = [(x + i * (wide + grow), y + j * (high + grow)) for i, j in ((-1, -1), (1, -1), (1, 1), (-1, 1))]
+            corners = [
+                (x + i * (wide + grow), y + j * (high + grow))
+                for i, j in ((-1, -1), (1, -1), (1, 1), (-1, 1))
+            ]
             self.polygon(corners, _shade(colour, shade), _OCCLUDER)
         self.line([(x - wide, y), (x + wide, y)], rim, _shade(colour, 0.6))
 
@@ -446,14 +494,19 @@ def _backdrop(rng: np.random.Generator, size: tuple[int, int]) -> Image.Image:
     upper, lower = (_ground(rng, x, y) for _ in range(2))
     scene = np.where((y < horizon)[..., None], upper, lower)
     cells = int(rng.integers(4, 20))
-    blotches = Image.fromarray(rng.integers(0, 256, (cells, cells, 3), dtype=np.uint8)).resize((width, height), 3)
+    blotches = Image.fromarray(rng.integers(0, 256, (cells, cells, 3), dtype=np.uint8)).resize(
+        (width, height), 3
+    )
     scene += (np.asarray(blotches, np.float32) - 128) * rng.uniform(0.05, 0.22)
     return Image.fromarray(np.clip(scene, 0, 255).astype(np.uint8))
 
 
 def _ground(rng: np.random.Generator, x: np.ndarray, y: np.ndarray) -> np.ndarray:
     """A gradient between two colours with stripes or checks, float32 (H, W, 3)."""
-    one, other = (np.array(_hsv(rng.random(), rng.uniform(0, 0.45), rng.uniform(0.3, 0.95)), np.float32) for _ in range(2))
+    one, other = (
+        np.array(_hsv(rng.random(), rng.uniform(0, 0.45), rng.uniform(0.3, 0.95)), np.float32)
+        for _ in range(2)
+    )
     blend = rng.uniform(0.0, 0.6)
     field = (blend * y)[..., None]
     ground = one * (1 - field) + other * field

@@ -21,11 +21,11 @@ class Classifier(nn.Module):
 
     def __init__(self, features: Features, outputs: int) -> None:
         super().__init__()
-        self.linear = nn.Linear(sum(width for width, _ in features), outputs)
+        self.predict = nn.Linear(sum(width for width, _ in features), outputs)
 
     def forward(self, maps: Sequence[Tensor]) -> Tensor:
         """Maps (B, width, H / stride, W / stride) -> logits (B, C)."""
-        return self.linear(torch.cat([m.mean((2, 3)) for m in maps], 1))
+        return self.predict(torch.cat([m.mean((2, 3)) for m in maps], 1))
 
 
 class DenseHead(nn.Module):

@@ -7,6 +7,7 @@ at 90 (180 for ADE20K).
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from itertools import pairwise
 
 import torch
 import torch.nn.functional as F
@@ -42,7 +43,7 @@ class PaperClassifier(nn.Module):
         )
         self.downsample = nn.ModuleList(
             _block(f"downsample.{i}", a, b, 2, units)
-            for i, (a, b) in enumerate(zip(wide[:-1], wide[1:], strict=True))
+            for i, (a, b) in enumerate(pairwise(wide))
         )
         self.final = nn.Sequential(
             nn.Conv2d(wide[-1], 1600, 1, bias=False), PAPER_NORM(1600), nn.ReLU(inplace=True)

@@ -22,17 +22,25 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Pose(Task):
-    """One person an image. A reader gives "image" uint8 (H, W, 3) and "keypoints" float32 (K, 3): x, y, labelled.
+    """One person an image. A reader gives "image" uint8 (H, W, 3) and "keypoints" float32 (K, 3): x, y,
+    labelled.
 
-    Coordinates are pixels of the image, pixel centres at integers; labelled is 0 or greater (COCO's 1 and 2 both
-    count). A reader may also give "area", a float32 scalar, the person's area in square pixels, for OKS.
+    Coordinates are pixels of the image, pixel centres at integers; labelled is 0 or greater (COCO's 1 and 2
+    both count). A reader may also give "area", a float32 scalar, the person's area in square pixels, for OKS.
 
-    Batch: image float32 (B, 3, H, W), normalised; keypoints float32 (B, K, 2); visible bool (B, K), labelled and inside
-    the image; torso float32 (B,), neck to mid-hip in pixels, 0 where one of their joints is not labelled; area float32
-    (B,) where the reader gives it. Outputs: heat maps (B, K, h', w'), logits of where the joint is.
+    Batch: image float32 (B, 3, H, W), normalised; keypoints float32 (B, K, 2); visible bool (B, K), labelled
+        and inside
+    the image; torso float32 (B,), neck to mid-hip in pixels, 0 where one of their joints is not labelled;
+    area float32 (B,) where the reader gives it. Outputs: heat maps (B, K, h', w'), logits of where the joint
+    is.
     """
 
-    affine: ClassVar[Mapping[str, Any]] = {"flip": True, "scale": (0.8, 1.25), "rotate_deg": 20.0, "translate": 0.08}
+    affine: ClassVar[Mapping[str, Any]] = {
+        "flip": True,
+        "scale": (0.8, 1.25),
+        "rotate_deg": 20.0,
+        "translate": 0.08,
+    }
     sigma: ClassVar[float] = 0.03  # spread of the target about the joint, of the input's shorter side
 
     def check(self, arrays: Mapping[str, np.ndarray], start: int) -> Iterable[tuple[int, str]]:
@@ -41,19 +49,27 @@ class Pose(Task):
         wanted = (self.info.outputs, 3)
         for row, person in enumerate(points):
             if person.shape != wanted:
-                yield start + row, f"its keypoints have shape {person.shape}, not {wanted}; correct the annotation."
+                yield (
+                    start + row,
+                    f"its keypoints have shape {person.shape}, not {wanted}; correct the annotation.",
+                )
             elif not np.isfinite(person).all():
                 yield start + row, "one of its keypoints is not finite; correct the annotation."
             elif not (person[:, 2] > 0).any():
                 yield start + row, "none of its keypoints is labelled; leave the image out."
 
     def batch(self, raw: Mapping[str, Tensor], generator: torch.Generator | None = None) -> dict[str, Tensor]:
-        """{"image", "keypoints", "visible", "torso"} and "area" if stored; augmented where a generator is given."""
+        """{"image", "keypoints", "visible", "torso"} and "area" if stored; augmented where a generator is
+        given."""
         import torch
 
         from tasks import augment
 
-        image, points, labelled = raw["image"], raw["keypoints"][..., :2].float(), raw["keypoints"][..., 2] > 0
+        image, points, labelled = (
+            raw["image"],
+            raw["keypoints"][..., :2].float(),
+            raw["keypoints"][..., 2] > 0,
+        )
         torso = self._torso(points, labelled)
         extra = {"area": raw["area"].float()} if "area" in raw else {}
         extent = torch.tensor([image.shape[-1], image.shape[-2]], device=points.device)
@@ -64,7 +80,13 @@ class Pose(Task):
             image, points, visible = moved["image"], moved["keypoints"], moved["visible"]
             torso = torso * moved["scale"]
             extra = {key: value * moved["scale"] ** 2 for key, value in extra.items()}
-        return {"image": augment.normalise(image), "keypoints": points, "visible": visible, "torso": torso, **extra}
+        return {
+            "image": augment.normalise(image),
+            "keypoints": points,
+            "visible": visible,
+            "torso": torso,
+            **extra,
+        }
 
     def head(self, features: Sequence[tuple[int, int]]) -> nn.Module:
         """The host's maps -> heat maps (B, outputs, h', w') of the finest map's size."""
@@ -73,7 +95,8 @@ class Pose(Task):
         return DenseHead(features, self.info.outputs)
 
     def loss(self, outputs: Tensor, batch: Mapping[str, Tensor]) -> Tensor:
-        """Cross entropy over the map's cells against a normalised Gaussian about the joint, over the visible joints.
+        """Cross entropy over the map's cells against a normalised Gaussian about the joint, over the visible
+        joints.
 
         0 where no joint is visible.
         """
@@ -97,7 +120,9 @@ class Pose(Task):
         truth, visible = batch["keypoints"].cpu().numpy(), batch["visible"].cpu().numpy()
         rows = [
             [_zoomed(image), self._drawn(image, points, seen), self._drawn(image, guess, np.ones_like(seen))]
-            for image, points, seen, guess in zip(pictures(batch["image"]), truth, visible, found, strict=True)
+            for image, points, seen, guess in zip(
+                pictures(batch["image"]), truth, visible, found, strict=True
+            )
         ]
         return contact_sheet(rows)
 
@@ -115,7 +140,8 @@ class Pose(Task):
         return np.asarray(canvas)
 
     def _torso(self, points: Tensor, labelled: Tensor) -> Tensor:
-        """Length (B,) from the mean of the neck's keypoints to the mean of the hips'; 0 where one is not labelled."""
+        """Length (B,) from the mean of the neck's keypoints to the mean of the hips'; 0 where one is not
+        labelled."""
         neck, hips = (list(joints) for joints in self.info.torso)
         length = (points[:, neck].mean(1) - points[:, hips].mean(1)).norm(dim=1)
         return length * labelled[:, neck + hips].all(1)
@@ -176,7 +202,7 @@ class FiguresPose(Pose):
         flip_pairs=figures.FLIP_PAIRS, skeleton=figures.SKELETON, torso=((5, 6), (11, 12)), **figures.ABOUT,
     )  # fmt: skip
     store = "figures"
-    columns = {"image": "image", "keypoints": "keypoints", "area": "area"}
+    columns: ClassVar[Mapping[str, str]] = {"image": "image", "keypoints": "keypoints", "area": "area"}
     read = staticmethod(figures.read)
 
     def samples(self, split: str) -> list[Sample]:

@@ -25,13 +25,20 @@ IGNORED = 255  # the label of pixels that neither loss nor metric counts
 
 @dataclass(frozen=True)
 class Segmentation(Task):
-    """One class a pixel. A reader gives "image" uint8 (H, W, 3) and "label" uint8 (h, w), classes and 255 = ignored.
+    """One class a pixel. A reader gives "image" uint8 (H, W, 3) and "label" uint8 (h, w), classes and 255 =
+    ignored.
 
-    The label's size may differ from the image's, on the test split above all: loss and metric upsample the logits.
-    Batch: image float32 (B, 3, H, W), normalised; label int64 (B, h, w). Outputs: logits (B, C, h', w').
+    The label's size may differ from the image's, on the test split above all: loss and metric upsample the
+    logits. Batch: image float32 (B, 3, H, W), normalised; label int64 (B, h, w). Outputs: logits (B, C, h',
+    w').
     """
 
-    affine: ClassVar[Mapping[str, Any]] = {"flip": True, "scale": (0.8, 1.4), "rotate_deg": 8.0, "translate": 0.1}
+    affine: ClassVar[Mapping[str, Any]] = {
+        "flip": True,
+        "scale": (0.8, 1.4),
+        "rotate_deg": 8.0,
+        "translate": 0.1,
+    }
 
     def check(self, arrays: Mapping[str, np.ndarray], start: int) -> Iterable[tuple[int, str]]:
         """Labels that are neither a class nor 255."""
@@ -76,7 +83,8 @@ class Segmentation(Task):
         return MeanIoU(self.info.outputs)
 
     def preview(self, batch: Mapping[str, Tensor], outputs: Tensor) -> Image.Image:
-        """The input, the true classes, the predicted classes in colours (ignored pixels white), a row a sample."""
+        """The input, the true classes, the predicted classes in colours (ignored pixels white), a row a
+        sample."""
         import torch.nn.functional as F
 
         size = batch["image"].shape[-2:]
@@ -103,7 +111,7 @@ class FiguresSegmentation(Segmentation):
 
     info = Info(kind="seg", primary="miou", outputs=len(figures.PARTS), names=figures.PARTS, **figures.ABOUT)
     store = "figures"
-    columns = {"image": "image", "label": "parts"}
+    columns: ClassVar[Mapping[str, str]] = {"image": "image", "label": "parts"}
     read = staticmethod(figures.read)
 
     def samples(self, split: str) -> list[Sample]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import torch
 import torch.nn.functional as F
@@ -38,7 +38,7 @@ class ToySource:
     batch_size: int = 8
     primary: str = "top1"
     outputs: int = 2
-    device: torch.device = torch.device("cpu")
+    device: torch.device = field(default_factory=lambda: torch.device("cpu"))
 
     def head(self, features: list[tuple[int, int]], units: object = None) -> nn.Module:
         """A pooling head."""

@@ -12,11 +12,12 @@ from torch import Tensor, nn
 from tickets.events import Action, Event
 from tickets.masks import Masks, Semantics, keep_top, ones, prunable
 from tickets.network import Network, part_masks
+from tickets.progress import Progress
 from tickets.seeding import seeded
 from tickets.source import Source
 from tickets.supernet import Spec, Supernet
 from tickets.ticket import Ticket, part_of
-from tickets.training import Progress, Settings, Training, load_checkpoint
+from tickets.training import Settings, Training, load_checkpoint
 
 BEFORE, AFTER = "val_before_last_prune", "val_after_last_prune"
 

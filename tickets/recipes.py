@@ -13,10 +13,12 @@ from tickets.drawer import initial_head, initial_host
 from tickets.errors import UserError
 from tickets.masks import Masks, Semantics
 from tickets.network import Network
+from tickets.progress import Progress
 from tickets.source import Source
 from tickets.supernet import Supernet
 from tickets.ticket import Ticket
-from tickets.training import Progress, Settings, Training
+from tickets.training import Settings, Training
+
 
 @dataclass(frozen=True)
 class Recipe:

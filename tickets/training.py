@@ -18,11 +18,13 @@ from tickets.ema import Ema, recalibrate
 from tickets.events import Event
 from tickets.masks import Semantics, project, sparsity_of
 from tickets.network import Network
+from tickets.progress import Progress
 from tickets.seeding import seeded
 from tickets.source import Batch, Source
 from tickets.supernet import live_units
 
 CHECKPOINT_EVERY_S = 30.0
+SCHEDULER_POSITION = ("last_step", "_global_step")  # the rest of mmengine's state is functions and settings
 
 
 @dataclass(frozen=True)
@@ -44,17 +46,6 @@ class Settings:
     ema_decay: float = 0.9999
     calibration_batches: int = 10
     rho: float = 0.0
-
-
-@dataclass(frozen=True)
-class Progress:
-    """What the loop tells while it runs."""
-
-    step: int
-    steps: int
-    loss: float
-    metric: float | None
-    sparsity: float
 
 
 class DivergedError(RuntimeError):
@@ -201,7 +192,7 @@ class Training:
             "masks": self.network.masks,
             "moments": {names[p]: state for p, state in self.optimizer.state.items()},
             "groups": [{k: v for k, v in g.items() if k != "params"} for g in self.optimizer.param_groups],
-            "scheduler": self.scheduler.state_dict(),
+            "scheduler": {k: self.scheduler.state_dict()[k] for k in SCHEDULER_POSITION},
             "ema": self.ema.values,
             "ema_updates": self.ema.updates,
             "step": self.step,

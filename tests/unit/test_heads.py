@@ -17,7 +17,7 @@ def maps(features=FEATURES, size=(48, 64), batch=3):
 def test_classifier_is_a_linear_layer_on_averages():
     head = Classifier(FEATURES, 7)
     averages = torch.cat([m.flatten(2).mean(2) for m in maps()], 1)
-    assert torch.allclose(head(maps()), averages @ head.linear.weight.T + head.linear.bias, atol=1e-6)
+    assert torch.allclose(head(maps()), averages @ head.predict.weight.T + head.predict.bias, atol=1e-6)
 
 
 def test_dense_head_gives_the_finest_size_for_any_order_and_number_of_maps():

@@ -1,0 +1,70 @@
+"""Every registered drawer keeps the contract; a new one is covered the moment it registers."""
+
+import pytest
+import torch
+from toy import SPEC, ToySource
+
+from tickets.drawer import AFTER, BEFORE, Drawer, Request, initial_host
+from tickets.drawers import DRAWERS
+from tickets.masks import prunable
+from tickets.supernet import Supernet
+from tickets.ticket import Ticket
+from tickets.training import Settings
+
+SETTINGS = Settings(steps=16, learning_rate=0.02, calibration_batches=2, rho=0.1)
+
+
+@pytest.fixture(params=list(DRAWERS.builtin))
+def drawer(request) -> Drawer:
+    """One of the built-in drawers with its defaults."""
+    return DRAWERS.load(request.param)()
+
+
+def draw(drawer: Drawer, sparsity: float = 0.9, seed: int = 0, **changes) -> Ticket:
+    """A ticket from the toy source."""
+    return drawer.draw(Request(SPEC, ToySource(**changes), SETTINGS, sparsity, seed))
+
+
+@pytest.mark.parametrize("sparsity", [0.0, 0.43, 0.9])
+def test_masks_fit_the_host_and_their_count_is_exact(drawer, sparsity):
+    ticket = draw(drawer, sparsity)
+    weights = prunable(Supernet(SPEC, ticket.host.units))
+    assert {n: m.shape for n, m in ticket.host.masks.items()} == {n: w.shape for n, w in weights.items()}
+    wanted = drawer.target(sparsity)
+    assert ticket.prunable - ticket.kept == round(wanted * ticket.prunable)
+    if sparsity == 0:
+        assert all(m.all() for m in ticket.host.masks.values())
+
+
+def test_the_same_request_gives_the_same_ticket_and_another_seed_another(drawer):
+    torch.manual_seed(1)
+    first = draw(drawer)
+    torch.manual_seed(2)
+    torch.rand(5)
+    assert draw(drawer).hash == first.hash != draw(drawer, seed=1).hash
+
+
+def test_global_random_state_and_initial_weights_are_left_alone(drawer):
+    before = torch.get_rng_state()
+    start = initial_host(SPEC, 0).state_dict()
+    draw(drawer)
+    assert torch.equal(torch.get_rng_state(), before)
+    again = initial_host(SPEC, 0).state_dict()
+    assert all(torch.equal(start[n], again[n]) for n in start)
+
+
+def test_survives_the_disk_and_is_scored_from_its_file(drawer, tmp_path):
+    ticket = draw(drawer)
+    ticket.save(tmp_path / "t")
+    back = Ticket.load(tmp_path / "t")
+    assert back.hash == ticket.hash
+    x = torch.randn(2, 3, 16, 16)
+    for a, b in zip(ticket.build()(x), back.build()(x), strict=True):
+        assert torch.equal(a, b)
+
+
+def test_the_last_pruning_is_scored_before_and_after(drawer):
+    ticket = draw(drawer)
+    if drawer.target(0.9):
+        assert set(ticket.provenance["scores"]) == {BEFORE, AFTER}
+    assert isinstance(drawer.version, int) and drawer.version >= 1

@@ -1,0 +1,87 @@
+"""Transfers: what they start from, that masks hold, that methods share what a seed fixes."""
+
+import pytest
+import torch
+from toy import SPEC, ToySource
+
+from tickets.drawer import Request
+from tickets.drawers.dense import Dense
+from tickets.drawers.supertickets import SuperTickets
+from tickets.errors import UserError
+from tickets.recipes import Finetune, Scratch, transfer
+from tickets.ticket import Ticket
+from tickets.training import Settings
+
+SETTINGS = Settings(steps=6, learning_rate=0.02, calibration_batches=2, rho=0.1)
+TARGET = ToySource(name="toy/other", outputs=3)
+
+
+@pytest.fixture(scope="module")
+def ticket():
+    """A small sparse ticket."""
+    return SuperTickets().draw(Request(SPEC, ToySource(), SETTINGS, 0.7, 0))
+
+
+def test_finetune_starts_from_the_raw_weights_under_the_mask(ticket):
+    training = transfer(ticket, Finetune(), TARGET, SETTINGS, seed=0)
+    for name, mask in ticket.host.masks.items():
+        assert torch.equal(training.network.host.get_parameter(name), ticket.host.raw[name] * mask)
+    assert torch.equal(
+        training.network.host.stem[1].running_mean, ticket.host.raw["stem.1.running_mean"]
+    )
+
+
+def test_scratch_starts_from_the_weights_that_the_dense_reference_starts_from():
+    """Where nothing was cut, all methods at one seed share initial weights and head; another seed has others."""
+    drawn = Dense().draw(Request(SPEC, ToySource(), SETTINGS, 0.0, 0))
+    starts = [transfer(t, Scratch(), TARGET, SETTINGS, s) for t, s in ((drawn, 0), (Ticket.dense(SPEC), 0), (drawn, 1))]
+    states = [t.network.state_dict() for t in starts]
+    assert all(torch.equal(states[0][n], states[1][n]) for n in states[0])
+    assert any(not torch.equal(states[0][n], states[2][n]) for n in states[0])
+
+
+def test_heads_depend_on_seed_and_target_only(ticket):
+    heads = [
+        transfer(t, r, TARGET, SETTINGS, 0).network.head.predict.weight
+        for t, r in ((ticket, Finetune()), (ticket, Scratch()), (Ticket.dense(SPEC), Scratch()))
+    ]
+    assert torch.equal(heads[0], heads[1]) and torch.equal(heads[0], heads[2])
+
+
+@pytest.mark.parametrize("recipe", [Finetune(), Scratch()])
+def test_masks_hold_to_the_end_and_the_ticket_is_not_touched(ticket, recipe):
+    before = ticket.hash
+    training = transfer(ticket, recipe, TARGET, SETTINGS, seed=0)
+    training.run()
+    scored = training.averaged()
+    for name, mask in ticket.host.masks.items():
+        for network in (training.network, scored):
+            assert (network.host.get_parameter(name)[~mask] == 0).all()
+    del ticket.__dict__["hash"]
+    assert ticket.hash == before and training.sparsity == ticket.sparsity
+
+
+def test_a_dense_reference_has_no_weights_to_inherit():
+    with pytest.raises(UserError, match="no raw weights; use the recipe 'scratch'"):
+        transfer(Ticket.dense(SPEC), Finetune(), TARGET, SETTINGS, 0)
+
+
+def test_kept_head_carries_over_and_a_prediction_of_another_size_is_fresh(ticket):
+    same = transfer(ticket, Finetune(), ToySource(name="toy/same"), SETTINGS, 0, head="keep")
+    assert torch.equal(same.network.head.predict.weight, ticket.head.raw["predict.weight"])
+    other = transfer(ticket, Finetune(), TARGET, SETTINGS, 0, head="keep")
+    assert other.network.head.predict.weight.shape[0] == 3
+
+
+def test_a_head_that_does_not_fit_is_refused(ticket):
+    class Other(ToySource):
+        """Has a head with other layers."""
+
+        def head(self, features, units=None):
+            """Two layers."""
+            head = super().head(features)
+            head.extra = torch.nn.Linear(2, 2)
+            return head
+
+    with pytest.raises(UserError, match="the head drawn on toy/bright does not fit toy/deep"):
+        transfer(ticket, Finetune(), Other(name="toy/deep"), SETTINGS, 0, head="keep")

@@ -1,0 +1,135 @@
+"""The loop: resumed equals uninterrupted, averages, recalibration, accounting, divergence."""
+
+from dataclasses import replace
+
+import pytest
+import torch
+from toy import SPEC, ToySource
+from torch import nn
+
+from tickets.drawer import Request
+from tickets.drawers.supertickets import SuperTickets
+from tickets.ema import Ema, recalibrate
+from tickets.network import Network
+from tickets.supernet import Supernet
+from tickets.training import DivergedError, Settings, Training, load_checkpoint, save_checkpoint
+
+SETTINGS = Settings(steps=28, learning_rate=0.05, calibration_batches=2, rho=0.3)
+
+
+class Interrupted(Exception):
+    """Stands for a kill."""
+
+
+class StoppingSource(ToySource):
+    """Ends the process's training before a step."""
+
+    stop_at = 0
+
+    def batches(self, start, stop):
+        """The same batches, up to `stop_at`."""
+        for step in range(start, stop):
+            if step == self.stop_at:
+                raise Interrupted
+            yield self.batch("train", step)
+
+
+def request(**changes):
+    """A draw that shrinks: the penalty is strong."""
+    return replace(Request(SPEC, ToySource(), SETTINGS, sparsity=0.8, seed=0), **changes)
+
+
+@pytest.mark.parametrize("stop_at", [3, 17, 27])
+def test_resumed_equals_uninterrupted_bit_for_bit(tmp_path, monkeypatch, stop_at):
+    """Also where units were cut in between: architecture, moments, averages and scores are those of one run."""
+    drawer = SuperTickets(threshold=0.95)  # cut much, so that the resumed network is another than the first
+    whole = drawer.draw(request())
+    assert whole.prunable < SuperTickets(threshold=0.0).draw(request()).prunable
+
+    monkeypatch.setattr("tickets.training.CHECKPOINT_EVERY_S", 0.0)
+    file, source = tmp_path / "draw.pt", StoppingSource()
+    source.stop_at = stop_at
+    with pytest.raises(Interrupted):
+        drawer.draw(request(source=source, checkpoint=file))
+    assert load_checkpoint(file)["step"] == stop_at
+    resumed = drawer.draw(request(checkpoint=file))
+    assert resumed.hash == whole.hash
+
+
+def test_a_checkpoint_holds_only_tensors_and_plain_values(tmp_path):
+    file = tmp_path / "x" / "state.pt"
+    save_checkpoint(file, {"step": 3, "tensor": torch.ones(2)})
+    assert load_checkpoint(file)["step"] == 3
+    torch.save(Settings(1, 0.1), file)
+    with pytest.raises(Exception, match="weights_only|Weights only"):
+        load_checkpoint(file)
+    assert [p.name for p in file.parent.iterdir()] == ["state.pt"]
+
+
+def test_average_follows_the_warm_up_rule():
+    """min(decay, (1 + n) / (10 + n)): 0.1 at the first update, 2/11 at the second."""
+    layer = nn.Linear(1, 1, bias=False)
+    nn.init.constant_(layer.weight, 0.0)
+    ema = Ema(layer, decay=0.15)
+    nn.init.constant_(layer.weight, 1.0)
+    ema.update(layer)
+    assert ema.values["weight"].item() == pytest.approx(0.9)
+    ema.update(layer)
+    assert ema.values["weight"].item() == pytest.approx(1 - 0.1 * 0.15)
+
+
+def test_recalibrated_statistics_are_the_plain_average_and_momenta_come_back():
+    net = nn.Sequential(nn.BatchNorm2d(2, momentum=0.3), nn.Dropout(0.5))
+    images = [torch.randn(4, 2, 3, 3) + 5, torch.randn(4, 2, 3, 3)]
+    assert recalibrate(net, images) == 8
+    mean = torch.stack([i.mean((0, 2, 3)) for i in images]).mean(0)
+    torch.testing.assert_close(net[0].running_mean, mean)
+    assert net[0].momentum == 0.3 and not any(m.training for m in net.modules())
+
+
+def test_recalibration_without_batch_norm_runs_nothing():
+    assert recalibrate(nn.Conv2d(3, 3, 1), iter([torch.ones(1, 3, 2, 2)])) == 0
+
+
+def network() -> Network:
+    """An untrained toy network."""
+    torch.manual_seed(0)
+    host = Supernet(SPEC)
+    return Network(host, ToySource().head(host.features))
+
+
+def test_work_is_counted_three_forwards_an_image_and_one_for_recalibration():
+    training = Training(network(), ToySource(), Settings(4, 0.01, calibration_batches=2), 0)
+    forward = training.costs[0]
+    training.run()
+    training.averaged()
+    assert training.spent.images == (4 + 2) * 8
+    assert training.spent.macs == (3 * 4 + 2) * 8 * forward == training.spent.sparse_macs
+
+
+def test_progress_is_told_and_the_global_generator_is_left_alone():
+    told = []
+    before = torch.get_rng_state()
+    Training(network(), ToySource(), Settings(3, 0.01), 0).run(report=told.append)
+    assert (told[-1].step, told[-1].steps, told[-1].sparsity) == (3, 3, 0.0)
+    assert torch.equal(torch.get_rng_state(), before)
+
+
+def test_a_loss_that_is_no_number_stops_the_training():
+    class Broken(ToySource):
+        """Its loss is infinite."""
+
+        def loss(self, outputs, batch):
+            """Infinity."""
+            return outputs.sum() * float("inf")
+
+    with pytest.raises(DivergedError, match=r"the loss became (nan|inf|-inf) at step 2 of 2; lower the learning rate"):
+        Training(network(), Broken(), Settings(2, 0.01), 0).run()
+
+
+def test_training_learns():
+    source = ToySource()
+    training = Training(network(), source, Settings(40, 0.02, calibration_batches=2), 0)
+    before = source.score(training.averaged(), "test")["top1"]
+    training.run()
+    assert source.score(training.averaged(), "test")["top1"] > max(before, 0.8)
