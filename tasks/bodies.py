@@ -64,7 +64,7 @@ def build(rng: np.random.Generator) -> Build:
         shoulder=rng.uniform(0.31, 0.4),
         hip=rng.uniform(0.17, 0.22),
         head=rng.uniform(0.3, 0.36) if child else rng.uniform(0.24, 0.29),
-        girth=rng.uniform(0.85, 1.3),
+        girth=rng.uniform(1.0, 1.35),
     )
 
 
@@ -73,7 +73,7 @@ def build(rng: np.random.Generator) -> Build:
 
 def standing(rng: np.random.Generator, body: Build) -> Stance:
     """Upright; arms hanging, on the hips, folded, or one hand at the chin."""
-    yaw = rng.uniform(-100, 100) if rng.random() < 0.8 else rng.uniform(120, 240)
+    yaw = rng.uniform(-100, 100) if rng.random() < 0.92 else rng.uniform(120, 240)
     spread = rng.uniform(1, 9)
     legs = {side: (rng.normal(0, 4), spread, rng.normal(-2, 4), spread) for side in SIDES}
     return Stance(yaw, rng.normal(0, 4), rng.normal(0, 3), rng.normal(5, 8), arms=_resting(rng), legs=legs)

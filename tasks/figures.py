@@ -145,7 +145,7 @@ def _hsv(h: float, s: float, v: float) -> Colour:
 
 
 def _cloth(rng: np.random.Generator) -> Colour:
-    return _hsv(rng.random(), rng.uniform(0.2, 0.95), rng.uniform(0.2, 0.95))
+    return _hsv(rng.random(), rng.uniform(0.3, 0.95), rng.uniform(0.25, 0.95))
 
 
 def _skin(rng: np.random.Generator) -> Colour:
@@ -179,7 +179,7 @@ class _Person:
         self.skin, self.hair = _skin(rng), _hair(rng)
         self.sleeve = int(rng.choice(3, p=[0.35, 0.45, 0.2]))  # long, short, none
         self.shorts = rng.random() < 0.4
-        self.edge = rng.uniform(0.55, 0.9)
+        self.edge = rng.uniform(0.4, 0.75)
         self.stripe = _cloth(rng) if rng.random() < 0.4 else None
         self.scale = 1.0
 
@@ -191,7 +191,7 @@ class _Person:
         high = np.maximum(self.points[:, :2].max(0), self.at("head")[:2] + reach) + 0.1
         extent = high - low
         fitting = (np.array([width, height]) / extent).min()
-        self.scale = min(rng.uniform(0.24, 0.33) * side, fitting * rng.uniform(0.97, 1.08))
+        self.scale = min(rng.uniform(0.24, 0.33) * side, fitting * rng.uniform(1.0, 1.1))
         slack = np.array([width, height]) - extent * self.scale
         start = slack * rng.uniform(0.08, 0.92, 2) + rng.normal(0, 0.015, 2) * side
         shift = np.array([*(start - low * self.scale), 0.0])
@@ -273,11 +273,11 @@ class _Scene:
     def clutter(self, rng: np.random.Generator, person: _Person) -> None:
         """Shapes in the colours of people, now and then an object that belongs to another activity."""
         palette = [person.shirt, person.trousers, person.skin, _cloth(rng), _cloth(rng), _skin(rng)]
-        for _ in range(int(rng.integers(1, 6))):
+        for _ in range(int(rng.integers(0, 5))):
             colour = _shade(palette[int(rng.integers(len(palette)))], rng.uniform(0.7, 1.2))
             self._distractor(rng, colour)
         if rng.random() < 0.3 and person.activity != "throwing":
-            self.ball(rng, self._somewhere(rng), rng.uniform(0.035, 0.07) * self.side)
+            self.ball(rng, self._somewhere(rng), rng.uniform(0.05, 0.085) * self.side)
         if rng.random() < 0.2 and person.activity != "sitting":
             x, y = self._somewhere(rng)
             wide, high = rng.uniform(0.12, 0.3, 2) * self.side
@@ -300,7 +300,7 @@ class _Scene:
         elif kind == 2:
             self.disc((x, y), rng.uniform(0.03, 0.1) * self.side, colour)
         elif kind == 3:
-            self.polygon([(x, y), (x + long, y), (x + long, y + 3 * thick), (x, y + 3 * thick)], colour)
+            self.line([(x, y), tip], thick, colour)
         else:
             self.polygon(
                 [(x, y), tip, (x + rng.uniform(-1, 1) * long, y + rng.uniform(-1, 1) * long)], colour
@@ -341,13 +341,15 @@ class _Scene:
         if person.activity == "throwing" and rng.random() < 0.85:
             hands = [person.at(f"{side} hand") for side in bodies.SIDES]
             back = max(range(2), key=lambda k: _behind(person, hands[k]))
-            self.ball(rng, hands[back], rng.uniform(0.13, 0.24) * person.scale)
+            self.ball(rng, hands[back], rng.uniform(0.18, 0.28) * person.scale)
 
     def _things(self, rng: np.random.Generator, person: _Person) -> None:
         colour, things = _cloth(rng), person.things
         thick = rng.uniform(0.11, 0.16) * person.scale
         if "mat" in things:
-            self.polygon(things["mat"], colour, _OBJECT)
+            outline = [*things["mat"], *things["mat"][:2]]
+            self.line(outline, 0.26 * person.scale, _shade(colour, 0.6), _OBJECT)
+            self.polygon(outline, colour, _OBJECT)
         if "seat" in things:
             if "backrest" in things:
                 self.polygon(things["backrest"], _shade(colour, 0.7), _OBJECT)
@@ -377,7 +379,7 @@ class _Scene:
             colour = person.skin if person.shorts and not upper else person.trousers
             radii = (0.19, 0.145) if upper else (0.145, 0.1)
         ra, rb = (r * person.body.girth * person.scale for r in radii)
-        rim = 0.035 * person.scale
+        rim = 0.055 * person.scale
         identity = _LIMBS[f"{side} {limb}"]
         self.capsule(a, b, ra + rim, rb + rim, _shade(colour, person.edge), identity)
         self.capsule(a, b, ra, rb, colour)
@@ -391,7 +393,7 @@ class _Scene:
             person.at(n) for n in ("left shoulder", "right shoulder", "left hip", "right hip")
         )
         neck, pelvis, scale = person.at("neck"), person.at("pelvis"), person.scale * person.body.girth**0.5
-        rim = 0.035 * person.scale
+        rim = 0.055 * person.scale
         for grow, colour, identity in (
             (rim, _shade(person.shirt, person.edge), _TORSO),
             (0.0, person.shirt, None),
@@ -432,7 +434,7 @@ class _Scene:
 
     def occlude(self, rng: np.random.Generator, person: _Person) -> None:
         """A pole, a rail, a bush or a sign, near the person more often than not."""
-        for _ in range(int(rng.choice(3, p=[0.55, 0.35, 0.1]))):
+        for _ in range(int(rng.choice(3, p=[0.6, 0.32, 0.08]))):
             joint = person.at(KEYPOINTS[int(rng.integers(5, 17))])
             x, y = joint[:2] + rng.normal(0, 0.12, 2) * self.side
             (self._pole, self._rail, self._bush, self._sign)[int(rng.integers(4))](rng, x, y)
@@ -497,14 +499,14 @@ def _backdrop(rng: np.random.Generator, size: tuple[int, int]) -> Image.Image:
     blotches = Image.fromarray(rng.integers(0, 256, (cells, cells, 3), dtype=np.uint8)).resize(
         (width, height), 3
     )
-    scene += (np.asarray(blotches, np.float32) - 128) * rng.uniform(0.05, 0.22)
+    scene += (np.asarray(blotches, np.float32) - 128) * rng.uniform(0.04, 0.16)
     return Image.fromarray(np.clip(scene, 0, 255).astype(np.uint8))
 
 
 def _ground(rng: np.random.Generator, x: np.ndarray, y: np.ndarray) -> np.ndarray:
     """A gradient between two colours with stripes or checks, float32 (H, W, 3)."""
     one, other = (
-        np.array(_hsv(rng.random(), rng.uniform(0, 0.45), rng.uniform(0.3, 0.95)), np.float32)
+        np.array(_hsv(rng.random(), rng.uniform(0, 0.35), rng.uniform(0.3, 0.95)), np.float32)
         for _ in range(2)
     )
     blend = rng.uniform(0.0, 0.6)
@@ -531,5 +533,5 @@ def _photograph(rng: np.random.Generator, canvas: Image.Image, side: int) -> np.
     light = slope[0] * np.linspace(-1, 1, height)[:, None] + slope[1] * np.linspace(-1, 1, width)
     gain = rng.uniform(0.85, 1.15, 3) * rng.uniform(0.7, 1.2)
     image = image * ((1 + light)[..., None] * gain).astype(np.float32)
-    image += rng.standard_normal(image.shape, np.float32) * np.float32(rng.uniform(1.5, 9))
+    image += rng.standard_normal(image.shape, np.float32) * np.float32(rng.uniform(1, 6))
     return np.clip(image, 0, 255).astype(np.uint8)

@@ -75,7 +75,7 @@ def test_a_flipped_byte_is_refused(saved, suffix, place):
     data = bytearray(file.read_bytes())
     data[int(place * len(data))] ^= 1
     file.write_bytes(data)
-    with pytest.raises(DamagedTicketError, match=rf"one\{suffix}|one\.json"):
+    with pytest.raises(DamagedTicketError, match=r"one\.(safetensors|json)"):
         Ticket.load(saved)
 
 
@@ -118,7 +118,7 @@ def test_a_mask_that_does_not_have_the_drawn_sparsity_is_refused(ticket, tmp_pat
     first = next(iter(masks.values())).flatten()
     first[int((~first).nonzero()[0])] = True
     replace(ticket, host=replace(ticket.host, masks=masks)).save(tmp_path / "bent")
-    with pytest.raises(DamagedTicketError, match="is not the 0.8 that was drawn"):
+    with pytest.raises(DamagedTicketError, match=r"is not the 0\.8 that was drawn"):
         Ticket.load(tmp_path / "bent")
 
 

@@ -4,8 +4,8 @@ from dataclasses import replace
 
 import pytest
 import torch
-from toy import SPEC, ToySource
 from torch import nn
+from toy import SPEC, ToySource
 
 from tickets.drawer import Request
 from tickets.drawers.supertickets import SuperTickets
@@ -61,7 +61,7 @@ def test_a_checkpoint_holds_only_tensors_and_plain_values(tmp_path):
     save_checkpoint(file, {"step": 3, "tensor": torch.ones(2)})
     assert load_checkpoint(file)["step"] == 3
     torch.save(Settings(1, 0.1), file)
-    with pytest.raises(Exception, match="weights_only|Weights only"):
+    with pytest.raises(Exception, match=r"Weights only load failed"):
         load_checkpoint(file)
     assert [p.name for p in file.parent.iterdir()] == ["state.pt"]
 

@@ -1,0 +1,158 @@
+"""The real command: draws, transfers, records and tables; the same bits again; mistakes that write nothing."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from bench import record
+
+ROOT = Path(__file__).parents[2]
+SHORT = ("--budget", "0.01", "--scale", "tiny")
+
+
+def bench(*args: object, module: str = "bench.run", cwd: Path = ROOT) -> subprocess.CompletedProcess:
+    """Run a command as a user would."""
+    command = [sys.executable, "-m", module, *map(str, args)]
+    return subprocess.run(command, cwd=cwd, capture_output=True, text=True, timeout=300)
+
+
+@pytest.fixture(scope="module")
+def home(tmp_path_factory):
+    """A home after a short run of cls -> seg with every control."""
+    home = tmp_path_factory.mktemp("run") / "home"
+    done = bench("--source", "cls", "--target", "seg", "--control", "dense,random,native", "--home", home, *SHORT)
+    assert done.returncode == 0, done.stderr
+    assert "records:" in done.stdout and "mIoU" in done.stdout and "before last prune" in done.stdout
+    return home
+
+
+def test_records_tell_everything(home):
+    records = {(r.kind, r.job.control): r for r in record.read_all(home / "records")}
+    assert set(records) == {
+        ("draw", None), ("transfer", None), ("control", "dense"), ("control", "random"), ("control", "native"),
+    } or len(records) == 5  # fmt: skip
+    draw, transfer = records["draw", None], records["transfer", None]
+    assert {draw.job.source, draw.job.target} <= {"cls/figures", "seg/figures", None}
+    assert draw.scores.val_before_last_prune is not None and draw.scores.val_after_last_prune is not None
+    assert transfer.scores.primary == "miou" and 0 < transfer.scores.score < 1
+    assert transfer.costs.drawing_macs > 0 and transfer.ticket.hash
+    assert abs(transfer.ticket.sparsity - 0.9) < 1e-4 and transfer.deployed.sparsity < 0.9
+    assert transfer.counts["test"] == 1024 and sum(transfer.counts.values()) == 4096 + 1024
+    dense = records["control", "dense"]
+    assert dense.job.source is None and dense.ticket.sparsity == 0 and dense.costs.drawing_macs == 0
+    assert records["control", "random"].ticket.parameters == transfer.ticket.parameters
+    for found in records.values():
+        assert found.status == "ok" and len(found.to_json()) < 4000
+    assert not list((home / "checkpoints").glob("*")) if (home / "checkpoints").exists() else True
+
+
+def test_again_computes_nothing(home):
+    before = {p: p.stat().st_mtime_ns for p in home.rglob("*") if p.is_file()}
+    again = bench("--source", "cls", "--target", "seg", "--home", home, *SHORT)
+    assert again.returncode == 0 and again.stderr.count("skipped") == 3 and "done" not in again.stderr
+    assert {p: p.stat().st_mtime_ns for p in home.rglob("*") if p.is_file()} == before
+
+
+def test_other_workers_and_jobs_give_the_same_bits(home, tmp_path):
+    args = ("--source", "cls", "--target", "seg", "--control", "none", "--home", tmp_path / "other", *SHORT)
+    done = bench(*args, "--jobs", 1, "--workers", 2)
+    assert done.returncode == 0, done.stderr
+    for other in record.read_all(tmp_path / "other" / "records"):
+        one = record.read(home / "records" / f"{other.id}.json")
+        assert one.scores == other.scores and one.ticket == other.ticket
+        assert one.costs.training_macs == other.costs.training_macs
+
+
+def test_a_lost_ticket_is_drawn_again_and_a_damaged_one_is_a_failed_record(home, tmp_path):
+    """The transfer names the file; the grid's other jobs go on; the exit code is 1."""
+    import shutil
+
+    copy = tmp_path / "copy"
+    shutil.copytree(home, copy)
+    file = next(copy.glob("tickets/draw_cls*.safetensors"))
+    data = bytearray(file.read_bytes())
+    data[len(data) // 2] ^= 1
+    file.write_bytes(data)
+    for path in copy.glob("records/transfer*.json"):
+        path.unlink()
+    broken = bench("--source", "cls", "--target", "seg", "--home", copy, *SHORT)
+    assert broken.returncode == 1 and file.name in broken.stderr and "FAILED" in broken.stderr
+    file.unlink()
+    mended = bench("--source", "cls", "--target", "seg", "--home", copy, *SHORT)
+    assert mended.returncode == 0 and mended.stderr.count("done") == 2
+    for again in record.read_all(copy / "records"):
+        assert again.scores == record.read(home / "records" / f"{again.id}.json").scores
+
+
+def test_table_of_the_run(home):
+    done = bench(home / "records", module="bench.table")
+    assert done.returncode == 0 and "| supertickets" in done.stdout and "segmentation" not in done.stderr
+    csv = bench(home / "records", "--format", "csv", module="bench.table")
+    score = next(r for r in record.read_all(home / "records") if r.kind == "transfer").scores.score
+    assert repr(score) in csv.stdout
+
+
+def test_dry_run_computes_nothing(tmp_path):
+    done = bench("--source", "cls,seg", "--target", "pose", "--dry-run", "--home", tmp_path / "none")
+    assert done.returncode == 0 and "5 jobs" in done.stdout and "training MACs" in done.stdout
+    assert not (tmp_path / "none").exists()
+
+
+def test_help_and_list_import_no_torch(tmp_path):
+    probe = (
+        "import sys, runpy; sys.argv = ['bench.run', {flag!r}]\n"
+        "try: runpy.run_module('bench.run', run_name='__main__')\n"
+        "except SystemExit as e: assert e.code == 0\n"
+        "assert 'torch' not in sys.modules and 'pandas' not in sys.modules"
+    )
+    for flag in ("--help", "--list"):
+        done = subprocess.run([sys.executable, "-c", probe.format(flag=flag)], cwd=ROOT, capture_output=True, text=True)
+        assert done.returncode == 0, done.stderr
+        assert ("--sparsity" in done.stdout) if flag == "--help" else ("supertickets" in done.stdout)
+
+
+BAD = {
+    "task": ["--source", "clss"],
+    "drawer": ["--drawer", "imp"],
+    "recipe": ["--recipe", "finetun"],
+    "scale": ["--scale", "tny"],
+    "sparsity 1": ["--sparsity", "1.0"],
+    "sparsity negative": ["--sparsity=-0.1"],
+    "sparsity nan": ["--sparsity", "nan"],
+    "sparsity text": ["--sparsity", "abc"],
+    "seed": ["--seed", "one"],
+    "device": ["--device", "cuda:77"],
+    "root missing": ["--data-root", "no/such/folder"],
+    "root lacks the set": ["--source", "cls/cifar10", "--data-root", "."],
+    "no root": ["--target", "seg/camvid"],
+    "budget text": ["--budget", "much"],
+    "unknown flag": ["--sorce", "cls"],
+    "kept head": ["--head", "keep"],
+}
+
+
+@pytest.mark.parametrize("args", BAD.values(), ids=BAD)
+def test_mistakes_exit_with_2_one_sentence_and_nothing_written(args, tmp_path, monkeypatch):
+    monkeypatch.delenv("TICKETBENCH_DATA", raising=False)
+    done = bench("--home", tmp_path / "home", *args)
+    assert done.returncode == 2, done.stderr
+    assert done.stderr.startswith("error: ") and done.stderr.count("\n") == 1
+    assert not done.stdout and not (tmp_path / "home").exists()
+
+
+def test_console_script_works_beside_a_users_tasks_py(tmp_path):
+    """The installed script does not put the current folder on the path."""
+    script = Path(sys.executable).with_name("ticketbench")
+    if not script.exists():
+        pytest.skip("the package is not installed in this environment")
+    (tmp_path / "tasks.py").write_text("raise SystemExit('the wrong tasks')\n")
+    done = subprocess.run([script, "run", "--list"], cwd=tmp_path, capture_output=True, text=True)
+    assert done.returncode == 0 and "seg/camvid" in done.stdout
+
+
+def test_records_are_plain_json(home):
+    for path in (home / "records").glob("*.json"):
+        assert json.loads(path.read_text())["schema"] == 1

@@ -1,0 +1,194 @@
+"""Configurations and grids: every mistake told, every job once."""
+
+from pathlib import Path
+
+import pytest
+
+from bench import scale as scales
+from bench.config import RunConfig, parse
+from bench.grid import Grid
+from bench.plan import Job, jobs
+from bench.store import Store
+from bench.work import Facts
+from bench.workers import Message
+from tickets.errors import UserError
+
+ASKED = {
+    "source": "cls", "target": "seg", "drawer": "supertickets", "sparsity": "0.9", "recipe": "finetune", "seed": "0",
+    "control": "dense", "head": "fresh", "scale": "tiny", "budget": 1.0, "threads": 1, "device": "cpu",
+    "data_root": None, "home": Path("runs"), "workers": 0, "jobs": 2, "force": False,
+}  # fmt: skip
+
+
+def config(**changes: object) -> RunConfig:
+    """A configuration that differs from the demo in these flags."""
+    return parse(**{**ASKED, **changes})
+
+
+def kinds(found: list[Job]) -> dict[str, int]:
+    """How many jobs of each kind or control."""
+    names = [job.control or job.kind for job in found]
+    return {name: names.count(name) for name in dict.fromkeys(names)}
+
+
+def test_the_demo_is_one_draw_one_transfer_one_reference():
+    found = jobs(config())
+    assert [str(job) for job in found] == [
+        "draw supertickets at 0.9 on cls/figures, seed 0",
+        "dense reference on seg/figures, seed 0",
+        "supertickets at 0.9 cls/figures -> seg/figures by finetune, seed 0",
+    ]
+    assert found[2].needs == found[0] and found[0].needs is None and found[1].needs is None
+
+
+def test_nine_pairs_are_three_draws_nine_transfers_three_references():
+    found = jobs(config(source="cls,seg,pose", target="cls,seg,pose"))
+    assert kinds(found) == {"draw": 3, "dense": 3, "transfer": 9}
+    assert len(set(found)) == len(found)
+
+
+def test_controls_are_added_once():
+    found = jobs(config(source="cls,seg", target="seg", control="dense,random,native", drawer="supertickets,dense"))
+    assert kinds(found) == {"draw": 4, "dense": 1, "transfer": 4, "random": 2}  # native is the grid's own seg -> seg
+    alone = jobs(config(control="native", sparsity="0.5,0.9", seed="0,1"))
+    assert kinds(alone) == {"draw": 8, "transfer": 4, "native": 4}
+    assert kinds(jobs(config(control="none"))) == {"draw": 1, "transfer": 1}
+
+
+def test_dense_is_drawn_once_for_all_sparsities_and_none_asks_for_draws_only():
+    assert kinds(jobs(config(drawer="dense", sparsity="0.5,0.9", control="none"))) == {"draw": 1, "transfer": 1}
+    assert kinds(jobs(config(target="none", seed="0,1"))) == {"draw": 2}
+
+
+def test_every_draw_comes_before_what_needs_it():
+    found = jobs(config(source="cls,pose", seed="0,1,2", control="random,native"))
+    seen: set[Job] = set()
+    for job in found:
+        assert job.needs is None or job.needs in seen
+        seen.add(job)
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"source": "sge"}, r"unknown task 'sge'\. Did you mean 'seg'\? Known: cls, seg, pose"),
+        ({"target": "seg,,cls"}, "--target 'seg,,cls' has an empty entry"),
+        ({"drawer": "supertikets"}, r"unknown drawer 'supertikets'\. Did you mean 'supertickets'\?"),
+        ({"recipe": "fintune"}, r"unknown recipe 'fintune'\. Did you mean 'finetune'\?"),
+        ({"scale": "tinny"}, r"unknown scale 'tinny'\. Did you mean 'tiny'\?"),
+        ({"control": "randon"}, r"unknown control 'randon'\. Did you mean 'random'\?"),
+        ({"control": "none,dense"}, "asks for none and for others"),
+        ({"head": "old"}, r"unknown head 'old'\. Known: fresh, keep"),
+        ({"sparsity": "1.0"}, r"sparsity '1\.0' is not allowed: .* from 0 to below 1"),
+        ({"sparsity": "-0.1"}, r"sparsity '-0\.1' is not allowed"),
+        ({"sparsity": "nan"}, "sparsity 'nan' is not allowed"),
+        ({"sparsity": "0.5,abc"}, "sparsity 'abc' is not allowed"),
+        ({"seed": "1.5"}, r"seed '1\.5' is not a whole number"),
+        ({"seed": "-1"}, "seed '-1' is not a whole number"),
+        ({"budget": 0.0}, r"--budget is 0\.0; give a factor above 0"),
+        ({"budget": float("nan")}, "--budget is nan"),
+        ({"threads": 0}, "--threads is 0; give a whole number of at least 1"),
+        ({"workers": -1}, "--workers is -1"),
+        ({"jobs": 0}, "--jobs is 0"),
+        ({"device": "gpu"}, "device 'gpu' is not known; give cpu, cuda"),
+        ({"data_root": Path("no/such/folder")}, "the data folder no/such/folder does not exist; give --data-root"),
+        ({"home": Path(__file__) / "runs"}, r"the home .* cannot be written \(.*\.py is not a writable"),
+    ],
+)
+def test_each_mistake_is_one_sentence(changes, message):
+    with pytest.raises(UserError, match=message):
+        config(**changes)
+
+
+def test_all_mistakes_are_told_at_once():
+    with pytest.raises(UserError, match=r"unknown task 'sge'.*seed 'x'.*unknown scale 'hug'"):
+        config(source="sge", seed="x", scale="hug")
+
+
+@pytest.mark.parametrize("name", scales.names())
+def test_scales_load_and_a_budget_multiplies_their_steps(name):
+    whole, half = scales.load(name), scales.load(name, 0.5)
+    for task in ("cls/figures", "seg/camvid", "pose/lsp"):
+        assert half.plan(task).draw.steps == max(1, round(whole.plan(task).draw.steps / 2))
+    assert scales.load(name, 1e-9).plan("cls/figures").transfer.steps == 1
+
+
+class Told:
+    """Takes the display's place."""
+
+    def __init__(self) -> None:
+        self.lines: list[str] = []
+
+    def __getattr__(self, name):
+        return lambda job, *rest: self.lines.append(f"{name} {job}")
+
+
+class Record:
+    """As much of a record as a grid looks at."""
+
+    def __init__(self, status: str) -> None:
+        self.status = status
+
+
+class Obedient:
+    """Workers that do every call at once; draws on `broken` fail, and `deadly` kills the process once."""
+
+    free = 2
+
+    def __init__(self, broken: str = "", deadly: str = "") -> None:
+        self.broken, self.deadly, self.queue, self.calls = broken, deadly, [], []
+
+    def start(self, key, function, work, *rest):
+        """Note the call and its outcome."""
+        self.calls.append((function.partition(":")[2], str(key), *rest))
+        if self.deadly and self.deadly in str(key) and function.endswith("execute"):
+            self.queue.append(Message(key, "died", -9))
+        else:
+            failed = function.endswith("fail") or (self.broken and self.broken in str(key))
+            self.queue.append(Message(key, "result", Record("failed" if failed else "ok")))
+
+    def messages(self):
+        """Everything that was started."""
+        ended, self.queue = self.queue, []
+        return iter(ended)
+
+
+def run_grid(workers: Obedient, **changes: object) -> Grid:
+    """Run a grid of which nothing is there yet."""
+    asked = config(**changes)
+    found = jobs(asked)
+    facts = Facts(asked.scale, 1.0, {}, {}, Path("no-such-home"), 1, 0, "cpu")
+    grid = Grid(found, {job: f"id{i}" for i, job in enumerate(found)}, facts, Told())
+    grid.skip_finished(force=False)
+    grid.run(workers)
+    return grid
+
+
+def test_a_grid_runs_every_job_once_after_its_draw():
+    workers = Obedient()
+    grid = run_grid(workers, source="cls,seg", target="pose")
+    assert [name for name, *_ in workers.calls] == ["execute"] * 5
+    assert set(grid.records) == set(grid.jobs)
+
+
+def test_what_needs_a_failed_draw_fails_and_the_rest_goes_on():
+    workers = Obedient(broken="on cls")
+    grid = run_grid(workers, source="cls,seg", target="pose")
+    outcome = {str(job): record.status for job, record in grid.records.items()}
+    assert [name for name, status in outcome.items() if status == "failed"] == [
+        "draw supertickets at 0.9 on cls/figures, seed 0",
+        "supertickets at 0.9 cls/figures -> pose/figures by finetune, seed 0",
+    ]
+    assert [call[2] for call in workers.calls if call[0] == "fail"] == ["its draw failed; see the record id0"]
+
+
+def test_a_job_whose_process_dies_leaves_a_failed_record():
+    workers = Obedient(deadly="dense reference")
+    grid = run_grid(workers)
+    assert [r.status for j, r in grid.records.items() if j.control == "dense"] == ["failed"]
+    assert [call[1] for call in workers.calls if call[0] == "fail"] == ["dense reference on seg/figures, seed 0"]
+
+
+def test_a_home_that_the_system_refuses_is_told(tmp_path):
+    with pytest.raises(UserError, match=r"the home /proc/runs cannot be written \(No such file"):
+        Store(Path("/proc/runs")).open()
