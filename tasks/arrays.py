@@ -142,9 +142,7 @@ class Arrays:
     @cached_property
     def _open(self) -> dict[str, np.ndarray]:
         """The arrays, mapped on first use in each process."""
-        return {
-            key: np.load(self.folder / f"{name}.npy", mmap_mode="r") for key, name in self.columns.items()
-        }
+        return {key: np.load(self.folder / f"{name}.npy", mmap_mode="r") for key, name in self.columns.items()}
 
     def __getstate__(self) -> dict[str, Any]:
         return {key: value for key, value in self.__dict__.items() if key != "_open"}
@@ -212,9 +210,7 @@ def build(
     with _temporary(folder) as place:
         first = job.row(0)
         arrays = {
-            key: np.lib.format.open_memmap(
-                place / f"{key}.npy", "w+", value.dtype, (len(job.samples), *value.shape)
-            )
+            key: np.lib.format.open_memmap(place / f"{key}.npy", "w+", value.dtype, (len(job.samples), *value.shape))
             for key, value in first.items()
         }
         _decode(job, place, arrays, workers, progress or (lambda done, total: None))
@@ -226,11 +222,10 @@ def build(
 
 
 def meta(folder: Path) -> dict[str, Any] | None:
-    """What stands beside the arrays: {"val": rows, "train", "rest", "all": fingerprints}; None where nothing
-    is built."""
+    """{"count", "val_rows", "fingerprints": {"all", "val", "train"}} of built arrays; None where none are."""
     try:
         return json.loads((folder / "meta.json").read_text())
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         return None
 
 
@@ -263,9 +258,7 @@ def _state(file: Path) -> tuple[str, int, int]:
     try:
         state = file.stat()
     except OSError as error:
-        raise DataError(
-            f"{file}: missing ({error.strerror}); restore the file or remove it from the set."
-        ) from error
+        raise DataError(f"{file}: missing ({error.strerror}); restore the file or remove it from the set.") from error
     return file.name, state.st_size, state.st_mtime_ns
 
 
@@ -320,9 +313,7 @@ def _shapes(row: Row) -> dict[str, tuple[tuple[int, ...], str]]:
     return {key: (value.shape, value.dtype.str) for key, value in row.items()}
 
 
-def _decode(
-    job: Job, place: Path, arrays: Mapping[str, np.ndarray], workers: int, progress: Callable
-) -> None:
+def _decode(job: Job, place: Path, arrays: Mapping[str, np.ndarray], workers: int, progress: Callable) -> None:
     total, done = len(job.samples), 0
     chunks = [range(total)[part] for part in _parts(total, CHUNK)]
     if workers <= 1 or len(chunks) < 4 or job.read.__module__ == "__main__":
@@ -352,9 +343,7 @@ def _decode(
                 future.cancel()
 
 
-_START = (
-    "import pickle, sys; sys.path[:] = pickle.load(sys.stdin.buffer); from tasks.arrays import serve; serve()"
-)
+_START = "import pickle, sys; sys.path[:] = pickle.load(sys.stdin.buffer); from tasks.arrays import serve; serve()"
 
 
 class _Child:

@@ -117,15 +117,9 @@ class Task(ABC):
     cache: Path = field(default_factory=default_cache)
 
     info: ClassVar[Info]
-    store: ClassVar[
-        str
-    ]  # the name of this data set's folder in the cache; tasks over the same samples share one
-    columns: ClassVar[
-        Mapping[str, str]
-    ] = {}  # key of a sample -> key that `read` gives; all, unrenamed, where empty
-    read: ClassVar[
-        Callable[[Sample, tuple[int, int]], Row]
-    ]  # staticmethod of a torch-free, module-level function
+    store: ClassVar[str]  # the name of this data set's folder in the cache; tasks over the same samples share one
+    columns: ClassVar[Mapping[str, str]] = {}  # key of a sample -> key that `read` gives; all, unrenamed, where empty
+    read: ClassVar[Callable[[Sample, tuple[int, int]], Row]]  # staticmethod of a torch-free, module-level function
 
     def __post_init__(self) -> None:
         size = tuple(self.size)
@@ -174,9 +168,7 @@ class Task(ABC):
             DataError: no root was given, or it holds no such folder.
         """
         if self.root is None:
-            raise DataError(
-                f"no data folder was given for '{self.store}'; give the folder that holds {name}/."
-            )
+            raise DataError(f"no data folder was given for '{self.store}'; give the folder that holds {name}/.")
         if not (self.root / name).is_dir():
             raise DataError(
                 f"{self.root} holds no folder {name}/; give the folder that does, or unpack the data there."
@@ -198,9 +190,7 @@ class Task(ABC):
         Raises:
             DataError: an image or annotation is missing or wrong; names the file.
         """
-        train, test = (
-            self._built(split, workers, progress)[1]["fingerprints"] for split in ("train", "test")
-        )
+        train, test = (self._built(split, workers, progress)[1]["fingerprints"] for split in ("train", "test"))
         return {"train": train["train"], "val": train["val"], "test": test["all"]}
 
     def split(self, name: str) -> Arrays:
@@ -220,9 +210,7 @@ class Task(ABC):
         columns = self.columns or {file.stem: file.stem for file in sorted(folder.glob("*.npy"))}
         return Arrays(folder, columns, rows)
 
-    def _built(
-        self, split: str, workers: int = 2, progress: Progress | None = None
-    ) -> tuple[Path, dict[str, Any]]:
+    def _built(self, split: str, workers: int = 2, progress: Progress | None = None) -> tuple[Path, dict[str, Any]]:
         """The folder of an official split's arrays, built if it is not there, and what stands beside them."""
         job = Job(self.samples(split), self.read, self.size)
         height, width = self.size
@@ -278,9 +266,7 @@ def contact_sheet(rows: Sequence[Sequence[np.ndarray]], zoom: int = 1, gap: int 
     sheet = Image.new("RGB", (step_x * len(rows[0]) - gap, step_y * len(rows) - gap), "white")
     for y, row in enumerate(rows):
         for x, picture in enumerate(row):
-            tile = Image.fromarray(np.ascontiguousarray(picture)).resize(
-                (width * zoom, height * zoom), Image.NEAREST
-            )
+            tile = Image.fromarray(np.ascontiguousarray(picture)).resize((width * zoom, height * zoom), Image.NEAREST)
             sheet.paste(tile, (x * step_x, y * step_y))
     return sheet
 

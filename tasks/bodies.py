@@ -43,13 +43,9 @@ class Stance:
     pitch: float = 0.0  # of the whole body, forward: 90 lies on the front, -90 on the back
     arms: dict[str, tuple[float, float, float, float]] = field(default_factory=dict)
     legs: dict[str, tuple[float, float, float, float]] = field(default_factory=dict)
-    feet: dict[str, Point] = field(
-        default_factory=dict
-    )  # where the ankles are instead, seen from the mid-hip
+    feet: dict[str, Point] = field(default_factory=dict)  # where the ankles are instead, seen from the mid-hip
     hands: dict[str, Point] = field(default_factory=dict)
-    things: dict[str, list[Point]] = field(
-        default_factory=dict
-    )  # outlines in the body's frame, behind the person
+    things: dict[str, list[Point]] = field(default_factory=dict)  # outlines in the body's frame, behind the person
 
 
 def build(rng: np.random.Generator) -> Build:
@@ -81,18 +77,14 @@ def standing(rng: np.random.Generator, body: Build) -> Stance:
 
 def _resting(rng: np.random.Generator) -> dict[str, tuple[float, float, float, float]]:
     manner = rng.choice(4, p=[0.5, 0.2, 0.15, 0.15])
-    hanging = {
-        s: (rng.normal(0, 9), rng.uniform(4, 16), rng.normal(8, 10), rng.uniform(2, 12)) for s in SIDES
-    }
+    hanging = {s: (rng.normal(0, 9), rng.uniform(4, 16), rng.normal(8, 10), rng.uniform(2, 12)) for s in SIDES}
     if manner == 1:
         return {
-            side: (rng.normal(-12, 8), rng.uniform(38, 55), rng.normal(15, 8), rng.uniform(-50, -32))
-            for side in SIDES
+            side: (rng.normal(-12, 8), rng.uniform(38, 55), rng.normal(15, 8), rng.uniform(-50, -32)) for side in SIDES
         }
     if manner == 2:
         return {
-            side: (rng.normal(18, 6), rng.uniform(4, 12), rng.normal(70, 8), rng.uniform(-60, -40))
-            for side in SIDES
+            side: (rng.normal(18, 6), rng.uniform(4, 12), rng.normal(70, 8), rng.uniform(-60, -40)) for side in SIDES
         }
     if manner == 3:
         hanging[_side(rng)] = (
@@ -107,7 +99,7 @@ def _resting(rng: np.random.Generator) -> dict[str, tuple[float, float, float, f
 def walking(rng: np.random.Generator, body: Build) -> Stance:
     """One leg ahead, the other behind, the arms swinging against them."""
     ahead, behind = _sides(rng)
-    stride = rng.uniform(17, 34)
+    stride = rng.uniform(13, 34)
     front = rng.uniform(0.7, 1.0) * stride
     swing = rng.uniform(12, 36)
     return Stance(
@@ -151,9 +143,7 @@ def sitting(rng: np.random.Generator, body: Build) -> Stance:
     legs = {}
     for side in SIDES:
         legs[side] = (rng.normal(84, 7), rng.uniform(2, 14), rng.normal(4, 14), rng.uniform(0, 8))
-    arms = {
-        s: (rng.uniform(5, 35), rng.uniform(2, 12), rng.uniform(50, 95), rng.uniform(-20, 5)) for s in SIDES
-    }
+    arms = {s: (rng.uniform(5, 35), rng.uniform(2, 12), rng.uniform(50, 95), rng.uniform(-20, 5)) for s in SIDES}
     if rng.random() < 0.3:
         arms[_side(rng)] = (
             rng.uniform(-40, -15),
@@ -175,9 +165,7 @@ def sitting(rng: np.random.Generator, body: Build) -> Stance:
                 (wide, rest, -0.42),
                 (-wide, rest, -0.42),
             ]
-    stance = Stance(
-        _aside(rng, 25, 110), rng.normal(2, 9), rng.normal(0, 3), rng.normal(6, 10), arms=arms, legs=legs
-    )
+    stance = Stance(_aside(rng, 25, 110), rng.normal(2, 9), rng.normal(0, 3), rng.normal(6, 10), arms=arms, legs=legs)
     stance.things = things
     return stance
 
@@ -185,9 +173,7 @@ def sitting(rng: np.random.Generator, body: Build) -> Stance:
 def lying(rng: np.random.Generator, body: Build) -> Stance:
     """On the back, the front or a side, on the ground or a mat; a knee may be drawn up, an arm under the
     head."""
-    legs = {
-        side: (rng.normal(6, 8), rng.uniform(1, 12), rng.normal(-4, 8), rng.uniform(0, 10)) for side in SIDES
-    }
+    legs = {side: (rng.normal(6, 8), rng.uniform(1, 12), rng.normal(-4, 8), rng.uniform(0, 10)) for side in SIDES}
     arms = {s: (rng.normal(8, 14), rng.uniform(4, 40), rng.normal(16, 22), rng.uniform(0, 35)) for s in SIDES}
     if rng.random() < 0.45:
         knee = rng.uniform(35, 80)
@@ -200,9 +186,7 @@ def lying(rng: np.random.Generator, body: Build) -> Stance:
             rng.uniform(-40, 0),
         )
     back = rng.random() < 0.65
-    stance = Stance(
-        _aside(rng, 55, 125), rng.normal(0, 4), rng.normal(0, 4), rng.normal(0, 8), arms=arms, legs=legs
-    )
+    stance = Stance(_aside(rng, 55, 125), rng.normal(0, 4), rng.normal(0, 4), rng.normal(0, 8), arms=arms, legs=legs)
     stance.pitch = (-90 if back else 90) + rng.normal(0, 5)
     if rng.random() < 0.5:
         depth = (-1 if back else 1) * 0.3
@@ -330,9 +314,7 @@ def skeleton(body: Build, stance: Stance) -> dict[str, Point]:
     return points
 
 
-def _arm(
-    points: dict[str, Point], side: str, sign: float, shoulder: Point, body: Build, stance: Stance
-) -> None:
+def _arm(points: dict[str, Point], side: str, sign: float, shoulder: Point, body: Build, stance: Stance) -> None:
     if side in stance.hands:
         wrist = stance.hands[side]
         elbow = _bend(shoulder, wrist, body.upper_arm, body.forearm, (0.3 * sign, -1.0, -0.6))

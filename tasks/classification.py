@@ -75,9 +75,7 @@ class Classification(Task):
         """The input, the true class, the predicted class (red where wrong), a row a sample."""
         rows = []
         guesses = outputs.detach().argmax(1).tolist()
-        for image, truth, guess in zip(
-            pictures(batch["image"]), batch["label"].tolist(), guesses, strict=True
-        ):
+        for image, truth, guess in zip(pictures(batch["image"]), batch["label"].tolist(), guesses, strict=True):
             colour = "black" if truth == guess else "red"
             rows.append([_doubled(image), self._card(truth, "black"), self._card(guess, colour)])
         return contact_sheet(rows)
@@ -97,9 +95,7 @@ def _doubled(image: np.ndarray) -> np.ndarray:
 class FiguresClassification(Classification):
     """Which of eight activities a drawn person is at."""
 
-    info = Info(
-        kind="cls", primary="top1", outputs=len(figures.ACTIVITIES), names=figures.ACTIVITIES, **figures.ABOUT
-    )
+    info = Info(kind="cls", primary="top1", outputs=len(figures.ACTIVITIES), names=figures.ACTIVITIES, **figures.ABOUT)
     store = "figures"
     columns: ClassVar[Mapping[str, str]] = {"image": "image", "label": "activity"}
     read = staticmethod(figures.read)

@@ -139,9 +139,7 @@ def draw(split: str, index: int, size: tuple[int, int] = (64, 64)) -> Figure:
 
 
 def _hsv(h: float, s: float, v: float) -> Colour:
-    return tuple(
-        round(255 * c) for c in colorsys.hsv_to_rgb(h % 1.0, min(max(s, 0.0), 1.0), min(max(v, 0.0), 1.0))
-    )
+    return tuple(round(255 * c) for c in colorsys.hsv_to_rgb(h % 1.0, min(max(s, 0.0), 1.0), min(max(v, 0.0), 1.0)))
 
 
 def _cloth(rng: np.random.Generator) -> Colour:
@@ -177,9 +175,9 @@ class _Person:
         self.things = {name: np.array(outline) @ turn for name, outline in self.stance.things.items()}
         self.shirt, self.trousers, self.shoes = _cloth(rng), _cloth(rng), _shade(_cloth(rng), 0.6)
         self.skin, self.hair = _skin(rng), _hair(rng)
-        self.sleeve = int(rng.choice(3, p=[0.35, 0.45, 0.2]))  # long, short, none
+        self.sleeve = int(rng.choice(3, p=[0.25, 0.4, 0.35]))  # long, short, none
         self.shorts = rng.random() < 0.4
-        self.edge = rng.uniform(0.4, 0.75)
+        self.edge = rng.uniform(0.35, 0.65)
         self.stripe = _cloth(rng) if rng.random() < 0.4 else None
         self.scale = 1.0
 
@@ -213,9 +211,7 @@ class _Person:
             if 0 <= x < width and 0 <= y < height:
                 found[k] = x / OVERSAMPLING - 0.5, y / OVERSAMPLING - 0.5, 1
                 side, _, joint = name.rpartition(" ")
-                seen = [
-                    p if isinstance(p, int) else _LIMBS[f"{side} {p}"] for p in _SHOWN_BY.get(joint, (_HEAD,))
-                ]
+                seen = [p if isinstance(p, int) else _LIMBS[f"{side} {p}"] for p in _SHOWN_BY.get(joint, (_HEAD,))]
                 hidden = joint not in _SHOWN_BY and near < middle - 0.05 * self.scale
                 found[k, 2] += ids[int(y), int(x)] in seen and not hidden
         return found
@@ -302,9 +298,7 @@ class _Scene:
         elif kind == 3:
             self.line([(x, y), tip], thick, colour)
         else:
-            self.polygon(
-                [(x, y), tip, (x + rng.uniform(-1, 1) * long, y + rng.uniform(-1, 1) * long)], colour
-            )
+            self.polygon([(x, y), tip, (x + rng.uniform(-1, 1) * long, y + rng.uniform(-1, 1) * long)], colour)
 
     def ball(self, rng: np.random.Generator, centre: Sequence, radius: float) -> None:
         colour = _hsv(rng.random(), rng.uniform(0.4, 1.0), rng.uniform(0.5, 1.0))
@@ -338,7 +332,7 @@ class _Scene:
         parts.append((float(person.at("head")[2]) + 0.05 * person.scale, self._head))
         for _, part in sorted(parts, key=lambda pair: pair[0]):
             part(person)
-        if person.activity == "throwing" and rng.random() < 0.85:
+        if person.activity == "throwing" and rng.random() < 0.7:
             hands = [person.at(f"{side} hand") for side in bodies.SIDES]
             back = max(range(2), key=lambda k: _behind(person, hands[k]))
             self.ball(rng, hands[back], rng.uniform(0.18, 0.28) * person.scale)
@@ -389,9 +383,7 @@ class _Scene:
             self.capsule(b, end, rb * 1.05, rb * 0.95, tip, identity)
 
     def _torso(self, person: _Person) -> None:
-        left, right, lhip, rhip = (
-            person.at(n) for n in ("left shoulder", "right shoulder", "left hip", "right hip")
-        )
+        left, right, lhip, rhip = (person.at(n) for n in ("left shoulder", "right shoulder", "left hip", "right hip"))
         neck, pelvis, scale = person.at("neck"), person.at("pelvis"), person.scale * person.body.girth**0.5
         rim = 0.055 * person.scale
         for grow, colour, identity in (
@@ -471,10 +463,7 @@ class _Scene:
         wide, high = rng.uniform(0.05, 0.11, 2) * self.side
         colour, rim = _cloth(rng), 0.02 * self.side
         for grow, shade in ((rim, 0.3), (0.0, 1.25)):
-            corners = [
-                (x + i * (wide + grow), y + j * (high + grow))
-                for i, j in ((-1, -1), (1, -1), (1, 1), (-1, 1))
-            ]
+            corners = [(x + i * (wide + grow), y + j * (high + grow)) for i, j in ((-1, -1), (1, -1), (1, 1), (-1, 1))]
             self.polygon(corners, _shade(colour, shade), _OCCLUDER)
         self.line([(x - wide, y), (x + wide, y)], rim, _shade(colour, 0.6))
 
@@ -496,9 +485,7 @@ def _backdrop(rng: np.random.Generator, size: tuple[int, int]) -> Image.Image:
     upper, lower = (_ground(rng, x, y) for _ in range(2))
     scene = np.where((y < horizon)[..., None], upper, lower)
     cells = int(rng.integers(4, 20))
-    blotches = Image.fromarray(rng.integers(0, 256, (cells, cells, 3), dtype=np.uint8)).resize(
-        (width, height), 3
-    )
+    blotches = Image.fromarray(rng.integers(0, 256, (cells, cells, 3), dtype=np.uint8)).resize((width, height), 3)
     scene += (np.asarray(blotches, np.float32) - 128) * rng.uniform(0.04, 0.16)
     return Image.fromarray(np.clip(scene, 0, 255).astype(np.uint8))
 
@@ -506,8 +493,7 @@ def _backdrop(rng: np.random.Generator, size: tuple[int, int]) -> Image.Image:
 def _ground(rng: np.random.Generator, x: np.ndarray, y: np.ndarray) -> np.ndarray:
     """A gradient between two colours with stripes or checks, float32 (H, W, 3)."""
     one, other = (
-        np.array(_hsv(rng.random(), rng.uniform(0, 0.35), rng.uniform(0.3, 0.95)), np.float32)
-        for _ in range(2)
+        np.array(_hsv(rng.random(), rng.uniform(0, 0.35), rng.uniform(0.3, 0.95)), np.float32) for _ in range(2)
     )
     blend = rng.uniform(0.0, 0.6)
     field = (blend * y)[..., None]

@@ -36,12 +36,18 @@ class Spec:
         stages: the stages in order; each has as many branches as the one before, or one more.
         expansion: hidden units per kernel size and input channel.
         norm: settings of every batch norm.
+        initial_std: standard deviation of all initial convolution weights, as in the released pose recipe
+            (1e-3); None for MnasNet's 2 / fan-out, as in the released classification and segmentation. A
+            common one lets the magnitudes of all layers be compared after a short training: almost every
+            convolution is followed by a batch norm, which makes its scale free, so that under 2 / fan-out
+            global magnitude mostly ranks the layers' fan-outs and can empty the stem.
     """
 
     stem: int
     stages: tuple[Stage, ...]
     expansion: int = 4
     norm: Norm = field(default_factory=Norm)
+    initial_std: float | None = None
 
     def to_json(self) -> dict[str, Any]:
         """Plain values that `from_json` turns back into the same spec."""
@@ -51,7 +57,7 @@ class Spec:
     def from_json(cls, data: Mapping[str, Any]) -> Spec:
         """The spec written by `to_json`."""
         stages = tuple(Stage(tuple(s["blocks"]), tuple(s["widths"])) for s in data["stages"])
-        return cls(data["stem"], stages, data["expansion"], Norm(**data["norm"]))
+        return cls(data["stem"], stages, data["expansion"], Norm(**data["norm"]), data["initial_std"])
 
 
 def _stages(*stages: tuple[tuple[int, ...], tuple[int, ...]]) -> tuple[Stage, ...]:
@@ -167,8 +173,6 @@ class Supernet(nn.Module):
             nn.Conv2d(3, spec.stem, 3, 2, 1, bias=False), spec.norm(spec.stem), nn.ReLU(inplace=True),
             nn.Conv2d(spec.stem, spec.stem, 3, 2, 1, bias=False), spec.norm(spec.stem), nn.ReLU(inplace=True),
         )  # fmt: skip
-        for conv in (self.stem[0], self.stem[3]):
-            nn.init.normal_(conv.weight, std=(2 / (9 * spec.stem)) ** 0.5)
         self.fuses, self.branches = nn.ModuleList(), nn.ModuleList()
         widths: tuple[int, ...] = (spec.stem,)
         for s, stage in enumerate(spec.stages):
@@ -180,6 +184,16 @@ class Supernet(nn.Module):
                 )
             )
             widths = stage.widths
+        self._initialise()
+
+    def _initialise(self) -> None:
+        """Draw all convolution weights by the spec's rule."""
+        for conv in (self.stem[0], self.stem[3]):
+            nn.init.normal_(conv.weight, std=(2 / (9 * self.spec.stem)) ** 0.5)
+        if self.spec.initial_std is not None:
+            for module in self.modules():
+                if isinstance(module, nn.Conv2d):
+                    nn.init.normal_(module.weight, std=self.spec.initial_std)
 
     @property
     def features(self) -> Features:
