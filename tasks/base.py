@@ -6,23 +6,23 @@ fingerprints and the val slice are inherited. Adapters and readers import torch 
 it, never at the top of their module, since decoding processes and `--list` load them. A whole adapter:
 
     def read(sample: Sample, size: tuple[int, int]) -> dict[str, np.ndarray]:
-        image = picture(sample.files[0]).resize(size[::-1])
+        image = files.rgb(sample.files[0]).resize(size[::-1])
         return {"image": np.asarray(image), "label": np.int64(sample.extra)}
 
     @dataclass(frozen=True)
     class Plankton(Classification):
         '''Plankton photographs, one of two classes an image.'''
 
-        info = Info(kind="cls", version=1, primary="top1", outputs=2, names=("diatom", "copepod"),
-        test="test", ...) store = "plankton" read = staticmethod(read)
+        info = Info(kind="cls", version=1, primary="top1", outputs=2, names=("diatom", "copepod"), test="test", ...)
+        store = "plankton"
+        read = staticmethod(read)
 
         def locate(self) -> None:
             self.folder("plankton")  # DataError where the root is not given or holds no such folder
 
         def samples(self, split: str) -> list[Sample]:
             files = sorted((self.folder("plankton") / split).glob("*/*.jpg"))
-            return [Sample(f"{f.parent.name}/{f.name}", (f,), self.info.names.index(f.parent.name)) for f in
-            files]
+            return [Sample(f"{f.parent.name}/{f.name}", (f,), self.info.names.index(f.parent.name)) for f in files]
 """
 
 from __future__ import annotations
@@ -168,10 +168,14 @@ class Task(ABC):
             DataError: no root was given, or it holds no such folder.
         """
         if self.root is None:
-            raise DataError(f"no data folder was given for '{self.store}'; give the folder that holds {name}/.")
+            raise DataError(
+                f"no data folder was given for '{self.store}'; give the folder that holds {name}/ by --data-root or "
+                "TICKETBENCH_DATA."
+            )
         if not (self.root / name).is_dir():
             raise DataError(
-                f"{self.root} holds no folder {name}/; give the folder that does, or unpack the data there."
+                f"{self.root} holds no folder {name}/; give the folder that does by --data-root or TICKETBENCH_DATA, "
+                "or unpack the data there."
             )
         return self.root / name
 

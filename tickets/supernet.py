@@ -67,8 +67,9 @@ def _stages(*stages: tuple[tuple[int, ...], tuple[int, ...]]) -> tuple[Stage, ..
 PRESETS: dict[str, Spec] = {
     "tiny": Spec(
         stem=12,
-        stages=_stages(((1,), (12,)), ((1, 1), (12, 20)), ((1, 1, 1), (12, 20, 32))),
+        stages=_stages(((1,), (12,)), ((1, 1), (12, 24)), ((1, 1, 1), (12, 24, 40))),
         expansion=2,
+        initial_std=0.01,
     ),
     "small": Spec(
         stem=16,
@@ -76,6 +77,7 @@ PRESETS: dict[str, Spec] = {
             ((1,), (16,)), ((1, 1), (12, 24)), ((1, 1, 2), (12, 24, 48)), ((1, 1, 2, 2), (12, 24, 48, 96))
         ),
         expansion=3,
+        initial_std=0.01,
     ),
     "paper": Spec(
         stem=24,
