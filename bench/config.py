@@ -14,7 +14,7 @@ from bench.scale import Scale
 from tasks import TASKS
 from tickets.drawers import DRAWERS
 from tickets.errors import UserError, unknown
-from tickets.recipe_names import RECIPES
+from tickets.recipes import RECIPES
 
 CONTROLS = ("dense", "random", "native", "none")
 HEADS = ("fresh", "keep")

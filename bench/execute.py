@@ -23,8 +23,8 @@ from tickets.drawers import DRAWERS
 from tickets.masks import Masks
 from tickets.network import Network
 from tickets.progress import Progress
-from tickets.recipe_names import RECIPES
-from tickets.recipes import transfer
+from tickets.recipe import transfer
+from tickets.recipes import RECIPES
 from tickets.supernet import preset
 from tickets.ticket import Ticket
 from tickets.training import Settings, Spent

@@ -16,7 +16,7 @@ from bench.plan import Job, jobs
 from tasks import TASKS
 from tickets.drawers import DRAWERS
 from tickets.errors import UserError
-from tickets.recipe_names import RECIPES
+from tickets.recipes import RECIPES
 
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
 

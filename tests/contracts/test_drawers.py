@@ -4,6 +4,7 @@ import pytest
 import torch
 from toy import SPEC, ToySource
 
+from tasks.paper_heads import PaperDense
 from tickets.drawer import AFTER, BEFORE, Drawer, Request, initial_host
 from tickets.drawers import DRAWERS
 from tickets.masks import prunable
@@ -68,3 +69,38 @@ def test_the_last_pruning_is_scored_before_and_after(drawer):
     if drawer.target(0.9):
         assert set(ticket.provenance["scores"]) == {BEFORE, AFTER}
     assert isinstance(drawer.version, int) and drawer.version >= 1
+
+
+class SearchedHead(ToySource):
+    """A source whose head holds a search block, as the paper's do."""
+
+    def head(self, features, units=None):
+        """The paper's dense head, averaged over pixels."""
+        head = PaperDense(features, 2, width=6, units=units)
+        head.register_forward_hook(lambda module, inputs, maps: maps.mean((2, 3)))
+        return head
+
+
+def test_a_head_with_search_blocks_is_pruned_apart_and_travels_with_the_ticket(drawer, tmp_path):
+    source = SearchedHead()
+    ticket = drawer.draw(Request(SPEC, source, SETTINGS, 0.8, 0))
+    ticket.save(tmp_path / "t")
+    back = Ticket.load(tmp_path / "t")
+    masks = back.head.masks
+    removed = sum(int((~m).sum()) for m in masks.values())
+    assert removed == round(drawer.target(0.8) * sum(m.numel() for m in masks.values()))
+    assert masks and not any(name.startswith("predict.") for name in masks)
+    head = source.head(back.build().features, back.head.units)
+    head.load_state_dict(back.head.state("ema"), strict=True)
+    assert all((head.get_parameter(name)[~mask] == 0).all() for name, mask in masks.items())
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
+def test_draws_on_a_gpu(drawer):
+    source = ToySource(device=torch.device("cuda"))
+    batches = source.batch
+    source.batch = lambda *at: {key: value.cuda() for key, value in batches(*at).items()}
+    ticket = drawer.draw(Request(SPEC, source, SETTINGS, 0.8, 0))
+    assert ticket.prunable - ticket.kept == round(drawer.target(0.8) * ticket.prunable)
+    assert all(tensor.device.type == "cpu" for tensor in ticket.host.raw.values())

@@ -1,19 +1,17 @@
-"""How a ticket is trained on a target: what it starts from, and the training itself."""
+"""How a ticket is trained on a target: a recipe says what it starts from, the rest is the same for all."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from abc import ABC, abstractmethod
 from dataclasses import dataclass
-from pathlib import Path
 from typing import ClassVar, Literal
 
 from torch import nn
 
-from tickets.drawer import initial_head, initial_host
+from tickets.drawer import initial_head
 from tickets.errors import UserError
 from tickets.masks import Masks, Semantics
 from tickets.network import Network
-from tickets.progress import Progress
 from tickets.source import Source
 from tickets.supernet import Supernet
 from tickets.ticket import Ticket
@@ -21,30 +19,14 @@ from tickets.training import Settings, Training
 
 
 @dataclass(frozen=True)
-class Recipe:
+class Recipe(ABC):
     """Start of a transfer; every recipe then trains host and head on the target under the fixed masks."""
 
     version: ClassVar[int] = 1
 
+    @abstractmethod
     def host(self, ticket: Ticket, seed: int) -> Supernet:
         """The host to start from; masked weights may hold values, they are zeroed."""
-        raise NotImplementedError
-
-
-class Finetune(Recipe):
-    """Inherit the ticket's raw weights and batch-norm statistics, as the paper's transfers do."""
-
-    def host(self, ticket: Ticket, seed: int) -> Supernet:
-        """The ticket with its raw weights."""
-        return ticket.build("raw").train()
-
-
-class Scratch(Recipe):
-    """Fresh weights under the ticket's architecture and masks; at sparsity 0 the plain dense reference."""
-
-    def host(self, ticket: Ticket, seed: int) -> Supernet:
-        """The architecture with the initial weights of this seed."""
-        return initial_host(ticket.spec, seed, ticket.host.units)
 
 
 def transfer(
@@ -93,11 +75,3 @@ def _kept_head(ticket: Ticket, target: Source, host: Supernet, seed: int) -> nn.
         )
     module.load_state_dict(usable)
     return module
-
-
-def run(
-    training: Training, checkpoint: Path | None = None, report: Callable[[Progress], None] | None = None
-) -> Network:
-    """Train to the end and return the averaged, recalibrated network that is scored."""
-    training.run(checkpoint, report)
-    return training.averaged()

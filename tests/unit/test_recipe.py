@@ -8,7 +8,9 @@ from tickets.drawer import Request
 from tickets.drawers.dense import Dense
 from tickets.drawers.supertickets import SuperTickets
 from tickets.errors import UserError
-from tickets.recipes import Finetune, Scratch, transfer
+from tickets.recipe import transfer
+from tickets.recipes.finetune import Finetune
+from tickets.recipes.scratch import Scratch
 from tickets.ticket import Ticket
 from tickets.training import Settings
 
