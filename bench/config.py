@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-import os
+import tempfile
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -184,8 +184,13 @@ def _data_root(root: Path | None) -> Path | None:
 
 
 def _writable(home: Path) -> Path:
-    """The home, resolved; it is not created here."""
-    nearest = next(p for p in (home.absolute(), *home.absolute().parents) if p.exists())
-    if not nearest.is_dir() or not os.access(nearest, os.W_OK | os.X_OK):
-        raise UserError(f"the home {home} cannot be written ({nearest} is not a writable folder); give --home another.")
-    return home.resolve()
+    """The home, resolved; proven writable by a nameless temporary file, and not created here."""
+    home = home.absolute()
+    nearest = next(p for p in (home, *home.parents) if p.exists())
+    try:
+        with tempfile.TemporaryFile(dir=nearest):
+            return home.resolve()
+    except OSError as error:
+        raise UserError(
+            f"the home {home} cannot be written ({error.strerror}: {nearest}); give --home another."
+        ) from error

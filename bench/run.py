@@ -117,11 +117,9 @@ def _compute(asked: RunConfig, todo: list[Job], tasks: dict, verbose: bool) -> N
     """Prepare the data, run what is missing, show the table."""
     from bench.display import Display
     from bench.grid import Grid
-    from bench.store import Store
     from bench.work import Facts
     from bench.workers import Workers
 
-    Store(asked.home).open()
     with Display(verbose) as display, Workers(asked.jobs, asked.threads) as workers:
         fingerprints = {
             name: task.prepare(os.cpu_count() or 1, lambda *at, name=name: display.preparing(name, *at))

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
 from bench.plan import Job
 from bench.record import Record, read
-from tickets.errors import UserError
 
 
 @dataclass(frozen=True)
@@ -20,22 +18,6 @@ class Store:
     """
 
     home: Path
-
-    def open(self) -> None:
-        """Make the folders and prove that they can be written.
-
-        Raises:
-            UserError: they cannot; names the folder and the system's reason.
-        """
-        try:
-            for folder in (self.records, self.home / "tickets"):
-                folder.mkdir(parents=True, exist_ok=True)
-                with tempfile.TemporaryFile(dir=folder):
-                    pass
-        except OSError as error:
-            raise UserError(
-                f"the home {self.home} cannot be written ({error.strerror}: {error.filename}); give --home another."
-            ) from error
 
     @property
     def records(self) -> Path:

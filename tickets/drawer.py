@@ -71,7 +71,7 @@ class Drawer:
         """What happens when, in order; the default prunes once, after the last step."""
         return last_prune(steps, sparsity)
 
-    def extra_loss(self, request: Request, network: Network) -> Callable[[Training], Tensor] | None:
+    def extra_loss(self, request: Request) -> Callable[[Training], Tensor] | None:
         """A term to add to the source's loss while drawing; none by default."""
         return None
 
@@ -110,7 +110,7 @@ class Drawer:
             events=self.events(request.settings.steps, sparsity),
             handle=self.handle,
         )
-        training.extra_loss = self.extra_loss(request, training.network)
+        training.extra_loss = self.extra_loss(request)
         training.run(request.checkpoint, request.report)
         return self._ticket(request, training, sparsity)
 

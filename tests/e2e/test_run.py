@@ -1,11 +1,15 @@
 """The real command: draws, transfers, records and tables; the same bits again; mistakes that write nothing."""
 
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
+import scipy.io
+from PIL import Image
 
 from bench import record
 
@@ -141,6 +145,52 @@ def test_mistakes_exit_with_2_one_sentence_and_nothing_written(args, tmp_path, m
     assert done.returncode == 2, done.stderr
     assert done.stderr.startswith("error: ") and done.stderr.count("\n") == 1
     assert not done.stdout and not (tmp_path / "home").exists()
+
+
+def broken_set(kind: str, root: Path) -> list[str]:
+    """A data set with one defect, and the flags that meet it."""
+    if kind == "joints.mat without joints":
+        (root / "lspet" / "images").mkdir(parents=True)
+        scipy.io.savemat(root / "lspet" / "joints.mat", {"other": np.zeros((14, 3, 3))})
+        for number in (1, 2, 3):
+            Image.new("RGB", (60, 60)).save(root / "lspet" / "images" / f"im0000{number}.jpg")
+        (root / "lspet" / "train.txt").write_text("im00001.jpg\nim00002.jpg\n")
+        (root / "lspet" / "val.txt").write_text("im00003.jpg\n")
+        return ["--source", "pose/lsp", "--data-root", str(root)]
+    if kind == "label out of range":
+        for split in ("train", "val"):
+            names = []
+            for number in range(3):
+                for folder in (split, f"{split}annot"):
+                    (root / "camvid" / folder).mkdir(parents=True, exist_ok=True)
+                Image.new("RGB", (40, 30)).save(root / "camvid" / split / f"{number}.jpg")
+                Image.new("L", (40, 30), 77).save(root / "camvid" / f"{split}annot" / f"{number}.png")
+                names.append(f"{split}/{number}.jpg {split}annot/{number}.png")
+            (root / "camvid" / f"{split}.txt").write_text("\n".join(names))
+        return ["--target", "seg/camvid", "--data-root", str(root)]
+    for split in ("train", "test"):
+        for name in ("cat", "dog"):
+            (root / split / name).mkdir(parents=True)
+            for number in range(3):
+                Image.new("RGB", (32, 32)).save(root / split / name / f"{number}.png")
+    (root / "train" / "dog" / "1.png").write_text("not an image")
+    return ["--source", "cls/folder", "--data-root", str(root)]
+
+
+@pytest.mark.parametrize(
+    ("kind", "named"),
+    [("no image", "1.png"), ("label out of range", "77"), ("joints.mat without joints", "joints.mat")],
+)
+def test_broken_data_exit_with_2_and_nothing_is_written(kind, named, tmp_path):
+    flags = broken_set(kind, tmp_path / "data")
+    before = sorted(tmp_path.rglob("*"))
+    cache = {**os.environ, "TICKETBENCH_CACHE": str(tmp_path / "cache")}
+    command = [sys.executable, "-m", "bench.run", *flags, "--control", "none", "--home", tmp_path / "home"]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, env=cache)
+    lines = [line for line in done.stderr.splitlines() if not line.startswith("prepared")]
+    assert done.returncode == 2 and len(lines) == 1 and lines[0].startswith("error: "), done.stderr
+    assert named in lines[0]
+    assert [p for p in sorted(tmp_path.rglob("*")) if tmp_path / "cache" not in (p, *p.parents)] == before
 
 
 def test_console_script_works_beside_a_users_tasks_py(tmp_path):

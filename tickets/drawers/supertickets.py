@@ -71,7 +71,7 @@ class SuperTickets(Drawer):
         found.sort(key=lambda event: event.step)  # stable: a shrink stays before the prune of its step
         return (*found, Event(last, Action.SHRINK, final=True), *last_prune(last, final_sparsity))
 
-    def extra_loss(self, request: Request, network: Network) -> Callable[[Training], Tensor]:
+    def extra_loss(self, request: Request) -> Callable[[Training], Tensor]:
         """rho(t) x sum over units of (unit cost / mean unit cost) x |gamma|; rho ramps up over 1/14."""
         with torch.device("meta"):
             host = Supernet(request.spec)
