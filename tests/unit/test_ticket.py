@@ -12,7 +12,6 @@ from tickets.drawer import Request
 from tickets.drawers.omp import OneShotMagnitude
 from tickets.drawers.supertickets import SuperTickets
 from tickets.errors import DamagedTicketError, UserError
-from tickets.network import Network
 from tickets.ticket import Ticket
 from tickets.training import Settings
 from tickets.transforms import random
@@ -53,17 +52,13 @@ def test_sparsity_is_exact_and_remaining_counts_from_the_full_supernet(ticket):
     assert full.remaining == 1 and full.sparsity == 0
 
 
-def test_built_module_is_plain_and_is_what_was_scored(ticket, saved):
+def test_built_module_is_plain_and_holds_the_averaged_weights(ticket, saved):
     """Averaged weights, zeros where the mask removes, no dependence on the ticket afterwards."""
     host = Ticket.load(saved).build()
     assert not host.training
     for name, mask in ticket.host.masks.items():
         assert (host.get_parameter(name)[~mask] == 0).all()
-    head = ToySource().head(host.features)
-    head.load_state_dict(ticket.head.state("ema"))
-    score = ToySource().score(Network(host, head), "val")["top1"]
-    assert score == ticket.provenance["scores"]["val_after_last_prune"] or score > 0.5
-    assert len(list(host(torch.randn(1, 3, 16, 16)))) == 2
+    assert [tuple(m.shape) for m in host(torch.randn(1, 3, 16, 16))] == [(1, 4, 4, 4), (1, 6, 2, 2)]
     raw = ticket.build("raw")
     assert any(not torch.equal(p, q) for p, q in zip(host.parameters(), raw.parameters(), strict=True))
 
