@@ -33,7 +33,17 @@ from tickets.transforms import TRANSFORMS
 
 @dataclass(frozen=True)
 class Outcome:
-    """What a job measured."""
+    """What a job measured.
+
+    Args:
+        ticket: that was drawn or trained.
+        network: host and head as scored.
+        feed: the task that it was scored on.
+        masks: in force, as the network names them.
+        spent: training work of this job.
+        scores: metrics by split, and for draws those around the last pruning.
+        drawing_macs: training MACs of the draw that this job used.
+    """
 
     ticket: Ticket
     network: Network
@@ -53,6 +63,7 @@ def execute(work: Work, report: Callable[[Progress], None] | None = None) -> rec
     """
     torch.set_num_threads(work.facts.threads)
     torch.set_flush_denormal(True)
+    provenance.forget_peak()
     store, started = Store(work.facts.home), time.monotonic()
     try:
         outcome = _draw(work, store, report) if work.job.kind == "draw" else _transfer(work, store, report)

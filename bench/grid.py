@@ -31,9 +31,11 @@ class Grid:
     waiting: list[Job] = field(default_factory=list)
 
     def skip_finished(self, force: bool) -> None:
-        """Take over the records that are there and queue the other jobs; with `force`, queue all."""
+        """Take over the records that are there and queue the other jobs; with `force`, queue all, from their start."""
         store = Store(self.facts.home)
         for job in self.jobs:
+            if force:
+                store.checkpoint(self.ids[job]).unlink(missing_ok=True)
             found = None if force else store.finished(job, self.ids[job])
             if found is None:
                 self.waiting.append(job)

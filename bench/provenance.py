@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import platform
 import subprocess
@@ -102,8 +103,14 @@ def _processor() -> str:
     return next(models, "")
 
 
+def forget_peak() -> None:
+    """Start counting this process's peak memory anew, where the system allows it (Linux)."""
+    with contextlib.suppress(OSError):
+        Path("/proc/self/clear_refs").write_text("5")
+
+
 def peak_mib() -> float:
-    """The peak resident memory of this process so far, in MiB; 0.0 where the system does not tell."""
+    """The peak resident memory of this process since `forget_peak`, in MiB; 0.0 where the system does not tell."""
     try:  # not getrusage first: Linux hands its maximum on from the parent to the child
         lines = Path("/proc/self/status").read_text().splitlines()
         return next(int(line.split()[1]) for line in lines if line.startswith("VmHWM")) / 1024

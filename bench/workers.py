@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import multiprocessing
 import os
 from collections.abc import Callable, Iterator
@@ -111,13 +112,17 @@ class _Worker:
 def _serve(pipe: Connection, threads: int) -> None:
     """The worker's loop: calls until the other side is gone."""
     os.environ["OMP_NUM_THREADS"] = str(threads)
-    import importlib
+
+    def report(progress: Any) -> None:
+        try:
+            pipe.send(("progress", progress))
+        except OSError:  # nobody listens any more: end here, and leave the rest to the last checkpoint
+            os._exit(0)
 
     try:
         while True:
             function, args = pipe.recv()
             module, _, name = function.partition(":")
-            result = getattr(importlib.import_module(module), name)(*args, lambda p: pipe.send(("progress", p)))
-            pipe.send(("result", result))
+            pipe.send(("result", getattr(importlib.import_module(module), name)(*args, report)))
     except (EOFError, BrokenPipeError, KeyboardInterrupt):
         os._exit(0)
