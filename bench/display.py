@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import sys
 from contextlib import nullcontext
 from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
 from rich.markup import escape
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
+from rich.table import Column
 
 from bench.plan import Job
 from bench.record import Record
@@ -28,13 +28,13 @@ class Display:
         self.verbose = verbose
         self.console = Console(stderr=True, highlight=False, soft_wrap=True)
         self.bar = Progress(
-            TextColumn("{task.description}"),
-            BarColumn(bar_width=20),
-            TaskProgressColumn(),
-            TimeRemainingColumn(),
-            TextColumn("{task.fields[state]}"),
+            BarColumn(bar_width=16, table_column=Column(min_width=16)),
+            TaskProgressColumn(table_column=Column(min_width=4, no_wrap=True)),
+            TimeRemainingColumn(table_column=Column(min_width=7, no_wrap=True)),
+            TextColumn("{task.description}", table_column=Column(ratio=1, no_wrap=True, overflow="ellipsis")),
             console=self.console,
             transient=True,
+            expand=True,
             refresh_per_second=4,
         )
         self.live = self.bar if self.console.is_terminal else nullcontext()
@@ -56,8 +56,8 @@ class Display:
     def preparing(self, task: str, split: str, done: int, total: int) -> None:
         """How far the data of a task are."""
         if self._task is None:
-            self._task = self.bar.add_task("", total=total, state="")
-        self.bar.update(self._task, description=f"{task} {split}", completed=done, total=total)
+            self._task = self.bar.add_task("", total=total)
+        self.bar.update(self._task, description=f"preparing {task} ({split})", completed=done, total=total)
         if done == total:
             self.say(f"prepared {total:,} images of {task} ({split})")
 
@@ -65,7 +65,7 @@ class Display:
         """All steps that will be trained; starts the bar."""
         if self._task is not None:
             self.bar.remove_task(self._task)
-        self._task = self.bar.add_task("training", total=steps, state="")
+        self._task = self.bar.add_task("starting", total=steps)
 
     def skipped(self, job: Job, record: Record) -> None:
         """A job whose record was there."""
@@ -80,9 +80,9 @@ class Display:
         """A running job is at a step."""
         self._done[job] = step.step
         metric = "" if step.metric is None else f" val {step.metric:.3f}"
-        state = f"{job}: loss {step.loss:.3f}{metric} sparsity {step.sparsity:.2f}"
+        state = f"loss {step.loss:.3f}{metric} sparsity {step.sparsity:.2f}: {job}"
         if self._task is not None:
-            self.bar.update(self._task, completed=sum(self._done.values()), state=escape(state))
+            self.bar.update(self._task, completed=sum(self._done.values()), description=escape(state))
         tenth = 10 * step.step // step.steps
         if self.verbose and tenth > self._said.get(job, -1):
             self._said[job] = tenth
@@ -98,8 +98,3 @@ class Display:
 
 def _score(record: Record) -> str:
     return "" if record.scores is None else f": {record.scores.primary} {record.scores.score:.4f}"
-
-
-def is_terminal() -> bool:
-    """Whether results go to a person's terminal."""
-    return sys.stdout.isatty()
