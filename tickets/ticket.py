@@ -186,13 +186,16 @@ class Ticket:
                 f"{document_file} is not the description that {tensor_file} was written with: "
                 "it was changed, or the two files belong to different tickets."
             )
-        ticket = cls(
-            spec=Spec.from_json(description["spec"]),
-            host=_part(tensors, "host", description),
-            head=_part(tensors, "head", description),
-            provenance=description["provenance"],
-        )
-        ticket._verify(description, tensor_file)
+        try:
+            ticket = cls(
+                spec=Spec.from_json(description["spec"]),
+                host=_part(tensors, "host", description),
+                head=_part(tensors, "head", description),
+                provenance=description["provenance"],
+            )
+            ticket._verify(description, tensor_file)
+        except (KeyError, TypeError, AttributeError) as error:
+            raise DamagedTicketError(f"{document_file} is no ticket's description: {error!r} is wrong.") from error
         return ticket
 
     def _verify(self, description: Mapping[str, Any], file: Path) -> None:
@@ -319,6 +322,8 @@ def _read_document(file: Path) -> dict[str, Any]:
         raise DamagedTicketError(f"{file} is damaged: it is no JSON file ({error}).") from error
     if not whole or not isinstance(document, dict) or set(document) != {"description", "tensors_sha256"}:
         raise DamagedTicketError(f"{file} is damaged or no ticket: it is not as it was written.")
-    if (got := document["description"].get("format")) != FORMAT:
+    description = document["description"]
+    got = description.get("format") if isinstance(description, dict) else None
+    if got != FORMAT:
         raise DamagedTicketError(f"{file} has ticket format {got}; this version reads format {FORMAT}.")
     return document

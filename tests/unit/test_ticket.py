@@ -107,6 +107,15 @@ def test_a_foreign_safetensors_file_is_refused(saved):
         Ticket.load(saved)
 
 
+def test_a_description_that_lacks_a_key_is_refused(ticket, tmp_path, monkeypatch):
+    """Well hashed, and yet not a ticket."""
+    whole = Ticket.description.fget(ticket)
+    monkeypatch.setattr(Ticket, "description", {k: v for k, v in whole.items() if k != "spec"})
+    replace(ticket).save(tmp_path / "bent")
+    with pytest.raises(DamagedTicketError, match=r"bent\.json is no ticket's description: KeyError\('spec'\)"):
+        Ticket.load(tmp_path / "bent")
+
+
 def test_a_mask_that_does_not_have_the_drawn_sparsity_is_refused(ticket, tmp_path):
     """Even where both files agree: the count is checked against what was asked for."""
     masks = {n: m.clone() for n, m in ticket.host.masks.items()}
