@@ -12,12 +12,14 @@ from typing import Any
 from bench import scale as scales
 from bench.scale import Scale
 from tasks import TASKS
-from tickets.drawers import DRAWERS
+from tickets import drawers
 from tickets.errors import UserError, unknown
-from tickets.recipes import RECIPES
+from tickets.recipes import FROM_REWIND_POINT, ON_SOURCE, RECIPES
 
 CONTROLS = ("dense", "random", "native", "none")
 HEADS = ("fresh", "keep")
+EQUAL = ("steps", "macs")
+PRECISIONS = ("float32", "bfloat16")
 
 
 @dataclass(frozen=True)
@@ -36,7 +38,11 @@ class RunConfig:
     controls: tuple[str, ...]
     head: str
     scale: Scale
+    host: str
     budget: float
+    equal: str
+    precision: str
+    compiled: bool
     threads: int
     device: str
     data_root: Path | None
@@ -57,7 +63,11 @@ def parse(
     control: str,
     head: str,
     scale: str,
+    host: str,
     budget: float,
+    equal: str,
+    precision: str,
+    compiled: bool,
     threads: int,
     device: str,
     data_root: Path | None,
@@ -83,24 +93,83 @@ def parse(
     fields = {
         "sources": checked(_names, source, TASKS.resolve, "source"),
         "targets": () if target == "none" else checked(_names, target, TASKS.resolve, "target"),
-        "drawers": checked(_names, drawer, DRAWERS.resolve, "drawer"),
+        "drawers": checked(_names, drawer, drawers.resolve, "drawer"),
         "sparsities": checked(_numbers, sparsity, _sparsity, "sparsity"),
         "recipes": checked(_names, recipe, RECIPES.resolve, "recipe"),
         "seeds": checked(_numbers, seed, _seed, "seed"),
         "controls": checked(_controls, control),
         "head": checked(_one_of, head, HEADS, "head"),
         "budget": checked(_above_zero, budget),
+        "equal": checked(_one_of, equal, EQUAL, "equal"),
+        "precision": checked(_one_of, precision, PRECISIONS, "precision"),
         "device": checked(_device, device),
         "data_root": checked(_data_root, data_root),
         "home": checked(_writable, home),
     }
     fields["scale"] = checked(scales.load, scale, fields["budget"] or 1.0)
+    fields["host"] = checked(_host, host, fields["scale"])
     for name, value, least in (("threads", threads, 1), ("workers", workers, 0), ("jobs", jobs, 1)):
         if value < least:
             mistakes.append(f"--{name} is {value}; give a whole number of at least {least}.")
     if mistakes:
         raise UserError(" ".join(dict.fromkeys(mistakes)))
-    return RunConfig(**fields, threads=threads, workers=workers, jobs=jobs, force=force)
+    found = RunConfig(**fields, compiled=compiled, threads=threads, workers=workers, jobs=jobs, force=force)
+    _fits(found)
+    return found
+
+
+def _fits(config: RunConfig) -> None:
+    """What is allowed alone but not together."""
+    pairs = [(source, target) for source in config.sources for target in config.targets]
+    if config.head == "keep":
+        for source, target in pairs:
+            if source.partition("/")[0] != target.partition("/")[0]:
+                raise UserError(
+                    f"--head keep cannot carry a head from {source} to {target}; give tasks of one kind, or --head fresh."
+                )
+    for recipe in config.recipes:
+        if recipe in ON_SOURCE and pairs and all(source != target for source, target in pairs):
+            raise UserError(
+                f"the recipe {recipe} trains a ticket on, on its own source; name a source among the targets, "
+                f"as in --source {config.sources[0]} --target {config.sources[0]}."
+            )
+    traits = {name: drawers.traits(name) for name in config.drawers}
+    for recipe in FROM_REWIND_POINT.intersection(config.recipes):
+        for name in (name for name, facts in traits.items() if not facts.rewinds):
+            able = [other for other, method in drawers.METHODS.items() if method.traits.rewinds]
+            raise UserError(
+                f"the recipe {recipe} needs a rewind point and the drawer {name} keeps none; draw with {', '.join(able)}."
+            )
+    if not config.host.startswith("supernet/"):
+        for name in (name for name, facts in traits.items() if facts.searches):
+            able = [other for other, method in drawers.METHODS.items() if not method.traits.searches]
+            raise UserError(
+                f"the drawer {name} searches an architecture and needs the supernet; {config.host} has no units to "
+                f"search; leave --host out, or draw with {', '.join(able)}."
+            )
+        _check_sizes(config)
+
+
+def _check_sizes(config: RunConfig) -> None:
+    from tickets.host import check_size, host_spec  # only here, since it imports torch
+
+    for task in dict.fromkeys((*config.sources, *config.targets)):
+        check_size(host_spec(config.host), config.host, config.scale.plan(task).size)
+
+
+def _host(name: str, scale: Scale | None) -> str:
+    """The host's full name; "supernet" alone means the scale's preset."""
+    presets = [scales.load(each).preset for each in scales.names()]
+    known = [f"supernet/{preset}" for preset in presets]
+    if name == "supernet":
+        return f"supernet/{scale.preset if scale else presets[0]}"
+    if name.startswith("timm/"):
+        from tickets.host import host_spec  # only here, since it imports torch and timm
+
+        host_spec(name)
+    elif name not in known:
+        raise unknown("host", name, ["supernet", *known, "timm/MODEL"])
+    return name
 
 
 def _split(text: str, flag: str) -> list[str]:

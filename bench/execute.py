@@ -18,14 +18,14 @@ from bench.work import Facts, Work
 from tasks.base import Task
 from tasks.feed import Feed
 from tickets.cost import dense_macs, layer_costs, sparse_macs
+from tickets import drawers
 from tickets.drawer import AFTER, BEFORE, Request, initial_head
-from tickets.drawers import DRAWERS
+from tickets.host import host_spec
 from tickets.masks import Masks
 from tickets.network import Network
 from tickets.progress import Progress
 from tickets.recipe import transfer
 from tickets.recipes import RECIPES
-from tickets.supernet import preset
 from tickets.ticket import Ticket
 from tickets.training import Settings, Spent
 from tickets.transforms import TRANSFORMS
@@ -86,22 +86,23 @@ def _draw(work: Work, store: Store, report: Callable[[Progress], None] | None) -
     """Draw a ticket, save it, and score it from its file."""
     job, plan = work.job, work.facts.scale.plan(work.job.source)
     feed = make_feed(work, job.source, plan)
-    drawer = DRAWERS.load(job.drawer)()
+    base = Ticket.load(store.ticket(work.draw_id)) if work.draw_id else None
     request = Request(
-        spec=preset(work.facts.scale.preset),
+        spec=host_spec(work.facts.host),
         source=feed,
-        settings=settings_of(plan, plan.draw),
+        settings=settings_of(plan, plan.draw, work.facts),
         sparsity=job.sparsity,
         seed=job.seed,
+        base=base,
         checkpoint=store.checkpoint(work.id),
         report=report,
     )
-    drawer.draw(request).save(store.ticket(work.id))
+    drawers.make(job.drawer).draw(request).save(store.ticket(work.id))
     ticket = Ticket.load(store.ticket(work.id))
     network = source_network(ticket, feed)
     during = {key: score for key, score in ticket.provenance["scores"].items() if key in (BEFORE, AFTER)}
-    spent = Spent(**ticket.provenance["spent"])
-    return Outcome(ticket, network, feed, ticket.network_masks(), spent, {**_scores(feed, network), **during})
+    spent, scores = Spent(**ticket.provenance["spent"]), {**_scores(feed, network), **during}
+    return Outcome(ticket, network, feed, ticket.network_masks(), spent, scores, ticket.provenance["base"]["macs"])
 
 
 def _transfer(work: Work, store: Store, report: Callable[[Progress], None] | None) -> Outcome:
@@ -110,14 +111,14 @@ def _transfer(work: Work, store: Store, report: Callable[[Progress], None] | Non
     feed = make_feed(work, job.target, plan)
     drawing = 0
     if work.draw_id is None:
-        ticket = Ticket.dense(preset(work.facts.scale.preset))
+        ticket = Ticket.dense(host_spec(work.facts.host))
     else:
         ticket = Ticket.load(store.ticket(work.draw_id))
-        drawing = ticket.provenance["spent"]["macs"]
+        drawing = ticket.macs_spent
     if job.transform is not None:
         ticket = TRANSFORMS[job.transform](ticket, job.seed)
     training = transfer(
-        ticket, RECIPES.load(job.recipe)(), feed, settings_of(plan, plan.transfer), job.seed, job.head
+        ticket, RECIPES.load(job.recipe)(), feed, settings_of(plan, plan.transfer, work.facts), job.seed, job.head
     )
     training.run(store.checkpoint(work.id), report)
     network = training.averaged()
@@ -143,10 +144,16 @@ def make_feed(work: Work, task: str, plan: Plan) -> Feed:
     )
 
 
-def settings_of(plan: Plan, phase: Phase) -> Settings:
+def settings_of(plan: Plan, phase: Phase, facts: Facts) -> Settings:
     """A scale's numbers as the training loop takes them."""
     return Settings(
-        steps=phase.steps, learning_rate=phase.learning_rate, weight_decay=plan.weight_decay, rho=phase.rho
+        steps=phase.steps,
+        learning_rate=phase.learning_rate,
+        weight_decay=plan.weight_decay,
+        rho=phase.rho,
+        equal=facts.equal,
+        precision=facts.precision,
+        compiled=facts.compiled,
     )
 
 
@@ -203,13 +210,18 @@ def _frame(work: Work) -> dict[str, Any]:
     return {
         "id": work.id,
         "kind": job.kind,
-        "job": {**describe(job), "scale": work.facts.scale.name, "budget": work.facts.budget},
+        "job": {
+            **describe(job),
+            "scale": work.facts.scale.name,
+            "host": work.facts.host,
+            "budget": work.facts.budget,
+            "equal": work.facts.equal,
+        },
         "config": {
-            "preset": work.facts.scale.preset,
             "heads": work.facts.scale.heads,
             "size": list(plan.size),
             "batch_size": plan.batch_size,
-            "settings": asdict(settings_of(plan, getattr(plan, phase))),
+            "settings": asdict(settings_of(plan, getattr(plan, phase), work.facts)),
             "draw": work.draw_id,
         },
         "versions": versions(job, work.facts.tasks),
@@ -230,10 +242,14 @@ def redraw_command(job: Job, facts: Facts) -> str:
         "sparsity": f"{job.sparsity:g}",
         "seed": job.seed,
         "scale": facts.scale.name,
+        "host": facts.host,
         "budget": f"{facts.budget:g}",
+        "equal": facts.equal,
+        "precision": facts.precision,
         "threads": facts.threads,
     }
-    return " ".join(["python -m bench.run", *(f"--{name} {value}" for name, value in options.items())])
+    flags = [f"--{name} {value}" for name, value in options.items()] + ["--compile"] * facts.compiled
+    return " ".join(["python -m bench.run", *flags])
 
 
 def identify(job: Job, draw_id: str | None, facts: Facts) -> str:
@@ -251,11 +267,11 @@ def identify(job: Job, draw_id: str | None, facts: Facts) -> str:
         {
             "job": describe(job.asked) if job.kind != "draw" else describe(job),
             "draw": draw_id,
-            "spec": preset(facts.scale.preset).to_json(),
+            "spec": host_spec(facts.host).to_json(),
             "heads": facts.scale.heads,
             "size": plan.size,
             "batch_size": plan.batch_size,
-            "settings": asdict(settings_of(plan, getattr(plan, phase))),
+            "settings": asdict(settings_of(plan, getattr(plan, phase), facts)),
             "versions": versions(job, facts.tasks),
             "fingerprints": {task: facts.fingerprints[task] for task in job.tasks},
             "threads": facts.threads,
@@ -276,7 +292,7 @@ def versions(job: Job, tasks: dict[str, Task]) -> dict[str, Any]:
     """Versions of everything of ours that computes a job's score."""
     return {
         "task": {task: tasks[task].info.version for task in job.tasks},
-        "drawer": DRAWERS.load(job.drawer).version if job.source else None,
+        "drawer": drawers.make(job.drawer).version if job.source else None,
         "recipe": RECIPES.load(job.recipe).version if job.recipe else None,
     }
 

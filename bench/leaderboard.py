@@ -1,6 +1,6 @@
 """Records -> boards of rows: aggregated over seeds, compared with their references, ordered. Pure.
 
-A *board* holds what may be compared: one target (one source, for draws), its data, one scale, one budget.
+A *board* holds what may be compared: one target (one source, for draws), its data, one host, one budget.
 A *row* is all records of one board that differ in nothing but the seed. Only complete rows have a mean.
 """
 
@@ -96,7 +96,7 @@ class Row:
         sparse_macs: of the host, exact by layer, one input.
         deployed_parameters: host and head as used on the target.
         deployed_macs: its multiply-accumulates, exact by layer, one input.
-        drawing_macs: training MACs of the draw that the job used.
+        drawing_macs: training MACs of the draws that the job used.
         training_macs: training MACs of the job itself.
         budget_ratio: (drawing + training MACs) / that of the board's contenders, where it is unequal.
         wall_s: seconds of the job itself.
@@ -133,14 +133,24 @@ class Place:
     Args:
         kind: "transfer" (controls too) or "draw".
         task: the target, or for draws the source.
+        host: what tickets are drawn from, as "supernet/tiny".
+        equal: what budgets count, "steps" or "macs".
         data: digest of the task's version and fingerprints; "" when no record tells.
     """
 
     kind: str
     task: str
     scale: str
+    host: str
     budget: float
+    equal: str
     data: str
+
+    @classmethod
+    def of(cls, record: Record, data: str = "") -> Place:
+        """Where a record belongs, its data left to the caller."""
+        kind, job = "draw" if record.kind == "draw" else "transfer", record.job
+        return cls(kind, record.task, job.scale, job.host, job.budget, job.equal, data)
 
 
 @dataclass(frozen=True)
@@ -186,13 +196,10 @@ def data_digest(record: Record, task: str | None) -> str | None:
 
 def _place(record: Record, records: Sequence[Record]) -> Place:
     """The record's board; one that failed before its data were known goes to the newest board of its task."""
-    kind = "draw" if record.kind == "draw" else "transfer"
-    asked = (kind == "draw", record.task, record.job.scale, record.job.budget)
-    data = data_digest(record, record.task)
+    place, data = Place.of(record), data_digest(record, record.task)
     for peer in reversed(records) if data is None else ():
-        peer_asked = (peer.kind == "draw", peer.task, peer.job.scale, peer.job.budget)
-        data = data or (data_digest(peer, peer.task) if peer_asked == asked else None)
-    return Place(kind, record.task, record.job.scale, record.job.budget, data or "")
+        data = data or (data_digest(peer, peer.task) if Place.of(peer) == place else None)
+    return replace(place, data=data or "")
 
 
 def _key(record: Record) -> Key:
@@ -306,7 +313,7 @@ def _row(key: Key, by_seed: Mapping[int, Record], required: tuple[int, ...]) -> 
         sparse_macs=average(lambda r: r.ticket and r.ticket.sparse_macs),
         deployed_parameters=average(lambda r: r.deployed and r.deployed.parameters),
         deployed_macs=average(lambda r: r.deployed and r.deployed.sparse_macs),
-        drawing_macs=average(lambda r: r.costs and (0 if r.kind == "draw" else r.costs.drawing_macs)),
+        drawing_macs=average(lambda r: r.costs and r.costs.drawing_macs),
         training_macs=average(lambda r: r.costs and r.costs.training_macs),
         wall_s=average(lambda r: r.costs and r.costs.wall_s),
     )

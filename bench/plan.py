@@ -7,6 +7,8 @@ from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 from bench.config import RunConfig
+from tickets.drawers import traits
+from tickets.recipes import ON_SOURCE
 
 DENSE, SCRATCH = "dense", "scratch"
 
@@ -20,7 +22,7 @@ class Job:
         source: task that the ticket is drawn on; None for the dense reference trained on the target only.
         target: task that it is trained on; None for a draw.
         drawer: method.
-        sparsity: as asked for; 0 for the drawer `dense`.
+        sparsity: as asked for; 0 for drawers that remove nothing.
         seed: of everything random.
         transform: "random" for the random control.
         recipe: how it is trained on the target.
@@ -41,10 +43,13 @@ class Job:
 
     @property
     def needs(self) -> Job | None:
-        """The draw whose ticket this job uses; None for draws and for the dense reference."""
-        if self.kind == "draw" or self.source is None:
+        """The draw whose ticket this job uses; None where it starts from fresh weights."""
+        if self.source is None:
             return None
-        return Job("draw", self.source, None, self.drawer, self.sparsity, self.seed)
+        if self.kind != "draw":
+            return Job("draw", self.source, None, self.drawer, self.sparsity, self.seed)
+        base = traits(self.drawer).base
+        return Job("draw", self.source, None, base, 0.0, self.seed) if base else None
 
     @property
     def asked(self) -> Job:
@@ -60,7 +65,7 @@ class Job:
     def prefix(self) -> str:
         """The readable start of its record's name."""
         where = [task.replace("/", "-") for task in (self.source, self.target) if task]
-        how = [self.drawer, self.transform, f"s{self.sparsity:g}", self.recipe]
+        how = [self.drawer.replace("/", "-").replace("@", "+"), self.transform, f"s{self.sparsity:g}", self.recipe]
         kind = self.control or self.kind
         return "_".join([kind, "-to-".join(where), *(part for part in how if part), f"seed{self.seed}"])
 
@@ -85,9 +90,9 @@ def jobs(config: RunConfig) -> list[Job]:
     wanted = list(dict.fromkeys(_comparisons(config)))
     grid = {job for job in wanted if not job.control}
     unique = [job for job in wanted if not job.control or job.asked not in grid]
-    if not config.targets:
-        return [Job("draw", *draw) for draw in _draws(config)]
-    return [*dict.fromkeys(job.needs for job in unique if job.needs), *unique]
+    draws = [job.needs for job in unique if job.needs] if config.targets else [Job("draw", *d) for d in _draws(config)]
+    bases = [draw.needs for draw in draws if draw.needs]
+    return [*dict.fromkeys([*bases, *draws]), *unique]
 
 
 def _comparisons(config: RunConfig) -> Iterator[Job]:
@@ -98,7 +103,7 @@ def _comparisons(config: RunConfig) -> Iterator[Job]:
                 yield Job("control", None, target, DENSE, 0.0, seed, None, SCRATCH, "fresh", DENSE)
             for transfer in _transfers(config, target, seed):
                 yield transfer
-                if "random" in config.controls and transfer.drawer != DENSE:
+                if "random" in config.controls and traits(transfer.drawer).prunes and transfer.recipe not in ON_SOURCE:
                     yield replace(transfer, kind="control", transform="random", control="random")
                 if "native" in config.controls and transfer.source != target:
                     yield replace(transfer, kind="control", source=target, control="native")
@@ -107,14 +112,17 @@ def _comparisons(config: RunConfig) -> Iterator[Job]:
 def _transfers(config: RunConfig, target: str, seed: int) -> Iterator[Job]:
     for source, _, drawer, sparsity, _ in _draws(replace(config, seeds=(seed,))):
         for recipe in config.recipes:
-            yield Job("transfer", source, target, drawer, sparsity, seed, None, recipe, config.head)
+            if recipe not in ON_SOURCE:
+                yield Job("transfer", source, target, drawer, sparsity, seed, None, recipe, config.head)
+            elif source == target:
+                yield Job("transfer", source, target, drawer, sparsity, seed, None, recipe, "keep")
 
 
 def _draws(config: RunConfig) -> Iterator[tuple[str, None, str, float, int]]:
     """Source, no target, drawer, sparsity and seed of every draw of the grid."""
     for seed in config.seeds:
         for drawer in config.drawers:
-            for sparsity in (0.0,) if drawer == DENSE else config.sparsities:
+            for sparsity in config.sparsities if traits(drawer).prunes else (0.0,):
                 for source in config.sources:
                     yield source, None, drawer, sparsity, seed
 

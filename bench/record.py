@@ -49,7 +49,9 @@ class Job(Part):
     control: Literal["dense", "random", "native"] | None = None
     seed: Count
     scale: str
+    host: str
     budget: Annotated[float, Field(gt=0)]
+    equal: Literal["steps", "macs"] = "steps"
 
 
 class Scores(Part):

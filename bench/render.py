@@ -160,7 +160,7 @@ COLUMNS = (
     Column("MACs", lambda row: counted(row.sparse_macs, "M"), terminal="MACs"),
     Column("deployed parameters", lambda row: counted(row.deployed_parameters, "k"), TRANSFER),
     Column("deployed MACs", lambda row: counted(row.deployed_macs, "M"), TRANSFER),
-    Column("drawing MACs", lambda row: counted(row.drawing_macs, "M"), TRANSFER),
+    Column("drawing MACs", lambda row: counted(row.drawing_macs, "M")),
     Column("training MACs", lambda row: counted(row.training_macs, "M")),
     Column("time", lambda row: duration(row.wall_s), terminal="time"),
     Column("marks", _marks, terminal="marks", is_number=False),
@@ -192,6 +192,10 @@ def heading(board: Board, boards: Sequence[Board] = ()) -> str:
     parts = [f"scale {place.scale}"]
     if board.metric:
         parts.insert(0, f"{METRICS.get(board.metric, board.metric)} on {_split(board)}")
+    if place.host != f"supernet/{place.scale}":
+        parts.append(f"host {place.host}")
+    if place.equal == "macs":
+        parts.append("equal training MACs")
     if place.budget != 1:
         parts.append(f"budget {place.budget:g}")
     if any(replace(other.place, data=place.data) == place != other.place for other in boards):
@@ -392,6 +396,8 @@ FIELDS: dict[str, Callable[[Board, Row], Any]] = {
     **_of_row("remaining", "parameters", "sparse_macs", "deployed_parameters", "deployed_macs"),
     **_of_row("drawing_macs", "training_macs", "budget_ratio", "wall_s"),
     **_of_key("drawer_version", "recipe_version", "source_data"),
+    "host": lambda board, _: board.place.host,
+    "equal": lambda board, _: board.place.equal,
     "data": lambda board, _: board.place.data,
     **_of_row("edition", "missing"),
 }

@@ -14,8 +14,7 @@ from bench import scale as scales
 from bench.config import RunConfig
 from bench.plan import Job, jobs
 from tasks import TASKS
-from tickets.drawers import DRAWERS
-from tickets.errors import UserError
+from tickets.drawers import DRAWERS, traits
 from tickets.recipes import RECIPES
 
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
@@ -31,14 +30,20 @@ def _option(name: str, help_text: str, panel: str, **more: object) -> typer.mode
 def run(
     source: Annotated[str, _option("source", "Tasks to draw tickets on, as in cls,seg.", GRID)] = "cls",
     target: Annotated[str, _option("target", "Tasks to transfer to, or none.", GRID)] = "seg",
-    drawer: Annotated[str, _option("drawer", "Methods that draw, as in supertickets,omp.", GRID)] = "supertickets",
+    drawer: Annotated[
+        str, _option("drawer", "Methods that draw, as in supertickets,imp@rounds=5.", GRID)
+    ] = "supertickets",
     sparsity: Annotated[str, _option("sparsity", "Removed shares of the weights, in [0, 1).", GRID)] = "0.9",
     seed: Annotated[str, _option("seed", "Seeds, as in 0,1,2.", GRID)] = "0",
     recipe: Annotated[str, _option("recipe", "How tickets are trained on targets.", GRID)] = "finetune",
     head: Annotated[str, _option("head", "fresh, or keep for targets of one kind.", GRID)] = "fresh",
     control: Annotated[str, _option("control", "dense, random, native (several) or none.", GRID)] = "dense",
     scale: Annotated[str, _option("scale", "Supernet, input sizes and steps.", TRAINING)] = "tiny",
+    host: Annotated[str, _option("host", "supernet (the scale's), or timm/MODEL.", TRAINING)] = "supernet",
     budget: Annotated[float, _option("budget", "Factor on the scale's steps.", TRAINING)] = 1.0,
+    equal: Annotated[str, _option("equal", "What all methods get alike: steps, or training macs.", TRAINING)] = "steps",
+    precision: Annotated[str, _option("precision", "float32, or bfloat16 autocast.", TRAINING)] = "float32",
+    compiled: Annotated[bool, _option("compile", "Run networks through torch.compile.", TRAINING)] = False,
     threads: Annotated[int, _option("threads", "PyTorch threads of a job; they change last bits.", TRAINING)] = 1,
     device: Annotated[str, _option("device", "cpu, cuda or cuda:N.", TRAINING)] = "cpu",
     data_root: Annotated[
@@ -69,16 +74,15 @@ def run(
         return
     asked = configs.parse(
         source=source, target=target, drawer=drawer, sparsity=sparsity, recipe=recipe, seed=seed, control=control,
-        head=head, scale=scale, budget=budget, threads=threads, device=device, data_root=data_root, home=home,
-        workers=workers, jobs=jobs_at_once or os.cpu_count() or 1, force=force,
+        head=head, scale=scale, host=host, budget=budget, equal=equal, precision=precision, compiled=compiled,
+        threads=threads, device=device, data_root=data_root, home=home, workers=workers, jobs=jobs_at_once or os.cpu_count() or 1, force=force,
     )  # fmt: skip
     todo = jobs(asked)
-    _check_heads(asked, todo)
     tasks = _located(asked, todo)
     if dry_run:
         from bench.price import price
 
-        print(price(todo, asked.scale, tasks))
+        print(price(todo, asked.scale, asked.host, tasks))
         return
     _compute(asked, todo, tasks, verbose)
 
@@ -89,18 +93,6 @@ def names() -> str:
     tasks = [f"{name} ({aliases[name]})" if name in aliases else name for name in TASKS.targets]
     kinds = {"tasks": tasks, "drawers": DRAWERS.targets, "recipes": RECIPES.targets, "scales": scales.names()}
     return "\n".join(f"{kind}: {', '.join(members)}" for kind, members in kinds.items())
-
-
-def _check_heads(asked: RunConfig, todo: list[Job]) -> None:
-    """A kept head needs a target of the source's kind."""
-    if asked.head != "keep":
-        return
-    for job in todo:
-        if job.source and job.target and job.source.partition("/")[0] != job.target.partition("/")[0]:
-            raise UserError(
-                f"--head keep cannot carry a head from {job.source} to {job.target}; give tasks of one kind, or "
-                "--head fresh."
-            )
 
 
 def _located(asked: RunConfig, todo: list[Job]) -> dict:
@@ -125,8 +117,9 @@ def _compute(asked: RunConfig, todo: list[Job], tasks: dict, verbose: bool) -> N
             name: task.prepare(os.cpu_count() or 1, lambda *at, name=name: display.preparing(name, *at))
             for name, task in tasks.items()
         }
+        shared = ("scale", "budget", "home", "threads", "workers", "device", "host", "equal", "precision", "compiled")
         facts = Facts(
-            asked.scale, asked.budget, tasks, fingerprints, asked.home, asked.threads, asked.workers, asked.device
+            tasks=tasks, fingerprints=fingerprints, **{name: getattr(asked, name) for name in shared}
         )
         grid = Grid(todo, workers.call("bench.execute:identify_all", todo, facts), facts, display)
         grid.skip_finished(asked.force)
@@ -137,7 +130,7 @@ def _compute(asked: RunConfig, todo: list[Job], tasks: dict, verbose: bool) -> N
 
 def _steps(asked: RunConfig, job: Job) -> int:
     if job.kind == "draw":
-        return asked.scale.plan(job.source).draw.steps
+        return 0 if traits(job.drawer).base else asked.scale.plan(job.source).draw.steps
     return asked.scale.plan(job.target).transfer.steps
 
 

@@ -22,6 +22,10 @@ class Facts:
         home: where records, tickets and checkpoints lie.
         threads: of PyTorch in a job.
         workers: loader processes of a job.
+        host: what tickets are drawn from, as "supernet/tiny" or "timm/resnet18".
+        equal: "steps" or "macs": what makes two budgets equal.
+        precision: "float32" or "bfloat16".
+        compiled: whether networks run through torch.compile.
         device: "cpu", "cuda" or "cuda:N".
     """
 
@@ -33,6 +37,10 @@ class Facts:
     threads: int
     workers: int
     device: str
+    host: str
+    equal: str = "steps"
+    precision: str = "float32"
+    compiled: bool = False
 
 
 @dataclass(frozen=True)

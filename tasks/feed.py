@@ -16,6 +16,7 @@ from tickets.seeding import derive, generator
 from tickets.source import Batch
 
 SCORING_BATCH = 128
+ENDLESS = 2**40  # batches; ranges and samplers need a number
 
 
 @dataclass(frozen=True, eq=False)
@@ -92,9 +93,9 @@ class Feed:
             return paper_head(self.task.info.kind, features, self.task.info.outputs, units)
         return self.task.head(features)
 
-    def batches(self, start: int, stop: int) -> Iterator[Batch]:
-        """Augmented training batches number `start` to `stop` - 1, on the device."""
-        return self._run("train", start, stop, self.workers)
+    def batches(self, start: int, stop: int | None) -> Iterator[Batch]:
+        """Augmented training batches number `start` to `stop` - 1, or without end, on the device."""
+        return self._run("train", start, ENDLESS if stop is None else stop, self.workers)
 
     def calibration(self, count: int) -> Iterator[Batch]:
         """`count` augmented training batches of an order of their own, always the same ones."""

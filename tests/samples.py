@@ -66,6 +66,7 @@ def template(source: str | None, target: str | None, score: float | None, seed: 
             "control": "dense" if kind == "control" else None,
             "seed": seed,
             "scale": "tiny",
+            "host": "supernet/tiny",
             "budget": 1.0,
         },
         "config": {"preset": "tiny", "size": [64, 64]},

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
@@ -51,9 +52,9 @@ class ToySource:
         image = torch.randn(self.batch_size, 3, *self.size, generator=g) + label[:, None, None, None]
         return {"image": image, "label": label}
 
-    def batches(self, start: int, stop: int) -> Iterator[Batch]:
+    def batches(self, start: int, stop: int | None) -> Iterator[Batch]:
         """Training batches."""
-        return (self.batch("train", step) for step in range(start, stop))
+        return (self.batch("train", step) for step in (range(start, stop) if stop is not None else itertools.count(start)))
 
     def calibration(self, count: int) -> Iterator[Batch]:
         """Batches for BN statistics."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -33,7 +33,7 @@ def layer_costs(network: nn.Module, size: tuple[int, int]) -> list[LayerCost]:
     costs: list[LayerCost] = []
 
     def count(name: str, layer: nn.Module, output: Tensor) -> None:
-        positions = output.numel() // output.shape[1] if isinstance(layer, nn.Conv2d) else 1
+        positions = output.numel() // layer.weight.shape[0]
         costs.append(LayerCost(name, layer.weight.numel(), positions * layer.weight.numel()))
 
     for name, layer in twin.named_modules():
@@ -44,12 +44,12 @@ def layer_costs(network: nn.Module, size: tuple[int, int]) -> list[LayerCost]:
     return costs
 
 
-def dense_macs(costs: list[LayerCost]) -> int:
+def dense_macs(costs: Sequence[LayerCost]) -> int:
     """MACs of one image with every weight present."""
     return sum(layer.macs for layer in costs)
 
 
-def sparse_macs(costs: list[LayerCost], masks: Mapping[str, Tensor]) -> int:
+def sparse_macs(costs: Sequence[LayerCost], masks: Mapping[str, Tensor]) -> int:
     """MACs of one image that touch a kept weight, exact by layer.
 
     Args:
@@ -64,7 +64,7 @@ def sparse_macs(costs: list[LayerCost], masks: Mapping[str, Tensor]) -> int:
     return total
 
 
-def estimated_macs(costs: list[LayerCost], masks: Mapping[str, Tensor]) -> int:
+def estimated_macs(costs: Sequence[LayerCost], masks: Mapping[str, Tensor]) -> int:
     """The released code's estimate: dense MACs x global density, which ignores where the weights are.
 
     It can be off by a factor of two, since depthwise kernels keep more weights and use each of them

@@ -13,6 +13,7 @@ class Action(StrEnum):
     SHRINK = "shrink"  # cut units whose importance vanished
     PRUNE = "prune"  # choose the masks anew, at the event's sparsity
     RESET = "reset"  # set all masks to ones
+    SAVE = "save"  # keep the host as it is: the rewind point
 
 
 @dataclass(frozen=True)

@@ -46,6 +46,10 @@ class Network(nn.Module):
         }
         return functional_call(module, masked, (x,)) if masked else module(x)
 
+    def weights(self) -> dict[str, nn.Parameter]:
+        """All prunable weights, whatever their part."""
+        return {name: w for weights in self.prunable().values() for name, w in weights.items()}
+
     def prunable(self) -> dict[str, dict[str, nn.Parameter]]:
         """Prunable weights by part: the host's, and the head's apart where it holds search blocks."""
         parts = {"host": {f"host.{name}": w for name, w in prunable(self.host).items()}}

@@ -43,3 +43,39 @@ def ramp(step: int, steps: int, warm: float = 25 / 350) -> float:
         (0.0, 0.5, 1.0)
     """
     return min(1.0, step / (warm * steps)) if warm else 1.0
+
+
+def cubic(
+    steps: int, sparsity: float, start: float, stop: float, interval: float
+) -> list[tuple[int, float]]:
+    """Gradual pruning: s(t) = s (1 - (1 - x)^3), x from 0 at `start` to 1 at `stop` (arXiv 1710.01878, eq. 1).
+
+    Args:
+        steps: all training steps.
+        sparsity: the target s, in [0, 1).
+        start: fraction of training at which x is 0.
+        stop: fraction at which x is 1.
+        interval: fraction between events.
+
+    Returns:
+        (step, sparsity) pairs with rising steps; the last one has the target sparsity.
+
+    Example:
+        >>> cubic(100, 0.8, 0.2, 0.6, 0.2)
+        [(40, 0.7), (60, 0.8)]
+    """
+    count = max(1, round((stop - start) / interval))
+    shares = [j / count for j in range(1, count + 1)]
+    found = {at(start + x * (stop - start), steps): round(sparsity * (1 - (1 - x) ** 3), 10) for x in shares}
+    final = max(found)
+    return sorted({**found, final: sparsity}.items())
+
+
+def geometric(sparsity: float, rounds: int) -> list[float]:
+    """Iterative pruning: every round removes the same share of what is left.
+
+    Example:
+        >>> [round(s, 3) for s in geometric(0.9, 3)]
+        [0.536, 0.785, 0.9]
+    """
+    return [*(1 - (1 - sparsity) ** (j / rounds) for j in range(1, rounds)), sparsity]

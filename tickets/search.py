@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
+from typing import TYPE_CHECKING
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from tickets.blocks import Cut, SearchBlock
-from tickets.cost import LayerCost
+from tickets.cost import LayerCost, layer_costs
 from tickets.ema import Ema
 from tickets.network import Network
 from tickets.supernet import search_blocks
+
+if TYPE_CHECKING:
+    from tickets.training import Training
 
 UnitCosts = dict[str, dict[int, float]]
 """A number per block and kernel size; every unit of one kernel branch of a block costs the same."""
@@ -62,6 +66,58 @@ def l1_penalty(network: nn.Module, factors: UnitCosts) -> Tensor:
         if block.units
     ]
     return torch.stack(terms).sum() if terms else next(network.parameters()).new_zeros(())
+
+
+def gamma_penalty(
+    full: Network, size: tuple[int, int], weight: Callable[[Training], float]
+) -> Callable[[Training], Tensor]:
+    """The MACs-aware penalty as an extra loss: weight(training) x `l1_penalty`.
+
+    Args:
+        full: the network on which the unit costs and their mean are taken, once.
+        size: (H, W) of the input.
+        weight: rho as a function of the training.
+    """
+    factors = penalties(full, unit_costs(full, layer_costs(full, size)))
+    return lambda training: weight(training) * l1_penalty(training.network, factors)
+
+
+def total_unit_macs(
+    network: nn.Module, layers: Iterable[LayerCost], live: Mapping[str, Tensor] | None = None
+) -> float:
+    """MACs of all units, or of the live ones, for one image."""
+    blocks = search_blocks(network)
+    total = 0.0
+    for name, kernels in unit_costs(network, layers).items():
+        cost = per_unit(blocks[name], kernels)
+        total += float((cost if live is None else cost[live[name]]).sum())
+    return total
+
+
+def within_macs(
+    network: Network, ema: Ema, live: Mapping[str, Tensor], costs: UnitCosts, bound: float
+) -> dict[str, Tensor]:
+    """Let the units of smallest averaged |gamma| die until the live ones' MACs are at most `bound`.
+
+    Args:
+        network: holds the blocks.
+        ema: its average, whose gammas rank the units.
+        live: boolean (hidden,) per block, from `live_units_mask`.
+        costs: MACs of one unit, from `unit_costs`.
+        bound: MACs for one image.
+
+    Returns:
+        Boolean (hidden,) per block; at the largest |gamma| that still fits the bound, ties die together.
+    """
+    blocks = search_blocks(network)
+    gamma = torch.cat([ema.values[f"{name}.depthwise_bn.weight"].abs() for name in live])
+    cost = torch.cat([per_unit(blocks[name], costs[name]) for name in live]) * torch.cat(list(live.values()))
+    order = gamma.argsort(descending=True)
+    over = cost[order].double().cumsum(0) > bound
+    if not over.any():
+        return dict(live)
+    threshold = gamma[order[over.nonzero()[0, 0]]]
+    return {name: keep & (ema.values[f"{name}.depthwise_bn.weight"].abs() > threshold) for name, keep in live.items()}
 
 
 def live_units_mask(network: Network, ema: Ema, threshold: float, by_average: bool) -> dict[str, Tensor]:

@@ -33,8 +33,8 @@ class Source(Protocol):
     def head(self, features: list[tuple[int, int]], units: Any = None) -> nn.Module:
         """A fresh head on feature maps of these (width, stride); `units` rebuilds a searched one."""
 
-    def batches(self, start: int, stop: int) -> Iterator[Batch]:
-        """Augmented training batches number `start` to `stop` - 1."""
+    def batches(self, start: int, stop: int | None) -> Iterator[Batch]:
+        """Augmented training batches number `start` to `stop` - 1, or without end."""
 
     def calibration(self, count: int) -> Iterator[Batch]:
         """`count` training batches, always the same ones, for batch-norm statistics."""

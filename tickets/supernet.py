@@ -7,16 +7,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
-from typing import Any
+from typing import Any, ClassVar
 
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from tickets.blocks import KERNELS, Norm, SearchBlock, Units
 from tickets.errors import unknown
-
-Features = list[tuple[int, int]]
-"""(width, stride) of each feature map of a host, finest first."""
+from tickets.host import Features
 
 
 @dataclass(frozen=True)
@@ -43,15 +41,21 @@ class Spec:
             global magnitude mostly ranks the layers' fan-outs and can empty the stem.
     """
 
+    kind: ClassVar[str] = "supernet"
+    searchable: ClassVar[bool] = True
     stem: int
     stages: tuple[Stage, ...]
     expansion: int = 4
     norm: Norm = field(default_factory=Norm)
     initial_std: float | None = None
 
+    def build(self, units: Mapping[str, Units] | None = None) -> Supernet:
+        """The supernet with fresh weights; `units` rebuilds what a search left."""
+        return Supernet(self, units)
+
     def to_json(self) -> dict[str, Any]:
         """Plain values that `from_json` turns back into the same spec."""
-        return asdict(self)
+        return {"kind": self.kind, **asdict(self)}
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> Spec:

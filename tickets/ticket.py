@@ -19,11 +19,14 @@ from torch import Tensor, nn
 from tickets.blocks import Units
 from tickets.cost import dense_macs, estimated_macs, layer_costs, sparse_macs
 from tickets.errors import DamagedTicketError, UserError
+from tickets.host import HostSpec, spec_from_json
 from tickets.masks import Masks, ones, project, prunable
-from tickets.supernet import Spec, Supernet, live_units
+from tickets.seeding import seeded
+from tickets.supernet import live_units
 
-FORMAT = 1
+FORMAT = 2
 Tensors = dict[str, Tensor]
+Weights = Literal["raw", "ema", "rewind"]
 
 
 @dataclass(frozen=True)
@@ -34,24 +37,27 @@ class Part:
         masks: boolean, per pruned weight; True is kept.
         raw: state at the end of drawing, masked weights included; a transfer starts from it.
         ema: averaged state with recalibrated BN statistics and masked weights at zero; scored with it.
+        rewind: state at the rewind point, for drawers that keep one.
         units: live units per search block.
     """
 
     masks: Masks = field(default_factory=dict)
     raw: Tensors = field(default_factory=dict)
     ema: Tensors = field(default_factory=dict)
+    rewind: Tensors = field(default_factory=dict)
     units: Mapping[str, Units] = field(default_factory=dict)
 
-    def state(self, weights: Literal["raw", "ema"]) -> Tensors:
-        """The raw or the averaged state.
+    def state(self, weights: Weights) -> Tensors:
+        """The raw, the averaged or the rewind point's state.
 
         Raises:
             UserError: the part has none (a dense reference has only an architecture).
         """
-        state = self.raw if weights == "raw" else self.ema
+        state: Tensors = getattr(self, weights)
         if not state:
             raise UserError(
-                f"the ticket has no {weights} weights; use the recipe 'scratch', or draw it again."
+                f"the ticket has no {weights} weights; use the recipe 'scratch', or draw it with a drawer that keeps "
+                "them."
             )
         return state
 
@@ -61,24 +67,22 @@ class Ticket:
     """A sparse subnetwork of a host, with the head that it was drawn with.
 
     Args:
-        spec: the supernet that it was drawn from.
+        spec: the host that it was drawn from.
         host: architecture, masks and weights of the host.
         head: the same of the source head, which only serves to score the ticket on its source.
         provenance: plain values: drawer, source, sparsity asked for, seed, settings, costs, val scores.
     """
 
-    spec: Spec
+    spec: HostSpec
     host: Part
     head: Part = field(default_factory=Part)
     provenance: Mapping[str, Any] = field(default_factory=dict)
 
     @classmethod
-    def dense(cls, spec: Spec) -> Ticket:
-        """The whole supernet without weights: what the recipe `scratch` trains as the dense reference."""
-        host = Supernet(spec)
-        return cls(
-            spec, Part(masks=ones(prunable(host)), units=live_units(host)), provenance={"drawer": "dense"}
-        )
+    def dense(cls, spec: HostSpec) -> Ticket:
+        """The whole host without weights: what the recipe `scratch` trains as the dense reference."""
+        host = spec.build()
+        return cls(spec, Part(masks=ones(prunable(host)), units=live_units(host)), provenance={"drawer": "dense"})
 
     @property
     def kept(self) -> int:
@@ -97,9 +101,9 @@ class Ticket:
 
     @cached_property
     def remaining(self) -> float:
-        """Kept host weights / host weights of the full supernet, in (0, 1]."""
+        """Kept host weights / host weights of the full host, in (0, 1]."""
         with torch.device("meta"):
-            full = Supernet(self.spec)
+            full = self.spec.build()
         return self.kept / sum(w.numel() for w in prunable(full).values())
 
     @cached_property
@@ -107,16 +111,22 @@ class Ticket:
         """SHA-256 of the tensor file, which itself holds the hash of the description."""
         return hashlib.sha256(self._files()[0]).hexdigest()
 
-    def build(self, weights: Literal["raw", "ema"] = "ema") -> Supernet:
+    @property
+    def macs_spent(self) -> int:
+        """Training MACs of its drawing, that of the ticket which it started from included."""
+        return self.provenance["spent"]["macs"] + self.provenance["base"]["macs"]
+
+    def build(self, weights: Weights = "ema") -> nn.Module:
         """The plain module: images (B, 3, H, W) -> list of feature maps; pruned weights are zero.
 
         Args:
-            weights: "ema", the averaged weights that the ticket was scored with, or "raw".
+            weights: "ema", the averaged weights that the ticket was scored with; "raw", or "rewind".
 
         Returns:
             A new host in eval mode, with its own tensors.
         """
-        host = Supernet(self.spec, self.host.units)
+        with seeded(0, "overwritten"):
+            host = self.spec.build(self.host.units)
         host.load_state_dict(self.host.state(weights), strict=True)
         project(host, self.host.masks)
         return host.eval()
@@ -128,7 +138,8 @@ class Ticket:
             `parameters` (kept weights), `macs` (dense), `sparse_macs` (exact by layer), `estimated_macs`
             (dense x global density, the paper's way).
         """
-        layers, masks = layer_costs(Supernet(self.spec, self.host.units), size), self.host.masks
+        with torch.device("meta"):
+            layers, masks = layer_costs(self.spec.build(self.host.units), size), self.host.masks
         return {
             "parameters": self.kept,
             "macs": dense_macs(layers),
@@ -188,7 +199,7 @@ class Ticket:
             )
         try:
             ticket = cls(
-                spec=Spec.from_json(description["spec"]),
+                spec=spec_from_json(description["spec"]),
                 host=_part(tensors, "host", description),
                 head=_part(tensors, "head", description),
                 provenance=description["provenance"],
@@ -201,8 +212,9 @@ class Ticket:
     def _verify(self, description: Mapping[str, Any], file: Path) -> None:
         """Shapes against the architecture, and the count of kept weights against the description."""
         with torch.device("meta"):
-            host = Supernet(self.spec, self.host.units)
-        for kind, state in (("raw", self.host.raw), ("ema", self.host.ema)):
+            host = self.spec.build(self.host.units)
+        for kind in ("raw", "ema", "rewind"):
+            state = getattr(self.host, kind)
             wrong = _disagreement(state, host.state_dict()) if state else None
             if wrong:
                 raise DamagedTicketError(
@@ -215,7 +227,9 @@ class Ticket:
                 f"{file} keeps {self.kept} weights, its description {description['kept']}."
             )
         asked = self.provenance.get("sparsity", self.sparsity)
-        if self.prunable - self.kept != round(asked * self.prunable):
+        masks = self.network_masks() if self.provenance.get("joint") else self.host.masks
+        total, kept = (sum(count(m) for m in masks.values()) for count in (torch.numel, torch.count_nonzero))
+        if total - int(kept) != round(asked * total):
             raise DamagedTicketError(f"{file}: sparsity {self.sparsity} is not the {asked} that was drawn.")
 
     @property
@@ -239,7 +253,7 @@ class Ticket:
         tensors = {
             f"{part}.{kind}.{name}": tensor.detach().cpu().contiguous()
             for part, of in (("host", self.host), ("head", self.head))
-            for kind, group in (("mask", of.masks), ("raw", of.raw), ("ema", of.ema))
+            for kind, group in (("mask", of.masks), ("raw", of.raw), ("ema", of.ema), ("rewind", of.rewind))
             for name, tensor in group.items()
         }
         data = safetensors.torch.save(tensors, metadata={"description_sha256": _sha(description)})
@@ -261,17 +275,22 @@ class Ticket:
         )
 
 
-def part_of(module: nn.Module, averaged: nn.Module, masks: Masks) -> Part:
+def part_of(module: nn.Module, averaged: nn.Module, masks: Masks, rewind: Tensors | None = None) -> Part:
     """A part as it is at the end of drawing, tensors copied.
 
     Args:
         module: host or head as trained.
         averaged: its averaged, recalibrated copy.
         masks: by weight name as the module names them.
+        rewind: state at the rewind point; None for none.
     """
-    raw = {name: t.detach().cpu().clone().contiguous() for name, t in module.state_dict().items()}
-    ema = {name: t.detach().cpu().clone().contiguous() for name, t in averaged.state_dict().items()}
-    return Part({name: mask.cpu().clone() for name, mask in masks.items()}, raw, ema, live_units(module))
+    kept = {name: mask.cpu().clone() for name, mask in masks.items()}
+    return Part(kept, copied(module), copied(averaged), rewind or {}, live_units(module))
+
+
+def copied(module: nn.Module) -> Tensors:
+    """A module's state on the CPU, in tensors of its own."""
+    return {name: t.detach().cpu().clone().contiguous() for name, t in module.state_dict().items()}
 
 
 def _units_json(units: Mapping[str, Units]) -> dict[str, dict[str, int]]:
@@ -289,7 +308,7 @@ def _part(tensors: Tensors, part: str, description: Mapping[str, Any]) -> Part:
         masks = {
             layer["name"]: masks[layer["name"]] for layer in description["layers"] if layer["name"] in masks
         }
-    return Part(masks, group("raw"), group("ema"), units)
+    return Part(masks, group("raw"), group("ema"), group("rewind"), units)
 
 
 def _disagreement(got: Mapping[str, Tensor], wanted: Mapping[str, Tensor]) -> str | None:

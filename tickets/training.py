@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable
+import warnings
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import torch
 from mmengine.optim import OneCycleLR, OptimWrapper
@@ -16,7 +17,7 @@ from torch import Tensor, nn
 from tickets.cost import LayerCost, dense_macs, layer_costs, sparse_macs
 from tickets.ema import Ema, recalibrate
 from tickets.events import Event
-from tickets.masks import Semantics, project, sparsity_of
+from tickets.masks import Masks, Semantics, project, sparsity_of
 from tickets.network import Network
 from tickets.progress import Progress
 from tickets.seeding import seeded
@@ -38,6 +39,10 @@ class Settings:
         ema_decay: nominal decay per update; the warm-up rule rules in short runs.
         calibration_batches: training batches over which BN statistics are recomputed before scoring.
         rho: weight of the search penalty, for drawers that search.
+        equal: what `steps` is worth: "steps" trains just so many; "macs" trains until the executed training
+            MACs are those of so many steps of the full dense network, so that smaller networks train longer.
+        precision: "float32", or "bfloat16" for the forward pass under autocast.
+        compiled: whether the network runs through `torch.compile`.
     """
 
     steps: int
@@ -46,6 +51,9 @@ class Settings:
     ema_decay: float = 0.9999
     calibration_batches: int = 10
     rho: float = 0.0
+    equal: Literal["steps", "macs"] = "steps"
+    precision: Literal["float32", "bfloat16"] = "float32"
+    compiled: bool = False
 
 
 class DivergedError(RuntimeError):
@@ -56,20 +64,37 @@ class DivergedError(RuntimeError):
 class Spent:
     """Executed work so far.
 
-    `macs` counts 3x a forward pass per training image and 1x per recalibration image, dense as
-    executed (the architecture of the moment); `sparse_macs` counts only kept weights. Scoring on val or
-    test is measurement and is not counted.
+    `macs` counts, per training image, the forward pass once and twice more for the layers that are
+    trained; per recalibration image the forward pass; for scorers what they say. Dense as executed (the
+    architecture of the moment); `sparse_macs` counts only kept weights. Scoring on val or test is
+    measurement and is not counted.
     """
 
     macs: int = 0
     sparse_macs: int = 0
     images: int = 0
 
-    def add(self, images: int, passes: int, costs: tuple[int, int]) -> None:
-        """Count `images` run `passes` times at (dense, sparse) MACs each."""
+    def add(self, images: int, cost: Cost) -> None:
+        """Count some images at a cost each."""
         self.images += images
-        self.macs += images * passes * costs[0]
-        self.sparse_macs += images * passes * costs[1]
+        self.macs += images * cost.dense
+        self.sparse_macs += images * cost.sparse
+
+
+@dataclass(frozen=True)
+class Cost:
+    """MACs for one image, of all weights and of the kept ones."""
+
+    dense: int
+    sparse: int
+
+    @classmethod
+    def of(cls, layers: Sequence[LayerCost], masks: Masks) -> Cost:
+        """What some layers cost under these masks."""
+        return cls(dense_macs(layers), sparse_macs(layers, masks))
+
+    def __add__(self, other: Cost) -> Cost:
+        return Cost(self.dense + other.dense, self.sparse + other.sparse)
 
 
 @dataclass
@@ -84,6 +109,10 @@ class Training:
         events: what happens when, in order of steps.
         handle: called for each event as handle(training, event).
         extra_loss: a term added to the loss, as a function of the training; None for none.
+        full_macs: forward MACs of one image through the full network, by which "equal macs" measures; None
+            for those of `network` itself.
+        step: optimiser steps done, which is also the number of the next batch.
+        memory: what the drawer wants to find again after an interruption; tensors and plain values.
     """
 
     network: Network
@@ -93,7 +122,9 @@ class Training:
     events: tuple[Event, ...] = ()
     handle: Callable[[Training, Event], None] = lambda training, event: None
     extra_loss: Callable[[Training], Tensor] | None = None
+    full_macs: int | None = None
     step: int = 0
+    memory: dict[str, Any] = field(default_factory=dict)
     scores: dict[str, float] = field(default_factory=dict)
     spent: Spent = field(default_factory=Spent)
 
@@ -107,7 +138,13 @@ class Training:
         self.scheduler = OneCycleLR(
             self.optimizer, eta_max=self.settings.learning_rate, total_steps=self.settings.steps + 1
         )
+        self._forward = torch.compile(self.network) if self.settings.compiled else self.network
         self.masks_changed()
+        self._used = self.step * self._worth
+        self._fired = sum(event.step <= self.step for event in self.events)
+        with warnings.catch_warnings():  # steps before the first one here were another training's
+            warnings.simplefilter("ignore", UserWarning)
+            self._tick()
 
     def masks_changed(self) -> None:
         """Bring weights and costs in line with new masks or a new architecture; to be called after either."""
@@ -116,7 +153,32 @@ class Training:
         self.layers: list[LayerCost] = layer_costs(
             Network(self.network.host, self.network.head), self.source.size
         )
-        self.costs = dense_macs(self.layers), sparse_macs(self.layers, self.network.masks)
+        trained = [layer for layer in self.layers if self._is_trained(layer)]
+        self.forward_cost = Cost.of(self.layers, self.network.masks)
+        backward = Cost.of(trained, self.network.masks)
+        self.step_cost = self.forward_cost + backward + backward
+        self.full_macs = self.full_macs or self.forward_cost.dense
+
+    def _is_trained(self, layer: LayerCost) -> bool:
+        return self.network.get_submodule(layer.name).weight.requires_grad
+
+    @property
+    def _worth(self) -> int:
+        """What one step takes off the budget, and what the whole budget is counted in."""
+        return self.step_cost.dense if self.settings.equal == "macs" else 3 * self.full_macs
+
+    @property
+    def clock(self) -> float:
+        """How far the training is, in steps of the full network: 0 to `settings.steps`.
+
+        Where steps are equal it is the number of steps done.
+        """
+        return self._used / (3 * self.full_macs)
+
+    def _tick(self) -> None:
+        """Bring the learning rate to the clock."""
+        while self.scheduler.last_step < int(self.clock):
+            self.scheduler.step()
 
     @property
     def sparsity(self) -> float:
@@ -137,32 +199,45 @@ class Training:
             if checkpoint is not None and checkpoint.exists():
                 self.load_state_dict(load_checkpoint(checkpoint))
             saved = told = time.monotonic()
-            for batch in self.source.batches(self.step, self.settings.steps):
+            for batch in self._batches():
                 loss = self._step(batch)
                 now = time.monotonic()
-                if now - told > 0.3 or self.step == self.settings.steps:
+                if now - told > 0.3 or self.clock >= self.settings.steps:
                     told = now
                     self._tell(float(loss), report)
                 if checkpoint is not None and now - saved > CHECKPOINT_EVERY_S:
                     saved = now
                     save_checkpoint(checkpoint, self.state_dict())
 
+    def _batches(self) -> Iterator[Batch]:
+        """The batches that are still to be trained on."""
+        if self.settings.equal == "steps":
+            yield from self.source.batches(self.step, self.settings.steps)
+            return
+        batches = self.source.batches(self.step, None)
+        while self.clock < self.settings.steps:
+            yield next(batches)
+
     def _step(self, batch: Batch) -> Tensor:
-        """One optimiser step, then the events of that step; returns the task's loss."""
+        """One optimiser step, then the events whose time has come; returns the task's loss."""
         self.network.train()
         image = batch["image"].contiguous(memory_format=torch.channels_last)
-        loss = self.source.loss(self.network(image), batch)
+        low = self.settings.precision == "bfloat16"
+        with torch.autocast(image.device.type, torch.bfloat16, enabled=low):
+            outputs = self._forward(image)
+        loss = self.source.loss(outputs.float() if low else outputs, batch)
         total = loss if self.extra_loss is None else loss + self.extra_loss(self)
         self.wrapper.update_params(total)
-        self.scheduler.step()
         if self.network.semantics is Semantics.PROJECTION:
             project(self.network, self.network.masks)
         self.ema.update(self.network)
-        self.spent.add(len(image), 3, self.costs)
+        self.spent.add(len(image), self.step_cost)
         self.step += 1
-        for event in self.events:
-            if event.step == self.step:
-                self.handle(self, event)
+        self._used += self._worth
+        self._tick()
+        while self._fired < len(self.events) and self.events[self._fired].step <= self.clock:
+            self._fired += 1
+            self.handle(self, self.events[self._fired - 1])
         return loss.detach()
 
     def _tell(self, loss: float, report: Callable[[Progress], None] | None) -> None:
@@ -173,14 +248,14 @@ class Training:
             )
         if report is not None:
             metric = next(reversed(self.scores.values()), None)
-            report(Progress(self.step, self.settings.steps, loss, metric, self.sparsity))
+            report(Progress(int(self.clock), self.settings.steps, loss, metric, self.sparsity))
 
     def averaged(self) -> Network:
         """A copy with averaged weights x masks and recalibrated batch norms, in eval mode."""
         twin = self.ema.copy_of(self.network)
         batches = self.source.calibration(self.settings.calibration_batches)
         images = (batch["image"].contiguous(memory_format=torch.channels_last) for batch in batches)
-        self.spent.add(recalibrate(twin, images), 1, self.costs)
+        self.spent.add(recalibrate(twin, images), self.forward_cost)
         return twin
 
     def state_dict(self) -> dict[str, Any]:
@@ -196,6 +271,10 @@ class Training:
             "ema": self.ema.values,
             "ema_updates": self.ema.updates,
             "step": self.step,
+            "used": self._used,
+            "full_macs": self.full_macs,
+            "fired": self._fired,
+            "memory": self.memory,
             "scores": self.scores,
             "spent": vars(self.spent),
             "rng": torch.get_rng_state(),
@@ -214,7 +293,9 @@ class Training:
             group.update(saved)
         self.scheduler.load_state_dict(state["scheduler"])
         self.ema.values, self.ema.updates = state["ema"], state["ema_updates"]
-        self.step, self.scores, self.spent = state["step"], state["scores"], Spent(**state["spent"])
+        self.step, self._used, self._fired = state["step"], state["used"], state["fired"]
+        self.full_macs = state["full_macs"]
+        self.memory, self.scores, self.spent = state["memory"], state["scores"], Spent(**state["spent"])
         torch.set_rng_state(state["rng"])
         if state["cuda_rng"] and torch.cuda.is_available():
             torch.cuda.set_rng_state_all(state["cuda_rng"])
@@ -226,7 +307,7 @@ def _optimizer(network: nn.Module, settings: Settings) -> torch.optim.Optimizer:
 
     Adam's own weight decay adds the gradient of wd/2 |w|^2, the explicit L2 term of the released code.
     """
-    parameters = list(network.parameters())
+    parameters = [p for p in network.parameters() if p.requires_grad]
     groups = [
         {"params": [p for p in parameters if p.dim() > 1], "weight_decay": settings.weight_decay},
         {"params": [p for p in parameters if p.dim() <= 1], "weight_decay": 0.0},

@@ -14,7 +14,8 @@ from tickets.errors import UserError
 
 ASKED = {
     "source": "cls", "target": "seg", "drawer": "supertickets", "sparsity": "0.9", "recipe": "finetune", "seed": "0",
-    "control": "dense", "head": "fresh", "scale": "tiny", "budget": 1.0, "threads": 1, "device": "cpu",
+    "control": "dense", "head": "fresh", "scale": "tiny", "host": "supernet", "budget": 1.0,
+    "equal": "steps", "precision": "float32", "compiled": False, "threads": 1, "device": "cpu",
     "data_root": None, "home": Path("runs"), "workers": 0, "jobs": 2, "force": False,
 }  # fmt: skip
 
@@ -157,7 +158,7 @@ def run_grid(workers: Obedient, **changes: object) -> Grid:
     """Run a grid of which nothing is there yet."""
     asked = config(**changes)
     found = jobs(asked)
-    facts = Facts(asked.scale, 1.0, {}, {}, Path("no-such-home"), 1, 0, "cpu")
+    facts = Facts(asked.scale, 1.0, {}, {}, Path("no-such-home"), 1, 0, "cpu", asked.host)
     grid = Grid(found, {job: f"id{i}" for i, job in enumerate(found)}, facts, Told())
     grid.skip_finished(force=False)
     grid.run(workers)

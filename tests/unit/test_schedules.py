@@ -2,8 +2,7 @@
 
 import pytest
 
-from tickets.drawer import AFTER, BEFORE
-from tickets.drawers.omp import OneShotMagnitude
+from tickets.drawer import AFTER, BEFORE, Drawer
 from tickets.drawers.supertickets import SuperTickets
 from tickets.events import Action, Event
 from tickets.schedules import ramp, staircase
@@ -31,7 +30,7 @@ def test_ramp_is_linear_then_constant():
 
 def test_supertickets_events_in_order():
     """A shrink comes before the prune of its step; the last prune is scored before and after; then nothing."""
-    events = SuperTickets().events(280, 0.9)
+    events = SuperTickets(after_prune="keep").events(280, 0.9)
     assert [e.step for e in events] == sorted(e.step for e in events)
     assert [e for e in events if e.step == 20] == [
         Event(20, Action.SHRINK),
@@ -53,8 +52,8 @@ def test_reactivation_resets_after_every_prune_but_the_last():
     assert all(events[i - 1].action is Action.PRUNE for i, e in enumerate(events) if e.action is Action.RESET)
 
 
-def test_one_shot_prunes_after_the_last_step():
-    assert [(e.step, e.action) for e in OneShotMagnitude().events(50, 0.9)] == [
+def test_a_plain_drawer_prunes_after_the_last_step():
+    assert [(e.step, e.action) for e in Drawer().events(50, 0.9)] == [
         (50, Action.EVALUATE),
         (50, Action.PRUNE),
         (50, Action.EVALUATE),

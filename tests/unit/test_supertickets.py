@@ -85,7 +85,7 @@ def test_the_variants_draw_valid_tickets():
 
 
 def test_an_event_that_nobody_handles_is_refused():
-    from tickets.drawers.omp import OneShotMagnitude
+    from tickets.drawers.gmp import GradualMagnitude
 
-    with pytest.raises(ValueError, match=r"OneShotMagnitude declares the event .* but does not handle it"):
-        OneShotMagnitude().handle(pruned(SuperTickets()), Event(1, Action.SHRINK))
+    with pytest.raises(ValueError, match=r"GradualMagnitude declares the event .* but does not handle it"):
+        GradualMagnitude().handle(pruned(SuperTickets()), Event(1, Action.SHRINK))

@@ -9,7 +9,7 @@ import torch
 from toy import SPEC, ToySource
 
 from tickets.drawer import Request
-from tickets.drawers.omp import OneShotMagnitude
+from tickets.drawers.gmp import GradualMagnitude
 from tickets.drawers.supertickets import SuperTickets
 from tickets.errors import DamagedTicketError, UserError
 from tickets.ticket import Ticket
@@ -92,7 +92,7 @@ def test_a_missing_file_is_named(saved, suffix):
 
 @pytest.mark.parametrize("suffix", [".safetensors", ".json"])
 def test_partners_of_two_tickets_do_not_go_together(saved, tmp_path, suffix):
-    other = OneShotMagnitude().draw(Request(SPEC, ToySource(), SETTINGS, 0.8, 1))
+    other = GradualMagnitude().draw(Request(SPEC, ToySource(), SETTINGS, 0.8, 1))
     other.save(tmp_path / "two")
     shutil.copy(tmp_path / f"two{suffix}", saved.with_name("one" + suffix))
     with pytest.raises(DamagedTicketError, match="belong to different tickets"):

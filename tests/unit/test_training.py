@@ -100,7 +100,7 @@ def network() -> Network:
 
 def test_work_is_counted_three_forwards_an_image_and_one_for_recalibration():
     training = Training(network(), ToySource(), Settings(4, 0.01, calibration_batches=2), 0)
-    forward = training.costs[0]
+    forward = training.forward_cost.dense
     training.run()
     training.averaged()
     assert training.spent.images == (4 + 2) * 8

@@ -1,18 +1,22 @@
-"""Drawer: train the whole supernet and remove nothing; with `finetune` it is the dense reference."""
+"""Drawer: train the whole host and remove nothing; with `finetune` it is the dense reference."""
+
+from __future__ import annotations
 
 from dataclasses import dataclass
 
 from tickets.drawer import Drawer
 from tickets.events import Event
+from tickets.traits import Traits
 
 
 @dataclass(frozen=True)
 class Dense(Drawer):
-    """The supernet itself as a ticket of sparsity 0, whatever sparsity is asked for."""
+    """The host itself as a ticket of sparsity 0, whatever sparsity is asked for."""
 
-    def target(self, sparsity: float) -> float:
-        """Always 0."""
-        return 0.0
+    @property
+    def traits(self) -> Traits:
+        """It removes nothing."""
+        return Traits(prunes=False)
 
     def events(self, steps: int, sparsity: float) -> tuple[Event, ...]:
         """Nothing happens during the training."""

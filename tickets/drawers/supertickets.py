@@ -1,116 +1,150 @@
 """Drawer: SuperTickets, search and pruning in one training (arXiv 2207.03677).
 
 Two events alternate: a shrink cuts hidden units whose BN scale was driven to zero by a MACs-aware L1
-penalty, and a prune chooses the global magnitude mask anew at a sparsity that rises by a tenth. Masked
-weights keep their values and can return at the next prune.
+penalty, and a prune chooses the global magnitude mask anew at a sparsity that rises by a tenth. Pruned
+weights are set to zero and grow anew until the next prune.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import ClassVar, Literal
+from typing import Any, Literal
 
 import torch
 from torch import Tensor
 
-from tickets.cost import layer_costs
 from tickets.drawer import Drawer, Request, last_prune
+from tickets.errors import UserError
 from tickets.events import Action, Event, at
-from tickets.masks import Masks, Semantics
+from tickets.masks import Masks
 from tickets.network import Network
 from tickets.schedules import ramp, staircase
-from tickets.search import l1_penalty, live_units_mask, penalties, per_unit, shrink, unit_costs
-from tickets.supernet import Supernet, search_blocks
-from tickets.training import Training
+from tickets.search import gamma_penalty, live_units_mask, shrink, total_unit_macs, unit_costs, within_macs
+from tickets.supernet import search_blocks
+from tickets.traits import Traits
+from tickets.training import Settings, Training
 
 
 @dataclass(frozen=True)
 class SuperTickets(Drawer):
-    """Joint architecture search and progressive pruning.
+    """Joint architecture search and progressive pruning with iterative reactivation.
+
+    docs/supertickets.md tells where the released code differs; `supertickets/as_released` follows it.
 
     Args:
-        after_prune: "keep" the masks between prunings, where masked weights drift and may be chosen
-            again; or "reset" them to ones, so that the network trains dense until the next one
-            (the last pruning always keeps).
+        search: whether units are penalised and cut; without, the whole host is pruned.
+        prune: whether weights are pruned; without, the searched network is the ticket.
+        progressive: whether sparsity rises by a tenth per pruning; else one pruning at the end.
+        after_prune: "reset" the masks to ones, so that pruned weights, now zero, grow anew until the next
+            pruning (the last one always keeps); or "keep" the masks. Kept masks under `semantics`
+            "projection" are nested; under "reparam" a masked weight keeps a stale value and may be chosen
+            again.
         on_shrink: "keep" slices the masks with the weights; "reset" sets the masks of rebuilt
             blocks to ones, as the released code does unless told otherwise.
         interval: fraction of training between prunings (1/14: ImageNet 25 of 350, COCO 15 of 210 epochs).
+        last: no pruning or shrink after this fraction of training; the rest recovers.
         shrink_interval: fraction of training between shrinks.
         threshold: a unit with |gamma| at or below it is dead.
         least_cut: a shrink waits until the dead units hold this share of all units' MACs
             (released: 1e6 MACs of 5.9e9).
+        macs_target: share of the units' MACs that shall stay, in (0, 1]; the bound falls linearly to it, and
+            a shrink also cuts the units of smallest |gamma| above it. 1 for no target.
+        penalty_stays: whether the L1 penalty goes on in later trainings of the ticket.
     """
 
-    searches: ClassVar[bool] = True
-    semantics: Semantics = Semantics.REPARAM
-    after_prune: Literal["keep", "reset"] = "keep"
+    search: bool = True
+    prune: bool = True
+    progressive: bool = True
+    after_prune: Literal["keep", "reset"] = "reset"
     on_shrink: Literal["keep", "reset"] = "keep"
     interval: float = 1 / 14
+    last: float = 13 / 14
     shrink_interval: float = 1 / 28
     threshold: float = 1e-3
     least_cut: float = 1.7e-4
+    macs_target: float = 1.0
+    penalty_stays: bool = False
+
+    def __post_init__(self) -> None:
+        for name in ("interval", "last", "shrink_interval", "macs_target"):
+            if not 0 < getattr(self, name) <= 1:
+                raise UserError(f"{name} is {getattr(self, name)}; give a fraction above 0 and at most 1")
+        if not (self.search or self.prune):
+            raise UserError("search and prune are both off; use the drawer 'dense'")
+
+    @property
+    def traits(self) -> Traits:
+        """Searching needs the supernet."""
+        return Traits(searches=self.search, prunes=self.prune)
 
     def events(self, steps: int, sparsity: float) -> tuple[Event, ...]:
         """Shrinks every `shrink_interval`, prunings every `interval`, a shrink first where they meet.
 
-        After the last pruning, at about 13/14 of training, the architecture and the masks stay.
+        After the last pruning, at about `last` of training, the architecture and the masks stay.
         """
-        prunes = staircase(steps, sparsity, self.interval)
+        prunes = staircase(steps, sparsity, self.interval, last=self.last)
         last, final_sparsity = prunes[-1]
         found: list[Event] = []
-        for step in sorted(
-            {at(j * self.shrink_interval, steps) for j in range(1, int(1 / self.shrink_interval))}
-        ):
-            if step < last:
-                found.append(Event(step, Action.SHRINK))
-        for step, level in prunes[:-1]:
+        if self.search:
+            found += [Event(step, Action.SHRINK) for step in self._shrink_steps(steps) if step < last]
+        for step, level in prunes[:-1] if self.prune and self.progressive else ():
             found.append(Event(step, Action.PRUNE, sparsity=level))
             if self.after_prune == "reset":
                 found.append(Event(step, Action.RESET))
         found.sort(key=lambda event: event.step)  # stable: a shrink stays before the prune of its step
-        return (*found, Event(last, Action.SHRINK, final=True), *last_prune(last, final_sparsity))
+        if self.search:
+            found.append(Event(last, Action.SHRINK, final=True))
+        return (*found, *(last_prune(last, final_sparsity) if self.prune else ()))
 
-    def extra_loss(self, request: Request) -> Callable[[Training], Tensor]:
+    def _shrink_steps(self, steps: int) -> list[int]:
+        return sorted({at(j * self.shrink_interval, steps) for j in range(1, int(1 / self.shrink_interval))})
+
+    def lasting_rho(self, settings: Settings) -> float:
+        """The penalty of the drawing, where it stays."""
+        return settings.rho if self.penalty_stays else 0.0
+
+    def extra_loss(self, request: Request) -> Callable[[Training], Tensor] | None:
         """rho(t) x sum over units of (unit cost / mean unit cost) x |gamma|; rho ramps up over 1/14."""
+        if not self.search:
+            return None
         with torch.device("meta"):
-            host = Supernet(request.spec)
+            host = request.spec.build()
             full = Network(host, request.source.head(host.features))
-        factors = penalties(full, unit_costs(full, layer_costs(full, request.source.size)))
         settings = request.settings
-
-        def penalty(training: Training) -> Tensor:
-            return settings.rho * ramp(training.step, settings.steps) * l1_penalty(training.network, factors)
-
-        return penalty
+        return gamma_penalty(full, request.source.size, lambda t: settings.rho * ramp(t.clock, settings.steps))
 
     def handle(self, training: Training, event: Event) -> None:
         """Shrink here; everything else as every drawer does."""
         if event.action is Action.SHRINK:
-            self._shrink(training, event.final)
+            self._shrink(training, event)
         else:
             super().handle(training, event)
 
-    def _shrink(self, training: Training, final: bool) -> None:
+    def _shrink(self, training: Training, event: Event) -> None:
         network, ema = training.network, training.ema
-        live = live_units_mask(network, ema, self.threshold, by_average=final)
-        if not final and _dead_share(training, live) < self.least_cut:
+        live = live_units_mask(network, ema, self.threshold, by_average=event.final)
+        if self.macs_target < 1:
+            reached = event.step / at(self.last, training.settings.steps)
+            bound = (1 - (1 - self.macs_target) * min(1.0, reached)) * self._unit_macs(training, training.memory)
+            live = within_macs(network, ema, live, unit_costs(network, training.layers), bound)
+        if not event.final and _dead_share(training, live) < self.least_cut:
             return
         if shrink(network, ema, training.optimizer, live):
             if self.on_shrink == "reset":
                 network.masks = _reset_blocks(network)
             training.masks_changed()
 
+    @staticmethod
+    def _unit_macs(training: Training, memory: dict[str, Any]) -> float:
+        """MACs of all units of the full network: those at the first shrink, remembered."""
+        return memory.setdefault("unit_macs", total_unit_macs(training.network, training.layers))
+
 
 def _dead_share(training: Training, live: Mapping[str, Tensor]) -> float:
     """MACs of the units that are not live over the MACs of all units."""
-    blocks = search_blocks(training.network)
-    costs = {
-        name: per_unit(blocks[name], kernels)
-        for name, kernels in unit_costs(training.network, training.layers).items()
-    }
-    dead = sum(float(cost[~live[name]].sum()) for name, cost in costs.items())
-    return dead / sum(float(cost.sum()) for cost in costs.values()) if costs else 0.0
+    total = total_unit_macs(training.network, training.layers)
+    return 1 - total_unit_macs(training.network, training.layers, live) / total if total else 0.0
 
 
 def _reset_blocks(network: Network) -> Masks:

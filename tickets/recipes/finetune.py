@@ -1,13 +1,14 @@
 """Recipe: inherit the ticket's weights."""
 
+from torch import nn
+
 from tickets.recipe import Recipe
-from tickets.supernet import Supernet
 from tickets.ticket import Ticket
 
 
 class Finetune(Recipe):
     """Inherit the ticket's raw weights and batch-norm statistics, as the paper's transfers do."""
 
-    def host(self, ticket: Ticket, seed: int) -> Supernet:
+    def host(self, ticket: Ticket, seed: int) -> nn.Module:
         """The ticket with its raw weights."""
-        return ticket.build("raw").train()
+        return ticket.build("raw")
