@@ -107,17 +107,16 @@ def within_macs(
         bound: MACs for one image.
 
     Returns:
-        Boolean (hidden,) per block; at the largest |gamma| that still fits the bound, ties die together.
+        Boolean (hidden,) per block; of equal gammas the earlier unit stays.
     """
-    blocks = search_blocks(network)
+    blocks, alive = search_blocks(network), torch.cat(list(live.values()))
     gamma = torch.cat([ema.values[f"{name}.depthwise_bn.weight"].abs() for name in live])
-    cost = torch.cat([per_unit(blocks[name], costs[name]) for name in live]) * torch.cat(list(live.values()))
-    order = gamma.argsort(descending=True)
-    over = cost[order].double().cumsum(0) > bound
-    if not over.any():
-        return dict(live)
-    threshold = gamma[order[over.nonzero()[0, 0]]]
-    return {name: keep & (ema.values[f"{name}.depthwise_bn.weight"].abs() > threshold) for name, keep in live.items()}
+    cost = torch.cat([per_unit(blocks[name], costs[name]) for name in live]) * alive
+    order = gamma.argsort(descending=True, stable=True)
+    fits = torch.empty_like(alive)
+    fits[order] = cost[order].double().cumsum(0) <= bound
+    parts = (alive & fits).split([len(keep) for keep in live.values()])
+    return dict(zip(live, parts, strict=True))
 
 
 def live_units_mask(network: Network, ema: Ema, threshold: float, by_average: bool) -> dict[str, Tensor]:

@@ -127,7 +127,29 @@ class Ticket:
         """
         with seeded(0, "overwritten"):
             host = self.spec.build(self.host.units)
-        host.load_state_dict(self.host.state(weights), strict=True)
+        return self.apply(host, weights)
+
+    def apply(self, host: nn.Module, weights: Weights = "ema") -> nn.Module:
+        """Put the ticket's weights, masked ones at zero, into a host of its shape.
+
+        Args:
+            host: changed in place.
+            weights: as in `build`.
+
+        Returns:
+            The same host, in eval mode.
+
+        Raises:
+            UserError: the host has other layers, or layers of other shapes; names the first.
+        """
+        state, own = self.host.state(weights), host.state_dict()
+        if wrong := _disagreement(state, own):
+            shapes = [list(s[wrong].shape) if wrong in s else "absent" for s in (state, own)]
+            raise UserError(
+                f"the ticket does not fit this host: '{wrong}' is {shapes[0]} in the ticket and {shapes[1]} in the host; "
+                "let ticket.build() make its host."
+            )
+        host.load_state_dict(state, strict=True)
         project(host, self.host.masks)
         return host.eval()
 

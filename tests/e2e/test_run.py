@@ -120,7 +120,7 @@ def test_help_and_list_import_no_torch(tmp_path):
 
 BAD = {
     "task": ["--source", "clss"],
-    "drawer": ["--drawer", "imp"],
+    "drawer": ["--drawer", "impp"],
     "recipe": ["--recipe", "finetun"],
     "scale": ["--scale", "tny"],
     "sparsity 1": ["--sparsity", "1.0"],
@@ -135,6 +135,10 @@ BAD = {
     "budget text": ["--budget", "much"],
     "unknown flag": ["--sorce", "cls"],
     "kept head": ["--head", "keep"],
+    "no batches for a scorer": ["--drawer", "stp/snip@batches=0"],
+    "rewind beyond the training": ["--drawer", "imp@rewind=2"],
+    "no such host": ["--host", "timm/resnet81"],
+    "a search on a timm host": ["--host", "timm/resnet18"],
 }
 
 

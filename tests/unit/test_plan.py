@@ -8,6 +8,7 @@ from bench import scale as scales
 from bench.config import RunConfig, parse
 from bench.grid import Grid
 from bench.plan import Job, jobs
+from bench.record import NAME
 from bench.work import Facts
 from bench.workers import Message
 from tickets.errors import UserError
@@ -60,6 +61,33 @@ def test_dense_is_drawn_once_for_all_sparsities_and_none_asks_for_draws_only():
     assert kinds(jobs(config(target="none", seed="0,1"))) == {"draw": 2}
 
 
+def test_drawers_that_start_from_another_ticket_share_it():
+    """omp prunes the dense training, which the drawer `dense` uses too; all stp/SCORER prune one searched network."""
+    found = jobs(config(drawer="omp,dense,stp/snip,stp/grasp,stp/synflow", sparsity="0.5,0.9", control="none"))
+    draws = [job for job in found if job.kind == "draw"]
+    assert [job.drawer for job in draws].count("dense") == 1
+    assert [job.drawer for job in draws].count("supertickets/search_only") == 1
+    assert len(draws) == 2 + 2 + 3 * 2
+    assert {job.needs.drawer for job in draws if job.drawer.startswith("stp/")} == {"supertickets/search_only"}
+    assert kinds(jobs(config(target="none", drawer="omp"))) == {"draw": 2}
+
+
+def test_continue_stays_on_the_source_and_keeps_its_head():
+    found = jobs(config(source="cls,seg", target="cls,seg", recipe="continue,finetune", control="random"))
+    going_on = [job for job in found if job.recipe == "continue"]
+    assert {(job.source, job.target, job.head, job.control) for job in going_on} == {
+        ("cls/figures", "cls/figures", "keep", None),
+        ("seg/figures", "seg/figures", "keep", None),
+    }
+
+
+def test_options_are_part_of_a_drawer_s_name():
+    first, second = config(drawer="imp@rounds=5@rate=0.3,imp@rate=0.3@rounds=5"), config(drawer="imp")
+    assert first.drawers == ("imp@rate=0.3@rounds=5",) and second.drawers == ("imp",)
+    prefix = jobs(first)[0].prefix
+    assert NAME.fullmatch(prefix) and prefix != jobs(second)[0].prefix
+
+
 def test_every_draw_comes_before_what_needs_it():
     found = jobs(config(source="cls,pose", seed="0,1,2", control="random,native"))
     seen: set[Job] = set()
@@ -90,6 +118,21 @@ def test_every_draw_comes_before_what_needs_it():
         ({"threads": 0}, "--threads is 0; give a whole number of at least 1"),
         ({"workers": -1}, "--workers is -1"),
         ({"jobs": 0}, "--jobs is 0"),
+        ({"drawer": "stp/snip@batches=0"}, r"drawer stp/snip: batches is 0; a scorer needs at least 1 training batch"),
+        ({"drawer": "imp@rewind=1.5"}, r"drawer imp: rewind is 1\.5; the rewind point is .* below 1"),
+        ({"drawer": "imp@rounds=few"}, r"drawer imp, option rounds: .*integer.*'few'"),
+        ({"drawer": "omp@alocation=erk"}, r"unknown option of the drawer omp 'alocation'\. Did you mean 'allocation'\?"),
+        ({"drawer": "omp@allocation=even"}, r"drawer omp, option allocation: .*'global', 'uniform' or 'erk'"),
+        ({"drawer": "omp@erk"}, r"write name@option=value, as in imp@rounds=5"),
+        ({"host": "timm/resnet81"}, r"unknown timm model 'resnet81'\. Did you mean"),
+        ({"host": "supernt"}, r"unknown host 'supernt'\. Did you mean 'supernet'\?"),
+        ({"host": "timm/resnet18"}, r"the drawer supertickets searches an architecture and needs the supernet; .*, gmp"),
+        ({"host": "timm/vit_tiny_patch16_224", "drawer": "gmp"}, r"timm/vit_tiny_patch16_224 cannot take 64x64 images"),
+        ({"recipe": "rewind"}, r"the recipe rewind needs a rewind point and the drawer supertickets keeps none; .* imp,"),
+        ({"recipe": "continue"}, r"the recipe continue trains a ticket on, on its own source; name a source among"),
+        ({"head": "keep"}, r"--head keep cannot carry a head from cls/figures to seg/figures"),
+        ({"equal": "time"}, r"unknown equal 'time'\. Known: steps, macs"),
+        ({"precision": "half"}, r"unknown precision 'half'\. Known: float32, bfloat16"),
         ({"device": "gpu"}, "device 'gpu' is not known; give cpu, cuda"),
         ({"data_root": Path("no/such/folder")}, "the data folder no/such/folder does not exist; give --data-root"),
         ({"home": Path(__file__) / "runs"}, r"the home .* cannot be written \(Not a directory: .*test_plan\.py\)"),

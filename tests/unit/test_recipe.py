@@ -1,15 +1,22 @@
 """Transfers: what they start from, that masks hold, that methods share what a seed fixes."""
 
+from dataclasses import replace
+
 import pytest
 import torch
 from toy import SPEC, ToySource
 
 from tickets.drawer import Request
 from tickets.drawers.dense import Dense
+from tickets.drawers.imp import IterativeMagnitude
 from tickets.drawers.supertickets import SuperTickets
 from tickets.errors import UserError
-from tickets.recipe import transfer
+from tickets.recipe import Recipe, transfer
+from tickets.recipes import FROM_REWIND_POINT, ON_SOURCE, RECIPES
+from tickets.recipes.continue_ import Continue
 from tickets.recipes.finetune import Finetune
+from tickets.recipes.frozen import Frozen
+from tickets.recipes.rewind import Rewind
 from tickets.recipes.scratch import Scratch
 from tickets.ticket import Ticket
 from tickets.training import Settings
@@ -63,9 +70,55 @@ def test_masks_hold_to_the_end_and_the_ticket_is_not_touched(ticket, recipe):
     assert ticket.hash == before and training.sparsity == ticket.sparsity
 
 
-def test_a_dense_reference_has_no_weights_to_inherit():
+def test_frozen_trains_the_head_and_nothing_of_the_host_but_its_statistics(ticket):
+    training = transfer(ticket, Frozen(), TARGET, SETTINGS, 0)
+    head = training.network.head.predict.weight.detach().clone()
+    training.run()
+    for name, parameter in training.network.host.named_parameters():
+        mask = ticket.host.masks.get(name)
+        start = ticket.host.raw[name]
+        assert torch.equal(parameter, start if mask is None else start * mask)
+    assert not torch.equal(training.network.head.predict.weight, head)
+    start = ticket.build("raw").stem[1].running_mean
+    assert not torch.equal(training.network.host.stem[1].running_mean, start)
+    assert training.step_cost.dense < 1.1 * training.forward_cost.dense
+
+
+def test_continue_goes_on_with_host_and_head(ticket):
+    training = transfer(ticket, Continue(), ToySource(), SETTINGS, 0, head="keep")
+    assert torch.equal(training.network.head.predict.weight, ticket.head.raw["predict.weight"])
+    assert torch.equal(training.network.host.stem[4].running_var, ticket.host.raw["stem.4.running_var"])
+    training.run()
+    assert training.sparsity == ticket.sparsity
+
+
+def test_rewind_starts_from_the_rewind_point_under_the_mask():
+    drawn = IterativeMagnitude().draw(Request(SPEC, ToySource(), SETTINGS, 0.7, 0))
+    training = transfer(drawn, Rewind(), TARGET, SETTINGS, 0)
+    for name, mask in drawn.host.masks.items():
+        assert torch.equal(training.network.host.get_parameter(name), drawn.host.rewind[name] * mask)
+
+
+def test_weights_that_a_ticket_lacks_cannot_be_inherited(ticket):
     with pytest.raises(UserError, match="no raw weights; use the recipe 'scratch'"):
         transfer(Ticket.dense(SPEC), Finetune(), TARGET, SETTINGS, 0)
+    with pytest.raises(UserError, match="no rewind weights"):
+        transfer(ticket, Rewind(), TARGET, SETTINGS, 0)
+
+
+def test_equal_macs_are_those_of_the_full_host(ticket):
+    """A ticket whose units were cut trains longer than the dense reference, for the same multiply-accumulates."""
+    equal = replace(SETTINGS, equal="macs")
+    sparse, dense = (transfer(t, Scratch(), TARGET, equal, 0) for t in (ticket, Ticket.dense(SPEC)))
+    for training in (sparse, dense):
+        training.run()
+    assert dense.step == SETTINGS.steps
+    assert abs(sparse.spent.macs - dense.spent.macs) <= sparse.source.batch_size * sparse.step_cost.dense
+
+
+def test_the_lists_of_recipes_with_needs_name_recipes():
+    assert set(RECIPES.builtin) >= ON_SOURCE | FROM_REWIND_POINT
+    assert all(issubclass(RECIPES.load(name), Recipe) for name in RECIPES.builtin)
 
 
 def test_kept_head_carries_over_and_a_prediction_of_another_size_is_fresh(ticket):

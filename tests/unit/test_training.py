@@ -10,6 +10,7 @@ from toy import SPEC, ToySource
 from tickets.drawer import Request
 from tickets.drawers.supertickets import SuperTickets
 from tickets.ema import Ema, recalibrate
+from tickets.events import Action, Event
 from tickets.network import Network
 from tickets.supernet import Supernet
 from tickets.training import DivergedError, Settings, Training, load_checkpoint, save_checkpoint
@@ -105,6 +106,47 @@ def test_work_is_counted_three_forwards_an_image_and_one_for_recalibration():
     training.averaged()
     assert training.spent.images == (4 + 2) * 8
     assert training.spent.macs == (3 * 4 + 2) * 8 * forward == training.spent.sparse_macs
+
+
+def test_equal_macs_train_a_smaller_network_longer_and_events_keep_their_place():
+    """A network of half the cost gets twice the steps; the clock counts steps of the full one."""
+    full = Training(network(), ToySource(), Settings(10, 0.01), 0).forward_cost.dense
+    at_clock = []
+    half = Training(
+        network(), ToySource(), Settings(10, 0.01, equal="macs"), 0, (Event(5, Action.EVALUATE),),
+        lambda training, event: at_clock.append((training.step, training.clock)), full_macs=2 * full,
+    )  # fmt: skip
+    rates = []
+    half.run(report=lambda told: rates.append(told.step))
+    assert half.step == 20 and half.spent.macs == 10 * 8 * 3 * 2 * full
+    assert at_clock == [(10, 5.0)] and rates[-1] == 10
+    even = Training(network(), ToySource(), Settings(10, 0.01), 0, full_macs=2 * full)
+    even.run()
+    assert even.step == 10 and even.clock == 10
+    assert half.optimizer.param_groups[0]["lr"] == pytest.approx(even.optimizer.param_groups[0]["lr"])
+
+
+def test_what_is_not_trained_costs_a_forward_pass_only():
+    frozen = network()
+    frozen.host.requires_grad_(False)
+    before = {n: p.clone() for n, p in frozen.host.named_parameters()}
+    training = Training(frozen, ToySource(), Settings(3, 0.1), 0)
+    head = training.layers[-1]
+    assert head.name == "head.predict"
+    assert training.step_cost.dense == training.forward_cost.dense + 2 * head.macs
+    training.run()
+    assert all(torch.equal(p, before[n]) for n, p in frozen.host.named_parameters())
+    assert training.spent.macs == 3 * 8 * training.step_cost.dense
+
+
+def test_bfloat16_trains_in_float32_weights():
+    training = Training(network(), ToySource(), Settings(3, 0.01, precision="bfloat16"), 0)
+    training.run()
+    exact = Training(network(), ToySource(), Settings(3, 0.01), 0)
+    exact.run()
+    a, b = (t.network.head.predict.weight for t in (training, exact))
+    assert a.dtype == torch.float32 and not torch.equal(a, b)
+    torch.testing.assert_close(a, b, atol=0.05, rtol=0)
 
 
 def test_progress_is_told_and_the_global_generator_is_left_alone():

@@ -94,7 +94,7 @@ class IterativeMagnitude(Drawer):
         for number in range(first, len(rounds)):
             training = self._begin(request, rounds[number], training)
             training.memory["round"] = number
-            if training.step and request.checkpoint and not (resumed and number == first):
+            if number > first and request.checkpoint:  # else it would go on from the round before
                 save_checkpoint(request.checkpoint, training.state_dict())
             training.run(request.checkpoint, _overall(request, rounds, number))
         return training

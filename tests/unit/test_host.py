@@ -1,0 +1,93 @@
+"""Hosts that are not ours: timm backbones through drawing, file, transfer and scorers; and what is refused."""
+
+from dataclasses import replace
+
+import pytest
+import timm
+import torch
+from toy import SPEC, ToySource
+
+from tickets.cost import dense_macs, layer_costs
+from tickets.drawer import Request
+from tickets.drawers import METHODS, make
+from tickets.errors import UserError
+from tickets.host import check_size, host_spec, spec_from_json
+from tickets.recipe import transfer
+from tickets.recipes.finetune import Finetune
+from tickets.ticket import Ticket
+from tickets.timm_host import TimmSpec
+from tickets.training import Settings
+
+SETTINGS = Settings(steps=4, learning_rate=0.01, calibration_batches=1)
+SOURCE = ToySource(size=(64, 64), batch_size=4)
+
+
+@pytest.mark.parametrize("model", ["resnet18", "hrnet_w18_small", "convnext_atto", "swinv2_cr_tiny_224"])
+def test_features_are_what_the_host_says(model):
+    """Widths and strides; maps come channels first also from models that give them last."""
+    host = host_spec(f"timm/{model}").build().eval()
+    size = (224, 224) if "224" in model else (64, 64)
+    with torch.no_grad():
+        maps = host(torch.randn(1, 3, *size))
+    assert [tuple(m.shape[1:]) for m in maps] == [(w, size[0] // s, size[1] // s) for w, s in host.features]
+
+
+@pytest.mark.parametrize("name", ["supernet/tiny", "timm/resnet18"])
+def test_specs_survive_json(name):
+    spec = host_spec(name)
+    assert spec_from_json(spec.to_json()) == spec
+    with pytest.raises(UserError, match="unknown kind of host 'mlp'"):
+        spec_from_json({"kind": "mlp"})
+
+
+@pytest.mark.parametrize("name", [name for name, method in METHODS.items() if not method.traits.searches])
+def test_every_drawer_that_does_not_search_draws_from_a_timm_host(name, tmp_path):
+    """Convnext_atto has no batch norm, linear layers on maps, and depthwise 7x7 kernels."""
+    drawer, spec = make(name), TimmSpec("convnext_atto")
+    base = drawer.traits.base
+    start = make(base).draw(Request(spec, SOURCE, SETTINGS, 0.0, 0)) if base else None
+    ticket = drawer.draw(Request(spec, SOURCE, SETTINGS, 0.9, 0, start))
+    ticket.save(tmp_path / "t")
+    back = Ticket.load(tmp_path / "t")
+    assert back.hash == ticket.hash and back.spec == spec
+    assert back.prunable - back.kept == round(drawer.target(0.9) * back.prunable)
+    training = transfer(back, Finetune(), ToySource(size=(64, 64), batch_size=4, name="toy/other"), SETTINGS, 0)
+    training.run()
+    for weight, mask in back.host.masks.items():
+        assert (training.network.host.get_parameter(weight)[~mask] == 0).all()
+
+
+def test_macs_of_linear_layers_on_maps_count_every_position():
+    """ResNet-18 at 224 without its classifier: 1.814 G, as published; a linear layer on a map counts H x W times."""
+    body = timm.create_model("resnet18", num_classes=0)
+    assert dense_macs(layer_costs(body, (224, 224))) == 1_813_561_344
+    atto = timm.create_model("convnext_atto", num_classes=0)
+    assert dense_macs(layer_costs(atto, (224, 224))) == pytest.approx(0.55e9, rel=0.01)
+
+
+class NoMaps(torch.nn.Module):
+    """A model without feature maps."""
+
+
+def test_what_cannot_be_a_host_is_refused_in_one_sentence(monkeypatch):
+    with pytest.raises(UserError, match=r"unknown timm model 'resnet81'\. Did you mean 'resnet\d+.*'\? timm\.list"):
+        host_spec("timm/resnet81")
+    with pytest.raises(UserError, match=r"unknown host 'keras/x'.*Known: supernet/tiny"):
+        host_spec("keras/x")
+    with pytest.raises(UserError, match=r"the host timm/vit_tiny_patch16_224 cannot take 64x64 images \(Input height"):
+        check_size(host_spec("timm/vit_tiny_patch16_224"), "timm/vit_tiny_patch16_224", (64, 64))
+
+    def refuse(*args, **kwargs):
+        raise RuntimeError("features_only not implemented for this model")
+
+    monkeypatch.setattr(timm, "create_model", refuse)
+    with pytest.raises(UserError, match=r"the timm model 'resnet18' gives no feature maps \(features_only not"):
+        host_spec("timm/resnet18")
+
+
+def test_a_ticket_is_refused_by_a_host_of_another_shape_and_taken_by_its_own():
+    ticket = make("gmp").draw(Request(SPEC, ToySource(), SETTINGS, 0.5, 0))
+    with pytest.raises(UserError, match=r"'fuses.*skip\.weight' is absent in the ticket and \[4, 3, 1, 1\] in the host"):
+        ticket.apply(replace(SPEC, stem=12).build())
+    own, x = ticket.apply(SPEC.build()), torch.randn(1, 3, 16, 16)
+    assert all(torch.equal(a, b) for a, b in zip(own(x), ticket.build()(x), strict=True))
