@@ -125,7 +125,8 @@ def _fits(config: RunConfig) -> None:
         for source, target in pairs:
             if source.partition("/")[0] != target.partition("/")[0]:
                 raise UserError(
-                    f"--head keep cannot carry a head from {source} to {target}; give tasks of one kind, or --head fresh."
+                    f"--head keep cannot carry a head from {source} to {target}; give tasks of one kind, or "
+                    "--head fresh."
                 )
     for recipe in config.recipes:
         if recipe in ON_SOURCE and pairs and all(source != target for source, target in pairs):
@@ -138,7 +139,8 @@ def _fits(config: RunConfig) -> None:
         for name in (name for name, facts in traits.items() if not facts.rewinds):
             able = [other for other, method in drawers.METHODS.items() if method.traits.rewinds]
             raise UserError(
-                f"the recipe {recipe} needs a rewind point and the drawer {name} keeps none; draw with {', '.join(able)}."
+                f"the recipe {recipe} needs a rewind point and the drawer {name} keeps none; draw with "
+                f"{', '.join(able)}."
             )
     if not config.host.startswith("supernet/"):
         for name in (name for name, facts in traits.items() if facts.searches):

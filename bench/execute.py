@@ -17,8 +17,8 @@ from bench.store import Store
 from bench.work import Facts, Work
 from tasks.base import Task
 from tasks.feed import Feed
-from tickets.cost import dense_macs, layer_costs, sparse_macs
 from tickets import drawers
+from tickets.cost import dense_macs, layer_costs, sparse_macs
 from tickets.drawer import AFTER, BEFORE, Request, initial_head
 from tickets.host import host_spec
 from tickets.masks import Masks

@@ -75,7 +75,8 @@ def run(
     asked = configs.parse(
         source=source, target=target, drawer=drawer, sparsity=sparsity, recipe=recipe, seed=seed, control=control,
         head=head, scale=scale, host=host, budget=budget, equal=equal, precision=precision, compiled=compiled,
-        threads=threads, device=device, data_root=data_root, home=home, workers=workers, jobs=jobs_at_once or os.cpu_count() or 1, force=force,
+        threads=threads, device=device, data_root=data_root, home=home, workers=workers,
+        jobs=jobs_at_once or os.cpu_count() or 1, force=force,
     )  # fmt: skip
     todo = jobs(asked)
     tasks = _located(asked, todo)

@@ -54,7 +54,8 @@ class ToySource:
 
     def batches(self, start: int, stop: int | None) -> Iterator[Batch]:
         """Training batches."""
-        return (self.batch("train", step) for step in (range(start, stop) if stop is not None else itertools.count(start)))
+        steps = itertools.count(start) if stop is None else range(start, stop)
+        return (self.batch("train", step) for step in steps)
 
     def calibration(self, count: int) -> Iterator[Batch]:
         """Batches for BN statistics."""

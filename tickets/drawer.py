@@ -10,7 +10,6 @@ from typing import Any, ClassVar, Literal
 from torch import Tensor, nn
 
 from tickets.allocation import allocate
-from tickets.traits import Traits
 from tickets.events import Action, Event
 from tickets.host import HostSpec
 from tickets.masks import Masks, Semantics, ones
@@ -20,6 +19,7 @@ from tickets.seeding import seeded
 from tickets.source import Source
 from tickets.ticket import Ticket, copied, part_of
 from tickets.training import Settings, Training, load_checkpoint
+from tickets.traits import Traits
 
 BEFORE, AFTER = "val_before_last_prune", "val_after_last_prune"
 
@@ -112,8 +112,7 @@ class Drawer:
 
     def allocate(self, network: Network, scores: dict[str, Tensor], sparsity: float) -> Masks:
         """Masks that keep the highest scores; every part has the sparsity, or all of them together."""
-        parts = [list(weights) for weights in network.prunable().values()]
-        groups = [sum(parts, [])] if self.joint else parts
+        groups = [network.weights()] if self.joint else network.prunable().values()
         masks: Masks = {}
         for names in groups:
             masks |= allocate({name: scores[name] for name in names}, sparsity, self.allocation)

@@ -146,8 +146,8 @@ class Ticket:
         if wrong := _disagreement(state, own):
             shapes = [list(s[wrong].shape) if wrong in s else "absent" for s in (state, own)]
             raise UserError(
-                f"the ticket does not fit this host: '{wrong}' is {shapes[0]} in the ticket and {shapes[1]} in the host; "
-                "let ticket.build() make its host."
+                f"the ticket does not fit this host: '{wrong}' is {shapes[0]} in the ticket and {shapes[1]} in the "
+                "host; let ticket.build() make its host."
             )
         host.load_state_dict(state, strict=True)
         project(host, self.host.masks)

@@ -65,7 +65,8 @@ def test_the_rewind_point_is_step_k_of_the_first_training():
         def handle(self, training, event):
             """Note them under the step."""
             super().handle(training, event)
-            stopped.setdefault(str(training.step), {n: t.clone() for n, t in training.network.host.state_dict().items()})
+            state = training.network.host.state_dict()
+            stopped.setdefault(str(training.step), {name: tensor.clone() for name, tensor in state.items()})
 
     Stopping(rounds=1, rewind=0.5).draw(REQUEST)
     assert all(torch.equal(ticket.host.rewind[n], t) for n, t in stopped[str(k)].items())

@@ -2,6 +2,7 @@
 
 import re
 from dataclasses import replace
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -152,7 +153,7 @@ def test_without_reactivation_masks_are_nested(monkeypatch):
     monkeypatch.setattr(SuperTickets, "choose", lambda *args: seen.append(choose(*args)) or seen[-1])
     make("supertickets/no_reactivation@search=false").draw(REQUEST)
     assert len(seen) > 5
-    for wider, narrower in zip(seen, seen[1:], strict=False):
+    for wider, narrower in pairwise(seen):
         assert all((narrower[n] <= wider[n]).all() for n in wider)
 
 
@@ -164,7 +165,8 @@ def test_a_macs_target_is_reached_from_above_and_not_undercut_by_more_than_a_uni
     full = training(drawer)
     whole = total_unit_macs(full.network, full.layers)
     ticket = drawer.draw(request)
-    left = Training(Network(ticket.build(), ToySource().head(ticket.build().features)), ToySource(), REQUEST.settings, 0)
+    host = ticket.build()
+    left = Training(Network(host, ToySource().head(host.features)), ToySource(), REQUEST.settings, 0)
     share = total_unit_macs(left.network, left.layers) / whole
     assert target - 0.08 < share <= target
     assert make("supertickets@threshold=0").draw(request).prunable > ticket.prunable

@@ -21,18 +21,30 @@ SCORERS = ("magnitude", "random", "snip", "grasp", "synflow")
 SEARCHED = "supertickets/search_only"
 
 
+TRAINS_ITSELF = Traits()
+
+
 @dataclass(frozen=True)
 class Method:
     """A built-in drawer: a class, the options that make it this variant, and its traits."""
 
     target: str
     options: Mapping[str, Any] = field(default_factory=dict)
-    traits: Traits = Traits()
+    traits: Traits = TRAINS_ITSELF
 
 
 def _supertickets(searches: bool = True, prunes: bool = True, **options: Any) -> Method:
     traits = Traits(searches=searches, prunes=prunes)
     return Method("tickets.drawers.supertickets:SuperTickets", options, traits)
+
+
+def _pruned_once(base: str, scorer: str) -> Method:
+    options = {"base": base, "scorer": scorer}
+    return Method("tickets.drawers.prune_once:PruneOnce", options, Traits(base, searches=base == SEARCHED))
+
+
+def _rewound(target: str, **options: Any) -> Method:
+    return Method(f"tickets.drawers.{target}", options, Traits(rewinds=True))
 
 
 METHODS: dict[str, Method] = {
@@ -44,19 +56,12 @@ METHODS: dict[str, Method] = {
     "supertickets/no_reactivation": _supertickets(after_prune="keep"),
     "supertickets/prune_only": _supertickets(search=False, searches=False),
     "supertickets/search_only": _supertickets(prune=False, prunes=False),
-    **{
-        f"stp/{scorer}": Method(
-            "tickets.drawers.prune_once:PruneOnce", {"base": SEARCHED, "scorer": scorer}, Traits(SEARCHED, searches=True)
-        )
-        for scorer in SCORERS
-    },
-    "omp": Method("tickets.drawers.prune_once:PruneOnce", traits=Traits("dense")),
+    **{f"stp/{scorer}": _pruned_once(SEARCHED, scorer) for scorer in SCORERS},
+    "omp": _pruned_once("dense", "magnitude"),
     "gmp": Method("tickets.drawers.gmp:GradualMagnitude"),
-    "imp": Method("tickets.drawers.imp:IterativeMagnitude", traits=Traits(rewinds=True)),
-    "imp/many_rounds": Method(
-        "tickets.drawers.imp:IterativeMagnitude", {"rate": 0.2, "share": 1.0}, Traits(rewinds=True)
-    ),
-    "imp_pretrained": Method("tickets.drawers.imp_pretrained:PretrainedIterativeMagnitude", traits=Traits(rewinds=True)),
+    "imp": _rewound("imp:IterativeMagnitude"),
+    "imp/many_rounds": _rewound("imp:IterativeMagnitude", rate=0.2, share=1.0),
+    "imp_pretrained": _rewound("imp_pretrained:PretrainedIterativeMagnitude"),
     "dense": Method("tickets.drawers.dense:Dense", traits=Traits(prunes=False)),
 }
 

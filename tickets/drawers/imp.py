@@ -15,8 +15,8 @@ from tickets.network import Network
 from tickets.progress import Progress
 from tickets.schedules import geometric
 from tickets.source import Source
-from tickets.traits import Traits
 from tickets.training import Training, load_checkpoint, save_checkpoint
+from tickets.traits import Traits
 
 
 @dataclass(frozen=True)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from tickets.drawer import Request
 from tickets.drawers.imp import IterativeMagnitude, Round, closing_prunes

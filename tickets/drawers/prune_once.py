@@ -6,12 +6,13 @@ from dataclasses import dataclass
 from typing import Literal
 
 from tickets.drawer import Drawer, Request, initial_head, last_prune
+from tickets.drawers import traits
 from tickets.errors import UserError
 from tickets.masks import Masks
 from tickets.network import Network
 from tickets.scores import SCORERS
-from tickets.traits import Traits
 from tickets.training import Training
+from tickets.traits import Traits
 
 
 @dataclass(frozen=True)
@@ -39,7 +40,7 @@ class PruneOnce(Drawer):
     @property
     def traits(self) -> Traits:
         """It starts from another drawer's ticket."""
-        return Traits(self.base, searches=self.base != "dense")
+        return Traits(self.base, searches=traits(self.base).searches)
 
     def train(self, request: Request) -> Training:
         """No training: the base's network and average, with the last pruning's events."""

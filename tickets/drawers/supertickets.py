@@ -22,8 +22,8 @@ from tickets.network import Network
 from tickets.schedules import ramp, staircase
 from tickets.search import gamma_penalty, live_units_mask, shrink, total_unit_macs, unit_costs, within_macs
 from tickets.supernet import search_blocks
-from tickets.traits import Traits
 from tickets.training import Settings, Training
+from tickets.traits import Traits
 
 
 @dataclass(frozen=True)
