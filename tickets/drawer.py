@@ -172,6 +172,7 @@ class Drawer:
                 "drawer_version": self.version,
                 "options": asdict(self),
                 "source": request.source.name,
+                "size": list(request.source.size),
                 "sparsity": self.target(request.sparsity),
                 "joint": self.joint,
                 "lasting_rho": self.lasting_rho(request.settings),

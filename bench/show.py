@@ -1,0 +1,130 @@
+"""python -m bench.show: what is inside a ticket, as tables and as a picture."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from bench import console
+from bench.aligned import show as print_table
+from bench.render import MISSING, counted, percent
+from tickets.errors import UserError
+
+if TYPE_CHECKING:
+    from tickets.ticket import Ticket
+
+app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
+
+
+@app.command()
+def show(
+    ticket: Annotated[Path, typer.Argument(metavar="TICKET", help="A ticket: either of its two files.")],
+    size: Annotated[
+        str | None,
+        typer.Option("--size", metavar="HxW", help="Input that MACs are counted for.", show_default="its source's"),
+    ] = None,
+    layers: Annotated[bool, typer.Option("--layers/--no-layers", help="Show the table of layers, too.")] = True,
+    out: Annotated[
+        Path | None, typer.Option("--out", metavar="FILE", help="Draw the surviving architecture: .png, .svg or .pdf.")
+    ] = None,
+) -> None:
+    """Show a ticket: its architecture, live units per kernel branch, sparsity per layer, dead layers.
+
+    Examples:
+
+    python -m bench.show runs/tickets/draw_cls-figures_supertickets_s0.9_seed0-0123456789.json
+
+    python -m bench.show TICKET --no-layers --out architecture.png
+    """
+    wanted = None if size is None else parse_size(size)
+    if out is not None:
+        _check_picture(out)
+    from tickets import anatomy
+    from tickets.ticket import Ticket
+
+    found = Ticket.load(ticket)
+    height_width = wanted or tuple(found.provenance["size"])
+    blocks, table = anatomy.blocks(found), anatomy.layers(found, height_width)
+    _summary(found, height_width)
+    if blocks:
+        kernels = list(blocks[0].full)
+        print_table(
+            "Blocks: live of full units by kernel size",
+            ["block", *(f"{k}x{k}" for k in kernels), "weights", "kept", "sparsity"],
+            [
+                [b.name, *(f"{b.live[k]}/{b.full[k]}" for k in kernels), *_kept(b.weights, b.kept)]
+                for b in blocks
+            ],
+        )
+    if layers:
+        total = sum(layer.sparse_macs for layer in table) or 1
+        print_table(
+            "Layers",
+            ["layer", "shape", "weights", "kept", "sparsity", "MACs", "share of MACs"],
+            [
+                [
+                    f"{layer.name} (dead)" if not layer.kept else layer.name,
+                    "x".join(map(str, layer.shape)),
+                    *_kept(layer.weights, layer.kept),
+                    counted(layer.sparse_macs, "k"),
+                    percent(layer.sparse_macs / total),
+                ]
+                for layer in table
+            ],
+        )
+    if out is not None:
+        from bench.picture import draw
+
+        draw(found, blocks, table, out)
+        print(f"picture: {out}")
+
+
+def parse_size(text: str) -> tuple[int, int]:
+    """(H, W) of "224" or "256x192".
+
+    Raises:
+        UserError: it is neither, or too small.
+
+    Example:
+        >>> parse_size("224"), parse_size("256x192")
+        ((224, 224), (256, 192))
+    """
+    parts = text.lower().split("x")
+    if len(parts) > 2 or not all(part.isdecimal() and int(part) >= 16 for part in parts):
+        raise UserError(f"size '{text}' is not allowed; give pixels of at least 16, as 224 or 256x192 (height x width)")
+    return int(parts[0]), int(parts[-1])
+
+
+def _check_picture(out: Path) -> None:
+    if out.suffix not in (".png", ".svg", ".pdf"):
+        raise UserError(f"a picture cannot be written as '{out.name}'; give a name that ends in .png, .svg or .pdf.")
+    if not out.absolute().parent.is_dir():
+        raise UserError(f"the folder of {out} does not exist; make it first, or give --out another.")
+
+
+def _summary(ticket: Ticket, size: tuple[int, int]) -> None:
+    told, costs = ticket.provenance, ticket.costs(size)
+    dead = sum(not mask.any() for mask in ticket.host.masks.values())
+    options = {k: v for k, v in told.get("options", {}).items() if v is not None}
+    macs = f"{costs['sparse_macs']:,} exact, {costs['macs']:,} dense, {costs['estimated_macs']:,} by global density"
+    lines = {
+        "drawn by": f"{told['drawer']} ({', '.join(f'{k}={v}' for k, v in options.items())})",
+        "on": f"{told['source']}, seed {told['seed']}",
+        "sparsity": f"{percent(ticket.sparsity)} of {ticket.prunable:,} weights; remaining {percent(ticket.remaining)}",
+        "parameters": f"{ticket.kept:,}",
+        "MACs": f"{macs}, at {size[0]}x{size[1]}",
+        "layers": f"{len(ticket.host.masks)}, {dead} of them dead",
+        "hash": ticket.hash,
+    }
+    for name, text in lines.items():
+        print(f"{name + ':':<12}{text}")
+
+
+def _kept(weights: int, kept: int) -> list[str]:
+    return [f"{weights:,}", f"{kept:,}", percent(1 - kept / weights) if weights else MISSING]
+
+
+if __name__ == "__main__":
+    console.main(app, "python -m bench.show")

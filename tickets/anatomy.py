@@ -1,0 +1,97 @@
+"""What is left of a host in a ticket: block by block, layer by layer."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import torch
+
+from tickets.cost import layer_costs
+from tickets.supernet import search_blocks
+from tickets.ticket import Ticket
+
+
+@dataclass(frozen=True)
+class Block:
+    """A search block.
+
+    Args:
+        name: as the host names it.
+        live: units per kernel size that the search left; absent kernel sizes are 0.
+        full: units per kernel size before the search.
+        weights: prunable weights that the search left.
+        kept: of them, those that the mask keeps.
+    """
+
+    name: str
+    live: Mapping[int, int]
+    full: Mapping[int, int]
+    weights: int
+    kept: int
+
+
+@dataclass(frozen=True)
+class Layer:
+    """A convolution or linear layer.
+
+    Args:
+        name: as the host names it.
+        shape: of its weight.
+        weights: numbers in it.
+        kept: of them, those that the mask keeps.
+        macs: of all weights, for one image.
+        sparse_macs: of the kept ones.
+    """
+
+    name: str
+    shape: tuple[int, ...]
+    weights: int
+    kept: int
+    macs: int
+    sparse_macs: int
+
+    @property
+    def sparsity(self) -> float:
+        """Removed share of its weights, in [0, 1]; 1 for a dead layer."""
+        return 1 - self.kept / self.weights
+
+
+def layers(ticket: Ticket, size: tuple[int, int]) -> list[Layer]:
+    """Every layer of a ticket's host.
+
+    Args:
+        ticket: with or without weights.
+        size: (H, W) of the input that MACs are counted for.
+    """
+    with torch.device("meta"):
+        costs = layer_costs(ticket.spec.build(ticket.host.units), size)
+    macs: dict[str, int] = {}
+    for cost in costs:  # a layer may run more than once
+        macs[cost.name] = macs.get(cost.name, 0) + cost.macs
+    found = []
+    for weight, mask in ticket.host.masks.items():
+        name, kept = weight.removesuffix(".weight"), int(mask.sum())
+        total = macs.get(name, 0)
+        found.append(Layer(name, tuple(mask.shape), mask.numel(), kept, total, total // mask.numel() * kept))
+    return found
+
+
+def blocks(ticket: Ticket) -> list[Block]:
+    """Every search block of a ticket's host; none where the host is not searched."""
+    with torch.device("meta"):
+        full = search_blocks(ticket.spec.build())
+    found = []
+    for name, block in full.items():
+        masks = [mask for weight, mask in ticket.host.masks.items() if weight.startswith(f"{name}.")]
+        live = ticket.host.units[name]
+        found.append(
+            Block(
+                name,
+                {k: live.get(k, 0) for k in block.units},
+                block.units,
+                sum(mask.numel() for mask in masks),
+                sum(int(mask.sum()) for mask in masks),
+            )
+        )
+    return found
