@@ -1,6 +1,5 @@
 """bench.show: what it says of a ticket adds up, the picture is one, mistakes are told."""
 
-
 import pytest
 from toy import SPEC, ToySource
 
@@ -18,7 +17,7 @@ SETTINGS = Settings(14, 0.05, calibration_batches=1, rho=0.5)
 @pytest.fixture(scope="module")
 def ticket(tmp_path_factory):
     """A searched and pruned ticket on disk, in which one layer is dead."""
-    drawn = make("supertickets@threshold=0.9").draw(Request(SPEC, ToySource(), SETTINGS, 0.8, 0))
+    drawn = make("supertickets@threshold=0@macs_target=0.5").draw(Request(SPEC, ToySource(), SETTINGS, 0.8, 0))
     masks = {name: mask.clone() for name, mask in drawn.host.masks.items()}
     moved = int(masks["stem.0.weight"].sum())
     masks["stem.0.weight"][:] = False
