@@ -15,7 +15,7 @@ from tickets.source import Batch
 from tickets.supernet import Spec, Stage
 
 SPEC = Spec(stem=4, stages=(Stage((1,), (4,)), Stage((1, 1), (4, 6))), expansion=1)
-"""A supernet of two branches and 7 blocks, for 16x16 images."""
+"""A supernet of two branches and 6 blocks, for 16x16 images."""
 
 
 class ToyHead(nn.Module):

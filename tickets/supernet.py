@@ -150,14 +150,14 @@ class Fuse(nn.Module):
             if i > 0:
                 total = total + self.paths[f"{i - 1}to{i}"](maps[i - 1])
             if i + 1 < len(maps):
-                total = total + _upsample(self.paths[f"{i + 1}to{i}"](maps[i + 1]), own.shape[-2:])
+                total = total + upsample(self.paths[f"{i + 1}to{i}"](maps[i + 1]), own.shape[-2:])
             fused.append(F.relu(total, inplace=True))
         if self.new is not None:
             fused.append(self.new(fused[-1]))
         return fused
 
 
-def _upsample(x: Tensor, size: tuple[int, int]) -> Tensor:
+def upsample(x: Tensor, size: tuple[int, int]) -> Tensor:
     """Nearest x2, then bilinear to `size` where an odd size makes them differ."""
     x = F.interpolate(x, scale_factor=2.0, mode="nearest")
     return x if x.shape[-2:] == size else F.interpolate(x, size=size, mode="bilinear", align_corners=False)

@@ -43,7 +43,7 @@ class IterativeMagnitude(Drawer):
         share: length of a training as a fraction of the request's steps, above 0; 0 for equal budgets.
     """
 
-    rounds: int = 3
+    rounds: int = 2
     rate: float = 0.0
     rewind: float = 0.05
     share: float = 0.0

@@ -1,0 +1,121 @@
+"""Exports of a plain network, as of `compact`: a `torch.export` program, or an ONNX file that was tried."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+
+from tickets.errors import UserError
+
+ONNX_PACKAGES = ("onnx", "onnxruntime", "onnxscript")
+TOLERANCE = 1e-4
+"""Allowed difference between an ONNX file's outputs and the module's, relative to the largest output."""
+
+
+def to_program(module: nn.Module, size: tuple[int, int], path: Path) -> None:
+    """Write a `torch.export` program, which `torch.export.load(path).module()` turns back into a module.
+
+    Args:
+        module: in eval mode, images (B, 3, H, W) -> list of feature maps. Not modified.
+        size: (H, W) of the images; the batch stays free.
+        path: the file to write, customarily "*.pt2"; its folder is made.
+
+    Raises:
+        UserError: the module is in training mode, or the size is not positive.
+    """
+    _check(module, size)
+    program = torch.export.export(module, (_images(module, 2, size),), dynamic_shapes=_free_batch())
+    with _written(path) as file:
+        torch.export.save(program, file)
+
+
+def to_onnx(module: nn.Module, size: tuple[int, int], path: Path) -> None:
+    """Write an ONNX file with the input "image" and the outputs "features_0", "features_1" and so on.
+
+    Before the file gets its name it is run by onnxruntime on the CPU, and its outputs are compared with the module's.
+
+    Args:
+        module: in eval mode, images (B, 3, H, W) -> list of feature maps. Not modified.
+        size: (H, W) of the images; the batch stays free.
+        path: the file to write; its folder is made.
+
+    Raises:
+        UserError: a package of the extra `export` is missing, the module is in training mode, or the size is
+            not positive.
+        RuntimeError: the file computes something else than the module; nothing is left at `path`.
+    """
+    missing = [name for name in ONNX_PACKAGES if importlib.util.find_spec(name) is None]
+    if missing:
+        raise UserError(f"to_onnx() needs {', '.join(missing)}, not installed here; pip install 'ticketbench[export]'.")
+    _check(module, size)
+    images = _images(module, 3, size)
+    with torch.no_grad():
+        expected = module(images)
+    with _written(path) as file:
+        torch.onnx.export(
+            module,
+            (_images(module, 2, size),),
+            file,
+            input_names=["image"],
+            output_names=[f"features_{i}" for i in range(len(expected))],
+            dynamic_shapes=_free_batch(),
+            dynamo=True,
+            external_data=False,
+            verbose=False,
+        )
+        _compare(file, images, expected)
+
+
+def _check(module: nn.Module, size: tuple[int, int]) -> None:
+    """Refuse what would be exported wrongly or not at all."""
+    training = [name or "the module" for name, part in module.named_modules() if part.training]
+    if training:
+        raise UserError(f"only a module in eval mode is exported, but {training[0]} is in training mode; call .eval().")
+    if len(size) != 2 or min(size) < 1:
+        raise UserError(f"size must be a positive (height, width), got {size}; use that of the task's images.")
+
+
+def _images(module: nn.Module, batch: int, size: tuple[int, int]) -> Tensor:
+    """Random images, always the same, of the module's dtype and device; (batch, 3, H, W)."""
+    like = next(module.parameters())
+    return torch.randn(batch, 3, *size, generator=torch.Generator().manual_seed(0)).to(like)
+
+
+def _free_batch() -> tuple[dict[int, torch.export.Dim]]:
+    """The dynamic shapes of one argument whose first dimension is free."""
+    return ({0: torch.export.Dim("batch")},)
+
+
+def _compare(file: Path, images: Tensor, expected: list[Tensor]) -> None:
+    """Run an ONNX file on images of another batch size than it was traced with."""
+    import onnxruntime
+
+    session = onnxruntime.InferenceSession(file, providers=["CPUExecutionProvider"])
+    outputs = session.run(None, {"image": images.cpu().numpy()})
+    for i, (got, wanted) in enumerate(zip(outputs, expected, strict=True)):
+        wanted = wanted.cpu()
+        scale = float(wanted.abs().max())
+        error = float((torch.from_numpy(got) - wanted).abs().max())
+        if not error <= TOLERANCE * scale:
+            raise RuntimeError(
+                f"the ONNX file's features_{i} differ from the module's by {error:.3g} where {TOLERANCE:g} of "
+                f"{scale:.3g} is allowed; try other versions of {', '.join(ONNX_PACKAGES)}."
+            )
+
+
+@contextmanager
+def _written(path: Path) -> Iterator[Path]:
+    """A temporary name beside `path`, renamed to it if the body succeeds and deleted otherwise."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".{os.getpid()}.{path.name}")
+    try:
+        yield temporary
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)
