@@ -12,7 +12,7 @@ import bench
 from bench import console
 from tickets.errors import unknown
 
-COMMANDS = {"run": "bench.run", "table": "bench.table", "show": "bench.show"}
+COMMANDS = {"run": "bench.run", "table": "bench.table", "show": "bench.show", "export": "bench.export"}
 """Subcommand to the module whose `app` holds the one command of that name."""
 
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from bench import flags
 from bench import scale as scales
 from bench.scale import Scale
 from tasks import TASKS
@@ -98,11 +99,11 @@ def parse(
         "recipes": checked(_names, recipe, RECIPES.resolve, "recipe"),
         "seeds": checked(_numbers, seed, _seed, "seed"),
         "controls": checked(_controls, control),
-        "head": checked(_one_of, head, HEADS, "head"),
+        "head": checked(flags.one_of, head, HEADS, "head"),
         "budget": checked(_above_zero, budget),
-        "equal": checked(_one_of, equal, EQUAL, "equal"),
-        "precision": checked(_one_of, precision, PRECISIONS, "precision"),
-        "device": checked(_device, device),
+        "equal": checked(flags.one_of, equal, EQUAL, "equal"),
+        "precision": checked(flags.one_of, precision, PRECISIONS, "precision"),
+        "device": checked(flags.device, device),
         "data_root": checked(_data_root, data_root),
         "home": checked(_writable, home),
     }
@@ -212,14 +213,8 @@ def _seed(text: str) -> int:
     return int(text)
 
 
-def _one_of(value: str, allowed: tuple[str, ...], noun: str) -> str:
-    if value not in allowed:
-        raise unknown(noun, value, allowed)
-    return value
-
-
 def _controls(text: str) -> tuple[str, ...]:
-    found = _unique(_one_of(part, CONTROLS, "control") for part in _split(text, "control"))
+    found = _unique(flags.one_of(part, CONTROLS, "control") for part in _split(text, "control"))
     if "none" in found and len(found) > 1:
         raise UserError(f"--control '{text}' asks for none and for others; give one or the other.")
     return () if found == ("none",) else found
@@ -229,20 +224,6 @@ def _above_zero(budget: float) -> float:
     if not (math.isfinite(budget) and budget > 0):
         raise UserError(f"--budget is {budget}; give a factor above 0, e.g. 0.5 for half of all steps.")
     return budget
-
-
-def _device(name: str) -> str:
-    if name == "cpu":
-        return name
-    kind, _, index = name.partition(":")
-    if kind != "cuda" or (index and not index.isdecimal()):
-        raise UserError(f"device '{name}' is not known; give cpu, cuda or cuda:N.")
-    import torch  # only here, since it takes a second
-
-    if int(index or 0) >= torch.cuda.device_count():
-        count = torch.cuda.device_count()
-        raise UserError(f"device '{name}' is not there: PyTorch finds {count} CUDA devices; use --device cpu.")
-    return name
 
 
 def _data_root(root: Path | None) -> Path | None:

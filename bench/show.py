@@ -7,10 +7,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from bench import console
+from bench import console, flags
 from bench.aligned import show as print_table
 from bench.render import MISSING, counted, percent
-from tickets.errors import UserError
 
 if TYPE_CHECKING:
     from tickets.ticket import Ticket
@@ -38,9 +37,9 @@ def show(
 
     python -m bench.show TICKET --no-layers --out architecture.png
     """
-    wanted = None if size is None else parse_size(size)
+    wanted = None if size is None else flags.image_size(size)
     if out is not None:
-        _check_picture(out)
+        flags.out_file(out, (".png", ".svg", ".pdf"))
     from tickets import anatomy
     from tickets.ticket import Ticket
 
@@ -79,29 +78,6 @@ def show(
 
         draw(found, blocks, table, out)
         print(f"picture: {out}")
-
-
-def parse_size(text: str) -> tuple[int, int]:
-    """(H, W) of "224" or "256x192".
-
-    Raises:
-        UserError: it is neither, or too small.
-
-    Example:
-        >>> parse_size("224"), parse_size("256x192")
-        ((224, 224), (256, 192))
-    """
-    parts = text.lower().split("x")
-    if len(parts) > 2 or not all(part.isdecimal() and int(part) >= 16 for part in parts):
-        raise UserError(f"size '{text}' is not allowed; give pixels of at least 16, as 224 or 256x192 (height x width)")
-    return int(parts[0]), int(parts[-1])
-
-
-def _check_picture(out: Path) -> None:
-    if out.suffix not in (".png", ".svg", ".pdf"):
-        raise UserError(f"a picture cannot be written as '{out.name}'; give a name that ends in .png, .svg or .pdf.")
-    if not out.absolute().parent.is_dir():
-        raise UserError(f"the folder of {out} does not exist; make it first, or give --out another.")
 
 
 def _summary(ticket: Ticket, size: tuple[int, int]) -> None:

@@ -20,7 +20,7 @@ from torch.nn.utils import skip_init
 
 from tickets.blocks import SearchBlock
 from tickets.errors import UserError
-from tickets.supernet import Features, Fuse, Supernet, upsample, live_units
+from tickets.supernet import Features, Fuse, Supernet, live_units, upsample
 
 
 @torch.no_grad()

@@ -82,10 +82,10 @@ def test_a_host_without_search_blocks_has_layers_only(tmp_path, capsys):
 @pytest.mark.parametrize(
     ("args", "message"),
     [
-        (["--size", "big"], r"size 'big' is not allowed; give pixels"),
-        (["--size", "8"], r"size '8' is not allowed"),
-        (["--out", "p.bmp"], r"cannot be written as 'p.bmp'; give a name that ends in .png"),
-        (["--out", "no/such/p.png"], r"the folder of no/such/p.png does not exist"),
+        (["--size", "big"], "size 'big' is not a side or HEIGHTxWIDTH of at least 16 pixels"),
+        (["--size", "8"], "size '8' is not a side"),
+        (["--out", "p.bmp"], "'p.bmp' is no name for what is written; let it end in .png or .svg or .pdf."),
+        (["--out", "no/such/p.png"], "no/such/p.png cannot be written; name a file in a folder that exists"),
     ],
 )
 def test_mistakes_are_told_in_one_sentence(ticket, capsys, args, message):

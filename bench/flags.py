@@ -1,0 +1,71 @@
+"""Values of flags that several commands take, checked; each mistake is one sentence."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from tickets.errors import UserError, unknown
+
+LEAST_SIDE = 16
+
+
+def one_of(value: str, allowed: Sequence[str], noun: str) -> str:
+    """The value, if it is allowed.
+
+    Raises:
+        UserError: it is not; names the nearest one.
+    """
+    if value not in allowed:
+        raise unknown(noun, value, allowed)
+    return value
+
+
+def image_size(text: str) -> tuple[int, int]:
+    """(H, W) of "224" or "256x192".
+
+    Raises:
+        UserError: it is neither, or too small.
+
+    Example:
+        >>> image_size("224"), image_size("256x192")
+        ((224, 224), (256, 192))
+    """
+    parts = text.lower().split("x")
+    if len(parts) > 2 or not all(part.isdecimal() and LEAST_SIDE <= int(part) < 100_000 for part in parts):
+        raise UserError(
+            f"size '{text}' is not a side or HEIGHTxWIDTH of at least {LEAST_SIDE} pixels; give e.g. 224 or 256x192."
+        )
+    return int(parts[0]), int(parts[-1])
+
+
+def device(name: str) -> str:
+    """The device's name, if it is there.
+
+    Raises:
+        UserError: it is not, or no name of a device.
+    """
+    if name == "cpu":
+        return name
+    kind, _, index = name.partition(":")
+    if kind != "cuda" or (":" in name and not index.isdecimal()):
+        raise UserError(f"device '{name}' is not known; give cpu, cuda or cuda:N.")
+    import torch  # only here, since it takes a second
+
+    if int(index or 0) >= torch.cuda.device_count():
+        count = torch.cuda.device_count()
+        raise UserError(f"device '{name}' is not there: PyTorch finds {count} CUDA devices; use --device cpu.")
+    return name
+
+
+def out_file(path: Path, suffixes: Sequence[str] = ()) -> Path:
+    """The path, if a file of one of these kinds can be written there.
+
+    Raises:
+        UserError: its name ends otherwise, or it is a folder, or its own folder is missing.
+    """
+    if suffixes and path.suffix not in suffixes:
+        raise UserError(f"'{path.name}' is no name for what is written; let it end in {' or '.join(suffixes)}.")
+    if path.is_dir() or not path.absolute().parent.is_dir():
+        raise UserError(f"{path} cannot be written; name a file in a folder that exists.")
+    return path
