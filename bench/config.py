@@ -94,7 +94,7 @@ def parse(
     fields = {
         "sources": checked(_names, source, TASKS.resolve, "source"),
         "targets": () if target == "none" else checked(_names, target, TASKS.resolve, "target"),
-        "drawers": checked(_names, drawer, drawers.resolve, "drawer"),
+        "drawers": checked(_names, ",".join(drawers.names()) if drawer == "all" else drawer, drawers.resolve, "drawer"),
         "sparsities": checked(_numbers, sparsity, _sparsity, "sparsity"),
         "recipes": checked(_names, recipe, RECIPES.resolve, "recipe"),
         "seeds": checked(_numbers, seed, _seed, "seed"),

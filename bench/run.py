@@ -31,7 +31,7 @@ def run(
     source: Annotated[str, _option("source", "Tasks to draw tickets on, as in cls,seg.", GRID)] = "cls",
     target: Annotated[str, _option("target", "Tasks to transfer to, or none.", GRID)] = "seg",
     drawer: Annotated[
-        str, _option("drawer", "Methods that draw, as in supertickets,imp@rounds=5.", GRID)
+        str, _option("drawer", "Methods that draw, as in supertickets,imp@rounds=5, or all.", GRID)
     ] = "supertickets",
     sparsity: Annotated[str, _option("sparsity", "Removed shares of the weights, in [0, 1).", GRID)] = "0.9",
     seed: Annotated[str, _option("seed", "Seeds, as in 0,1,2.", GRID)] = "0",

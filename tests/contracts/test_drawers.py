@@ -69,6 +69,33 @@ def test_global_random_state_and_initial_weights_are_left_alone(drawer):
     assert all(torch.equal(start[n], again[n]) for n in start)
 
 
+def test_what_it_was_given_is_left_as_it_was(drawer):
+    """The ticket that it starts from, the source and its head keep values; no gradient, no hook stays anywhere."""
+    base = drawer.traits.base
+    given = draw(drawers.make(base), 0.0) if base else None
+    parts = (given.host, given.head) if given else ()
+    tensors = [t for part in parts for group in (part.raw, part.ema, part.masks) for t in group.values()]
+    before = [t.clone() for t in tensors]
+    heads: list[torch.nn.Module] = []
+
+    class Watched(ToySource):
+        """Remembers the heads that it gave away."""
+
+        def head(self, features, units=None):
+            """A head, noted."""
+            heads.append(super().head(features, units))
+            return heads[-1]
+
+    source = Watched()
+    ticket = drawer.draw(Request(SPEC, source, SETTINGS, 0.9, 0, given))
+    assert all(torch.equal(a, b) for a, b in zip(tensors, before, strict=True))
+    assert not any(t.requires_grad or t.grad is not None for t in tensors)
+    assert vars(source) == vars(ToySource()) and torch.is_grad_enabled()
+    built = ticket.build()
+    assert not any(p.grad is not None for p in built.parameters())
+    assert not any(m._forward_hooks or m._forward_pre_hooks or m._backward_hooks for m in (*heads, *built.modules()))
+
+
 def test_survives_the_disk_and_is_scored_from_its_file(drawer, tmp_path):
     ticket = draw(drawer)
     ticket.save(tmp_path / "t")

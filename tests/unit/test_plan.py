@@ -11,6 +11,7 @@ from bench.plan import Job, jobs
 from bench.record import NAME
 from bench.work import Facts
 from bench.workers import Message
+from tickets import drawers
 from tickets.errors import UserError
 
 ASKED = {
@@ -79,6 +80,10 @@ def test_continue_stays_on_the_source_and_keeps_its_head():
         ("cls/figures", "cls/figures", "keep", None),
         ("seg/figures", "seg/figures", "keep", None),
     }
+
+
+def test_all_drawers_are_every_name_that_is_listed():
+    assert config(drawer="all").drawers == tuple(drawers.names()) and len(drawers.names()) >= 17
 
 
 def test_options_are_part_of_a_drawer_s_name():

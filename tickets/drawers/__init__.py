@@ -68,6 +68,11 @@ METHODS: dict[str, Method] = {
 DRAWERS = Registry("drawer", {name: method.target for name, method in METHODS.items()}, "ticketbench.drawers")
 
 
+def names() -> list[str]:
+    """Every drawer there is, plug-ins last."""
+    return list(DRAWERS.targets)
+
+
 def resolve(name: str) -> str:
     """A drawer's full name, its options sorted.
 
