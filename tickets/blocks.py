@@ -9,12 +9,15 @@ which is the same mathematics in fewer passes; `tickets.reference` holds the sep
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+
+from tickets.fastconv import depthwise, pointwise
 
 KERNELS = (3, 5, 7)
 Units = Mapping[int, int]
@@ -39,6 +42,19 @@ class Cut:
 
     dim: int
     index: Tensor
+
+
+def _normalisers(norm: nn.BatchNorm2d, sizes: list[int]) -> list[Callable[[Tensor], Tensor]]:
+    """A batch norm cut into consecutive channels; to be made anew for every pass in training, which it counts."""
+    if norm.training:
+        norm.num_batches_tracked.add_(1)
+    tensors = (norm.running_mean, norm.running_var, norm.weight, norm.bias)
+    parts = zip(*(tensor.split(sizes) for tensor in tensors), strict=True)
+    return [partial(_normalise, norm, part) for part in parts]
+
+
+def _normalise(norm: nn.BatchNorm2d, part: tuple[Tensor, ...], x: Tensor) -> Tensor:
+    return F.batch_norm(x, *part, norm.training, norm.momentum, norm.eps)
 
 
 class SearchBlock(nn.Module):
@@ -106,6 +122,12 @@ class SearchBlock(nn.Module):
         """Map (B, in, H, W) to (B, out, H/stride, W/stride)."""
         if not self.depthwise:
             return self.skip(x) + self.shift[:, None, None]
+        by_kernel = self.training and x.device.type == "cpu"
+        hidden = self._by_kernel(x) if by_kernel else self._at_once(x)
+        return self.project_bn(hidden) + self.skip(x)
+
+    def _at_once(self, x: Tensor) -> Tensor:
+        """The sum of all branches before the last batch norm, each layer over all hidden units."""
         hidden = F.relu(self.expand_bn(self.expand(x)), inplace=True)
         convs = list(self.depthwise.values())
         if len(convs) == 1:
@@ -113,8 +135,24 @@ class SearchBlock(nn.Module):
         else:
             parts = hidden.split([conv.in_channels for conv in convs], dim=1)
             hidden = torch.cat([conv(part) for conv, part in zip(convs, parts, strict=True)], dim=1)
-        hidden = F.relu(self.depthwise_bn(hidden), inplace=True)
-        return self.project_bn(self.project(hidden)) + self.skip(x)
+        return self.project(F.relu(self.depthwise_bn(hidden), inplace=True))
+
+    def _by_kernel(self, x: Tensor) -> Tensor:
+        """The same, one kernel size after the other, which trains 1.1 to 1.7 times as fast on a CPU.
+
+        Nothing is copied to be split and joined, and maps a third as large stay in caches and in memory that the
+        allocator keeps. Runs without the modules' own forward passes, so their hooks are not called.
+        """
+        sizes = list(self.units.values())
+        expand, project = self.expand.weight.split(sizes), self.project.weight.split(sizes, 1)
+        inner, outer = _normalisers(self.expand_bn, sizes), _normalisers(self.depthwise_bn, sizes)
+        total: Tensor | None = None
+        for i, conv in enumerate(self.depthwise.values()):
+            hidden = F.relu(inner[i](pointwise(x, expand[i])), inplace=True)
+            hidden = F.relu(outer[i](depthwise(hidden, conv.weight, self.stride)), inplace=True)
+            part = pointwise(hidden, project[i])
+            total = part if total is None else total + part
+        return total
 
     def cuts(self, live: Tensor) -> dict[str, Cut]:
         """How each tensor of the block is sliced when only the `live` units stay.
