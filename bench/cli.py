@@ -12,7 +12,13 @@ import bench
 from bench import console
 from tickets.errors import unknown
 
-COMMANDS = {"run": "bench.run", "table": "bench.table", "show": "bench.show", "export": "bench.export"}
+COMMANDS = {
+    "run": "bench.run",
+    "table": "bench.table",
+    "show": "bench.show",
+    "export": "bench.export",
+    "speed": "bench.speed.command",
+}
 """Subcommand to the module whose `app` holds the one command of that name."""
 
 

@@ -1,0 +1,115 @@
+"""What `bench.speed` was asked to measure, checked before anything is computed."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from dataclasses import dataclass
+
+from bench import flags
+from bench import scale as scales
+from tickets.errors import UserError
+
+TASKS = ("cls", "seg", "pose")
+LAYOUTS = ("channels_last", "contiguous")
+DTYPES = ("float32", "bfloat16")
+WHAT = ("train", "inference")
+LARGEST_BATCH = {"paper": 8}
+"""Where the scale's own batch is for many GPUs."""
+
+
+@dataclass(frozen=True)
+class Request:
+    """One comparison.
+
+    Args:
+        preset: of the supernet; its scale gives the heads.
+        task: "cls", "seg" or "pose", over random images and labels.
+        batch: images a training step.
+        latency_batch: images of an inference call.
+        size: input (H, W) in pixels.
+        threads: PyTorch threads.
+        layout: memory format of our formulation: "channels_last" or "contiguous".
+        dtype: "float32", or "bfloat16" for autocast.
+        compiled: whether forward passes go through torch.compile.
+        sparsity: of the masked variants.
+        rounds: measured rounds.
+        device: "cpu", "cuda" or "cuda:N".
+        what: "train", "inference" or both.
+    """
+
+    preset: str
+    task: str
+    batch: int
+    latency_batch: int
+    size: tuple[int, int]
+    threads: int
+    layout: str
+    dtype: str
+    compiled: bool
+    sparsity: float
+    rounds: int
+    device: str
+    what: tuple[str, ...]
+
+    def __str__(self) -> str:
+        parts = [f"preset {self.preset}", self.task, "x".join(map(str, self.size)), self.dtype, self.layout]
+        parts += ["compiled"] * self.compiled + [self.device]
+        return ", ".join([*parts, f"{self.threads} thread" + "s" * (self.threads != 1)])
+
+
+def parse(
+    preset: str,
+    task: str,
+    batch: int | None,
+    latency_batch: int,
+    size: str | None,
+    threads: int | None,
+    layout: str,
+    dtype: str,
+    compiled: bool,
+    sparsity: float,
+    rounds: int,
+    device: str,
+    what: str,
+) -> Request:
+    """Check what the command line gave; None stands for the scale's batch and size and for all cores.
+
+    Raises:
+        UserError: a value that cannot be measured; names it and what is allowed.
+    """
+    plan = scales.load(flags.one_of(preset, scales.names(), "preset")).plan(flags.one_of(task, TASKS, "task"))
+    if not 0 <= sparsity < 1:
+        raise UserError(f"--sparsity is {sparsity}; give the removed share of the weights, from 0 to below 1.")
+    request = Request(
+        preset=preset,
+        task=task,
+        batch=min(plan.batch_size, LARGEST_BATCH.get(preset, plan.batch_size)) if batch is None else batch,
+        latency_batch=latency_batch,
+        size=plan.size if size is None else flags.image_size(size),
+        threads=(os.cpu_count() or 1) if threads is None else threads,
+        layout=flags.one_of(layout, LAYOUTS, "layout"),
+        dtype=flags.one_of(dtype, DTYPES, "dtype"),
+        compiled=compiled,
+        sparsity=sparsity,
+        rounds=rounds,
+        device=device,
+        what=tuple(dict.fromkeys(flags.one_of(part.strip(), WHAT, "part of --what") for part in what.split(","))),
+    )
+    for flag, value, least in (
+        ("batch", request.batch, 2),  # batch norms of a training step need two values a channel
+        ("latency-batch", latency_batch, 1),
+        ("threads", request.threads, 1),
+        ("rounds", rounds, 1),
+    ):
+        if value < least:
+            raise UserError(f"--{flag} is {value}; give a whole number of at least {least}.")
+    flags.device(device)
+    if compiled and not _finds_compiler():
+        raise UserError("--compile needs a C++ compiler, and neither $CXX nor g++ nor clang++ is here; install one.")
+    return request
+
+
+def _finds_compiler() -> bool:
+    names = (os.environ.get("CXX"), "g++", "clang++", "cl")
+    return any(name and shutil.which(name) for name in names)

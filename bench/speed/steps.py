@@ -1,0 +1,124 @@
+"""Training steps as `bench.speed` compares them: the plain formulation, and ours through the real training loop."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from bench.provenance import peak_mib
+from bench.speed.request import Request
+from bench.speed.synthetic import SEED, Synthetic, as_asked, layout_of, masks_of, network_of
+from bench.speed.timing import Run
+from tickets.ema import averaged_tensors
+from tickets.masks import Semantics
+from tickets.network import Network
+from tickets.reference import plain
+from tickets.source import Batch
+from tickets.training import Settings, Training
+
+REFERENCE, DENSE = "reference", "dense"
+VARIANTS = (REFERENCE, DENSE, str(Semantics.PROJECTION), str(Semantics.REPARAM))
+STEPS, LEARNING_RATE = 1_000_000, 1e-4
+PEAK_STEPS = 3
+
+
+class Laid(Network):
+    """A network in a memory format of its own, whatever the training loop asks for; see `Network`.
+
+    Args:
+        network: whose parts and masks it takes over.
+        layout: the memory format.
+    """
+
+    def __init__(self, network: Network, layout: torch.memory_format) -> None:
+        super().__init__(network.host, network.head, network.masks, network.semantics)
+        self.layout = layout
+
+    def to(self, *args: Any, **kwargs: Any) -> Laid:
+        """As `nn.Module.to`, but for the memory format."""
+        return super().to(*args, **{**kwargs, "memory_format": self.layout})
+
+    def forward(self, image: Tensor) -> Any:
+        """Images (B, 3, H, W) -> the head's outputs."""
+        return super().forward(image.contiguous(memory_format=self.layout))
+
+
+def training_step(request: Request, variant: str) -> Run:
+    """A network in training, as a call that makes one step.
+
+    Args:
+        request: what to build.
+        variant: one of `VARIANTS`.
+    """
+    source = Synthetic.of(request)
+    network = network_of(request, source)
+    if variant != DENSE:
+        network.masks = masks_of(network, request.sparsity)
+    batches = source.batches(0, None)
+    if variant == REFERENCE:
+        step: Callable[[Batch], object] = PlainTraining(plain(network), source, request).step
+    else:
+        network.semantics = Semantics.PROJECTION if variant == DENSE else Semantics(variant)
+        step = Training(Laid(network, layout_of(request)), source, settings_of(request), SEED)._step
+    return lambda: step(next(batches))
+
+
+def settings_of(request: Request) -> Settings:
+    """How the training loop is told of a request; so many steps that none is near the end of the schedule."""
+    return Settings(STEPS, LEARNING_RATE, precision=request.dtype, compiled=request.compiled)
+
+
+class PlainTraining:
+    """A training loop as one writes it without thinking of speed: PyTorch's defaults all over.
+
+    Args:
+        network: in the plain formulation.
+        source: loss and device.
+        request: autocast and compilation; its layout is not followed.
+    """
+
+    def __init__(self, network: Network, source: Synthetic, request: Request) -> None:
+        self.network, self.source = network.to(source.device), source
+        self.forward = as_asked(network, request)
+        self.settings = settings_of(request)
+        decayed = [p for p in network.parameters() if p.dim() > 1]
+        others = [p for p in network.parameters() if p.dim() <= 1]
+        groups = [{"params": decayed, "weight_decay": self.settings.weight_decay}, {"params": others}]
+        self.optimizer = torch.optim.Adam(groups, lr=LEARNING_RATE)
+        self.scheduler = torch.optim.lr_scheduler.OneCycleLR(self.optimizer, LEARNING_RATE, total_steps=STEPS)
+        self.average = {name: t.detach().clone() for name, t in averaged_tensors(network).items()}
+
+    def step(self, batch: Batch) -> None:
+        """Forward, loss, backward, update, average."""
+        self.network.train()
+        loss = self.source.loss(self.forward(batch["image"]), batch)
+        self.optimizer.zero_grad()
+        loss.backward()
+        self.optimizer.step()
+        self.scheduler.step()
+        with torch.no_grad():
+            for name, tensor in averaged_tensors(self.network).items():
+                self.average[name].lerp_(tensor, 1 - self.settings.ema_decay)
+
+
+def peak(request: Request, variant: str, report: Callable[[Any], None]) -> float:
+    """Peak memory of a few training steps; to be called in a fresh process.
+
+    Args:
+        request: what to build.
+        variant: one of `VARIANTS`.
+        report: not used; every call of a worker gets one.
+
+    Returns:
+        MiB: on the CPU what the process ever held, PyTorch included; on a GPU what was allocated there.
+    """
+    torch.set_num_threads(request.threads)
+    run = training_step(request, variant)
+    for _ in range(PEAK_STEPS):
+        run()
+    if request.device == "cpu":
+        return peak_mib()
+    return torch.cuda.max_memory_allocated(request.device) / 2**20
