@@ -103,6 +103,7 @@ def parse(
         "budget": checked(_above_zero, budget),
         "equal": checked(flags.one_of, equal, EQUAL, "equal"),
         "precision": checked(flags.one_of, precision, PRECISIONS, "precision"),
+        "compiled": checked(flags.compiler, compiled),
         "device": checked(flags.device, device),
         "data_root": checked(_data_root, data_root),
         "home": checked(_writable, home),
@@ -114,7 +115,7 @@ def parse(
             mistakes.append(f"--{name} is {value}; give a whole number of at least {least}.")
     if mistakes:
         raise UserError(" ".join(dict.fromkeys(mistakes)))
-    found = RunConfig(**fields, compiled=compiled, threads=threads, workers=workers, jobs=jobs, force=force)
+    found = RunConfig(**fields, threads=threads, workers=workers, jobs=jobs, force=force)
     _fits(found)
     return found
 

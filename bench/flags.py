@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import shutil
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -56,6 +58,18 @@ def device(name: str) -> str:
         count = torch.cuda.device_count()
         raise UserError(f"device '{name}' is not there: PyTorch finds {count} CUDA devices; use --device cpu.")
     return name
+
+
+def compiler(wanted: bool) -> bool:
+    """Whether torch.compile is wanted; there must be a compiler for it.
+
+    Raises:
+        UserError: there is none.
+    """
+    names = (os.environ.get("CXX"), "g++", "clang++", "cl")
+    if wanted and not any(name and shutil.which(name) for name in names):
+        raise UserError("--compile needs a C++ compiler, and neither $CXX nor g++ nor clang++ is here; install one.")
+    return wanted
 
 
 def out_file(path: Path, suffixes: Sequence[str] = ()) -> Path:

@@ -9,7 +9,7 @@ from bench.scale import Scale
 from tasks.base import Task
 from tasks.paper_heads import paper_head
 from tickets.cost import dense_macs, layer_costs
-from tickets.drawers import traits
+from tickets.drawers import make
 from tickets.host import host_spec
 from tickets.network import Network
 
@@ -19,16 +19,15 @@ def price(jobs: list[Job], scale: Scale, host: str, tasks: dict[str, Task]) -> s
 
     Costs are those of the full host at every step, 3x forward per training image: an upper bound for
     drawers that search and transfers of what they draw, exact but for the recalibration of batch norms and
-    scorers otherwise. A drawer with options that train longer costs more.
+    scorers otherwise.
     """
     lines, total = [], 0
     for job in jobs:
         name = job.source if job.kind == "draw" else job.target
         plan = scale.plan(name)
-        steps = (plan.draw if job.kind == "draw" else plan.transfer).steps
-        if job.kind == "draw" and traits(job.drawer).base:
-            lines.append(f"{job}: prunes the ticket of '{job.needs.drawer}', nothing is trained")
-            continue
+        steps = plan.transfer.steps
+        if job.kind == "draw":
+            steps = make(job.drawer).steps(plan.draw.steps, job.sparsity)
         macs = 3 * steps * plan.batch_size * _forward_macs(scale, host, tasks[name])
         total += macs
         lines.append(f"{job}: {steps:,} steps of {plan.batch_size}, {macs / 1e12:,.2f} T training MACs")

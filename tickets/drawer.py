@@ -127,6 +127,10 @@ class Drawer:
         """The sparsity that the ticket will have when `sparsity` is asked for."""
         return sparsity if self.traits.prunes else 0.0
 
+    def steps(self, steps: int, sparsity: float) -> int:
+        """Optimiser steps of a draw that is given so many, before any network shrinks."""
+        return steps
+
     def draw(self, request: Request) -> Ticket:
         """Train and prune on the source; exactly round(sparsity * prunable) weights of the host go."""
         return self.ticket(request, self.train(request))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
 from dataclasses import dataclass
 
 from bench import flags
@@ -105,11 +104,5 @@ def parse(
         if value < least:
             raise UserError(f"--{flag} is {value}; give a whole number of at least {least}.")
     flags.device(device)
-    if compiled and not _finds_compiler():
-        raise UserError("--compile needs a C++ compiler, and neither $CXX nor g++ nor clang++ is here; install one.")
+    flags.compiler(compiled)
     return request
-
-
-def _finds_compiler() -> bool:
-    names = (os.environ.get("CXX"), "g++", "clang++", "cl")
-    return any(name and shutil.which(name) for name in names)

@@ -24,7 +24,8 @@ from tickets.supernet import Supernet, preset, search_blocks
 ROOT = Path(__file__).parents[2]
 GIVEN = {
     "preset": "tiny", "task": "cls", "batch": 2, "latency_batch": 1, "size": "32", "threads": 1,
-    "layout": "channels_last", "dtype": "float32", "compiled": False, "sparsity": 0.9, "rounds": 2, "device": "cpu", "what": "train",
+    "layout": "channels_last", "dtype": "float32", "compiled": False, "sparsity": 0.9, "rounds": 2,
+    "device": "cpu", "what": "train",
 }  # fmt: skip
 
 

@@ -80,6 +80,10 @@ class IterativeMagnitude(Drawer):
         first = Round(length, 0, ((Event(k, Action.SAVE),) if k else ()) + prunes[0])
         return [first, *(Round(length, k, events) for events in (*prunes[1:], ()))]
 
+    def steps(self, steps: int, sparsity: float) -> int:
+        """Those of all rounds."""
+        return sum(r.steps - r.start for r in self.plan(steps, sparsity))
+
     def scores(self, network: Network, source: Source) -> dict[str, Tensor]:
         """|w| of the live weights; removed ones rank below all."""
         found = super().scores(network, source)

@@ -42,6 +42,10 @@ class PruneOnce(Drawer):
         """It starts from another drawer's ticket."""
         return Traits(self.base, searches=traits(self.base).searches)
 
+    def steps(self, steps: int, sparsity: float) -> int:
+        """None."""
+        return 0
+
     def train(self, request: Request) -> Training:
         """No training: the base's network and average, with the last pruning's events."""
         base = request.base
