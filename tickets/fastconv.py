@@ -33,10 +33,8 @@ def depthwise(x: Tensor, weight: Tensor, stride: int) -> Tensor:
         weight: (C, 1, k, k), k odd.
         stride: in both directions.
     """
-    if weight.shape[-1] > TILE and torch.is_grad_enabled() and weight.requires_grad:
-        if torch.is_autocast_enabled(x.device.type):  # what autocast does inside a function, its backward must know
-            dtype = torch.get_autocast_dtype(x.device.type)
-            x, weight = x.to(dtype), weight.to(dtype)
+    is_trained = torch.is_grad_enabled() and weight.requires_grad
+    if weight.shape[-1] > TILE and is_trained and not torch.is_autocast_enabled(x.device.type):
         return _Tiled.apply(x, weight, stride)
     return F.conv2d(x, weight, None, stride, weight.shape[-1] // 2, 1, len(weight))
 
