@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import time
 import warnings
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
@@ -14,6 +14,7 @@ import torch
 from mmengine.optim import OneCycleLR, OptimWrapper
 from torch import Tensor, nn
 
+from tickets.blocks import Units
 from tickets.cost import LayerCost, dense_macs, layer_costs, sparse_macs
 from tickets.ema import Ema, recalibrate
 from tickets.events import Event
@@ -138,6 +139,8 @@ class Training:
         self.scheduler = OneCycleLR(
             self.optimizer, eta_max=self.settings.learning_rate, total_steps=self.settings.steps + 1
         )
+        self.layers: list[LayerCost] = []
+        self._units: Mapping[str, Units] | None = None
         self._forward = torch.compile(self.network) if self.settings.compiled else self.network
         self.masks_changed()
         self._used = self.step * self._worth
@@ -150,9 +153,9 @@ class Training:
         """Bring weights and costs in line with new masks or a new architecture; to be called after either."""
         if self.network.semantics is Semantics.PROJECTION:
             project(self.network, self.network.masks)
-        self.layers: list[LayerCost] = layer_costs(
-            Network(self.network.host, self.network.head), self.source.size
-        )
+        if self._units != (units := live_units(self.network)):
+            self._units = units
+            self.layers = layer_costs(Network(self.network.host, self.network.head), self.source.size)
         trained = [layer for layer in self.layers if self._is_trained(layer)]
         self.forward_cost = Cost.of(self.layers, self.network.masks)
         backward = Cost.of(trained, self.network.masks)

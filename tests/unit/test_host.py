@@ -18,7 +18,7 @@ from tickets.ticket import Ticket
 from tickets.timm_host import TimmSpec
 from tickets.training import Settings
 
-SETTINGS = Settings(steps=4, learning_rate=0.01, calibration_batches=1)
+SETTINGS = Settings(steps=2, learning_rate=0.01, calibration_batches=1)
 SOURCE = ToySource(size=(64, 64), batch_size=4)
 
 
