@@ -17,7 +17,7 @@ demo: $(INSTALLED)
 	$(BIN)/python -m bench.run --source cls --target seg
 
 test: $(INSTALLED)
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n auto --dist worksteal
 
 lint: $(INSTALLED_DEV)
 	$(BIN)/python -m ruff check .

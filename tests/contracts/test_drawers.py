@@ -4,7 +4,7 @@ from functools import cache
 
 import pytest
 import torch
-from toy import SPEC, ToySource
+from toy import DRAWERS, SPEC, ToySource
 
 from tasks.paper_heads import PaperDense
 from tickets import drawers
@@ -15,12 +15,12 @@ from tickets.supernet import Supernet
 from tickets.ticket import Ticket
 from tickets.training import Settings
 
-SETTINGS = Settings(steps=16, learning_rate=0.02, calibration_batches=2, rho=0.1)
+SETTINGS = Settings(steps=10, learning_rate=0.02, calibration_batches=1, rho=0.1)
 
 
-@pytest.fixture(params=list(drawers.METHODS))
+@pytest.fixture(params=DRAWERS)
 def name(request) -> str:
-    """One of the built-in drawers with its defaults."""
+    """One of the built-in drawers."""
     return request.param
 
 
@@ -61,15 +61,12 @@ def test_masks_fit_the_host_and_their_count_is_exact(name, drawer, sparsity):
 
 
 def test_the_same_request_gives_the_same_ticket_and_another_seed_another(name, drawer):
+    """Whatever the global random state is, which is left alone."""
+    expected = drawn(name).hash
     torch.manual_seed(2)
-    torch.rand(5)
-    assert draw(drawer).hash == drawn(name).hash != draw(drawer, seed=1).hash
-
-
-def test_global_random_state_and_initial_weights_are_left_alone(drawer):
     before = torch.get_rng_state()
     start = initial_host(SPEC, 0).state_dict()
-    draw(drawer)
+    assert draw(drawer).hash == expected != draw(drawer, seed=1).hash
     assert torch.equal(torch.get_rng_state(), before)
     again = initial_host(SPEC, 0).state_dict()
     assert all(torch.equal(start[n], again[n]) for n in start)

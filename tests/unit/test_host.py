@@ -5,11 +5,11 @@ from dataclasses import replace
 import pytest
 import timm
 import torch
-from toy import SPEC, ToySource
+from toy import DRAWERS, SPEC, ToySource
 
 from tickets.cost import dense_macs, layer_costs
 from tickets.drawer import Request
-from tickets.drawers import METHODS, make
+from tickets.drawers import make, traits
 from tickets.errors import UserError
 from tickets.host import check_size, host_spec, spec_from_json
 from tickets.recipe import transfer
@@ -40,7 +40,7 @@ def test_specs_survive_json(name):
         spec_from_json({"kind": "mlp"})
 
 
-@pytest.mark.parametrize("name", [name for name, method in METHODS.items() if not method.traits.searches])
+@pytest.mark.parametrize("name", [name for name in DRAWERS if not traits(name).searches])
 def test_every_drawer_that_does_not_search_draws_from_a_timm_host(name, tmp_path):
     """Convnext_atto has no batch norm, linear layers on maps, and depthwise 7x7 kernels."""
     drawer, spec = make(name), TimmSpec("convnext_atto")
