@@ -30,6 +30,9 @@ from tickets.ticket import Ticket
 from tickets.training import Settings, Spent
 from tickets.transforms import TRANSFORMS
 
+TRAINED_BY = ("weight_decay", "optimizer", "eps", "schedule", "decay", "falls", "warmup")
+"""What a plan says in the words of `Settings`."""
+
 
 @dataclass(frozen=True)
 class Outcome:
@@ -97,7 +100,7 @@ def _draw(work: Work, store: Store, report: Callable[[Progress], None] | None) -
         checkpoint=store.checkpoint(work.id),
         report=report,
     )
-    drawers.make(job.drawer).draw(request).save(store.ticket(work.id))
+    drawers.make(job.drawer, interval=plan.draw.interval).draw(request).save(store.ticket(work.id))
     ticket = Ticket.load(store.ticket(work.id))
     network = source_network(ticket, feed)
     during = {key: score for key, score in ticket.provenance["scores"].items() if key in (BEFORE, AFTER)}
@@ -149,8 +152,8 @@ def settings_of(plan: Plan, phase: Phase, facts: Facts) -> Settings:
     return Settings(
         steps=phase.steps,
         learning_rate=phase.learning_rate,
-        weight_decay=plan.weight_decay,
         rho=phase.rho,
+        **{name: getattr(plan, name) for name in TRAINED_BY},
         equal=facts.equal,
         precision=facts.precision,
         compiled=facts.compiled,
@@ -221,6 +224,8 @@ def _frame(work: Work) -> dict[str, Any]:
             "heads": work.facts.scale.heads,
             "size": list(plan.size),
             "batch_size": plan.batch_size,
+            "options": plan.options,
+            "interval": getattr(plan, phase).interval,
             "settings": asdict(settings_of(plan, getattr(plan, phase), work.facts)),
             "draw": work.draw_id,
         },
@@ -271,6 +276,8 @@ def identify(job: Job, draw_id: str | None, facts: Facts) -> str:
             "heads": facts.scale.heads,
             "size": plan.size,
             "batch_size": plan.batch_size,
+            "options": plan.options,
+            "interval": getattr(plan, phase).interval,
             "settings": asdict(settings_of(plan, getattr(plan, phase), facts)),
             "versions": versions(job, facts.tasks),
             "fingerprints": {task: facts.fingerprints[task] for task in job.tasks},

@@ -7,7 +7,7 @@ import torch
 from bench.plan import Job
 from bench.scale import Scale
 from tasks.base import Task
-from tasks.paper_heads import paper_head
+from tasks.paper_heads import make_head
 from tickets.cost import dense_macs, layer_costs
 from tickets.drawers import make
 from tickets.host import host_spec
@@ -38,8 +38,5 @@ def _forward_macs(scale: Scale, name: str, task: Task) -> int:
     """MACs of one image through the full host and the task's head."""
     with torch.device("meta"):
         host = host_spec(name).build()
-        if scale.heads == "paper":
-            head = paper_head(task.info.kind, host.features, task.info.outputs)
-        else:
-            head = task.head(host.features)
+        head = make_head(task, scale.heads, host.features)
     return dense_macs(layer_costs(Network(host, head), task.size))

@@ -100,7 +100,7 @@ def _located(asked: RunConfig, todo: list[Job]) -> dict:
     """The adapters of all tasks, their data found but not read."""
     found = {}
     for name in dict.fromkeys(task for job in todo for task in job.tasks):
-        task = TASKS.load(name)(size=asked.scale.plan(name).size, root=asked.data_root)
+        task = asked.scale.plan(name).task(name, asked.data_root)
         task.locate()
         found[name] = task
     return found

@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import fields
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field
 
-from tickets.errors import unknown
+from tasks import TASKS
+from tickets.errors import UserError, unknown
+
+if TYPE_CHECKING:
+    from tasks.base import Task
 
 FOLDER = Path(__file__).parent / "scales"
 
@@ -19,11 +24,19 @@ class _Part(BaseModel):
 
 
 class Phase(_Part):
-    """A training: its steps and its peak learning rate; `rho` weighs the penalty of searching drawers."""
+    """A training.
+
+    Args:
+        steps: of the optimiser.
+        learning_rate: its peak.
+        rho: weight of the penalty of searching drawers.
+        interval: fraction of training between the prunings of drawers that have such an option; None for theirs.
+    """
 
     steps: int = Field(ge=1)
     learning_rate: float = Field(gt=0)
     rho: float = Field(default=0.0, ge=0)
+    interval: float | None = Field(default=None, gt=0, lt=1)
 
 
 class Plan(_Part):
@@ -35,6 +48,8 @@ class Plan(_Part):
         draw: the training in which a ticket is drawn.
         transfer: the training on the target; the scratch references get the same.
         weight_decay: L2 factor on weights.
+        optimizer, eps, schedule, decay, falls, warmup: as `tickets.training.Settings` has them.
+        options: fields of the task's adapter, as pipeline: full.
     """
 
     size: tuple[int, int]
@@ -42,6 +57,26 @@ class Plan(_Part):
     draw: Phase
     transfer: Phase
     weight_decay: float = Field(default=1e-5, ge=0)
+    optimizer: Literal["adam", "rmsprop"] = "adam"
+    eps: float = Field(default=1e-8, gt=0)
+    schedule: Literal["onecycle", "staircase", "multistep"] = "onecycle"
+    decay: float = Field(default=0.1, gt=0, le=1)
+    falls: tuple[float, ...] = ()
+    warmup: float = Field(default=0.0, ge=0, lt=1)
+    options: dict[str, Any] = {}
+
+    def task(self, name: str, root: Path | None) -> Task:
+        """The adapter of a task as this plan wants it.
+
+        Raises:
+            UserError: the adapter does not know an option.
+        """
+        adapter = TASKS.load(name)
+        known = [field.name for field in fields(adapter) if field.name not in ("size", "root", "cache")]
+        for option in self.options:
+            if option not in known:
+                raise UserError(f"the scale sets {option} for {name}, whose options are {', '.join(known)}.")
+        return adapter(size=self.size, root=root, **self.options)
 
 
 class Scale(_Part):
@@ -82,7 +117,7 @@ def load(name: str, budget: float = 1.0) -> Scale:
     """
     if name not in names():
         raise unknown("scale", name, names())
-    data: dict[str, Any] = yaml.safe_load((FOLDER / f"{name}.yaml").read_text())
+    data = _read(name)
     preset, heads = data.pop("preset"), data.pop("heads")
     kinds, tasks = data.pop("kinds", {}), data.pop("tasks", {})
     plans = {"default": data}
@@ -94,8 +129,22 @@ def load(name: str, budget: float = 1.0) -> Scale:
     return Scale(name=name, preset=preset, heads=heads, plans=scaled)
 
 
+def _read(name: str) -> dict[str, Any]:
+    """The entries of a scale's file, over those of the scale that it extends."""
+    data: dict[str, Any] = yaml.safe_load((FOLDER / f"{name}.yaml").read_text())
+    if (base := data.pop("extends", None)) is None:
+        return data
+    below = _read(base)
+    for group in ("kinds", "tasks"):
+        both = {**below.get(group, {})}
+        for key, entry in data.pop(group, {}).items():
+            both[key] = _merged(both.get(key, {}), entry)
+        below[group] = both
+    return _merged(below, data)
+
+
 def _merged(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
-    both = {k: {**base[k], **v} if isinstance(v, Mapping) else v for k, v in over.items()}
+    both = {k: {**base.get(k, {}), **v} if isinstance(v, Mapping) else v for k, v in over.items()}
     return {**base, **both}
 
 

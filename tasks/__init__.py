@@ -14,6 +14,7 @@ TASKS = Registry(
         "seg/figures": "tasks.segmentation:FiguresSegmentation",
         "pose/figures": "tasks.pose:FiguresPose",
         "cls/folder": "tasks.folder:Folder",
+        "cls/imagenet": "tasks.folder:ImageNet",
         "cls/cifar10": "tasks.folder:Cifar10",
         "seg/camvid": "tasks.camvid:CamVid",
         "pose/lsp": "tasks.lsp:LeedsSports",

@@ -48,11 +48,14 @@ class Sample:
             time) decodes the split again.
         extra: more for the reader, in plain Python values (numbers, strings, tuples): a class index, a crop,
             joints.
+        group: samples of one group, as the people in one photograph, are never parted between train and val;
+            the sample's name where empty.
     """
 
     name: str
     files: tuple[Path, ...] = ()
     extra: Any = None
+    group: str = ""
 
     @property
     def where(self) -> str:
@@ -82,11 +85,7 @@ class Job:
         Raises:
             DataError: the sample's file cannot be read; names it.
         """
-        sample = self.samples[index]
-        try:
-            row = {key: np.asarray(value) for key, value in self.read(sample, self.size).items()}
-        except OSError as error:
-            raise DataError(f"{sample.where}: cannot be read ({error}); restore the file.") from error
+        row = decoded(self.samples[index], self.read, self.size)
         if "image" in row:
             row["image"] = np.ascontiguousarray(row["image"].transpose(2, 0, 1))
         return row
@@ -99,13 +98,23 @@ class Job:
             DataError: a file is missing; names it.
         """
         digest = hashlib.blake2b(repr((self.size, _source_of(self.read))).encode(), digest_size=8)
-        known: dict[Path, tuple[str, int, int]] = {}
+        known = states(self.samples)
         for sample in self.samples:
-            for file in sample.files:
-                if file not in known:
-                    known[file] = _state(file)
-            digest.update(repr((sample.name, sample.extra, [known[f] for f in sample.files])).encode())
+            group = (sample.group,) if sample.group else ()
+            digest.update(repr((sample.name, sample.extra, [known[f] for f in sample.files], *group)).encode())
         return digest.hexdigest()
+
+
+def decoded(sample: Sample, read: Callable[..., Row], *size: tuple[int, int]) -> Row:
+    """What a reader makes of a sample.
+
+    Raises:
+        DataError: the sample's file cannot be read; names it.
+    """
+    try:
+        return {key: np.asarray(value) for key, value in read(sample, *size).items()}
+    except OSError as error:
+        raise DataError(f"{sample.where}: cannot be read ({error}); restore the file.") from error
 
 
 @dataclass(frozen=True, eq=False)
@@ -155,10 +164,15 @@ def is_val(name: str) -> bool:
     return int.from_bytes(digest, "big") % VAL_SHARE == 0
 
 
-def val_rows(names: Sequence[str]) -> list[int]:
-    """The rows of train that form val; where the hash picks none or all of a small set, its first row."""
-    rows = [row for row, name in enumerate(names) if is_val(name)]
-    return rows if 0 < len(rows) < len(names) else [0]
+def val_rows(groups: Sequence[str]) -> list[int]:
+    """The rows of train that form val, by their groups; where the hash picks none or all, the first one's group."""
+    rows = [row for row, group in enumerate(groups) if is_val(group)]
+    return rows if 0 < len(rows) < len(groups) else [row for row, group in enumerate(groups) if group == groups[0]]
+
+
+def val_rows_of(samples: Sequence[Sample]) -> list[int]:
+    """The rows of these training samples that form val."""
+    return val_rows([sample.group or sample.name for sample in samples])
 
 
 def picture(path: Path, mode: str | None = "RGB") -> Image.Image:
@@ -244,7 +258,7 @@ def fingerprint(arrays: Mapping[str, np.ndarray], rows: Sequence[int] | np.ndarr
 
 def _meta(arrays: Mapping[str, np.ndarray], samples: Sequence[Sample]) -> dict[str, Any]:
     """Fingerprints of the whole and of the two slices, and which rows are val."""
-    val = np.array(val_rows([s.name for s in samples]), dtype=np.int64)
+    val = np.array(val_rows_of(samples), dtype=np.int64)
     rest = np.setdiff1d(np.arange(len(samples)), val)
     prints = {"all": fingerprint(arrays), "val": fingerprint(arrays, val), "train": fingerprint(arrays, rest)}
     return {"count": len(samples), "val_rows": val.tolist(), "fingerprints": prints}
@@ -254,12 +268,24 @@ def _parts(count: int, size: int) -> Iterator[slice]:
     return (slice(start, min(start + size, count)) for start in range(0, count, size))
 
 
-def _state(file: Path) -> tuple[str, int, int]:
-    try:
-        state = file.stat()
-    except OSError as error:
-        raise DataError(f"{file}: missing ({error.strerror}); restore the file or remove it from the set.") from error
-    return file.name, state.st_size, state.st_mtime_ns
+def states(samples: Iterable[Sample]) -> dict[Path, tuple[str, int, int]]:
+    """(name, bytes, modification time in ns) of every file that the samples are read from.
+
+    Raises:
+        DataError: a file is missing; names it.
+    """
+    known: dict[Path, tuple[str, int, int]] = {}
+    for file in (file for sample in samples for file in sample.files):
+        if file in known:
+            continue
+        try:
+            state = file.stat()
+        except OSError as error:
+            raise DataError(
+                f"{file}: missing ({error.strerror}); restore the file or remove it from the set."
+            ) from error
+        known[file] = (file.name, state.st_size, state.st_mtime_ns)
+    return known
 
 
 def _source_of(function: Callable) -> str:

@@ -39,6 +39,7 @@ import numpy as np
 from PIL import Image
 
 from tasks.arrays import Arrays, Job, Progress, Row, Sample, build, meta
+from tasks.originals import Originals, fingerprint, parted
 from tickets.errors import DataError, UserError, unknown
 
 if TYPE_CHECKING:
@@ -48,6 +49,7 @@ if TYPE_CHECKING:
     from tasks.metrics import Metric
 
 SPLITS = ("train", "val", "test")
+PIPELINES = ("resized", "full")
 
 
 @dataclass(frozen=True)
@@ -107,19 +109,27 @@ class Task(ABC):
         size: (H, W) of the input in pixels.
         root: the folder that holds the data set's own folder; None where the data need none.
         cache: where decoded arrays are kept.
+        pipeline: "resized": every image is decoded once, at the input size, and batches are augmented lightly;
+            "full": images are read from their files each time, and augmented and evaluated as the field does.
+        head_width: channels before the prediction of the released dense heads: 90, for ADE20K 180.
+
+    The kinds add further fields; a scale sets them by name.
 
     Raises:
-        UserError: the size is not two whole numbers of at least 16.
+        UserError: the size is not two whole numbers of at least 16, no such pipeline, or not for this data set.
     """
 
     size: tuple[int, int] = (64, 64)
     root: Path | None = None
     cache: Path = field(default_factory=default_cache)
+    pipeline: str = "resized"
+    head_width: int = 90
 
     info: ClassVar[Info]
     store: ClassVar[str]  # the name of this data set's folder in the cache; tasks over the same samples share one
     columns: ClassVar[Mapping[str, str]] = {}  # key of a sample -> key that `read` gives; all, unrenamed, where empty
     read: ClassVar[Callable[[Sample, tuple[int, int]], Row]]  # staticmethod of a torch-free, module-level function
+    load: ClassVar[Callable[[Sample], Row] | None] = None  # the same at full size, for the full pipeline
 
     def __post_init__(self) -> None:
         size = tuple(self.size)
@@ -127,6 +137,10 @@ class Task(ABC):
             raise UserError(
                 f"size {self.size} is not (height, width) in whole pixels of at least 16; give e.g. (64, 64)."
             )
+        if self.pipeline not in PIPELINES:
+            raise unknown("pipeline", self.pipeline, PIPELINES)
+        if self.pipeline == "full" and self.load is None:
+            raise UserError(f"'{self.store}' has no full pipeline; use a scale whose pipeline is resized, as tiny.")
         object.__setattr__(self, "size", size)
         object.__setattr__(self, "cache", Path(self.cache).expanduser())
         if self.root is not None:
@@ -182,23 +196,26 @@ class Task(ABC):
     # ---- data: what every adapter inherits
 
     def prepare(self, workers: int = 2, progress: Progress | None = None) -> dict[str, str]:
-        """Decode everything once into the cache; a second call only looks.
+        """Decode everything once into the cache; a second call only looks. Full pipelines only look for the files.
 
         Args:
             workers: decoding processes; the result does not depend on it.
             progress: called with (split, samples done, samples in all).
 
         Returns:
-            {"train": ..., "val": ..., "test": ...}, fingerprints of the splits' content, 16 hex digits.
+            {"train": ..., "val": ..., "test": ...}, fingerprints of the splits, 16 hex digits: of the decoded
+            content, or with full pipelines of names, annotations and sizes of files.
 
         Raises:
             DataError: an image or annotation is missing or wrong; names the file.
         """
+        if self.pipeline == "full":
+            return {name: fingerprint(self._originals(name).samples) for name in SPLITS}
         train, test = (self._built(split, workers, progress)[1]["fingerprints"] for split in ("train", "test"))
         return {"train": train["train"], "val": train["val"], "test": test["all"]}
 
-    def split(self, name: str) -> Arrays:
-        """The samples of "train", "val" or "test", prepared if they are not yet.
+    def split(self, name: str) -> Arrays | Originals:
+        """The samples of "train", "val" or "test", prepared if they are not yet; `Originals` in a full pipeline.
 
         Raises:
             UserError: another name.
@@ -206,6 +223,8 @@ class Task(ABC):
         """
         if name not in SPLITS:
             raise unknown("split", name, SPLITS)
+        if self.pipeline == "full":
+            return self._originals(name)
         folder, beside = self._built("test" if name == "test" else "train")
         rows = np.arange(beside["count"], dtype=np.int64)
         if name != "test":
@@ -225,6 +244,10 @@ class Task(ABC):
             beside = meta(folder)
         return folder, beside
 
+    def _originals(self, name: str) -> Originals:
+        samples = self.samples("test") if name == "test" else parted(self.samples("train"))[name]
+        return Originals(samples, self.load)
+
     # ---- what a kind of task defines
 
     @abstractmethod
@@ -235,6 +258,26 @@ class Task(ABC):
             raw: as `Arrays.gather` returns; not modified.
             generator: augments, all randomness from it; None leaves the samples as they are.
         """
+
+    @property
+    def scoring_batch(self) -> int:
+        """Samples that are scored at once."""
+        return 128
+
+    def view(self, row: Row, training: bool) -> dict[str, Tensor]:
+        """One sample of a full pipeline as a batch holds it, without the first dimension.
+
+        Args:
+            row: as `load` gave it.
+            training: augment; all randomness from the global generators of Python, NumPy and PyTorch, which
+                the caller has seeded. Samples that are not trained on may be of different sizes where
+                `scoring_batch` is 1.
+        """
+        raise NotImplementedError(f"{type(self).__name__} defines no full pipeline")
+
+    def predict(self, network: Callable[[Tensor], Tensor], batch: Mapping[str, Tensor]) -> Tensor:
+        """The network's outputs for a batch that is scored; a kind may average over views of it."""
+        return network(batch["image"])
 
     @abstractmethod
     def head(self, features: Sequence[tuple[int, int]]) -> nn.Module:
@@ -249,8 +292,8 @@ class Task(ABC):
         """The loss that is trained on, a scalar, the mean over the batch."""
 
     @abstractmethod
-    def metric(self) -> Metric:
-        """A fresh accumulator of this task's metrics."""
+    def metric(self, split: str = "test") -> Metric:
+        """A fresh accumulator of this task's metrics, for the samples of one split."""
 
     @abstractmethod
     def preview(self, batch: Mapping[str, Tensor], outputs: Tensor) -> Image.Image:

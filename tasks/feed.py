@@ -2,55 +2,98 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 import torch
 from torch import Tensor, nn
-from torch.utils.data import DataLoader, Dataset
+from torch.utils.data import DataLoader, Dataset, default_collate
 
 from tasks.arrays import Arrays
 from tasks.base import Task
-from tasks.paper_heads import paper_head
-from tickets.seeding import derive, generator
+from tasks.originals import Originals
+from tasks.paper_heads import make_head
+from tickets.errors import DataError
+from tickets.seeding import derive, generator, libraries_seeded
 from tickets.source import Batch
 
-SCORING_BATCH = 128
 ENDLESS = 2**40  # batches; ranges and samplers need a number
 
 
 @dataclass(frozen=True, eq=False)
 class Stream(Dataset):
-    """Augmented batches by number: batch `step` is a function of (seed, name, step) alone.
+    """Training batches by number: batch `step` is a function of (seed, name, step) alone.
 
-    The data set is run through in permutations, one an epoch, without a gap between epochs.
+    The data set is run through in permutations, one an epoch, without a gap between epochs. Decoded arrays are
+    augmented as a batch, by its number; samples of a full pipeline one by one, by epoch and index.
 
     Args:
+        task: whose samples they are.
         data: the samples.
-        make: `Task.batch`: raw samples and a generator -> batch.
         batch_size: samples a batch; may exceed the data set.
         seed: of order and augmentation.
         name: of the stream; other names give other orders.
     """
 
-    data: Arrays
-    make: Callable[..., Batch]
+    task: Task
+    data: Arrays | Originals
     batch_size: int
     seed: int
     name: str
 
-    def indices(self, step: int) -> Tensor:
-        """Which samples batch `step` holds, int64 (batch_size,)."""
+    def places(self, step: int) -> list[tuple[int, int]]:
+        """Which samples batch `step` holds: (epoch, index) of each."""
         size = len(self.data)
-        places = torch.arange(step * self.batch_size, (step + 1) * self.batch_size)
-        epochs = range(int(places[0]) // size, int(places[-1]) // size + 1)
+        places = range(step * self.batch_size, (step + 1) * self.batch_size)
+        epochs = range(places[0] // size, places[-1] // size + 1)
         orders = {e: torch.randperm(size, generator=generator(self.seed, self.name, "order", e)) for e in epochs}
-        return torch.stack([orders[p // size][p % size] for p in places.tolist()])
+        return [(p // size, int(orders[p // size][p % size])) for p in places]
 
     def __getitem__(self, step: int) -> Batch:
         """Batch number `step`."""
-        raw = self.data.gather(self.indices(step))
-        return self.make(raw, generator(self.seed, self.name, "augmentation", step))
+        places = self.places(step)
+        if isinstance(self.data, Arrays):
+            raw = self.data.gather([index for _, index in places])
+            return self.task.batch(raw, generator(self.seed, self.name, "augmentation", step))
+        return default_collate([self._augmented(epoch, index) for epoch, index in places])
+
+    def _augmented(self, epoch: int, index: int) -> Batch:
+        row = self.data[index]
+        with libraries_seeded(self.seed, self.name, "augmentation", epoch, index):
+            return self.task.view(row, training=True)
+
+
+@dataclass(frozen=True, eq=False)
+class Pages(Dataset):
+    """The samples of a split in their order, unaugmented, `task.scoring_batch` at a time."""
+
+    task: Task
+    data: Arrays | Originals
+
+    def __len__(self) -> int:
+        return -(-len(self.data) // self.task.scoring_batch)
+
+    def __getitem__(self, page: int) -> Batch:
+        """Batch number `page`; the last one may be shorter."""
+        size = self.task.scoring_batch
+        rows = range(page * size, min((page + 1) * size, len(self.data)))
+        if isinstance(self.data, Arrays):
+            return self.task.batch(self.data.gather(rows), None)
+        return default_collate([self.task.view(self.data[row], training=False) for row in rows])
+
+
+@dataclass(frozen=True, eq=False)
+class Mailed(Dataset):
+    """A data set whose errors about data are values, since a loader process would wrap them in a traceback."""
+
+    data: Dataset
+
+    def __getitem__(self, number: int) -> Batch | DataError:
+        """The batch, or what is wrong with its data."""
+        try:
+            return self.data[number]
+        except DataError as error:
+            return DataError(*error.args)
 
 
 @dataclass(frozen=True, eq=False)
@@ -89,9 +132,7 @@ class Feed:
         self, features: list[tuple[int, int]], units: dict[str, dict[int, int]] | None = None
     ) -> nn.Module:
         """A fresh head on maps of these (width, stride); `units` rebuilds a searched one."""
-        if self.heads == "paper":
-            return paper_head(self.task.info.kind, features, self.task.info.outputs, units)
-        return self.task.head(features)
+        return make_head(self.task, self.heads, features, units)
 
     def batches(self, start: int, stop: int | None) -> Iterator[Batch]:
         """Augmented training batches number `start` to `stop` - 1, or without end, on the device."""
@@ -108,25 +149,26 @@ class Feed:
     @torch.no_grad()
     def score(self, network: nn.Module, split: str) -> dict[str, float]:
         """Every metric of the task on all samples of a split, the primary one first."""
-        metric, data = self.task.metric(), self.task.split(split)
+        metric, pages = self.task.metric(split), Pages(self.task, self.task.split(split))
         network.eval()
-        for start in range(0, len(data), SCORING_BATCH):
-            raw = data.gather(range(start, min(start + SCORING_BATCH, len(data))))
-            batch = self._moved(self.task.batch(raw, None))
-            metric.update(network(batch["image"].contiguous(memory_format=torch.channels_last)), batch)
+        for batch in self._loaded(pages, range(len(pages)), self.workers):
+            image = batch["image"].contiguous(memory_format=torch.channels_last)
+            metric.update(self.task.predict(network, {**batch, "image": image}), batch)
         scores = metric.compute()
         return {self.primary: scores[self.primary], **scores}
 
     def _run(self, name: str, start: int, stop: int, workers: int) -> Iterator[Batch]:
-        stream = Stream(self.task.split("train"), self.task.batch, self.batch_size, self.seed, name)
-        if workers == 0:
-            loader: Iterator[Batch] = (stream[step] for step in range(start, stop))
-        else:
-            seeds = torch.Generator().manual_seed(derive(self.seed, name, "loader"))
-            loader = iter(
-                DataLoader(stream, None, sampler=range(start, stop), num_workers=workers, generator=seeds)
-            )
-        return (self._moved(batch) for batch in loader)
+        stream = Stream(self.task, self.task.split("train"), self.batch_size, self.seed, name)
+        return self._loaded(stream, range(start, stop), workers)
 
-    def _moved(self, batch: Batch) -> Batch:
-        return {key: value.to(self.device, non_blocking=True) for key, value in batch.items()}
+    def _loaded(self, data: Dataset, numbers: range, workers: int) -> Iterator[Batch]:
+        """Batches by number, on the device, loaded ahead by `workers` processes."""
+        if workers == 0:
+            loader: Iterator[Batch | DataError] = (data[number] for number in numbers)
+        else:
+            seeds = torch.Generator().manual_seed(derive(self.seed, "loader"))
+            loader = iter(DataLoader(Mailed(data), None, sampler=numbers, num_workers=workers, generator=seeds))
+        for batch in loader:
+            if isinstance(batch, DataError):
+                raise batch
+            yield {key: value.to(self.device, non_blocking=True) for key, value in batch.items()}

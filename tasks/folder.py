@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +16,11 @@ from tasks.files import rgb
 from tickets.errors import DataError
 
 SUFFIXES = (".jpg", ".jpeg", ".png", ".ppm", ".pgm", ".bmp", ".tif", ".tiff", ".webp")
+
+
+def load(sample: Sample) -> dict[str, np.ndarray]:
+    """{"image": as large as it is, "label": `sample.extra`}."""
+    return {"image": np.asarray(rgb(sample.files[0])), "label": np.int64(sample.extra)}
 
 
 def read(sample: Sample, size: tuple[int, int]) -> dict[str, np.ndarray]:
@@ -35,6 +40,7 @@ class Folder(Classification):
 
     store = "folder"
     read = staticmethod(read)
+    load = staticmethod(load)
 
     @property
     def info(self) -> Info:
@@ -102,6 +108,30 @@ class Folder(Classification):
             for label, folder in enumerate(place / name for name in names)
             for path in images(folder)
         ]
+
+
+@dataclass(frozen=True)
+class ImageNet(Folder):
+    """ILSVRC 2012 as its archives unpack: `root/imagenet/train/<synset>/*.JPEG`, `root/imagenet/val/<synset>/*.JPEG`.
+
+    The 1,000 classes are the synsets' folders, sorted, as everyone numbers them; a part of them is a task too.
+    """
+
+    store = "imagenet"
+
+    @property
+    def info(self) -> Info:
+        """The classes that are there, and what to cite."""
+        return replace(
+            super().info, version=1, test="val",
+            citation="O. Russakovsky et al., ImageNet Large Scale Visual Recognition Challenge, IJCV 115(3), 2015",
+            licence="non-commercial research and education; not redistributed with this project",
+            url="https://www.image-net.org/",
+        )  # fmt: skip
+
+    def tree(self) -> Path:
+        """`root/imagenet`."""
+        return self.folder("imagenet")
 
 
 @dataclass(frozen=True)

@@ -8,12 +8,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from itertools import pairwise
+from typing import TYPE_CHECKING
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from tickets.blocks import KERNELS, Norm, SearchBlock, Units
+
+if TYPE_CHECKING:
+    from tasks.base import Task
 
 PAPER_NORM = Norm(momentum=0.01, eps=1e-3)
 EXPANSION = 4
@@ -83,17 +87,19 @@ class PaperDense(nn.Module):
         return self.predict(self.transform(torch.cat([maps[0], *up], dim=1)))
 
 
-def paper_head(
-    kind: str, features: Features, outputs: int, units: Mapping[str, Units] | None = None
+def make_head(
+    task: Task, heads: str, features: Features, units: Mapping[str, Units] | None = None
 ) -> nn.Module:
-    """The released head for a kind of task ("cls", "seg" or "pose"; the last two are the same).
+    """A task's head: its own light one, or the released one of its kind.
 
     Args:
-        kind: of the task.
+        task: whose outputs it predicts.
+        heads: "light" or "paper"; the released heads of segmentation and pose are the same.
         features: (width, stride) of the host's maps, finest first.
-        outputs: classes or keypoints.
         units: live units per search block after a search; None for all.
     """
-    if kind == "cls":
-        return PaperClassifier(features, outputs, units)
-    return PaperDense(features, outputs, units=units)
+    if heads == "light":
+        return task.head(features)
+    if task.info.kind == "cls":
+        return PaperClassifier(features, task.info.outputs, units)
+    return PaperDense(features, task.info.outputs, task.head_width, units)

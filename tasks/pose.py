@@ -109,7 +109,7 @@ class Pose(Task):
         visible = batch["visible"]
         return (cross * visible).sum() / visible.sum().clamp_min(1)
 
-    def metric(self) -> PCK:
+    def metric(self, split: str = "test") -> PCK:
         """PCK@0.2 of the torso, of the heat maps as probabilities."""
         return located(self.info.outputs)
 
@@ -208,6 +208,6 @@ class FiguresPose(Pose):
         """Nothing to find: a sample is drawn from its split and number."""
         return figures.samples(split)
 
-    def metric(self) -> PCK:
+    def metric(self, split: str = "test") -> PCK:
         """PCK@0.2 of the torso, with COCO's average precision over OKS beside it."""
         return located(self.info.outputs, oks=True)

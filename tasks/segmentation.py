@@ -76,7 +76,7 @@ class Segmentation(Task):
         total = F.cross_entropy(logits, label, ignore_index=IGNORED, reduction="sum")
         return total / (label != IGNORED).sum().clamp_min(1)
 
-    def metric(self) -> MeanIoU:
+    def metric(self, split: str = "test") -> MeanIoU:
         """Mean intersection over union, pooled over the split."""
         from tasks.metrics import MeanIoU
 

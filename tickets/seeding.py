@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import hashlib
+import random
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+import numpy as np
 import torch
 
 
@@ -35,3 +37,23 @@ def seeded(seed: int, *place: str | int) -> Iterator[None]:
     with torch.random.fork_rng(devices=devices):
         torch.manual_seed(derive(seed, *place))
         yield
+
+
+@contextmanager
+def libraries_seeded(seed: int, *place: str | int) -> Iterator[None]:
+    """Run a block of other people's code under seeds for Python's, NumPy's and PyTorch's CPU generators.
+
+    Transforms of timm, torchvision and mmseg draw from all three. They are put back as they were, also when
+    the block raises; no GPU is touched, so loader processes may call it.
+    """
+    states = random.getstate(), np.random.get_state(), torch.get_rng_state()
+    number = derive(seed, *place)
+    random.seed(number)
+    np.random.seed(number % 2**32)
+    torch.manual_seed(number)
+    try:
+        yield
+    finally:
+        random.setstate(states[0])
+        np.random.set_state(states[1])
+        torch.set_rng_state(states[2])

@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import os
 import time
-import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
 import torch
-from mmengine.optim import OneCycleLR, OptimWrapper
-from torch import Tensor, nn
+from mmengine.optim import OptimWrapper
+from torch import Tensor
 
 from tickets.blocks import Units
 from tickets.cost import LayerCost, dense_macs, layer_costs, sparse_macs
@@ -20,13 +19,13 @@ from tickets.ema import Ema, recalibrate
 from tickets.events import Event
 from tickets.masks import Masks, Semantics, project, sparsity_of
 from tickets.network import Network
+from tickets.optimisation import Schedule, optimizer
 from tickets.progress import Progress
 from tickets.seeding import seeded
 from tickets.source import Batch, Source
 from tickets.supernet import live_units
 
 CHECKPOINT_EVERY_S = 30.0
-SCHEDULER_POSITION = ("last_step", "_global_step")  # the rest of mmengine's state is functions and settings
 
 
 @dataclass(frozen=True)
@@ -35,8 +34,15 @@ class Settings:
 
     Args:
         steps: optimiser steps, at least 1.
-        learning_rate: peak of the one-cycle schedule (cosine, 30 % up), as in the released dense recipes.
+        learning_rate: its peak.
         weight_decay: L2 factor on convolution and linear weights, masked ones included.
+        optimizer: "adam", or "rmsprop" as TensorFlow has it (decay and momentum 0.9).
+        eps: the optimiser's, beside the second moment's root (adam) or inside it (rmsprop).
+        schedule: of the learning rate: "onecycle" (cosine, 30 % up), "staircase" or "multistep".
+        decay: the factor of each fall of a staircase or multistep schedule.
+        falls: when it falls, in fractions of all steps: at each multiple of the one number of a staircase, at
+            each of the numbers of a multistep.
+        warmup: fraction of all steps in which a staircase or multistep rises linearly from half its peak.
         ema_decay: nominal decay per update; the warm-up rule rules in short runs.
         calibration_batches: training batches over which BN statistics are recomputed before scoring.
         rho: weight of the search penalty, for drawers that search.
@@ -49,6 +55,12 @@ class Settings:
     steps: int
     learning_rate: float
     weight_decay: float = 1e-5
+    optimizer: Literal["adam", "rmsprop"] = "adam"
+    eps: float = 1e-8
+    schedule: Literal["onecycle", "staircase", "multistep"] = "onecycle"
+    decay: float = 0.1
+    falls: tuple[float, ...] = ()
+    warmup: float = 0.0
     ema_decay: float = 0.9999
     calibration_batches: int = 10
     rho: float = 0.0
@@ -134,20 +146,16 @@ class Training:
         self.network.to(device=device, memory_format=torch.channels_last)
         self.network.masks = {name: mask.to(device) for name, mask in self.network.masks.items()}
         self.ema = Ema(self.network, self.settings.ema_decay ** (self.source.batch_size / 4096))
-        self.optimizer = _optimizer(self.network, self.settings)
+        self.optimizer = optimizer(self.network, self.settings)
         self.wrapper = OptimWrapper(self.optimizer)
-        self.scheduler = OneCycleLR(
-            self.optimizer, eta_max=self.settings.learning_rate, total_steps=self.settings.steps + 1
-        )
+        self.schedule = Schedule(self.optimizer, self.settings)
         self.layers: list[LayerCost] = []
         self._units: Mapping[str, Units] | None = None
         self._forward = torch.compile(self.network) if self.settings.compiled else self.network
         self.masks_changed()
         self._used = self.step * self._worth
         self._fired = sum(event.step <= self.step for event in self.events)
-        with warnings.catch_warnings():  # steps before the first one here were another training's
-            warnings.simplefilter("ignore", UserWarning)
-            self._tick()
+        self.schedule.advance(int(self.clock))
 
     def masks_changed(self) -> None:
         """Bring weights and costs in line with new masks or a new architecture; to be called after either."""
@@ -177,11 +185,6 @@ class Training:
         Where steps are equal it is the number of steps done.
         """
         return self._used / (3 * self.full_macs)
-
-    def _tick(self) -> None:
-        """Bring the learning rate to the clock."""
-        while self.scheduler.last_step < int(self.clock):
-            self.scheduler.step()
 
     @property
     def sparsity(self) -> float:
@@ -237,7 +240,7 @@ class Training:
         self.spent.add(len(image), self.step_cost)
         self.step += 1
         self._used += self._worth
-        self._tick()
+        self.schedule.advance(int(self.clock))
         while self._fired < len(self.events) and self.events[self._fired].step <= self.clock:
             self._fired += 1
             self.handle(self, self.events[self._fired - 1])
@@ -270,7 +273,7 @@ class Training:
             "masks": self.network.masks,
             "moments": {names[p]: state for p, state in self.optimizer.state.items()},
             "groups": [{k: v for k, v in g.items() if k != "params"} for g in self.optimizer.param_groups],
-            "scheduler": {k: self.scheduler.state_dict()[k] for k in SCHEDULER_POSITION},
+            "schedule": self.schedule.state_dict(),
             "ema": self.ema.values,
             "ema_updates": self.ema.updates,
             "step": self.step,
@@ -294,7 +297,7 @@ class Training:
             self.optimizer.state[parameters[name]] = moments
         for group, saved in zip(self.optimizer.param_groups, state["groups"], strict=True):
             group.update(saved)
-        self.scheduler.load_state_dict(state["scheduler"])
+        self.schedule.load_state_dict(state["schedule"])
         self.ema.values, self.ema.updates = state["ema"], state["ema_updates"]
         self.step, self._used, self._fired = state["step"], state["used"], state["fired"]
         self.full_macs = state["full_macs"]
@@ -303,19 +306,6 @@ class Training:
         if state["cuda_rng"] and torch.cuda.is_available():
             torch.cuda.set_rng_state_all(state["cuda_rng"])
         self.masks_changed()
-
-
-def _optimizer(network: nn.Module, settings: Settings) -> torch.optim.Optimizer:
-    """Adam with L2 on weights of two or more dimensions; biases and batch norms come last, without.
-
-    Adam's own weight decay adds the gradient of wd/2 |w|^2, the explicit L2 term of the released code.
-    """
-    parameters = [p for p in network.parameters() if p.requires_grad]
-    groups = [
-        {"params": [p for p in parameters if p.dim() > 1], "weight_decay": settings.weight_decay},
-        {"params": [p for p in parameters if p.dim() <= 1], "weight_decay": 0.0},
-    ]
-    return torch.optim.Adam(groups, lr=settings.learning_rate, fused=True)
 
 
 def save_checkpoint(path: Path, state: dict[str, Any]) -> None:

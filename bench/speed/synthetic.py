@@ -15,7 +15,7 @@ from bench import scale as scales
 from bench.speed.request import Request
 from tasks import TASKS
 from tasks.base import Task
-from tasks.paper_heads import paper_head
+from tasks.paper_heads import make_head
 from tickets.masks import Masks, keep_top
 from tickets.network import Network
 from tickets.seeding import generator, seeded
@@ -61,9 +61,7 @@ class Synthetic:
 
     def head(self, features: list[tuple[int, int]], units: Any = None) -> nn.Module:
         """A fresh head on maps of these (width, stride)."""
-        if self.heads == "paper":
-            return paper_head(self.task.info.kind, features, self.task.info.outputs, units)
-        return self.task.head(features)
+        return make_head(self.task, self.heads, features, units)
 
     @cached_property
     def made(self) -> list[Batch]:

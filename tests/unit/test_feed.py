@@ -31,16 +31,17 @@ def test_any_start_and_any_workers_give_the_same_batches(feed):
 
 
 def test_an_epoch_shows_every_sample_once_and_epochs_differ(feed):
-    stream = Stream(feed.task.split("train"), feed.task.batch, 8, 0, "train")
+    stream = Stream(feed.task, feed.task.split("train"), 8, 0, "train")
     size = len(stream.data)
-    order = torch.cat([stream.indices(step) for step in range(2 * size // 8 + 1)])
-    assert sorted(order[:size].tolist()) == list(range(size)) == sorted(order[size : 2 * size].tolist())
-    assert order[:size].tolist() != order[size : 2 * size].tolist()
+    places = [place for step in range(2 * size // 8 + 1) for place in stream.places(step)]
+    first, second = ([index for epoch, index in places if epoch == number] for number in (0, 1))
+    assert sorted(first) == list(range(size)) == sorted(second)
+    assert first != second
 
 
 def test_a_batch_larger_than_the_data_set_repeats_it(feed):
-    stream = Stream(feed.task.split("train"), feed.task.batch, 100, 0, "train")
-    counts = stream.indices(0).bincount(minlength=len(stream.data))
+    stream = Stream(feed.task, feed.task.split("train"), 100, 0, "train")
+    counts = torch.tensor([index for _, index in stream.places(0)]).bincount(minlength=len(stream.data))
     assert counts.sum() == 100 and counts.max() - counts.min() <= 1
 
 

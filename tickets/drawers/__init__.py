@@ -86,14 +86,21 @@ def resolve(name: str) -> str:
     return "@".join([member, *(f"{key}={value}" for key, value in sorted(options.items()))])
 
 
-def make(name: str) -> Drawer:
+def make(name: str, **recipe: Any) -> Drawer:
     """The drawer of a name.
+
+    Args:
+        name: as `resolve` takes it.
+        recipe: options that it has unless the name says otherwise, where it knows them and they are not None.
 
     Raises:
         UserError: as `resolve`, or a plug-in that cannot be imported.
     """
     member, options = _split(name)
-    return _configured(DRAWERS.resolve(member), options)
+    member = DRAWERS.resolve(member)
+    known = {f.name for f in fields(DRAWERS.load(member))}
+    useful = {key: value for key, value in recipe.items() if value is not None and key in known}
+    return _configured(member, {**useful, **options})
 
 
 def traits(name: str) -> Traits:
