@@ -5,61 +5,38 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
-import numpy as np
-from PIL import Image
-
-from tasks.arrays import Sample, picture
+from tasks import pairs
+from tasks.arrays import Row, Sample
 from tasks.base import Info
-from tasks.files import names_in, rgb
+from tasks.files import names_in
 from tasks.segmentation import IGNORED, Segmentation
-from tickets.errors import DataError
 
 NAMES = (
     "sky", "building", "pole", "road", "pavement", "tree", "sign symbol", "fence", "car", "pedestrian",
     "bicyclist",
 )  # fmt: skip
 VOID = len(NAMES)  # the files' own id of what is ignored
+LEGEND = pairs.Legend(
+    {**{i: i for i in range(VOID)}, VOID: IGNORED}, f"0 to {VOID - 1} and {VOID} (void)"
+)
 
 
-def read(sample: Sample, size: tuple[int, int]) -> dict[str, np.ndarray]:
-    """{"image", "label"}; `sample.extra` says whether the label is resized too (nearest) or left as is."""
-    label_file, image_file = sample.files
-    image, label = rgb(image_file), classes(label_file)
-    if label.shape != image.size[::-1]:
-        height, width = label.shape
-        raise DataError(
-            f"{label_file}: is {width} x {height} pixels and its image {image_file.name} {image.width} x "
-            f"{image.height}; restore the pair."
-        )
-    if sample.extra:
-        label = np.asarray(Image.fromarray(label).resize(size[::-1], Image.Resampling.NEAREST))
-    return {"image": np.asarray(image.resize(size[::-1], Image.Resampling.BILINEAR)), "label": label}
+def load(sample: Sample) -> Row:
+    """{"image", "label"} at full size."""
+    return pairs.load(sample, LEGEND)
 
 
-def classes(path: Path) -> np.ndarray:
-    """A label image, uint8 (h, w), classes 0 to 10 and 255 for void.
-
-    Raises:
-        DataError: not an image, not of one channel, or with an id above 11; names the file and the value.
-    """
-    label = np.asarray(picture(path, None))
-    if label.ndim != 2:
-        raise DataError(
-            f"{path}: has {label.shape[2]} channels; a label image has one, of class ids; restore it."
-        )
-    if label.max() > VOID:
-        raise DataError(
-            f"{path}: holds label {label.max()}; allowed are 0 to {VOID - 1} and {VOID} (void); restore it."
-        )
-    return np.where(label == VOID, IGNORED, label).astype(np.uint8)
+def read(sample: Sample, size: tuple[int, int]) -> Row:
+    """{"image", "label"}; `sample.extra` says whether the label is resized too or left as it is."""
+    return pairs.resized(load(sample), size, label_too=sample.extra)
 
 
 @dataclass(frozen=True)
 class CamVid(Segmentation):
     """`root/camvid` with train.txt and val.txt, lines "train/ID.jpg trainannot/ID.png".
 
-    Images and training labels are resized to the input; the labels of test (the official val) keep their own
-    360 x 480, so that mIoU is measured at full resolution.
+    The labels of test (the official val) keep their own 360 x 480 also where images and training labels are
+    resized to the input, so that mIoU is measured at full resolution.
     """
 
     info = Info(
@@ -71,7 +48,10 @@ class CamVid(Segmentation):
         url="http://mi.eng.cam.ac.uk/research/projects/VideoRec/CamVid/",
     )  # fmt: skip
     store = "camvid"
+    base = (480, 360)
+    crop = (360, 480)
     read = staticmethod(read)
+    load = staticmethod(load)
 
     def samples(self, split: str) -> list[Sample]:
         """The pairs that the split file lists; only the last two parts of their paths count."""

@@ -1,7 +1,9 @@
-"""What readers of data sets share: images of any mode as RGB, and lists of names. Imports no torch."""
+"""What readers of data sets share: images of any mode as RGB, folders and lists of names. Imports no torch."""
 
 from __future__ import annotations
 
+import os
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -32,25 +34,101 @@ def rgb(path: Path) -> Image.Image:
     return image.convert("RGB")
 
 
+def own_tree(root: Path | None, task: str) -> Path:
+    """The folder that was given to a task over the user's own data.
+
+    Raises:
+        DataError: none was given.
+    """
+    if root is None:
+        raise DataError(
+            f"no data folder was given for {task}; give the folder that holds train/ and test/ (or val/) by "
+            "--data-root or TICKETBENCH_DATA."
+        )
+    return root
+
+
+def split_of_own(tree: Path, split: str, holding: str, usable: Callable[[Path], object]) -> Path:
+    """The folder of a split: `train`, or `test`, or `val` in its place where test is not there or not usable.
+
+    Args:
+        tree: holds them.
+        split: the official "train" or "test".
+        holding: for the message, what such a folder holds.
+        usable: whether a folder has what the task needs.
+
+    Raises:
+        DataError: the tree has none.
+    """
+    wanted = (tree / "train",) if split == "train" else (tree / "test", tree / "val")
+    found = [place for place in wanted if place.is_dir()]
+    if not found:
+        looked = " or ".join(f"{place.name}/" for place in wanted)
+        raise DataError(
+            f"{tree} holds no folder {looked} with {holding}; give the folder that does by --data-root or "
+            "TICKETBENCH_DATA."
+        )
+    return next((place for place in found if usable(place)), found[0])
+
+
+def lines_in(path: Path, noun: str = "split file") -> list[str]:
+    """The lines of a text file in UTF-8, blank ones too, without white space at their ends.
+
+    Args:
+        path: the file.
+        noun: what it is, for the message.
+
+    Raises:
+        DataError: the file is missing or not text.
+    """
+    try:
+        return [line.strip() for line in path.read_text(encoding="utf-8").splitlines()]
+    except (OSError, UnicodeDecodeError) as error:
+        reason = "missing" if isinstance(error, FileNotFoundError) else f"not readable as text ({error})"
+        raise DataError(f"{path}: {reason}; restore the {noun} of the data set.") from error
+
+
 def names_in(path: Path, words: int = 1) -> list[tuple[str, ...]]:
     """The lines of a split file, each cut at white space into so many words; blank lines are skipped.
 
     Raises:
         DataError: the file is missing, not text, empty, or a line has another number of words or came before.
     """
-    try:
-        lines = path.read_text(encoding="utf-8").splitlines()
-    except (OSError, UnicodeDecodeError) as error:
-        reason = "missing" if isinstance(error, FileNotFoundError) else f"not readable as text ({error})"
-        raise DataError(f"{path}: {reason}; restore the split file of the data set.") from error
     rows: dict[tuple[str, ...], int] = {}
-    for number, line in enumerate(lines, start=1):
+    for number, line in enumerate(lines_in(path), start=1):
         row = tuple(line.split())
         if row and (len(row) != words or row in rows):
             wrong = f"repeats line {rows[row]}" if row in rows else f"has {len(row)} words, not {words}"
-            raise DataError(f"{path}: line {number}, '{line.strip()}', {wrong}; restore the split file.")
+            raise DataError(f"{path}: line {number}, '{line}', {wrong}; restore the split file.")
         if row:
             rows[row] = number
     if not rows:
         raise DataError(f"{path}: lists no sample; restore the split file of the data set.")
     return list(rows)
+
+
+def names_below(place: Path, folders: bool = False) -> list[str]:
+    """Names of the files in a folder, or of the folders, sorted, hidden ones left out; links count as what they
+    lead to, and those that lead nowhere as files.
+
+    Raises:
+        DataError: the folder is missing or cannot be read.
+    """
+    try:
+        with os.scandir(place) as entries:
+            return sorted(e.name for e in entries if e.is_dir() == folders and not e.name.startswith("."))
+    except OSError as error:
+        reason = "missing" if isinstance(error, FileNotFoundError) else f"not readable as a folder ({error.strerror})"
+        raise DataError(f"{place}: {reason}; restore this folder of the data set.") from error
+
+
+def files_below(place: Path, suffixes: tuple[str, ...]) -> list[str]:
+    """Names of the files in a folder that end in one of these, in upper or lower case, sorted.
+
+    Raises:
+        DataError: the folder is missing, cannot be read, or holds no such file.
+    """
+    found = [name for name in names_below(place) if name.lower().endswith(suffixes)]
+    if not found:
+        raise DataError(f"{place}: holds no file that ends in {', '.join(suffixes)}; restore this folder.")
+    return found

@@ -12,7 +12,7 @@ from PIL import Image, ImageOps
 from tasks.arrays import Sample
 from tasks.base import Info
 from tasks.classification import Classification
-from tasks.files import rgb
+from tasks.files import own_tree, rgb, split_of_own
 from tickets.errors import DataError
 
 SUFFIXES = (".jpg", ".jpeg", ".png", ".ppm", ".pgm", ".bmp", ".tif", ".tiff", ".webp")
@@ -66,12 +66,7 @@ class Folder(Classification):
         Raises:
             DataError: it was not given or is not there.
         """
-        if self.root is None:
-            raise DataError(
-                "no data folder was given for cls/folder; give the folder that holds train/ and test/ "
-                "(or val/) by --data-root or TICKETBENCH_DATA."
-            )
-        return self.root
+        return own_tree(self.root, "cls/folder")
 
     def place(self, split: str) -> Path:
         """The folder of the official "train" or "test" split.
@@ -79,16 +74,7 @@ class Folder(Classification):
         Raises:
             DataError: the tree has none.
         """
-        tree = self.tree()
-        wanted = (tree / "train",) if split == "train" else (tree / "test", tree / "val")
-        found = [place for place in wanted if place.is_dir()]
-        if not found:
-            looked = " or ".join(f"{place.name}/" for place in wanted)
-            raise DataError(
-                f"{tree} holds no folder {looked} with a folder of images for each class; give the folder "
-                "that does by --data-root or TICKETBENCH_DATA."
-            )
-        return next((place for place in found if folders(place)), found[0])
+        return split_of_own(self.tree(), split, "a folder of images for each class", folders)
 
     def samples(self, split: str) -> list[Sample]:
         """Every image below a class folder, by class, then by path.

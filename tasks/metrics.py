@@ -130,6 +130,15 @@ class MeanIoU:
         self.confusion += other.confusion
         self.count += other.count
 
+    def per_class(self) -> dict[str, Tensor]:
+        """{"iou", "acc"}, float64 (C,) each: what "miou" and "macc" are the means of.
+
+        NaN for classes in neither truth nor prediction ("iou"), or not in the truth ("acc", the recall).
+        """
+        table = self.confusion.double()
+        hit, truth, guess = table.diag(), table.sum(1), table.sum(0)
+        return {"iou": hit / (truth + guess - hit), "acc": hit / truth}
+
     def compute(self) -> dict[str, float]:
         """{"miou", "macc", "aacc"}.
 
@@ -139,16 +148,11 @@ class MeanIoU:
         Raises:
             ValueError: no labelled pixel was seen.
         """
-        table = self.confusion.double()
-        hit, truth, guess = table.diag(), table.sum(1), table.sum(0)
-        if not truth.sum():
+        seen = self.confusion.sum()
+        if not seen:
             raise ValueError("mIoU of no labelled pixel is undefined: update() saw no label other than 255.")
-        union = truth + guess - hit
-        return {
-            "miou": float((hit / union)[union > 0].mean()),
-            "macc": float((hit / truth)[truth > 0].mean()),
-            "aacc": float(hit.sum() / truth.sum()),
-        }
+        iou, acc = (values[~values.isnan()].mean() for values in self.per_class().values())
+        return {"miou": float(iou), "macc": float(acc), "aacc": float(self.confusion.trace() / seen)}
 
 
 class PCK:

@@ -1,0 +1,88 @@
+"""Segmentation of your own images: a folder of them, a folder of masks, and a list of class names."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from tasks import pairs
+from tasks.arrays import Row, Sample
+from tasks.base import Info
+from tasks.files import files_below, lines_in, own_tree, split_of_own
+from tasks.folder import SUFFIXES
+from tasks.segmentation import IGNORED, Segmentation
+from tickets.errors import DataError
+
+
+def load(sample: Sample) -> Row:
+    """{"image", "label"} at full size; `sample.extra` is the number of classes."""
+    return pairs.load(sample, pairs.plain(sample.extra))
+
+
+def read(sample: Sample, size: tuple[int, int]) -> Row:
+    """{"image", "label"}, both resized."""
+    return pairs.resized(load(sample), size, label_too=True)
+
+
+@dataclass(frozen=True)
+class MaskFolder(Segmentation):
+    """Your own images: `root/train/images/*`, `root/train/masks/*.png` of the same names, the same in `root/test` (or
+    `root/val`), and `root/classes.txt`, a class name a line: the first line names id 0 of the masks.
+
+    Masks are PNG files of one channel, class ids and 255 for pixels that are not counted. Images may differ in size,
+    so that in the resized pipeline the labels of test are resized to the input as those of train are; the full
+    pipeline scores at each mask's own size.
+    """
+
+    store = "mask_folder"
+    read = staticmethod(read)
+    load = staticmethod(load)
+
+    @property
+    def info(self) -> Info:
+        """What the tree says of itself; reads classes.txt.
+
+        Raises:
+            DataError: no tree, no such file, or not 2 to 255 names, all different.
+        """
+        listed = own_tree(self.root, "seg/folder") / "classes.txt"
+        names = lines_in(listed, "list of class names")
+        while names and not names[-1]:
+            names.pop()
+        if not 2 <= len(names) <= IGNORED or "" in names or len(set(names)) < len(names):
+            raise DataError(
+                f"{listed}: {self._wrong(names)}; write 2 to {IGNORED} different names, one a line, the first "
+                "for id 0 of the masks."
+            )
+        return Info(
+            kind="seg", version=1, primary="miou", outputs=len(names), names=tuple(names),
+            test=self.place("test").name, citation="your own data", licence="as you hold it", url="",
+        )  # fmt: skip
+
+    @staticmethod
+    def _wrong(names: list[str]) -> str:
+        if "" in names:
+            return f"line {names.index('') + 1} is blank"
+        repeated = next((name for i, name in enumerate(names) if name in names[:i]), None)
+        return f"holds {len(names)} names" if repeated is None else f"names '{repeated}' twice"
+
+    def place(self, split: str) -> Path:
+        """The folder of the official "train" or "test" split.
+
+        Raises:
+            DataError: the tree has none.
+        """
+        tree = own_tree(self.root, "seg/folder")
+        return split_of_own(tree, split, "images/ and masks/", lambda place: (place / "images").is_dir())
+
+    def samples(self, split: str) -> list[Sample]:
+        """Every image of the split with its mask, by name.
+
+        Raises:
+            DataError: a folder is missing, cannot be read or holds no image.
+        """
+        place, count = self.place(split), self.info.outputs
+        return [
+            Sample(name, (place / "masks" / f"{Path(name).stem}.png", place / "images" / name), count)
+            for name in files_below(place / "images", SUFFIXES)
+        ]
