@@ -148,11 +148,11 @@ class MeanIoU:
         Raises:
             ValueError: no labelled pixel was seen.
         """
-        seen = self.confusion.sum()
-        if not seen:
+        table = self.confusion.double()
+        if not table.sum():
             raise ValueError("mIoU of no labelled pixel is undefined: update() saw no label other than 255.")
         iou, acc = (values[~values.isnan()].mean() for values in self.per_class().values())
-        return {"miou": float(iou), "macc": float(acc), "aacc": float(self.confusion.trace() / seen)}
+        return {"miou": float(iou), "macc": float(acc), "aacc": float(table.trace() / table.sum())}
 
 
 class PCK:

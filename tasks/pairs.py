@@ -80,7 +80,7 @@ def load(sample: Sample, legend: Legend) -> Row:
 
 
 def resized(row: Row, size: tuple[int, int], label_too: bool) -> Row:
-    """A pair with its image at `size`, (H, W), bilinearly, and its label too, by the nearest pixel, or left as it is."""
+    """A pair with its image at `size`, (H, W), bilinearly; its label too, by the nearest pixel, or left as it is."""
     image = Image.fromarray(row["image"]).resize(size[::-1], Image.Resampling.BILINEAR)
     label = row["label"]
     if label_too:

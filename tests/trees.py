@@ -38,9 +38,10 @@ def noisy(image: np.ndarray, rng: np.random.Generator) -> np.ndarray:
 
 
 def save(path: Path, array: np.ndarray) -> Path:
-    """Write an image file and the folders above it."""
+    """Write an image file and the folders above it; JPEG files keep small regions' colours."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    Image.fromarray(array).save(path)
+    fine = {"quality": 95, "subsampling": 0} if path.suffix.lower() in (".jpg", ".jpeg") else {}
+    Image.fromarray(array).save(path, **fine)
     return path
 
 

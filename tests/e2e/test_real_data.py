@@ -12,6 +12,7 @@ import pytest
 import torch
 
 from tasks.camvid import CamVid
+from tasks.feed import Feed
 from tasks.folder import Cifar10
 from tasks.lsp import LeedsSports
 from tasks.metrics import PCK
@@ -91,6 +92,21 @@ def test_camvid(cache):
     assert share.topk(4).indices.sort().values.tolist() == [0, 1, 3, 5]  # sky, building, road, tree
     moved = task.batch(train.gather(range(8)), torch.Generator().manual_seed(0))
     assert moved["label"].max() == 255
+
+
+def test_camvid_in_full():
+    """The field's pipeline on real scenes: crops to learn from, and whole images to score, at the labels' size."""
+    pytest.importorskip("cv2", reason="OpenCV needs libGL", exc_type=ImportError)
+    task = CamVid(size=(180, 240), root=root_of("camvid"), pipeline="full")
+    task.locate()
+    assert len(set(task.prepare().values())) == 3
+    feed = Feed("seg/camvid", task, batch_size=8, seed=0)
+    (batch,) = feed.batches(2, 3)
+    assert (batch["image"].shape, batch["label"].shape) == ((8, 3, 180, 240), (8, 180, 240))
+    shares = [label[label != 255].bincount(minlength=11).max() / (label != 255).sum() for label in batch["label"]]
+    assert max(shares) < 0.75
+    view = task.view(task.split("test")[0], training=False)
+    assert (view["image"].shape, view["label"].shape) == ((3, 180, 240), (360, 480))
 
 
 def test_lsp(cache):

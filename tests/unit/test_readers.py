@@ -5,6 +5,7 @@ import os
 import numpy as np
 import pytest
 from PIL import Image
+from refusals import SIZE, opened, refused, truncate
 from scipy.io import savemat
 
 from tasks.camvid import CamVid
@@ -12,8 +13,6 @@ from tasks.files import rgb
 from tasks.folder import Cifar10, Folder
 from tasks.lsp import LeedsSports
 from tickets.errors import DataError
-
-SIZE = (16, 24)
 
 
 def noise(height=20, width=30, seed=0):
@@ -24,26 +23,6 @@ def save(path, array, **options):
     path.parent.mkdir(parents=True, exist_ok=True)
     Image.fromarray(array).save(path, **options)
     return path
-
-
-def opened(kind, root, **more):
-    return kind(size=SIZE, root=root, cache=root.parent / "cache", **more)
-
-
-def refused(task, match):
-    """Both checks refuse, or only the second where a look inside the files is needed; one line, as told."""
-    with pytest.raises(DataError, match=match) as told:
-        task.locate()
-        task.prepare(workers=1)
-    assert "\n" not in str(told.value)
-    assert not list(task.cache.glob("*/test*")) or not list(
-        task.cache.glob("*/train*")
-    )  # no half-built split
-    assert not list(task.cache.glob("*/.*"))
-
-
-def truncate(path):
-    path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
 
 
 class TestModes:
