@@ -27,8 +27,8 @@ def require_opencv() -> None:
     except ImportError as error:
         raise UserError(
             f"the full pipeline of segmentation needs OpenCV, which cannot be imported ({error}); on Linux install the "
-            "system packages libgl1 and libglib2.0-0 or the Python package opencv-python-headless, or use a scale whose "
-            "pipeline is resized, as tiny."
+            "system packages libgl1 and libglib2.0-0, or the Python package opencv-python-headless, or use a scale "
+            "whose pipeline is resized, as tiny."
         ) from error
 
 
