@@ -92,7 +92,7 @@ def parse(
             return None
 
     fields = {
-        "sources": checked(_names, source, TASKS.resolve, "source"),
+        "sources": () if source == "none" else checked(_names, source, TASKS.resolve, "source"),
         "targets": () if target == "none" else checked(_names, target, TASKS.resolve, "target"),
         "drawers": checked(_names, ",".join(drawers.names()) if drawer == "all" else drawer, drawers.resolve, "drawer"),
         "sparsities": checked(_numbers, sparsity, _sparsity, "sparsity"),
@@ -122,6 +122,11 @@ def parse(
 
 def _fits(config: RunConfig) -> None:
     """What is allowed alone but not together."""
+    if not config.sources and not (config.targets and "dense" in config.controls):
+        raise UserError(
+            "--source none draws no ticket, which leaves the dense references; name their tasks by --target, and leave "
+            "--control at dense."
+        )
     pairs = [(source, target) for source in config.sources for target in config.targets]
     if config.head == "keep":
         for source, target in pairs:
