@@ -105,6 +105,11 @@ def names() -> list[str]:
     return sorted(found, key=lambda name: name != "tiny")
 
 
+def presets() -> list[str]:
+    """The supernet presets that scales use, the default scale's first; each names a scale too."""
+    return list(dict.fromkeys(_read(name)["preset"] for name in names()))
+
+
 def load(name: str, budget: float = 1.0) -> Scale:
     """Read a scale and multiply all its steps.
 
