@@ -39,6 +39,9 @@ def run(
     head: Annotated[str, _option("head", "fresh, or keep for targets of one kind.", GRID)] = "fresh",
     control: Annotated[str, _option("control", "dense, random, native (several) or none.", GRID)] = "dense",
     scale: Annotated[str, _option("scale", "Supernet, input sizes and steps.", TRAINING)] = "tiny",
+    changes: Annotated[
+        list[str] | None, _option("set", "Change the scale: batch_size=8, seg.draw.steps=50; repeatable.", TRAINING)
+    ] = None,
     host: Annotated[str, _option("host", "supernet (the scale's), or timm/MODEL.", TRAINING)] = "supernet",
     budget: Annotated[float, _option("budget", "Factor on the scale's steps.", TRAINING)] = 1.0,
     equal: Annotated[str, _option("equal", "What all methods get alike: steps, or training macs.", TRAINING)] = "steps",
@@ -75,7 +78,7 @@ def run(
         return
     asked = configs.parse(
         source=source, target=target, drawer=drawer, sparsity=sparsity, recipe=recipe, seed=seed, control=control,
-        head=head, scale=scale, host=host, budget=budget, equal=equal, precision=precision, compiled=compiled,
+        head=head, scale="@".join([scale, *(changes or ())]), host=host, budget=budget, equal=equal, precision=precision, compiled=compiled,
         threads=threads, device=device, data_root=data_root, home=home, workers=workers,
         jobs=jobs_at_once or os.cpu_count() or 1, force=force,
     )  # fmt: skip

@@ -77,3 +77,34 @@ def test_a_recipes_interval_reaches_the_drawers_that_have_one_unless_the_name_sa
     assert drawers.make("supertickets@interval=0.1", interval=0.2).interval == 0.1
     assert drawers.make("supertickets", interval=None).interval == 1 / 14
     assert drawers.make("omp", interval=0.2) == drawers.make("omp")
+
+
+def test_options_behind_the_name_change_all_plans_or_those_of_a_kind_or_task():
+    scale = scales.load("tiny@seg.draw.steps=100@batch_size=16@seg/camvid.size=48x64@pose.options.flip_test=true", 0.5)
+    assert scale.name == "tiny@batch_size=16@pose.options.flip_test=true@seg.draw.steps=100@seg/camvid.size=48x64"
+    assert {scale.plan(task).batch_size for task in ("cls", "seg/camvid", "pose/lsp")} == {16}
+    assert [scale.plan(task).draw.steps for task in ("seg/figures", "seg/camvid", "cls/figures")] == [50, 50, 200]
+    assert [scale.plan(task).size for task in ("seg/figures", "seg/camvid")] == [(64, 64), (48, 64)]
+    assert scale.plan("pose/lsp").options == {"flip_test": True} and scale.plan("seg").options == {}
+    assert scales.load(scale.name, 0.5) == scale
+    assert scales.load("paper@preset=tiny").preset == "tiny"
+
+
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        ("tny", r"unknown scale 'tny'\. Did you mean 'tiny'\?"),
+        ("tiny@batchsize=3", r"unknown option of a scale 'batchsize'\. Did you mean 'batch_size'\?"),
+        ("tiny@draw.step=3", r"unknown option of a scale 'draw\.step'\. Did you mean 'draw\.steps'\?"),
+        ("tiny@draw.steps.x=3", r"unknown option of a scale 'draw\.steps\.x'"),
+        ("tiny@batch_size=0", r"scale tiny@batch_size=0: batch_size is 0; input should be greater than or equal to 1"),
+        ("tiny@draw.steps=abc", r"draw\.steps is 'abc'; input should be a valid integer"),
+        ("tiny@preset=huge", r"preset is 'huge'; input should be 'tiny', 'small' or 'paper'"),
+        ("tiny@batch_size", r"'batch_size' is no option of a scale; write scale@key=value"),
+        ("tiny@seg/camvd.batch_size=3", r"unknown task 'seg/camvd'\. Did you mean 'seg/camvid'\?"),
+        ("tiny@size=12", r"size is 12; input should be a valid tuple"),
+    ],
+)
+def test_mistakes_in_options(name, said):
+    with pytest.raises(UserError, match=said):
+        scales.load(name)
