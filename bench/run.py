@@ -76,9 +76,10 @@ def run(
     if list_names:
         print(names())
         return
+    scale = "@".join([scale, *(changes or ())])
     asked = configs.parse(
         source=source, target=target, drawer=drawer, sparsity=sparsity, recipe=recipe, seed=seed, control=control,
-        head=head, scale="@".join([scale, *(changes or ())]), host=host, budget=budget, equal=equal, precision=precision, compiled=compiled,
+        head=head, scale=scale, host=host, budget=budget, equal=equal, precision=precision, compiled=compiled,
         threads=threads, device=device, data_root=data_root, home=home, workers=workers,
         jobs=jobs_at_once or os.cpu_count() or 1, force=force,
     )  # fmt: skip
