@@ -92,7 +92,7 @@ def parse(
             return None
 
     fields = {
-        "sources": checked(_names, source, TASKS.resolve, "source"),
+        "sources": () if source == "none" else checked(_names, source, TASKS.resolve, "source"),
         "targets": () if target == "none" else checked(_names, target, TASKS.resolve, "target"),
         "drawers": checked(_names, ",".join(drawers.names()) if drawer == "all" else drawer, drawers.resolve, "drawer"),
         "sparsities": checked(_numbers, sparsity, _sparsity, "sparsity"),
@@ -105,7 +105,7 @@ def parse(
         "precision": checked(flags.one_of, precision, PRECISIONS, "precision"),
         "compiled": checked(flags.compiler, compiled),
         "device": checked(flags.device, device),
-        "data_root": checked(_data_root, data_root),
+        "data_root": checked(flags.data_root, data_root),
         "home": checked(_writable, home),
     }
     fields["scale"] = checked(scales.load, scale, fields["budget"] or 1.0)
@@ -122,6 +122,11 @@ def parse(
 
 def _fits(config: RunConfig) -> None:
     """What is allowed alone but not together."""
+    if not config.sources and not (config.targets and "dense" in config.controls):
+        raise UserError(
+            "--source none draws no ticket, which leaves the dense references; name their tasks by --target, and leave "
+            "--control at dense."
+        )
     pairs = [(source, target) for source in config.sources for target in config.targets]
     if config.head == "keep":
         for source, target in pairs:
@@ -163,10 +168,9 @@ def _check_sizes(config: RunConfig) -> None:
 
 def _host(name: str, scale: Scale | None) -> str:
     """The host's full name; "supernet" alone means the scale's preset."""
-    presets = [scales.load(each).preset for each in scales.names()]
-    known = [f"supernet/{preset}" for preset in presets]
+    known = [f"supernet/{preset}" for preset in scales.presets()]
     if name == "supernet":
-        return f"supernet/{scale.preset if scale else presets[0]}"
+        return f"supernet/{scale.preset}" if scale else known[0]
     if name.startswith("timm/"):
         from tickets.host import host_spec  # only here, since it imports torch and timm
 
@@ -225,15 +229,6 @@ def _above_zero(budget: float) -> float:
     if not (math.isfinite(budget) and budget > 0):
         raise UserError(f"--budget is {budget}; give a factor above 0, e.g. 0.5 for half of all steps.")
     return budget
-
-
-def _data_root(root: Path | None) -> Path | None:
-    if root is not None and not root.is_dir():
-        raise UserError(
-            f"the data folder {root} does not exist; give --data-root or TICKETBENCH_DATA the folder that holds "
-            "the data sets' own folders."
-        )
-    return None if root is None else root.resolve()
 
 
 def _writable(home: Path) -> Path:

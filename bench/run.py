@@ -28,7 +28,7 @@ def _option(name: str, help_text: str, panel: str, **more: object) -> typer.mode
 
 @app.command()
 def run(
-    source: Annotated[str, _option("source", "Tasks to draw tickets on, as in cls,seg.", GRID)] = "cls",
+    source: Annotated[str, _option("source", "Tasks to draw on; none for dense references alone.", GRID)] = "cls",
     target: Annotated[str, _option("target", "Tasks to transfer to, or none.", GRID)] = "seg",
     drawer: Annotated[
         str, _option("drawer", "Methods that draw, as in supertickets,imp@rounds=5, or all.", GRID)
@@ -39,6 +39,9 @@ def run(
     head: Annotated[str, _option("head", "fresh, or keep for targets of one kind.", GRID)] = "fresh",
     control: Annotated[str, _option("control", "dense, random, native (several) or none.", GRID)] = "dense",
     scale: Annotated[str, _option("scale", "Supernet, input sizes and steps.", TRAINING)] = "tiny",
+    changes: Annotated[
+        list[str] | None, _option("set", "Change the scale: batch_size=8, seg.draw.steps=50; repeatable.", TRAINING)
+    ] = None,
     host: Annotated[str, _option("host", "supernet (the scale's), or timm/MODEL.", TRAINING)] = "supernet",
     budget: Annotated[float, _option("budget", "Factor on the scale's steps.", TRAINING)] = 1.0,
     equal: Annotated[str, _option("equal", "What all methods get alike: steps, or training macs.", TRAINING)] = "steps",
@@ -48,7 +51,7 @@ def run(
     device: Annotated[str, _option("device", "cpu, cuda or cuda:N.", TRAINING)] = "cpu",
     data_root: Annotated[
         Path | None,
-        _option("data-root", "Folder that holds cifar10/, camvid/, lspet/.", RUNNING, envvar="TICKETBENCH_DATA"),
+        _option("data-root", "Folder that holds the data sets' own folders.", RUNNING, envvar="TICKETBENCH_DATA"),
     ] = None,
     home: Annotated[Path, _option("home", "Where records and tickets go.", RUNNING)] = Path("runs"),
     workers: Annotated[int, _option("workers", "Loader processes of a job.", RUNNING)] = 0,
@@ -56,6 +59,7 @@ def run(
     force: Annotated[bool, _option("force", "Compute jobs whose record exists again.", RUNNING)] = False,
     verbose: Annotated[bool, _option("verbose", "Tell of every job's progress.", RUNNING)] = False,
     dry_run: Annotated[bool, _option("dry-run", "List the jobs and their cost; compute nothing.", RUNNING)] = False,
+    download: Annotated[bool, _option("download", "Fetch sets that torchvision knows.", RUNNING)] = False,
     list_names: Annotated[bool, _option("list", "List tasks, drawers, recipes and scales.", RUNNING)] = False,
 ) -> None:
     """Draw lottery tickets on source tasks and see what they are worth on target tasks.
@@ -72,6 +76,7 @@ def run(
     if list_names:
         print(names())
         return
+    scale = "@".join([scale, *(changes or ())])
     asked = configs.parse(
         source=source, target=target, drawer=drawer, sparsity=sparsity, recipe=recipe, seed=seed, control=control,
         head=head, scale=scale, host=host, budget=budget, equal=equal, precision=precision, compiled=compiled,
@@ -79,7 +84,7 @@ def run(
         jobs=jobs_at_once or os.cpu_count() or 1, force=force,
     )  # fmt: skip
     todo = jobs(asked)
-    tasks = _located(asked, todo)
+    tasks = _located(asked, todo, download)
     if dry_run:
         from bench.price import price
 
@@ -96,11 +101,13 @@ def names() -> str:
     return "\n".join(f"{kind}: {', '.join(members)}" for kind, members in kinds.items())
 
 
-def _located(asked: RunConfig, todo: list[Job]) -> dict:
-    """The adapters of all tasks, their data found but not read."""
+def _located(asked: RunConfig, todo: list[Job], download: bool) -> dict:
+    """The adapters of all tasks, their data found, or fetched if that was asked for, but not read."""
     found = {}
     for name in dict.fromkeys(task for job in todo for task in job.tasks):
         task = asked.scale.plan(name).task(name, asked.data_root)
+        if download:
+            task.download()
         task.locate()
         found[name] = task
     return found

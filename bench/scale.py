@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from tasks import TASKS
 from tickets.errors import UserError, unknown
@@ -17,6 +17,9 @@ if TYPE_CHECKING:
     from tasks.base import Task
 
 FOLDER = Path(__file__).parent / "scales"
+KINDS = ("cls", "seg", "pose")
+PHASES = ("draw", "transfer")
+WHOLE = ("preset", "heads")
 
 
 class _Part(BaseModel):
@@ -65,6 +68,14 @@ class Plan(_Part):
     warmup: float = Field(default=0.0, ge=0, lt=1)
     options: dict[str, Any] = {}
 
+    def budgeted(self, factor: float) -> Plan:
+        """The plan with so many times the steps, at least one a phase."""
+        phases = {name: getattr(self, name) for name in PHASES}
+        steps = {name: max(1, round(phase.steps * factor)) for name, phase in phases.items()}
+        return self.model_copy(
+            update={name: phase.model_copy(update={"steps": steps[name]}) for name, phase in phases.items()}
+        )
+
     def task(self, name: str, root: Path | None) -> Task:
         """The adapter of a task as this plan wants it.
 
@@ -83,20 +94,20 @@ class Scale(_Part):
     """A named scale.
 
     Args:
-        name: as in "tiny".
+        name: as in "tiny", or with its options "tiny@batch_size=16".
         preset: the supernet's preset.
         heads: "light" or "paper".
         plans: by kind ("cls", "seg", "pose") or by task ("seg/camvid"); the nearest one counts.
     """
 
     name: str
-    preset: str
-    heads: str
+    preset: Literal["tiny", "small", "paper"]
+    heads: Literal["light", "paper"]
     plans: dict[str, Plan]
 
     def plan(self, task: str) -> Plan:
         """What the scale says about a task: its own entry, or that of its kind."""
-        return self.plans.get(task) or self.plans.get(task.partition("/")[0]) or self.plans["default"]
+        return _nearest(self.plans, task)
 
 
 def names() -> list[str]:
@@ -105,28 +116,86 @@ def names() -> list[str]:
     return sorted(found, key=lambda name: name != "tiny")
 
 
+def presets() -> list[str]:
+    """The supernet presets that scales use, the default scale's first; each names a scale too."""
+    return list(dict.fromkeys(_read(name)["preset"] for name in names()))
+
+
 def load(name: str, budget: float = 1.0) -> Scale:
-    """Read a scale and multiply all its steps.
+    """Read a scale, change what its options say and multiply all its steps.
 
     Args:
-        name: one of `names()`.
+        name: one of `names()`, options behind it, as in "tiny@batch_size=16@seg.draw.steps=100": a key of `Plan`, with
+            dots for what lies deeper, after the kind or task it is for, or for all where none is named. `preset`
+            and `heads` belong to the whole scale.
         budget: factor on every number of steps, above 0; a phase keeps at least one step.
 
     Raises:
-        UserError: no scale of that name.
+        UserError: no scale of that name, an unknown option or a value that is not allowed.
     """
-    if name not in names():
-        raise unknown("scale", name, names())
-    data = _read(name)
-    preset, heads = data.pop("preset"), data.pop("heads")
+    base, *options = name.split("@")
+    if base not in names():
+        raise unknown("scale", base, names())
+    data = _read(base)
+    whole = {key: data.pop(key) for key in WHOLE}
     kinds, tasks = data.pop("kinds", {}), data.pop("tasks", {})
     plans = {"default": data}
     for kind, entry in kinds.items():
         plans[kind] = _merged(data, entry)
     for task, entry in tasks.items():
-        plans[task] = _merged(plans.get(task.partition("/")[0], data), entry)
-    scaled = {key: _budgeted(plan, budget) for key, plan in plans.items()}
-    return Scale(name=name, preset=preset, heads=heads, plans=scaled)
+        plans[task] = _merged(_nearest(plans, task), entry)
+    given = dict(_option(option) for option in options)
+    for key, value in given.items():
+        if key in WHOLE:
+            whole[key] = value
+        else:
+            _override(plans, key, value)
+    try:
+        full = Scale(name="@".join([base, *sorted(options)]), plans=plans, **whole)
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(map(str, first["loc"][2:])) or str(first["loc"][0])
+        raise UserError(
+            f"scale {name}: {where} is {first['input']!r}; {first['msg'][0].lower() + first['msg'][1:]}."
+        ) from error
+    return full.model_copy(update={"plans": {key: plan.budgeted(budget) for key, plan in full.plans.items()}})
+
+
+def _option(text: str) -> tuple[str, Any]:
+    key, equals, value = text.partition("=")
+    if not (key and equals and value):
+        raise UserError(f"'{text}' is no option of a scale; write scale@key=value, as in tiny@batch_size=16.")
+    sides = value.split("x")
+    if key.endswith("size") and len(sides) == 2 and all(side.isdecimal() for side in sides):
+        return key, [int(side) for side in sides]
+    return key, yaml.safe_load(value)
+
+
+def _override(plans: dict[str, dict[str, Any]], key: str, value: Any) -> None:
+    """Change an entry of all plans, or of those of the kind or task that the key starts with."""
+    owner, _, rest = key.partition(".")
+    if "/" in owner or owner in KINDS:
+        owner = TASKS.resolve(owner) if "/" in owner else owner
+        plans.setdefault(owner, _nearest(plans, owner))
+        touched, path = [name for name in plans if name == owner or name.startswith(f"{owner}/")], rest.split(".")
+    else:
+        touched, path = list(plans), key.split(".")
+    known = Plan.model_fields if len(path) == 1 else Phase.model_fields if path[0] in PHASES else None
+    if path[0] not in Plan.model_fields or len(path) > 2 or (known is None and path[0] != "options"):
+        raise unknown("option of a scale", ".".join(path), [*WHOLE, *Plan.model_fields, *_phase_keys()])
+    if known is not None and path[-1] not in known:
+        raise unknown("option of a scale", ".".join(path), [*WHOLE, *Plan.model_fields, *_phase_keys()])
+    for name in touched:
+        plans[name] = _merged(plans[name], {path[0]: {path[1]: value} if len(path) == 2 else value})
+
+
+def _phase_keys() -> list[str]:
+    return [f"{phase}.{key}" for phase in PHASES for key in Phase.model_fields]
+
+
+def _nearest(plans: Mapping[str, Any], task: str) -> Any:
+    """The entry of a task, or of its kind, or the default."""
+    return plans.get(task) or plans.get(task.partition("/")[0]) or plans["default"]
 
 
 def _read(name: str) -> dict[str, Any]:
@@ -146,11 +215,3 @@ def _read(name: str) -> dict[str, Any]:
 def _merged(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
     both = {k: {**base.get(k, {}), **v} if isinstance(v, Mapping) else v for k, v in over.items()}
     return {**base, **both}
-
-
-def _budgeted(plan: Mapping[str, Any], budget: float) -> dict[str, Any]:
-    phases = {
-        phase: {**plan[phase], "steps": max(1, round(plan[phase]["steps"] * budget))}
-        for phase in ("draw", "transfer")
-    }
-    return {**plan, **phases}

@@ -157,6 +157,14 @@ class Task(ABC):
         self.samples("train")
         self.samples("test")
 
+    def download(self) -> bool:
+        """Fetch the data into the root if they are not there.
+
+        Returns:
+            Whether the adapter knows how to; the default knows no place to fetch them from.
+        """
+        return False
+
     @abstractmethod
     def samples(self, split: str) -> Sequence[Sample]:
         """All samples of the official "train" or "test" split, in a fixed order; val is taken out of train

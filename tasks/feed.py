@@ -13,6 +13,7 @@ from tasks.arrays import Arrays
 from tasks.base import Task
 from tasks.originals import Originals
 from tasks.paper_heads import make_head
+from tickets.blocks import Units
 from tickets.errors import DataError
 from tickets.seeding import derive, generator, libraries_seeded
 from tickets.source import Batch
@@ -129,10 +130,10 @@ class Feed:
         return self.task.info.primary
 
     def head(
-        self, features: list[tuple[int, int]], units: dict[str, dict[int, int]] | None = None
+        self, features: list[tuple[int, int]], units: dict[str, Units] | None = None, width: int | None = None
     ) -> nn.Module:
-        """A fresh head on maps of these (width, stride); `units` rebuilds a searched one."""
-        return make_head(self.task, self.heads, features, units)
+        """A fresh head on maps of these (width, stride), as `tickets.source.Source` has it."""
+        return make_head(self.task, self.heads, features, units, width)
 
     def batches(self, start: int, stop: int | None) -> Iterator[Batch]:
         """Augmented training batches number `start` to `stop` - 1, or without end, on the device."""

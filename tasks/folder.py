@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import tempfile
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -13,7 +14,7 @@ from tasks.arrays import Sample
 from tasks.base import Info
 from tasks.classification import Classification
 from tasks.files import own_tree, rgb, split_of_own
-from tickets.errors import DataError
+from tickets.errors import DataError, UserError
 
 SUFFIXES = (".jpg", ".jpeg", ".png", ".ppm", ".pgm", ".bmp", ".tif", ".tiff", ".webp")
 
@@ -137,6 +138,32 @@ class Cifar10(Folder):
     def tree(self) -> Path:
         """`root/cifar10`."""
         return self.folder("cifar10")
+
+    def download(self) -> bool:
+        """Fetch CIFAR-10 by torchvision and unpack it as PNG files into `root/cifar10`, unless that is there.
+
+        Raises:
+            UserError: no root was given.
+            DataError: it could not be fetched.
+        """
+        if self.root is None:
+            raise UserError("--download needs a folder to put cifar10/ in; give it by --data-root or TICKETBENCH_DATA.")
+        if (self.root / "cifar10").exists():
+            return True
+        from torchvision.datasets import CIFAR10
+
+        with tempfile.TemporaryDirectory(dir=self.root) as place:
+            try:
+                parts = {"train": CIFAR10(place, train=True, download=True), "test": CIFAR10(place, train=False)}
+            except (OSError, RuntimeError) as error:
+                raise DataError(f"CIFAR-10 could not be fetched ({error}); get it from {self.info.url}.") from error
+            for split, images in parts.items():
+                for label in self.names:
+                    (Path(place) / "cifar10" / split / label).mkdir(parents=True)
+                for number, (image, label) in enumerate(images):
+                    image.save(Path(place) / "cifar10" / split / self.names[label] / f"{number:05}.png")
+            (Path(place) / "cifar10").rename(self.root / "cifar10")
+        return True
 
 
 def folders(place: Path) -> list[str]:

@@ -88,7 +88,11 @@ class PaperDense(nn.Module):
 
 
 def make_head(
-    task: Task, heads: str, features: Features, units: Mapping[str, Units] | None = None
+    task: Task,
+    heads: str,
+    features: Features,
+    units: Mapping[str, Units] | None = None,
+    width: int | None = None,
 ) -> nn.Module:
     """A task's head: its own light one, or the released one of its kind.
 
@@ -97,9 +101,10 @@ def make_head(
         heads: "light" or "paper"; the released heads of segmentation and pose are the same.
         features: (width, stride) of the host's maps, finest first.
         units: live units per search block after a search; None for all.
+        width: channels before the prediction of a released dense head; None for the task's own.
     """
     if heads == "light":
         return task.head(features)
     if task.info.kind == "cls":
         return PaperClassifier(features, task.info.outputs, units)
-    return PaperDense(features, task.info.outputs, task.head_width, units)
+    return PaperDense(features, task.info.outputs, width or task.head_width, units)

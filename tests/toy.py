@@ -45,7 +45,7 @@ class ToySource:
     outputs: int = 2
     device: torch.device = field(default_factory=lambda: torch.device("cpu"))
 
-    def head(self, features: list[tuple[int, int]], units: object = None) -> nn.Module:
+    def head(self, features: list[tuple[int, int]], units: object = None, width: int | None = None) -> nn.Module:
         """A pooling head."""
         return ToyHead(features, self.outputs)
 

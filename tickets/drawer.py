@@ -204,10 +204,12 @@ def initial_host(spec: HostSpec, seed: int, units: Any = None) -> nn.Module:
         return spec.build(units)
 
 
-def initial_head(source: Source, host: nn.Module, seed: int, units: Any = None) -> nn.Module:
+def initial_head(
+    source: Source, host: nn.Module, seed: int, units: Any = None, width: int | None = None
+) -> nn.Module:
     """The head that all methods at one seed put on a source or target."""
     with seeded(seed, "head", source.name):
-        return source.head(host.features, units)
+        return source.head(host.features, units, width)
 
 
 def all_ones(network: Network) -> Masks:

@@ -90,7 +90,8 @@ def _lasting_penalty(ticket: Ticket, network: Network, target: Source) -> Callab
 def _kept_head(ticket: Ticket, target: Source, host: nn.Module, seed: int) -> nn.Module:
     """The source head; its prediction layer stays fresh where the target has other outputs."""
     saved = ticket.head.state("raw")
-    module = initial_head(target, host, seed, ticket.head.units or None)
+    width = saved["predict.weight"].shape[1] if "predict.weight" in saved else None
+    module = initial_head(target, host, seed, ticket.head.units or None, width)
     fresh = module.state_dict()
     usable = {n: saved[n] if n in saved and saved[n].shape == t.shape else t for n, t in fresh.items()}
     lost = [n for n in fresh if usable[n] is fresh[n] and not n.startswith("predict.")]

@@ -30,8 +30,15 @@ class Source(Protocol):
     primary: str
     """Name of the primary metric, a fraction in [0, 1], higher is better."""
 
-    def head(self, features: list[tuple[int, int]], units: Any = None) -> nn.Module:
-        """A fresh head on feature maps of these (width, stride); `units` rebuilds a searched one."""
+    def head(self, features: list[tuple[int, int]], units: Any = None, width: int | None = None) -> nn.Module:
+        """A fresh head on feature maps of these (width, stride).
+
+        Args:
+            features: of the host's maps.
+            units: rebuild a searched one, with these live units.
+            width: channels before its prediction layer, for one that another task's head is carried into;
+                None for the task's own; heads whose width follows from the maps ignore it.
+        """
 
     def batches(self, start: int, stop: int | None) -> Iterator[Batch]:
         """Augmented training batches number `start` to `stop` - 1, or without end."""

@@ -14,7 +14,7 @@ import typer
 
 from bench import flags, record
 from bench.speed.report import Part, show, upkeep
-from bench.speed.request import Request, parse
+from bench.speed.request import LOADER, Request, parse
 from bench.speed.timing import Run, Times, cuda_seconds, interleaved, seconds
 
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
@@ -59,6 +59,7 @@ TARGETS = (
     Target("masked steps at least 2x as fast as the reference's", "step", 2.0, True, TINY),
     Target("projection adds at most 3 % to a dense step", "projection", 0.03, False, {"preset": "paper"}),
     Target("reparam adds at most 8 % to a dense step", "reparam", 0.08, False, {"preset": "paper"}),
+    Target("a loader of two processes gives at least 1.5x the images that the step takes", LOADER, 1.5, True, TINY),
     Target("compacted takes at most 0.7 of masked, half of the units dead", "compacted", 0.7, False, {}),
 )
 
@@ -70,7 +71,7 @@ def _option(name: str, help_text: str, panel: str, **more: object) -> typer.mode
 @app.command()
 def speed(
     preset: Annotated[str, _option("preset", "Supernet: tiny, small or paper.", SETTING)] = "tiny",
-    task: Annotated[str, _option("task", "Head and loss: cls, seg or pose.", SETTING)] = "cls",
+    task: Annotated[str, _option("task", "Head and loss: cls, seg or pose; with --loader any task.", SETTING)] = "cls",
     batch: Annotated[
         int | None, _option("batch", "Images a step (default: the scale's; 8 for paper).", SETTING)
     ] = None,
@@ -78,6 +79,10 @@ def speed(
     size: Annotated[str | None, _option("size", "224 or 256x192 (default: the scale's).", SETTING)] = None,
     sparsity: Annotated[float, _option("sparsity", "Of masked variants, in [0, 1).", SETTING)] = 0.9,
     what: Annotated[str, _option("what", "train, inference or both.", SETTING)] = "train,inference",
+    loader: Annotated[bool, _option("loader", "Only the loader of --task's data.", SETTING)] = False,
+    data_root: Annotated[
+        Path | None, _option("data-root", "Folder of its data, for --loader.", SETTING, envvar="TICKETBENCH_DATA")
+    ] = None,
     threads: Annotated[int | None, _option("threads", "PyTorch threads (default: all cores).", MEASURING)] = None,
     layout: Annotated[str, _option("layout", "Ours: channels_last or contiguous.", MEASURING)] = "channels_last",
     dtype: Annotated[str, _option("dtype", "float32, or bfloat16 by autocast.", MEASURING)] = "float32",
@@ -99,10 +104,13 @@ def speed(
     python -m bench.speed
 
     python -m bench.speed --preset paper --batch 8 --size 224 --what train
+
+    python -m bench.speed --loader --task seg/camvid --data-root DATA
     """
     request = parse(
         preset=preset, task=task, batch=batch, latency_batch=latency_batch, size=size, threads=threads,
         layout=layout, dtype=dtype, compiled=compiled, sparsity=sparsity, rounds=rounds, device=device, what=what,
+        loader=loader, data_root=data_root,
     )  # fmt: skip
     if file is not None:
         flags.out_file(file)
@@ -110,7 +118,7 @@ def speed(
     found = figures(parts)
     show(list(parts.values()), str(request), [*costs(parts), *verdicts(request, found)])
     if file is not None:
-        record.replace_file(file, json.dumps(_raw(request, parts, found), indent=1) + "\n")
+        record.replace_file(file, json.dumps(_raw(request, parts, found), indent=1, default=str) + "\n")
 
 
 def measure(request: Request) -> dict[str, Part]:
@@ -133,6 +141,12 @@ def measure(request: Request) -> dict[str, Part]:
         calls, notes = inference_calls(request)
         times = _timed("inference calls", calls, request)
         parts["inference"] = Part("inference", request.latency_batch, times, notes=notes)
+    if LOADER in request.what:
+        from bench.speed import loading
+
+        task = loading.located(request)
+        times = _timed("loaders and training steps", loading.runs(request, task), request)
+        parts[LOADER] = Part("training step and loaders", request.batch, loading.a_batch(times))
     return parts
 
 
@@ -176,6 +190,10 @@ def figures(parts: Mapping[str, Part]) -> dict[str, float]:
         found["step"] = min(part.ratio("reference", name).median for name in masked)
         found["memory"] = max(part.peaks_mib[name] for name in masked) / part.peaks_mib["reference"]
         found.update((name, upkeep(part, name, "dense").median) for name in masked)
+    if part := parts.get(LOADER):
+        from bench.speed.loading import AHEAD, STEP
+
+        found[LOADER] = part.ratio(STEP, AHEAD).median
     if part := parts.get("inference"):
         found["compacted"] = part.ratio("compacted", "masked").median
     return found

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass
+from pathlib import Path
 
+import tasks
 from bench import flags
 from bench import scale as scales
 from tickets.errors import UserError
@@ -13,6 +15,7 @@ TASKS = ("cls", "seg", "pose")
 LAYOUTS = ("channels_last", "contiguous")
 DTYPES = ("float32", "bfloat16")
 WHAT = ("train", "inference")
+LOADER = "loader"
 LARGEST_BATCH = {"paper": 8}
 """Where the scale's own batch is for many GPUs."""
 
@@ -23,7 +26,7 @@ class Request:
 
     Args:
         preset: of the supernet; its scale gives the heads.
-        task: "cls", "seg" or "pose", over random images and labels.
+        task: "cls", "seg" or "pose", over random images and labels; for the loader the full name of one with data.
         batch: images a training step.
         latency_batch: images of an inference call.
         size: input (H, W) in pixels.
@@ -34,7 +37,8 @@ class Request:
         sparsity: of the masked variants.
         rounds: measured rounds.
         device: "cpu", "cuda" or "cuda:N".
-        what: "train", "inference" or both.
+        what: "train", "inference" or both, or the loader alone.
+        data_root: the folder that holds the data sets' own folders, for the loader.
     """
 
     preset: str
@@ -50,6 +54,7 @@ class Request:
     rounds: int
     device: str
     what: tuple[str, ...]
+    data_root: Path | None = None
 
     def __str__(self) -> str:
         parts = [f"preset {self.preset}", self.task, "x".join(map(str, self.size)), self.dtype, self.layout]
@@ -71,18 +76,21 @@ def parse(
     rounds: int,
     device: str,
     what: str,
+    loader: bool = False,
+    data_root: Path | None = None,
 ) -> Request:
     """Check what the command line gave; None stands for the scale's batch and size and for all cores.
 
     Raises:
         UserError: a value that cannot be measured; names it and what is allowed.
     """
-    plan = scales.load(flags.one_of(preset, scales.names(), "preset")).plan(flags.one_of(task, TASKS, "task"))
+    name = tasks.TASKS.resolve(task) if loader else flags.one_of(task, TASKS, "task")
+    plan = scales.load(flags.one_of(preset, scales.presets(), "preset")).plan(name)
     if not 0 <= sparsity < 1:
         raise UserError(f"--sparsity is {sparsity}; give the removed share of the weights, from 0 to below 1.")
     request = Request(
         preset=preset,
-        task=task,
+        task=name,
         batch=min(plan.batch_size, LARGEST_BATCH.get(preset, plan.batch_size)) if batch is None else batch,
         latency_batch=latency_batch,
         size=plan.size if size is None else flags.image_size(size),
@@ -93,7 +101,8 @@ def parse(
         sparsity=sparsity,
         rounds=rounds,
         device=device,
-        what=tuple(dict.fromkeys(flags.one_of(part.strip(), WHAT, "part of --what") for part in what.split(","))),
+        what=(LOADER,) if loader else _parts(what),
+        data_root=flags.data_root(data_root),
     )
     for flag, value, least in (
         ("batch", request.batch, 2),  # batch norms of a training step need two values a channel
@@ -106,3 +115,7 @@ def parse(
     flags.device(device)
     flags.compiler(compiled)
     return request
+
+
+def _parts(what: str) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(flags.one_of(part.strip(), WHAT, "part of --what") for part in what.split(",")))

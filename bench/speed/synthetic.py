@@ -59,9 +59,9 @@ class Synthetic:
         """Name of the task's primary metric."""
         return self.task.info.primary
 
-    def head(self, features: list[tuple[int, int]], units: Any = None) -> nn.Module:
+    def head(self, features: list[tuple[int, int]], units: Any = None, width: int | None = None) -> nn.Module:
         """A fresh head on maps of these (width, stride)."""
-        return make_head(self.task, self.heads, features, units)
+        return make_head(self.task, self.heads, features, units, width)
 
     @cached_property
     def made(self) -> list[Batch]:

@@ -84,7 +84,7 @@ def test_what_it_was_given_is_left_as_it_was(drawer):
     class Watched(ToySource):
         """Remembers the heads that it gave away."""
 
-        def head(self, features, units=None):
+        def head(self, features, units=None, width=None):
             """A head, noted."""
             heads.append(super().head(features, units))
             return heads[-1]
@@ -119,7 +119,7 @@ def test_the_last_pruning_is_scored_before_and_after(name, drawer):
 class SearchedHead(ToySource):
     """A source whose head holds a search block, as the paper's do."""
 
-    def head(self, features, units=None):
+    def head(self, features, units=None, width=None):
         """The paper's dense head, averaged over pixels."""
         head = PaperDense(features, 2, width=6, units=units)
         head.register_forward_hook(lambda module, inputs, maps: maps.mean((2, 3)))

@@ -7,7 +7,9 @@ import torch
 
 from bench import console
 from bench.speed import command as speed
+from bench.speed import loading
 from bench.speed.steps import VARIANTS
+from tasks import figures
 
 
 def test_a_real_run(tmp_path, capsys):
@@ -27,3 +29,23 @@ def test_a_real_run(tmp_path, capsys):
     assert all(len(taken) == 2 and min(taken) > 0 for taken in train["seconds"].values())
     assert all(mib > 100 for mib in train["peaks_mib"].values())
     assert raw["request"]["size"] == [32, 32] and raw["threads"] == threads and raw["packages"]["torch"]
+
+
+def test_a_loader_against_the_step_that_it_feeds(tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr(figures, "TRAIN", 48)
+    monkeypatch.setenv("TICKETBENCH_CACHE", str(tmp_path / "cache"))
+    file, threads = tmp_path / "loader.json", torch.get_num_threads()
+    args = ("--loader", "--task", "seg", "--batch", 2, "--rounds", 1, "--threads", threads, "--json", file)
+    with pytest.raises(SystemExit) as left:
+        console.main(speed.app, "python -m bench.speed", [str(arg) for arg in args])
+    told = capsys.readouterr()
+    assert left.value.code == 0 and "a loader of two processes gives" in told.out
+    raw = json.loads(file.read_text())
+    taken = raw["parts"]["loader"]["seconds"]
+    assert set(taken) == {loading.STEP, loading.ALONE, loading.AHEAD} and raw["request"]["task"] == "seg/figures"
+    assert raw["figures"]["loader"] == taken[loading.STEP][0] / taken[loading.AHEAD][0]
+
+
+def test_batches_that_waited_in_the_queue_are_not_counted():
+    times = loading.a_batch({loading.STEP: [1.0], loading.ALONE: [32.0], loading.AHEAD: [14.0]})
+    assert times == {loading.STEP: [1.0], loading.ALONE: [1.0], loading.AHEAD: [0.5]}

@@ -57,6 +57,14 @@ def test_controls_are_added_once():
     assert kinds(jobs(config(control="none"))) == {"draw": 1, "transfer": 1}
 
 
+def test_no_source_leaves_the_references():
+    found = jobs(config(source="none", target="cls,seg", seed="0,1"))
+    assert kinds(found) == {"dense": 4} and not any(job.needs for job in found)
+    for changes in ({"target": "none"}, {"control": "random"}):
+        with pytest.raises(UserError, match="--source none draws no ticket, which leaves the dense references"):
+            config(source="none", **changes)
+
+
 def test_dense_is_drawn_once_for_all_sparsities_and_none_asks_for_draws_only():
     assert kinds(jobs(config(drawer="dense", sparsity="0.5,0.9", control="none"))) == {"draw": 1, "transfer": 1}
     assert kinds(jobs(config(target="none", seed="0,1"))) == {"draw": 2}

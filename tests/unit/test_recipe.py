@@ -6,7 +6,9 @@ import pytest
 import torch
 from toy import SPEC, ToySource
 
+from tasks.paper_heads import PaperDense
 from tickets.drawer import Request
+from tickets.drawers import make
 from tickets.drawers.dense import Dense
 from tickets.drawers.imp import IterativeMagnitude
 from tickets.drawers.supertickets import SuperTickets
@@ -128,11 +130,40 @@ def test_kept_head_carries_over_and_a_prediction_of_another_size_is_fresh(ticket
     assert other.network.head.predict.weight.shape[0] == 3
 
 
+class Narrow(ToySource):
+    """A source with the released dense head, of a width of its own."""
+
+    own = 90
+
+    def head(self, features, units=None, width=None):
+        """Averaged over pixels, so that the toy's loss fits."""
+        head = PaperDense(features, self.outputs, width or self.own, units)
+        head.register_forward_hook(lambda module, inputs, maps: maps.mean((2, 3)))
+        return head
+
+
+class Wide(Narrow):
+    """As ADE20K beside Cityscapes."""
+
+    own = 180
+
+
+def test_a_kept_head_keeps_the_width_of_its_source_and_gets_a_new_classifier():
+    """ADE20K -> Cityscapes as released: the block of 180 channels stays, with its masks; 180 -> 19 is fresh."""
+    drawn = make("gmp").draw(Request(SPEC, Wide(name="toy/wide"), SETTINGS, 0.8, 0))
+    target = Narrow(name="toy/narrow", outputs=3)
+    kept = transfer(drawn, Finetune(), target, SETTINGS, 0, head="keep").network
+    assert kept.head.predict.weight.shape == (3, 180, 1, 1)
+    project = "transform.project.weight"
+    assert torch.equal(kept.head.get_parameter(project), drawn.head.raw[project] * drawn.head.masks[project])
+    assert transfer(drawn, Finetune(), target, SETTINGS, 0).network.head.predict.weight.shape == (3, 90, 1, 1)
+
+
 def test_a_head_that_does_not_fit_is_refused(ticket):
     class Other(ToySource):
         """Has a head with other layers."""
 
-        def head(self, features, units=None):
+        def head(self, features, units=None, width=None):
             """Two layers."""
             head = super().head(features)
             head.extra = torch.nn.Linear(2, 2)

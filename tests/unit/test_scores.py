@@ -301,7 +301,7 @@ class OfKind(ToySource):
     kind: str = "cls"
     paper: bool = False
 
-    def head(self, features, units=None) -> nn.Module:
+    def head(self, features, units=None, width=None) -> nn.Module:
         """The light head of the kind, or the released one, which holds a search block."""
         if self.paper:
             return PaperDense(features, KINDS[self.kind].info.outputs, width=6)

@@ -29,7 +29,7 @@ RELEASED, INTENDED = make("supertickets/as_released"), make("supertickets")
 class SearchedHead(ToySource):
     """A source whose head holds a search block, as the paper's do."""
 
-    def head(self, features, units=None):
+    def head(self, features, units=None, width=None):
         """The paper's dense head, averaged over pixels."""
         head = PaperDense(features, 2, width=6, units=units)
         head.register_forward_hook(lambda module, inputs, maps: maps.mean((2, 3)))
