@@ -130,8 +130,18 @@ def _transfer(work: Work, store: Store, report: Callable[[Progress], None] | Non
 
 
 def _scores(feed: Feed, network: Network) -> dict[str, Any]:
-    """All metrics on val and, read only here, on test."""
-    return {split: feed.score(network, split) for split in ("val", "test")}
+    """All metrics on val and, read only here, on test, there by class too where the metric tells."""
+    test = feed.measure(network, "test")
+    by_class = getattr(test, "per_class", dict)()
+    names = feed.task.info.names
+    return {
+        "val": feed.score(network, "val"),
+        "test": test.compute(),
+        "classes": {
+            key: {name: None if value != value else value for name, value in zip(names, values.tolist(), strict=True)}
+            for key, values in by_class.items()
+        },
+    }
 
 
 def make_feed(work: Work, task: str, plan: Plan) -> Feed:

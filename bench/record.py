@@ -61,6 +61,7 @@ class Scores(Part):
     score: Fraction
     test: dict[str, float]
     val: dict[str, float]
+    classes: dict[str, dict[str, float | None]] = {}
     val_before_last_prune: Fraction | None = None
     val_after_last_prune: Fraction | None = None
 

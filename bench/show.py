@@ -1,105 +1,59 @@
-"""python -m bench.show: what is inside a ticket, as tables and as a picture."""
+"""python -m bench.show: what a record says, or what is inside a ticket."""
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
 from bench import console, flags
-from bench.aligned import show as print_table
-from bench.render import MISSING, counted, percent
-
-if TYPE_CHECKING:
-    from tickets.ticket import Ticket
 
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
 
 
 @app.command()
 def show(
-    ticket: Annotated[Path, typer.Argument(metavar="TICKET", help="A ticket: either of its two files.")],
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="A record, or either file of a ticket.")],
     size: Annotated[
         str | None,
-        typer.Option("--size", metavar="HxW", help="Input that MACs are counted for.", show_default="its source's"),
+        typer.Option("--size", metavar="HxW", help="Input to count a ticket's MACs for.", show_default="its source's"),
     ] = None,
-    layers: Annotated[bool, typer.Option("--layers/--no-layers", help="Show the table of layers, too.")] = True,
+    layers: Annotated[bool, typer.Option("--layers/--no-layers", help="Show a ticket's layers, too.")] = True,
     out: Annotated[
         Path | None, typer.Option("--out", metavar="FILE", help="Draw the surviving architecture: .png, .svg or .pdf.")
     ] = None,
 ) -> None:
-    """Show a ticket: its architecture, live units per kernel branch, sparsity per layer, dead layers.
+    """Show a record: job, scores, those by class, costs. Or a ticket: architecture, live units, sparsity per layer.
 
     Examples:
 
     python -m bench.show runs/tickets/draw_cls-figures_supertickets_s0.9_seed0-0123456789.json
 
-    python -m bench.show TICKET --no-layers --out architecture.png
+    python -m bench.show runs/tickets/TICKET.json --no-layers --out architecture.png
     """
+    if _is_record(file):
+        from bench import record, show_record
+
+        show_record.show(record.read(file))
+        return
     wanted = None if size is None else flags.image_size(size)
     if out is not None:
         flags.out_file(out, (".png", ".svg", ".pdf"))
-    from tickets import anatomy
+    from bench import show_ticket
     from tickets.ticket import Ticket
 
-    found = Ticket.load(ticket)
-    height_width = wanted or tuple(found.provenance["size"])
-    blocks, table = anatomy.blocks(found), anatomy.layers(found, height_width)
-    _summary(found, height_width)
-    if blocks:
-        kernels = list(blocks[0].full)
-        print_table(
-            "Blocks: live of full units by kernel size",
-            ["block", *(f"{k}x{k}" for k in kernels), "weights", "kept", "sparsity"],
-            [
-                [b.name, *(f"{b.live[k]}/{b.full[k]}" for k in kernels), *_kept(b.weights, b.kept)]
-                for b in blocks
-            ],
-        )
-    if layers:
-        total = sum(layer.sparse_macs for layer in table) or 1
-        print_table(
-            "Layers",
-            ["layer", "shape", "weights", "kept", "sparsity", "MACs", "share of MACs"],
-            [
-                [
-                    f"{layer.name} (dead)" if not layer.kept else layer.name,
-                    "x".join(map(str, layer.shape)),
-                    *_kept(layer.weights, layer.kept),
-                    counted(layer.sparse_macs, "k"),
-                    percent(layer.sparse_macs / total),
-                ]
-                for layer in table
-            ],
-        )
-    if out is not None:
-        from bench.picture import draw
-
-        draw(found, blocks, table, out)
-        print(f"picture: {out}")
+    show_ticket.show(Ticket.load(file), wanted, layers, out)
 
 
-def _summary(ticket: Ticket, size: tuple[int, int]) -> None:
-    told, costs = ticket.provenance, ticket.costs(size)
-    dead = sum(not mask.any() for mask in ticket.host.masks.values())
-    options = {k: v for k, v in told.get("options", {}).items() if v is not None}
-    macs = f"{costs['sparse_macs']:,} exact, {costs['macs']:,} dense, {costs['estimated_macs']:,} by global density"
-    lines = {
-        "drawn by": f"{told['drawer']} ({', '.join(f'{k}={v}' for k, v in options.items())})",
-        "on": f"{told['source']}, seed {told['seed']}",
-        "sparsity": f"{percent(ticket.sparsity)} of {ticket.prunable:,} weights; remaining {percent(ticket.remaining)}",
-        "parameters": f"{ticket.kept:,}",
-        "MACs": f"{macs}, at {size[0]}x{size[1]}",
-        "layers": f"{len(ticket.host.masks)}, {dead} of them dead",
-        "hash": ticket.hash,
-    }
-    for name, text in lines.items():
-        print(f"{name + ':':<12}{text}")
-
-
-def _kept(weights: int, kept: int) -> list[str]:
-    return [f"{weights:,}", f"{kept:,}", percent(1 - kept / weights) if weights else MISSING]
+def _is_record(file: Path) -> bool:
+    """Whether it is a record's JSON, by the key that all of them have and no ticket has."""
+    try:
+        data = json.loads(file.read_text(encoding="utf-8")) if file.suffix == ".json" else None
+    except (OSError, ValueError):
+        return False
+    return isinstance(data, dict) and "schema" in data
 
 
 if __name__ == "__main__":

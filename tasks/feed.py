@@ -11,6 +11,7 @@ from torch.utils.data import DataLoader, Dataset, default_collate
 
 from tasks.arrays import Arrays
 from tasks.base import Task
+from tasks.metrics import Metric
 from tasks.originals import Originals
 from tasks.paper_heads import make_head
 from tickets.blocks import Units
@@ -147,16 +148,20 @@ class Feed:
         """The task's loss."""
         return self.task.loss(outputs, batch)
 
-    @torch.no_grad()
     def score(self, network: nn.Module, split: str) -> dict[str, float]:
         """Every metric of the task on all samples of a split, the primary one first."""
+        scores = self.measure(network, split).compute()
+        return {self.primary: scores[self.primary], **scores}
+
+    @torch.no_grad()
+    def measure(self, network: nn.Module, split: str) -> Metric:
+        """The task's metric after it has seen all samples of a split."""
         metric, pages = self.task.metric(split), Pages(self.task, self.task.split(split))
         network.eval()
         for batch in self._loaded(pages, range(len(pages)), self.workers):
             image = batch["image"].contiguous(memory_format=torch.channels_last)
             metric.update(self.task.predict(network, {**batch, "image": image}), batch)
-        scores = metric.compute()
-        return {self.primary: scores[self.primary], **scores}
+        return metric
 
     def _run(self, name: str, start: int, stop: int, workers: int) -> Iterator[Batch]:
         stream = Stream(self.task, self.task.split("train"), self.batch_size, self.seed, name)

@@ -38,6 +38,8 @@ class Metric(Protocol):
         """
         ...
 
+    # A metric may also have per_class() -> {"iou": float64 (C,), ...}, NaN where a class has no value.
+
 
 class TopK:
     """Share of images whose class is guessed first ("top1") and, above five classes, among five ("top5").

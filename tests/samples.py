@@ -45,6 +45,7 @@ def template(source: str | None, target: str | None, score: float | None, seed: 
         "score": score,
         "test": {primary: score},
         "val": {primary: score},
+        "classes": {},
         "val_before_last_prune": None,
         "val_after_last_prune": None,
     }

@@ -1,9 +1,11 @@
 """bench.show: what it says of a ticket adds up, the picture is one, mistakes are told."""
 
 import pytest
+from samples import record
 from toy import SPEC, ToySource
 
 from bench import console, show
+from bench.render import MISSING
 from tickets import anatomy
 from tickets.drawer import Request
 from tickets.drawers import make
@@ -102,3 +104,22 @@ def test_a_damaged_or_absent_ticket_is_named(ticket, capsys, tmp_path):
     (tmp_path / "one.json").write_bytes(ticket.with_name("one.json").read_bytes())
     code, _, err = shown(capsys, tmp_path / "one")
     assert code == 2 and "does not have the SHA-256" in err
+
+
+def test_a_record_with_its_scores_by_class(tmp_path, capsys):
+    scores = {"iou": {"sky": 0.75, "pole": None}, "acc": {"sky": 1.0, "pole": None}}
+    path = record(score=0.5, classes=scores, redraw="python -m bench.run --seed 0").write(tmp_path)
+    code, out, _ = shown(capsys, path)
+    lines = [" ".join(line.split()) for line in out.splitlines()]
+    assert code == 0 and "job: transfer: omp at 0.9, cls/figures -> seg/figures by finetune, seed 0" in lines
+    assert "redraw: python -m bench.run --seed 0" in lines and "miou 0.5000 0.5000" in lines
+    assert "class acc iou" in lines and "sky 100.0% 75.0%" in lines and f"pole {MISSING} {MISSING}" in lines
+
+
+def test_a_failed_record_says_why_and_a_damaged_one_is_refused(tmp_path, capsys):
+    path = record(score=None).write(tmp_path)
+    code, out, _ = shown(capsys, path)
+    assert code == 0 and "failed: the loss is not finite" in out and "Scores" not in out
+    path.write_text(path.read_text().replace('"kind"', '"knd"'))
+    code, _, err = shown(capsys, path)
+    assert (code == 2 and "the key 'knd' is not known" in err.replace("\n", " ")) or "is missing" in err
