@@ -5,7 +5,9 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from tasks.metrics import PCK, MeanIoU, TopK, average_precision, decode
+from tasks.heatmaps import decode
+from tasks.metrics import PCK, MeanIoU, TopK
+from tasks.oks import average_precision
 
 
 def one_hot_maps(classes):
@@ -237,7 +239,7 @@ class TestAveragePrecision:
         assert average_precision(self.rows(500.0)) == {"ap": 0.0, "ap50": 0.0, "ap75": 0.0}
 
     def test_oks_threshold_by_hand(self):
-        from tasks.metrics import SIGMAS
+        from tasks.oks import SIGMAS
 
         rows = self.rows(0.0)
         # exp(-d^2 / (2 area (2 sigma)^2)) = 0.62 at every joint: right at 3 of the ten thresholds
