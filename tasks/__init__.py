@@ -18,6 +18,8 @@ TASKS = Registry(
         "cls/cifar10": "tasks.folder:Cifar10",
         "seg/camvid": "tasks.camvid:CamVid",
         "pose/lsp": "tasks.lsp:LeedsSports",
+        "pose/coco": "tasks.coco:Coco",
+        "pose/folder": "tasks.coco:KeypointFolder",
     },
     "ticketbench.tasks",
     aliases={"cls": "cls/figures", "seg": "seg/figures", "pose": "pose/figures"},

@@ -18,9 +18,7 @@ LEAST = 8  # labelled joints that a person has more of to be cut in half
 LOWER = ("hip", "knee", "ankle", "foot", "toe", "heel")  # words in the names of the lower body's joints
 
 
-def enclosing(
-    box: np.ndarray, size: tuple[int, int], padding: float = PADDING
-) -> tuple[np.ndarray, np.ndarray]:
+def enclosing(box: np.ndarray, size: tuple[int, int], padding: float = PADDING) -> tuple[np.ndarray, np.ndarray]:
     """The frame about a box: its centre (x, y), and its extent (w, h) in pixels, of the shape of `size`, (H, W)."""
     x, y, width, height = (float(value) for value in box)
     return np.array([x + width / 2 - 0.5, y + height / 2 - 0.5]), padding * _shaped(width, height, size)
@@ -74,9 +72,7 @@ def warped(image: Image.Image, forward: np.ndarray, size: tuple[int, int]) -> np
     """The input uint8 (H, W, 3) that an affine map makes of an RGB image: bilinear, black outside of it."""
     back = inverse(forward)
     back[:, 2] += 0.5 - back[:, :2].sum(1) / 2  # Pillow counts from the edges of pixels on both sides
-    return np.asarray(
-        image.transform(size[::-1], Image.Transform.AFFINE, back.ravel(), Image.Resampling.BILINEAR)
-    )
+    return np.asarray(image.transform(size[::-1], Image.Transform.AFFINE, back.ravel(), Image.Resampling.BILINEAR))
 
 
 def resized(image: Image.Image, centre: np.ndarray, extent: np.ndarray, size: tuple[int, int]) -> np.ndarray:
