@@ -179,16 +179,23 @@ class Pose(Task):
         found = self.codec.points(self.codec.maps(outputs.detach()), tuple(batch["image"].shape[-2:])).cpu().numpy()
         truth, visible = batch["keypoints"].cpu().numpy(), batch["visible"].cpu().numpy()
         rows = [
-            [_zoomed(image), self._drawn(image, points, seen), self._drawn(image, guess, np.ones_like(seen))]
+            [self._zoomed(image), self._drawn(image, points, seen), self._drawn(image, guess, np.ones_like(seen))]
             for image, points, seen, guess in zip(pictures(batch["image"]), truth, visible, found, strict=True)
         ]
         return contact_sheet(rows)
 
+    @property
+    def _zoom(self) -> int:
+        return max(1, round(SHOWN / self.size[0]))
+
+    def _zoomed(self, image: np.ndarray) -> np.ndarray:
+        return image.repeat(self._zoom, 0).repeat(self._zoom, 1)
+
     def _drawn(self, image: np.ndarray, points: np.ndarray, shown: np.ndarray) -> np.ndarray:
         """The image, enlarged, with the skeleton over it."""
-        canvas = Image.fromarray(_zoomed(image))
+        canvas = Image.fromarray(self._zoomed(image))
         draw = ImageDraw.Draw(canvas)
-        places = [(float(x), float(y)) for x, y in (points + 0.5) * ZOOM]
+        places = [(float(x), float(y)) for x, y in (points + 0.5) * self._zoom]
         for a, b in self.info.skeleton:
             if shown[a] and shown[b]:
                 draw.line([places[a], places[b]], fill=(255, 220, 0))
@@ -210,13 +217,9 @@ class Pose(Task):
         return found if "torso" in found else {**found, "torso": _span(points, labelled)}
 
 
-ZOOM = 3
+SHOWN = 192  # pixels that a picture of a preview is high, about
 SIDES = {"left": (40, 120, 255), "right": (255, 0, 80)}
 MIDDLE = (0, 220, 80)
-
-
-def _zoomed(image: np.ndarray) -> np.ndarray:
-    return image.repeat(ZOOM, 0).repeat(ZOOM, 1)
 
 
 def _span(points: Tensor, labelled: Tensor) -> Tensor:

@@ -78,10 +78,10 @@ def warped(image: Image.Image, forward: np.ndarray, size: tuple[int, int]) -> np
 def resized(image: Image.Image, centre: np.ndarray, extent: np.ndarray, size: tuple[int, int]) -> np.ndarray:
     """The same for an upright frame, uint8 (H, W, 3), each pixel the mean of what it covers where it shrinks."""
     low, high = centre + 0.5 - extent / 2, centre + 0.5 + extent / 2
-    corner = np.floor(low).astype(int)
-    part = image.crop((*corner, *np.ceil(high).astype(int)))  # black outside of the image
-    around = (*(low - corner).clip(0), *np.minimum(high - corner, part.size))  # rounding may leave it by an ulp
-    return np.asarray(part.resize(size[::-1], Image.Resampling.BILINEAR, around))
+    reach = math.ceil(extent[0] / size[1]) + 1  # pixels beyond the frame that its border mixes with
+    corner = np.floor(low).astype(int) - reach
+    part = image.crop((*corner, *(np.ceil(high).astype(int) + reach)))  # black outside of the image
+    return np.asarray(part.resize(size[::-1], Image.Resampling.BILINEAR, (*(low - corner), *(high - corner))))
 
 
 def lower_body(names: tuple[str, ...]) -> np.ndarray:
