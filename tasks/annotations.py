@@ -66,6 +66,7 @@ class Content:
         wanted = set(photos)
         return [
             {
+                "id": person.number,
                 "image_id": person.photo,
                 "keypoints": list(person.joints),
                 "num_keypoints": person.labelled,
