@@ -189,6 +189,17 @@ class TestPCK:
         assert metric.compute() == {"pck": 5 / 7}
         assert metric.count == 3
 
+    def test_pckh_by_hand(self):
+        """Half a head of 6 is 3: the first and the second are hits, the third is not; the other's head is unknown."""
+        batch = person(torch.full((2, 3, 2), 20.0), head=torch.tensor([6.0, 0.0]))
+        guess = batch["keypoints"] + torch.tensor([[3.0, 0.0], [0.0, -2.9], [2.2, 2.2]])
+        metric, other = PCK(3), PCK(3)
+        metric.update_points(guess, batch)
+        assert metric.compute() == {"pck": 0.0, "pckh": 2 / 3}  # radius 2 of the torsos
+        other.update_points(batch["keypoints"], batch)
+        metric.merge(other)
+        assert metric.compute() == {"pck": 0.5, "pckh": 5 / 6}
+
     def test_from_heat_maps(self):
         points = torch.rand(4, 17, 2, generator=torch.Generator().manual_seed(1)) * 50 + 7
         metric = PCK(17)
