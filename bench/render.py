@@ -16,7 +16,7 @@ from bench.leaderboard import Board, Key, Row
 from bench.stats import Estimate
 
 MISSING = "–"  # noqa: RUF001  an en dash, which no number can be mistaken for
-METRICS = {"top1": "top-1", "miou": "mIoU", "pck": "PCK@0.2"}
+METRICS = {"top1": "top-1", "miou": "mIoU", "pck": "PCK@0.2", "ap": "OKS AP"}
 LONGEST = 200
 """Characters of a reason (an error, say) that a table shows."""
 

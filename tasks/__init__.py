@@ -21,6 +21,8 @@ TASKS = Registry(
         "seg/ade20k": "tasks.ade20k:ADE20K",
         "seg/camvid": "tasks.camvid:CamVid",
         "pose/lsp": "tasks.lsp:LeedsSports",
+        "pose/coco": "tasks.coco:Coco",
+        "pose/folder": "tasks.coco:KeypointFolder",
     },
     "ticketbench.tasks",
     aliases={"cls": "cls/figures", "seg": "seg/figures", "pose": "pose/figures"},

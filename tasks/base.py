@@ -59,7 +59,7 @@ class Info:
     Args:
         kind: "cls", "seg" or "pose".
         version: raised when the data, the preparation, the loss or the metric change results.
-        primary: name of the primary metric: "top1", "miou" or "pck".
+        primary: name of the primary metric: "top1", "miou", "pck" or "ap".
         outputs: classes (void excluded) or keypoints.
         names: of the classes or keypoints, in the order of the outputs.
         test: which official split "test" is, as in "val".
@@ -68,7 +68,8 @@ class Info:
         url: where the data come from.
         flip_pairs: pose only, (left, right) keypoints that a mirror exchanges.
         skeleton: pose only, pairs of keypoints that a picture joins.
-        torso: pose only, the keypoints whose means are neck and mid-hip.
+        torso: pose only, the keypoints whose means are neck and mid-hip; empty where there are none.
+        head: pose only, neck and top of the head; empty where there are none.
     """
 
     kind: str
@@ -83,6 +84,7 @@ class Info:
     flip_pairs: tuple[tuple[int, int], ...] = ()
     skeleton: tuple[tuple[int, int], ...] = ()
     torso: tuple[tuple[int, ...], tuple[int, ...]] = ((), ())
+    head: tuple[int, ...] = ()
 
 
 def default_cache() -> Path:

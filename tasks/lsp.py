@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from tasks.arrays import Sample
+from tasks.arrays import Row, Sample
 from tasks.base import Info
 from tasks.files import names_in, rgb
 from tasks.pose import Pose
@@ -25,39 +25,62 @@ MARGIN = 1.3  # of the box about the labelled joints: hands, feet and hair lie o
 LEAST = 16.0  # pixels of the image that a box spans at least
 
 
-def read(sample: Sample, size: tuple[int, int]) -> dict[str, np.ndarray]:
-    """{"image", "keypoints"} of a box about the labelled joints, of the input's shape, the border repeated.
+def load(sample: Sample) -> Row:
+    """{"image", "keypoints", "box"}: the whole image, its person, and the box about their labelled joints."""
+    image, points, labelled = person(sample)
+    low, high = points[labelled].min(0), points[labelled].max(0)
+    extent = np.maximum(high - low, LEAST / MARGIN)
+    corner = (low + high - extent) / 2 + 0.5  # from pixel centres to their edges
+    return {
+        "image": np.asarray(image),
+        "keypoints": _joined(points, labelled),
+        "box": np.array([*corner, *extent], np.float32),
+    }
 
-    `sample.extra` is the image's column of joints.mat. Keypoints are float32 (14, 3): x, y, 1 where labelled;
-    the junk coordinates of the others become 0.
+
+def read(sample: Sample, size: tuple[int, int]) -> Row:
+    """{"image", "keypoints"} of a box about the labelled joints, of the input's shape, the border repeated."""
+    image, points, labelled = person(sample)
+    low, high = box(points[labelled], size)
+    image = cut(image, low, high).resize(size[::-1], Image.Resampling.BILINEAR)
+    points = (points + 0.5 - low) * (np.array(size[::-1]) / (high - low)) - 0.5
+    return {"image": np.asarray(image), "keypoints": _joined(points, labelled)}
+
+
+def person(sample: Sample) -> tuple[Image.Image, np.ndarray, np.ndarray]:
+    """The image, the joints' places (14, 2) in it, and which are labelled, bool (14,).
+
+    `sample.extra` is the image's column of joints.mat.
+
+    Raises:
+        DataError: no such column, no labelled joint, or one that is far off the image; names the file.
     """
     image_file, joints_file = sample.files
     state = joints_file.stat()
-    joints = load(joints_file, state.st_mtime_ns, state.st_size)
+    joints = joints_of(joints_file, state.st_mtime_ns, state.st_size)
     if not 0 <= sample.extra < joints.shape[2]:
         raise DataError(
             f"{image_file}: {joints_file} has {joints.shape[2]} columns, none for this image; restore it."
         )
-    person, image = joints[:, :, sample.extra], rgb(image_file)
-    labelled = (person[:, 2] > 0) & np.isfinite(person).all(1)
+    column, image = joints[:, :, sample.extra], rgb(image_file)
+    labelled = (column[:, 2] > 0) & np.isfinite(column).all(1)
     if not labelled.any():
         raise DataError(
             f"{image_file}: none of its joints is labelled in {joints_file}; remove it from the split file."
         )
-    far = labelled & (np.abs(person[:, :2] / image.size - 0.5) > 1).any(1)  # half an image outside
+    far = labelled & (np.abs(column[:, :2] / image.size - 0.5) > 1).any(1)  # half an image outside
     if far.any():
         joint = int(far.argmax())
         raise DataError(
-            f"{image_file}: its {NAMES[joint]} is at {person[joint, :2].tolist()} in {joints_file}, far off "
+            f"{image_file}: its {NAMES[joint]} is at {column[joint, :2].tolist()} in {joints_file}, far off "
             f"its {image.width} x {image.height} pixels; correct it or remove the image from the split file."
         )
-    low, high = box(person[labelled, :2], size)
-    image = cut(image, low, high).resize(size[::-1], Image.Resampling.BILINEAR)
-    points = (person[:, :2] + 0.5 - low) * (np.array(size[::-1]) / (high - low)) - 0.5
-    return {
-        "image": np.asarray(image),
-        "keypoints": np.where(labelled[:, None], np.column_stack([points, labelled]), 0.0).astype(np.float32),
-    }
+    return image, column[:, :2], labelled
+
+
+def _joined(points: np.ndarray, labelled: np.ndarray) -> np.ndarray:
+    """Keypoints float32 (14, 3): x, y, 1 where labelled; the junk coordinates of the others become 0."""
+    return np.where(labelled[:, None], np.column_stack([points, labelled]), 0.0).astype(np.float32)
 
 
 def box(points: np.ndarray, size: tuple[int, int]) -> tuple[np.ndarray, np.ndarray]:
@@ -78,7 +101,7 @@ def cut(image: Image.Image, low: np.ndarray, high: np.ndarray) -> Image.Image:
 
 
 @lru_cache(maxsize=2)
-def load(path: Path, mtime_ns: int, size: int) -> np.ndarray:
+def joints_of(path: Path, mtime_ns: int, size: int) -> np.ndarray:
     """The joints of joints.mat, float (14, 3, N); read again only when the file's time or size has changed.
 
     Raises:
@@ -106,7 +129,8 @@ def load(path: Path, mtime_ns: int, size: int) -> np.ndarray:
 class LeedsSports(Pose):
     """`root/lspet` with images/imNNNNN.jpg, joints.mat, train.txt and val.txt (image names).
 
-    There are no person boxes: each image is cut to a box about its labelled joints, 1.3 times as large.
+    There are no person boxes: each image is cut to a box about its labelled joints, 1.3 times as large. Beside
+    PCK@0.2 of the torso stands PCKh@0.5 of the head.
     """
 
     info = Info(
@@ -120,10 +144,12 @@ class LeedsSports(Pose):
             (0, 1), (1, 2), (2, 3), (3, 4), (4, 5),
             (6, 7), (7, 8), (8, 12), (9, 12), (9, 10), (10, 11), (12, 13),
         ),
-        torso=((12,), (2, 3)),
+        torso=((12,), (2, 3)), head=(12, 13),
     )  # fmt: skip
     store = "lspet"
     read = staticmethod(read)
+    load = staticmethod(load)
+    padding = MARGIN
 
     def samples(self, split: str) -> list[Sample]:
         """The images that the split file lists; imNNNNN.jpg is column NNNNN - 1 of joints.mat.

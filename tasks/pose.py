@@ -2,22 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 from PIL import Image, ImageDraw
 
-from tasks import figures
-from tasks.arrays import Sample
+from tasks import figures, topdown
+from tasks.arrays import Row, Sample
 from tasks.base import Info, Task, contact_sheet, pictures
+from tickets.errors import UserError, unknown
 
 if TYPE_CHECKING:
     import torch
     from torch import Tensor, nn
 
-    from tasks.metrics import PCK
+    from tasks.heatmaps import Codec
+    from tasks.metrics import PCK, Metric
+
+OBJECTIVES = ("cross_entropy", "mse")
 
 
 @dataclass(frozen=True)
@@ -27,13 +31,24 @@ class Pose(Task):
 
     Coordinates are pixels of the image, pixel centres at integers; labelled is 0 or greater (COCO's 1 and 2
     both count). A reader may also give "area", a float32 scalar, the person's area in square pixels, for OKS.
+    Further keys are passed on to the batch as they are.
 
     Batch: image float32 (B, 3, H, W), normalised; keypoints float32 (B, K, 2); visible bool (B, K), labelled
-        and inside
-    the image; torso float32 (B,), neck to mid-hip in pixels, 0 where one of their joints is not labelled;
-    area float32 (B,) where the reader gives it. Outputs: heat maps (B, K, h', w'), logits of where the joint
-    is.
+    and inside the image; torso float32 (B,), neck to mid-hip in pixels, 0 where one of their joints is not
+    labelled, and of joints without a torso the longer side of the box about the labelled ones; head float32 (B,),
+    neck to its top, likewise, of joints that have them; area float32 (B,) where the reader gives it. Outputs:
+    heat maps (B, K, h', w').
+
+    The full pipeline is HRNet's and of `tasks.topdown`: `load` gives whole images, their "keypoints" and "box"
+    float32 (4,), x, y, width, height of the person; in training the views are its random ones.
+
+    Args:
+        objective: "cross_entropy", outputs are logits of where a joint is, or "mse", heat maps as the release's.
+        flip_test: outputs are averaged with those of the mirrored image, mirrored back.
     """
+
+    objective: str = "cross_entropy"
+    flip_test: bool = False
 
     affine: ClassVar[Mapping[str, Any]] = {
         "flip": True,
@@ -41,7 +56,21 @@ class Pose(Task):
         "rotate_deg": 20.0,
         "translate": 0.08,
     }
-    sigma: ClassVar[float] = 0.03  # spread of the target about the joint, of the input's shorter side
+    padding: ClassVar[float] = topdown.PADDING  # of the frame about a box, in the full pipeline
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.objective not in OBJECTIVES:
+            raise unknown("objective", str(self.objective), OBJECTIVES)
+        if not isinstance(self.flip_test, bool):
+            raise UserError(f"flip_test is {self.flip_test!r}; give true or false.")
+
+    @property
+    def codec(self) -> Codec:
+        """The objective's loss, and how its heat maps are read."""
+        from tasks.heatmaps import CODECS
+
+        return CODECS[self.objective]
 
     def check(self, arrays: Mapping[str, np.ndarray], start: int) -> Iterable[tuple[int, str]]:
         """Keypoints of another number than the outputs', not finite, or none labelled."""
@@ -59,8 +88,7 @@ class Pose(Task):
                 yield start + row, "none of its keypoints is labelled; leave the image out."
 
     def batch(self, raw: Mapping[str, Tensor], generator: torch.Generator | None = None) -> dict[str, Tensor]:
-        """{"image", "keypoints", "visible", "torso"} and "area" if stored; augmented where a generator is
-        given."""
+        """The batch that the class documents; augmented where a generator is given."""
         import torch
 
         from tasks import augment
@@ -70,23 +98,61 @@ class Pose(Task):
             raw["keypoints"][..., :2].float(),
             raw["keypoints"][..., 2] > 0,
         )
-        torso = self._torso(points, labelled)
-        extra = {"area": raw["area"].float()} if "area" in raw else {}
+        lengths = self._lengths(points, labelled)
+        area = {"area": raw["area"].float()} if "area" in raw else {}
         extent = torch.tensor([image.shape[-1], image.shape[-2]], device=points.device)
         visible = labelled & ((points >= -0.5) & (points < extent - 0.5)).all(2)
         if generator is not None:
             truth = {"keypoints": points, "visible": visible, "flip_pairs": self.info.flip_pairs}
             moved = augment.affine(augment.jitter(image, generator), generator, **truth, **self.affine)
             image, points, visible = moved["image"], moved["keypoints"], moved["visible"]
-            torso = torso * moved["scale"]
-            extra = {key: value * moved["scale"] ** 2 for key, value in extra.items()}
+            lengths = {key: value * moved["scale"] for key, value in lengths.items()}
+            area = {key: value * moved["scale"] ** 2 for key, value in area.items()}
         return {
             "image": augment.normalise(image),
             "keypoints": points,
             "visible": visible,
-            "torso": torso,
-            **extra,
+            **lengths,
+            **{key: value for key, value in raw.items() if key not in ("image", "keypoints")},
+            **area,
         }
+
+    def view(self, row: Row, training: bool) -> dict[str, Tensor]:
+        """A batch's entries of one person; a random view in training, else the frame about the box."""
+        import torch
+
+        points, labelled = row["keypoints"][:, :2].astype(float), row["keypoints"][:, 2] > 0
+        forward, mirror = self._forward(row, points, labelled, training)
+        points = topdown.moved(points, forward)
+        if mirror:
+            order = np.arange(len(points))
+            for left, right in self.info.flip_pairs:
+                order[[left, right]] = right, left
+            points, labelled = points[order], labelled[order]
+        person = np.where(labelled[:, None], np.column_stack([points, labelled]), 0.0).astype(np.float32)
+        image = topdown.warped(Image.fromarray(row["image"]), forward, self.size).transpose(2, 0, 1)
+        raw = {**row, "image": image, "keypoints": person}
+        batch = self.batch({key: torch.from_numpy(np.array(value))[None] for key, value in raw.items()})
+        return {key: value[0] for key, value in batch.items()}
+
+    def _forward(
+        self, row: Row, points: np.ndarray, labelled: np.ndarray, training: bool
+    ) -> tuple[np.ndarray, bool]:
+        """The map from the image to the input, and whether it mirrors."""
+        frame = topdown.enclosing(row["box"], self.size, self.padding)
+        if training:
+            return topdown.draw(frame, points, labelled, topdown.lower_body(self.info.names), self.size)
+        return topdown.matrix(*frame, self.size), False
+
+    def predict(self, network: Callable[[Tensor], Tensor], batch: Mapping[str, Tensor]) -> Tensor:
+        """Heat maps; with `flip_test` the mean with those of the mirrored images, mirrored back."""
+        from tasks.heatmaps import mirrored
+
+        outputs = network(batch["image"])
+        if not self.flip_test:
+            return outputs
+        other = network(batch["image"].flip(3))
+        return (outputs + mirrored(other, self.info.flip_pairs, self.codec.shift)) / 2
 
     def head(self, features: Sequence[tuple[int, int]]) -> nn.Module:
         """The host's maps -> heat maps (B, outputs, h', w') of the finest map's size."""
@@ -95,101 +161,72 @@ class Pose(Task):
         return DenseHead(features, self.info.outputs)
 
     def loss(self, outputs: Tensor, batch: Mapping[str, Tensor]) -> Tensor:
-        """Cross entropy over a map's cells against a normalised Gaussian about the joint, over visible joints.
+        """The objective's, over visible joints; see `tasks.heatmaps`."""
+        size = tuple(batch["image"].shape[-2:])
+        return self.codec.loss(outputs, batch["keypoints"], batch["visible"], size)
 
-        Compared on figures after 800 steps of 64 images (a 0.12 M-parameter network, AdamW at 6e-3, maps of
-        stride 4): PCK@0.2 0.69, against 0.25 with the visibility-weighted squared error on heat maps, which
-        spends its first hundreds of steps on predicting nothing anywhere. 0 where no joint is visible.
-        """
-        import torch.nn.functional as F
+    def metric(self, split: str = "test") -> Metric:
+        """PCK@0.2 of the torso."""
+        from tasks.metrics import PCK
 
-        spread = self.sigma * min(batch["image"].shape[-2:])
-        target = gaussians(batch["keypoints"], outputs.shape[-2:], batch["image"].shape[-2:], spread)
-        cross = -(target.flatten(2) * F.log_softmax(outputs.float().flatten(2), 2)).sum(2)
-        visible = batch["visible"]
-        return (cross * visible).sum() / visible.sum().clamp_min(1)
-
-    def metric(self, split: str = "test") -> PCK:
-        """PCK@0.2 of the torso, of the heat maps as probabilities."""
-        return located(self.info.outputs)
+        return PCK(self.info.outputs, codec=self.codec)
 
     def preview(self, batch: Mapping[str, Tensor], outputs: Tensor) -> Image.Image:
-        """The input, the true skeleton (visible joints), the predicted skeleton, a row a sample."""
-        from tasks.metrics import decode
+        """The input, the true skeleton (visible joints), the predicted skeleton, a row a sample.
 
-        found = decode(probabilities(outputs.detach()), tuple(batch["image"].shape[-2:])).cpu().numpy()
+        Joints of the left side are blue, of the right red, others green.
+        """
+        found = self.codec.points(self.codec.maps(outputs.detach()), tuple(batch["image"].shape[-2:])).cpu().numpy()
         truth, visible = batch["keypoints"].cpu().numpy(), batch["visible"].cpu().numpy()
         rows = [
-            [_zoomed(image), self._drawn(image, points, seen), self._drawn(image, guess, np.ones_like(seen))]
+            [self._zoomed(image), self._drawn(image, points, seen), self._drawn(image, guess, np.ones_like(seen))]
             for image, points, seen, guess in zip(pictures(batch["image"]), truth, visible, found, strict=True)
         ]
         return contact_sheet(rows)
 
+    @property
+    def _zoom(self) -> int:
+        return max(1, round(SHOWN / self.size[0]))
+
+    def _zoomed(self, image: np.ndarray) -> np.ndarray:
+        return image.repeat(self._zoom, 0).repeat(self._zoom, 1)
+
     def _drawn(self, image: np.ndarray, points: np.ndarray, shown: np.ndarray) -> np.ndarray:
         """The image, enlarged, with the skeleton over it."""
-        canvas = Image.fromarray(_zoomed(image))
+        canvas = Image.fromarray(self._zoomed(image))
         draw = ImageDraw.Draw(canvas)
-        places = [(float(x), float(y)) for x, y in (points + 0.5) * ZOOM]
+        places = [(float(x), float(y)) for x, y in (points + 0.5) * self._zoom]
         for a, b in self.info.skeleton:
             if shown[a] and shown[b]:
                 draw.line([places[a], places[b]], fill=(255, 220, 0))
-        for (x, y), seen in zip(places, shown, strict=True):
+        for (x, y), seen, name in zip(places, shown, self.info.names, strict=True):
             if seen:
-                draw.ellipse([x - 2, y - 2, x + 2, y + 2], fill=(255, 0, 80))
+                colour = next((colour for side, colour in SIDES.items() if side in name.lower()), MIDDLE)
+                draw.ellipse([x - 2, y - 2, x + 2, y + 2], fill=colour)
         return np.asarray(canvas)
 
-    def _torso(self, points: Tensor, labelled: Tensor) -> Tensor:
-        """Length (B,) from the mean of the neck's keypoints to the mean of the hips'; 0 where one is not
-        labelled."""
-        neck, hips = (list(joints) for joints in self.info.torso)
-        length = (points[:, neck].mean(1) - points[:, hips].mean(1)).norm(dim=1)
-        return length * labelled[:, neck + hips].all(1)
+    def _lengths(self, points: Tensor, labelled: Tensor) -> dict[str, Tensor]:
+        """{"torso"} and "head" (B,) of joints (B, K, 2) that have one; 0 where one of its joints is not labelled."""
+        found = {}
+        (neck, hips), head = self.info.torso, self.info.head
+        for name, ends in {"torso": (neck, hips), "head": (head[:1], head[1:])}.items():
+            if all(ends):
+                one, other = (list(joints) for joints in ends)
+                length = (points[:, one].mean(1) - points[:, other].mean(1)).norm(dim=1)
+                found[name] = length * labelled[:, one + other].all(1)
+        return found if "torso" in found else {**found, "torso": _span(points, labelled)}
 
 
-ZOOM = 3
+SHOWN = 192  # pixels that a picture of a preview is high, about
+SIDES = {"left": (40, 120, 255), "right": (255, 0, 80)}
+MIDDLE = (0, 220, 80)
 
 
-def _zoomed(image: np.ndarray) -> np.ndarray:
-    return image.repeat(ZOOM, 0).repeat(ZOOM, 1)
-
-
-def probabilities(outputs: Tensor) -> Tensor:
-    """Heat maps as logits -> probabilities, float32 (B, K, h, w), of sum 1 over each map's cells."""
-    return outputs.float().flatten(2).softmax(2).view(outputs.shape)
-
-
-def located(joints: int, oks: bool = False) -> PCK:
-    """The PCK metric for heat maps that are logits, as `Pose.loss` trains them."""
-    from tasks.metrics import PCK
-
-    class Located(PCK):
-        def update(self, outputs: Tensor, batch: Mapping[str, Tensor]) -> None:
-            super().update(probabilities(outputs.detach()), batch)
-
-    return Located(joints, oks=oks)
-
-
-def gaussians(points: Tensor, shape: tuple[int, int], size: tuple[int, int], sigma: float) -> Tensor:
-    """Gaussians about the points, each of sum 1 over a map's cells.
-
-    Args:
-        points: (B, K, 2), x and y in input pixels, pixel centres at integers.
-        shape: (h, w) of the map.
-        size: (H, W) of the input that the map stands for.
-        sigma: spread in input pixels; at least half a cell is taken.
-
-    Returns:
-        float32 (B, K, h, w).
-    """
-    import torch
-
-    sides = []
-    for axis, (cells, extent) in enumerate(zip(shape[::-1], size[::-1], strict=True)):
-        stride = extent / cells
-        centres = (torch.arange(cells, device=points.device, dtype=torch.float32) + 0.5) * stride - 0.5
-        offset = (points[..., axis, None].float() - centres) / max(sigma, stride / 2)
-        sides.append(torch.softmax(-0.5 * offset**2, -1))
-    return sides[1][..., :, None] * sides[0][..., None, :]
+def _span(points: Tensor, labelled: Tensor) -> Tensor:
+    """The longer side (B,) of the box about the labelled joints; 0 without any."""
+    far = float("inf")
+    low, high = (points.where(labelled[..., None], end) for end in (far, -far))
+    return (high.amax(1) - low.amin(1)).amax(1).clamp_min(0)
 
 
 @dataclass(frozen=True)
@@ -210,4 +247,6 @@ class FiguresPose(Pose):
 
     def metric(self, split: str = "test") -> PCK:
         """PCK@0.2 of the torso, with COCO's average precision over OKS beside it."""
-        return located(self.info.outputs, oks=True)
+        from tasks.metrics import PCK
+
+        return PCK(self.info.outputs, oks=True, codec=self.codec)

@@ -5,7 +5,9 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from tasks.metrics import PCK, MeanIoU, TopK, average_precision, decode
+from tasks.heatmaps import decode
+from tasks.metrics import PCK, MeanIoU, TopK
+from tasks.oks import average_precision
 
 
 def one_hot_maps(classes):
@@ -187,6 +189,17 @@ class TestPCK:
         assert metric.compute() == {"pck": 5 / 7}
         assert metric.count == 3
 
+    def test_pckh_by_hand(self):
+        """Half a head of 6 is 3: the first and the second are hits, the third is not; the other's head is unknown."""
+        batch = person(torch.full((2, 3, 2), 20.0), head=torch.tensor([6.0, 0.0]))
+        guess = batch["keypoints"] + torch.tensor([[3.0, 0.0], [0.0, -2.9], [2.2, 2.2]])
+        metric, other = PCK(3), PCK(3)
+        metric.update_points(guess, batch)
+        assert metric.compute() == {"pck": 0.0, "pckh": 2 / 3}  # radius 2 of the torsos
+        other.update_points(batch["keypoints"], batch)
+        metric.merge(other)
+        assert metric.compute() == {"pck": 0.5, "pckh": 5 / 6}
+
     def test_from_heat_maps(self):
         points = torch.rand(4, 17, 2, generator=torch.Generator().manual_seed(1)) * 50 + 7
         metric = PCK(17)
@@ -237,7 +250,7 @@ class TestAveragePrecision:
         assert average_precision(self.rows(500.0)) == {"ap": 0.0, "ap50": 0.0, "ap75": 0.0}
 
     def test_oks_threshold_by_hand(self):
-        from tasks.metrics import SIGMAS
+        from tasks.oks import SIGMAS
 
         rows = self.rows(0.0)
         # exp(-d^2 / (2 area (2 sigma)^2)) = 0.62 at every joint: right at 3 of the ten thresholds

@@ -309,6 +309,37 @@ class TestLeedsSports:
         torsos = {t for s in every for t in task.batch(s.gather(range(len(s))))["torso"].tolist()}
         assert 0.0 in torsos  # im00001 lacks a hip
 
+    def test_the_full_pipeline_has_the_same_people(self, athletes):
+        """At full size, framed by float coordinates where decoded arrays round to pixels; heads beside torsos."""
+        size = (96, 72)
+        one, other = (
+            LeedsSports(size=size, root=athletes.parent, cache=athletes.parent / "cache", pipeline=pipeline)
+            for pipeline in ("resized", "full")
+        )
+        assert len(set(other.prepare().values())) == 3
+        batch = one.batch(one.split("test").gather([0]))
+        view = other.view(other.split("test")[0], training=False)
+        assert view["image"].shape == (3, *size)
+        assert view["keypoints"].numpy() == pytest.approx(batch["keypoints"][0].numpy(), abs=1.5)
+        assert view["visible"].tolist() == batch["visible"][0].tolist()
+        head = (view["keypoints"][12] - view["keypoints"][13]).norm()
+        assert view["head"] == pytest.approx(head.item(), rel=1e-5)
+        metric = other.metric()
+        metric.update_points(batch["keypoints"], batch)
+        assert metric.compute() == {"pck": 1.0, "pckh": 1.0}
+
+    def test_the_box_at_full_size_by_hand(self, athletes):
+        """From the centres of joints 10 and 30 across, 12 and 13.3 down; at least 16 / 1.3 pixels a side."""
+        joints = people()
+        joints[:, :2, 2] = 10.0, 12.0
+        joints[0, :2, 2] = 30.0, 13.3
+        joints[5, 2, 2] = 0
+        savemat(athletes / "joints.mat", {"joints": joints})
+        row = opened(LeedsSports, athletes.parent, pipeline="full").split("test")[0]
+        side = 16 / 1.3
+        assert row["box"].tolist() == pytest.approx([10.5, 12.65 + 0.5 - side / 2, 20, side], rel=1e-5)
+        assert row["image"].shape == (40, 60, 3) and row["keypoints"][5].tolist() == [0, 0, 0]
+
     def test_mirror_exchanges_sides(self):
         order = list(range(14))
         for left, right in LeedsSports.info.flip_pairs:
