@@ -105,7 +105,7 @@ def parse(
         "precision": checked(flags.one_of, precision, PRECISIONS, "precision"),
         "compiled": checked(flags.compiler, compiled),
         "device": checked(flags.device, device),
-        "data_root": checked(_data_root, data_root),
+        "data_root": checked(flags.data_root, data_root),
         "home": checked(_writable, home),
     }
     fields["scale"] = checked(scales.load, scale, fields["budget"] or 1.0)
@@ -225,15 +225,6 @@ def _above_zero(budget: float) -> float:
     if not (math.isfinite(budget) and budget > 0):
         raise UserError(f"--budget is {budget}; give a factor above 0, e.g. 0.5 for half of all steps.")
     return budget
-
-
-def _data_root(root: Path | None) -> Path | None:
-    if root is not None and not root.is_dir():
-        raise UserError(
-            f"the data folder {root} does not exist; give --data-root or TICKETBENCH_DATA the folder that holds "
-            "the data sets' own folders."
-        )
-    return None if root is None else root.resolve()
 
 
 def _writable(home: Path) -> Path:

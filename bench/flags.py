@@ -83,3 +83,17 @@ def out_file(path: Path, suffixes: Sequence[str] = ()) -> Path:
     if path.is_dir() or not path.absolute().parent.is_dir():
         raise UserError(f"{path} cannot be written; name a file in a folder that exists.")
     return path
+
+
+def data_root(root: Path | None) -> Path | None:
+    """The folder of the data sets' own folders, resolved; None where none was given.
+
+    Raises:
+        UserError: there is no such folder.
+    """
+    if root is not None and not root.is_dir():
+        raise UserError(
+            f"the data folder {root} does not exist; give --data-root or TICKETBENCH_DATA the folder that holds "
+            "the data sets' own folders."
+        )
+    return None if root is None else root.resolve()

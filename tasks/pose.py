@@ -7,17 +7,20 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
-from PIL import Image, ImageDraw
 
 from tasks import figures
 from tasks.arrays import Sample
-from tasks.base import Info, Task, contact_sheet, pictures
+from tasks.base import Info, Task
+from tasks.picture import INK, Key, Panel, pictures, shown, skeleton
 
 if TYPE_CHECKING:
     import torch
     from torch import Tensor, nn
 
     from tasks.metrics import PCK
+
+SIDES = {"left": (0, 170, 255), "right": (255, 110, 0)}  # colours in pictures, by a word of the joint's name
+MIDDLE = (255, 235, 0)
 
 
 @dataclass(frozen=True)
@@ -113,30 +116,42 @@ class Pose(Task):
         """PCK@0.2 of the torso, of the heat maps as probabilities."""
         return located(self.info.outputs)
 
-    def preview(self, batch: Mapping[str, Tensor], outputs: Tensor) -> Image.Image:
-        """The input, the true skeleton (visible joints), the predicted skeleton, a row a sample."""
+    def panels(self, batch: Mapping[str, Tensor], outputs: Tensor | None = None) -> list[tuple[Panel, ...]]:
+        """The input, and over it the true skeleton, labelled joints only, and the predicted one.
+
+        A predicted joint is a ring where the truth does not say where it is, since it is not scored there.
+        """
+        images = pictures(batch["image"])
+        truth, labelled = batch["keypoints"].cpu().numpy(), batch["visible"].cpu().numpy()
+        rows = [
+            (Panel("input", shown(image)), self._joints("truth", image, points, seen, ~seen))
+            for image, points, seen in zip(images, truth, labelled, strict=True)
+        ]
+        if outputs is None:
+            return rows
         from tasks.metrics import decode
 
         found = decode(probabilities(outputs.detach()), tuple(batch["image"].shape[-2:])).cpu().numpy()
-        truth, visible = batch["keypoints"].cpu().numpy(), batch["visible"].cpu().numpy()
-        rows = [
-            [_zoomed(image), self._drawn(image, points, seen), self._drawn(image, guess, np.ones_like(seen))]
-            for image, points, seen, guess in zip(pictures(batch["image"]), truth, visible, found, strict=True)
-        ]
-        return contact_sheet(rows)
+        guesses = zip(images, found, np.isfinite(found).all(2), ~labelled, strict=True)
+        return [(*row, self._joints("prediction", *guess)) for row, guess in zip(rows, guesses, strict=True)]
 
-    def _drawn(self, image: np.ndarray, points: np.ndarray, shown: np.ndarray) -> np.ndarray:
-        """The image, enlarged, with the skeleton over it."""
-        canvas = Image.fromarray(_zoomed(image))
-        draw = ImageDraw.Draw(canvas)
-        places = [(float(x), float(y)) for x, y in (points + 0.5) * ZOOM]
-        for a, b in self.info.skeleton:
-            if shown[a] and shown[b]:
-                draw.line([places[a], places[b]], fill=(255, 220, 0))
-        for (x, y), seen in zip(places, shown, strict=True):
-            if seen:
-                draw.ellipse([x - 2, y - 2, x + 2, y + 2], fill=(255, 0, 80))
-        return np.asarray(canvas)
+    def _joints(
+        self, title: str, image: np.ndarray, points: np.ndarray, drawn: np.ndarray, hollow: np.ndarray
+    ) -> Panel:
+        """Joints (K, 2) over the image uint8 (H, W, 3); hollow ones are rings."""
+        sides = [next((side for side in SIDES if side in name), "middle") for name in self.info.names]
+        order = dict.fromkeys(sorted(sides, key=[*SIDES, "middle"].index))
+        keys = [Key(number, f"{side} joint, labelled", SIDES.get(side, MIDDLE)) for number, side in enumerate(order)]
+        if (hollow & drawn).any():
+            keys.append(Key(len(keys), "ring: not labelled, not scored", INK, hollow=True))
+        colours = [SIDES.get(side, MIDDLE) for side in sides]
+        return Panel(title, skeleton(image, points, drawn, hollow, self.info.skeleton, colours), tuple(keys))
+
+    def perfect(self, batch: Mapping[str, Tensor]) -> Tensor:
+        """Heat maps (B, K, h, w), logarithms of Gaussians about the true joints; a quarter of a large input's size."""
+        size = tuple(batch["image"].shape[-2:])
+        shape = tuple(side if min(size) <= 64 else -(-side // 4) for side in size)
+        return gaussians(batch["keypoints"], shape, size, 2.0).clamp_min(1e-30).log()
 
     def _torso(self, points: Tensor, labelled: Tensor) -> Tensor:
         """Length (B,) from the mean of the neck's keypoints to the mean of the hips'; 0 where one is not
@@ -144,13 +159,6 @@ class Pose(Task):
         neck, hips = (list(joints) for joints in self.info.torso)
         length = (points[:, neck].mean(1) - points[:, hips].mean(1)).norm(dim=1)
         return length * labelled[:, neck + hips].all(1)
-
-
-ZOOM = 3
-
-
-def _zoomed(image: np.ndarray) -> np.ndarray:
-    return image.repeat(ZOOM, 0).repeat(ZOOM, 1)
 
 
 def probabilities(outputs: Tensor) -> Tensor:
