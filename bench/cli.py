@@ -18,8 +18,11 @@ COMMANDS = {
     "show": "bench.show",
     "export": "bench.export",
     "speed": "bench.speed.command",
+    "preview": "bench.preview",
+    "check": "bench.check",
+    "new": "bench.new",
 }
-"""Subcommand to the module whose `app` holds the one command of that name."""
+"""Subcommand to the module whose `app` is that command, or the group of that name."""
 
 
 class Commands(TyperGroup):

@@ -40,6 +40,7 @@ from PIL import Image
 
 from tasks.arrays import Arrays, Job, Progress, Row, Sample, build, meta
 from tasks.originals import Originals, fingerprint, parted
+from tasks.picture import Panel, sheet
 from tickets.errors import DataError, UserError, unknown
 
 if TYPE_CHECKING:
@@ -57,9 +58,9 @@ class Info:
     """What a table, a record and a head need to know of a task.
 
     Args:
-        kind: "cls", "seg" or "pose".
+        kind: "cls", "seg", "pose" or a new one; the first part of the task's name.
         version: raised when the data, the preparation, the loss or the metric change results.
-        primary: name of the primary metric: "top1", "miou", "pck" or "ap".
+        primary: name of the primary metric, as "top1", "miou", "pck" or "ap"; a fraction, higher is better.
         outputs: classes (void excluded) or keypoints.
         names: of the classes or keypoints, in the order of the outputs.
         test: which official split "test" is, as in "val".
@@ -220,7 +221,7 @@ class Task(ABC):
             DataError: an image or annotation is missing or wrong; names the file.
         """
         if self.pipeline == "full":
-            return {name: fingerprint(self._originals(name).samples) for name in SPLITS}
+            return {name: fingerprint(self.members(name)) for name in SPLITS}
         train, test = (self._built(split, workers, progress)[1]["fingerprints"] for split in ("train", "test"))
         return {"train": train["train"], "val": train["val"], "test": test["all"]}
 
@@ -234,7 +235,7 @@ class Task(ABC):
         if name not in SPLITS:
             raise unknown("split", name, SPLITS)
         if self.pipeline == "full":
-            return self._originals(name)
+            return Originals(self.members(name), self.load)
         folder, beside = self._built("test" if name == "test" else "train")
         rows = np.arange(beside["count"], dtype=np.int64)
         if name != "test":
@@ -254,9 +255,16 @@ class Task(ABC):
             beside = meta(folder)
         return folder, beside
 
-    def _originals(self, name: str) -> Originals:
-        samples = self.samples("test") if name == "test" else parted(self.samples("train"))[name]
-        return Originals(samples, self.load)
+    def members(self, name: str) -> Sequence[Sample]:
+        """Which samples "train", "val" or "test" holds, in its order; none is decoded.
+
+        Raises:
+            UserError: another name.
+            DataError: the data are not there, or hold no sample.
+        """
+        if name not in SPLITS:
+            raise unknown("split", name, SPLITS)
+        return self.samples("test") if name == "test" else parted(self.samples("train"))[name]
 
     # ---- what a kind of task defines
 
@@ -306,30 +314,16 @@ class Task(ABC):
         """A fresh accumulator of this task's metrics, for the samples of one split."""
 
     @abstractmethod
-    def preview(self, batch: Mapping[str, Tensor], outputs: Tensor) -> Image.Image:
-        """Input, truth and prediction side by side, a row a sample."""
+    def panels(self, batch: Mapping[str, Tensor], outputs: Any = None) -> list[tuple[Panel, ...]]:
+        """Input, truth and, where outputs are given, prediction of each sample, as pictures."""
 
+    def preview(self, batch: Mapping[str, Tensor], outputs: Any = None) -> Image.Image:
+        """Input, truth and, where outputs are given, prediction side by side, with a legend."""
+        return sheet(self.panels(batch, outputs))
 
-def contact_sheet(rows: Sequence[Sequence[np.ndarray]], zoom: int = 1, gap: int = 2) -> Image.Image:
-    """A white sheet of equally sized pictures.
+    def perfect(self, batch: Mapping[str, Tensor]) -> Any:
+        """Outputs that say the batch's truth, which `metric` scores with 1; None where a task builds none.
 
-    Args:
-        rows: uint8 (H, W, 3) each, the same size and the same number in every row.
-        zoom: each pixel becomes a square of so many.
-        gap: white pixels between pictures.
-    """
-    height, width = rows[0][0].shape[:2]
-    step_y, step_x = height * zoom + gap, width * zoom + gap
-    sheet = Image.new("RGB", (step_x * len(rows[0]) - gap, step_y * len(rows) - gap), "white")
-    for y, row in enumerate(rows):
-        for x, picture in enumerate(row):
-            tile = Image.fromarray(np.ascontiguousarray(picture)).resize((width * zoom, height * zoom), Image.NEAREST)
-            sheet.paste(tile, (x * step_x, y * step_y))
-    return sheet
-
-
-def pictures(image: Tensor) -> np.ndarray:
-    """Normalised images float (B, 3, H, W) -> uint8 (B, H, W, 3)."""
-    from tasks.augment import denormalise
-
-    return denormalise(image.detach()).permute(0, 2, 3, 1).cpu().numpy()
+        `python -m bench.check task` also makes a constant prediction of their shape.
+        """
+        return None

@@ -8,17 +8,20 @@ from functools import cache
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
-from PIL import Image, ImageDraw
+from PIL import Image
 
 from tasks import figures
 from tasks.arrays import Row, Sample
-from tasks.base import Info, Task, contact_sheet, pictures
+from tasks.base import Info, Task
+from tasks.picture import FAINT, INK, SIDE, Colour, Panel, card, pictures, shown
 
 if TYPE_CHECKING:
     import torch
     from torch import Tensor, nn
 
     from tasks.metrics import TopK
+
+RIGHT, WRONG = (0, 120, 50), (200, 30, 30)  # colours of predictions
 
 
 @dataclass(frozen=True)
@@ -87,20 +90,32 @@ class Classification(Task):
 
         return TopK(self.info.outputs)
 
-    def preview(self, batch: Mapping[str, Tensor], outputs: Tensor) -> Image.Image:
-        """The input, the true class, the predicted class (red where wrong), a row a sample."""
-        rows = []
-        guesses = outputs.detach().argmax(1).tolist()
-        for image, truth, guess in zip(pictures(batch["image"]), batch["label"].tolist(), guesses, strict=True):
-            colour = "black" if truth == guess else "red"
-            rows.append([_doubled(image), self._card(truth, "black"), self._card(guess, colour)])
-        return contact_sheet(rows)
+    def panels(self, batch: Mapping[str, Tensor], outputs: Tensor | None = None) -> list[tuple[Panel, ...]]:
+        """The input, the true class and the three likeliest classes, green where right and red where wrong."""
+        rows = [
+            (Panel("input", shown(image)), Panel("truth", card([(self.info.names[label], INK, None)], SIDE)))
+            for image, label in zip(pictures(batch["image"]), batch["label"].tolist(), strict=True)
+        ]
+        if outputs is None:
+            return rows
+        best = outputs.detach().float().softmax(1).cpu().topk(min(3, outputs.shape[1]))
+        guesses = zip(best.values.tolist(), best.indices.tolist(), batch["label"].tolist(), strict=True)
+        cards = [card(self._ranked(*guess), SIDE) for guess in guesses]
+        return [(*row, Panel("prediction", found)) for row, found in zip(rows, cards, strict=True)]
 
-    def _card(self, label: int, colour: str) -> np.ndarray:
-        height, width = (2 * side for side in self.size)
-        card = Image.new("RGB", (width, height), "white")
-        ImageDraw.Draw(card).text((4, height // 2 - 6), self.info.names[label], fill=colour)
-        return np.asarray(card)
+    def _ranked(self, shares: Sequence[float], classes: Sequence[int], truth: int) -> list[tuple[str, Colour, float]]:
+        """Lines of a card: names with their probabilities, the true class green, a wrong first one red."""
+        wrong = [WRONG, *[FAINT] * (len(classes) - 1)]
+        return [
+            (f"{self.info.names[label]} {share:.0%}", RIGHT if label == truth else colour, share)
+            for share, label, colour in zip(shares, classes, wrong, strict=True)
+        ]
+
+    def perfect(self, batch: Mapping[str, Tensor]) -> Tensor:
+        """Logits (B, C), 10 for the true class and 0 for the others."""
+        import torch.nn.functional as F
+
+        return 10.0 * F.one_hot(batch["label"], self.info.outputs)
 
 
 @cache
@@ -114,10 +129,6 @@ def transforms(size: tuple[int, int], training: bool) -> Callable[[Image.Image],
         (3, *size), is_training=training, scale=(0.08, 1.0), ratio=(3 / 4, 4 / 3), hflip=0.5, color_jitter=None,
         interpolation="bicubic", crop_pct=0.875, mean=MEAN, std=STD,
     )  # fmt: skip
-
-
-def _doubled(image: np.ndarray) -> np.ndarray:
-    return image.repeat(2, 0).repeat(2, 1)
 
 
 @dataclass(frozen=True)

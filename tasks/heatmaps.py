@@ -23,6 +23,10 @@ class Codec(Protocol):
         """The loss of outputs against joints (B, K, 2), of which `visible` bool (B, K) count; a scalar."""
         ...
 
+    def perfect(self, points: Tensor, shape: tuple[int, int], size: tuple[int, int]) -> Tensor:
+        """Outputs (B, K, h, w), (h, w) the shape, that say that the joints (B, K, 2) are where they are."""
+        ...
+
     def maps(self, outputs: Tensor) -> Tensor:
         """A network's outputs as maps that `points` and `confidence` read, float32."""
         ...
@@ -56,6 +60,10 @@ class Likelihood:
         cross = -(target.flatten(2) * F.log_softmax(outputs.float().flatten(2), 2)).sum(2)
         return (cross * visible).sum() / visible.sum().clamp_min(1)
 
+    def perfect(self, points: Tensor, shape: tuple[int, int], size: tuple[int, int]) -> Tensor:
+        """Logarithms of Gaussians with a spread of two pixels, or half a cell."""
+        return gaussians(points, shape, size, 2.0).clamp_min(1e-30).log()
+
     def maps(self, outputs: Tensor) -> Tensor:
         """Probabilities, of sum 1 over each map's cells."""
         return outputs.float().flatten(2).softmax(2).view(outputs.shape)
@@ -87,6 +95,10 @@ class Regression:
         target = self.targets(points, outputs.shape[-2:], size)
         error = (outputs.float() - target).square().mean((2, 3))
         return 0.5 * (error * visible).mean()
+
+    def perfect(self, points: Tensor, shape: tuple[int, int], size: tuple[int, int]) -> Tensor:
+        """The targets."""
+        return self.targets(points, shape, size)
 
     def targets(self, points: Tensor, shape: tuple[int, int], size: tuple[int, int]) -> Tensor:
         """Gaussians of height 1 about the joints, at sub-pixel places.

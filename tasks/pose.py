@@ -7,11 +7,12 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
-from PIL import Image, ImageDraw
+from PIL import Image
 
 from tasks import figures, topdown
 from tasks.arrays import Row, Sample
-from tasks.base import Info, Task, contact_sheet, pictures
+from tasks.base import Info, Task
+from tasks.picture import INK, Key, Panel, pictures, shown, skeleton
 from tickets.errors import UserError, unknown
 
 if TYPE_CHECKING:
@@ -22,6 +23,9 @@ if TYPE_CHECKING:
     from tasks.metrics import PCK, Metric
 
 OBJECTIVES = ("cross_entropy", "mse")
+
+SIDES = {"left": (0, 170, 255), "right": (255, 110, 0)}  # colours in pictures, by a word of the joint's name
+MIDDLE = (255, 235, 0)
 
 
 @dataclass(frozen=True)
@@ -171,39 +175,41 @@ class Pose(Task):
 
         return PCK(self.info.outputs, codec=self.codec)
 
-    def preview(self, batch: Mapping[str, Tensor], outputs: Tensor) -> Image.Image:
-        """The input, the true skeleton (visible joints), the predicted skeleton, a row a sample.
+    def panels(self, batch: Mapping[str, Tensor], outputs: Tensor | None = None) -> list[tuple[Panel, ...]]:
+        """The input, and over it the true skeleton, labelled joints only, and the predicted one.
 
-        Joints of the left side are blue, of the right red, others green.
+        A predicted joint is a ring where the truth does not say where it is, since it is not scored there.
         """
-        found = self.codec.points(self.codec.maps(outputs.detach()), tuple(batch["image"].shape[-2:])).cpu().numpy()
-        truth, visible = batch["keypoints"].cpu().numpy(), batch["visible"].cpu().numpy()
+        images = pictures(batch["image"])
+        truth, labelled = batch["keypoints"].cpu().numpy(), batch["visible"].cpu().numpy()
         rows = [
-            [self._zoomed(image), self._drawn(image, points, seen), self._drawn(image, guess, np.ones_like(seen))]
-            for image, points, seen, guess in zip(pictures(batch["image"]), truth, visible, found, strict=True)
+            (Panel("input", shown(image)), self._joints("truth", image, points, seen, ~seen))
+            for image, points, seen in zip(images, truth, labelled, strict=True)
         ]
-        return contact_sheet(rows)
+        if outputs is None:
+            return rows
+        size = tuple(batch["image"].shape[-2:])
+        found = self.codec.points(self.codec.maps(outputs.detach()), size).cpu().numpy()
+        guesses = zip(images, found, np.isfinite(found).all(2), ~labelled, strict=True)
+        return [(*row, self._joints("prediction", *guess)) for row, guess in zip(rows, guesses, strict=True)]
 
-    @property
-    def _zoom(self) -> int:
-        return max(1, round(SHOWN / self.size[0]))
+    def _joints(
+        self, title: str, image: np.ndarray, points: np.ndarray, drawn: np.ndarray, hollow: np.ndarray
+    ) -> Panel:
+        """Joints (K, 2) over the image uint8 (H, W, 3); hollow ones are rings."""
+        sides = [next((side for side in SIDES if side in name), "middle") for name in self.info.names]
+        order = dict.fromkeys(sorted(sides, key=[*SIDES, "middle"].index))
+        keys = [Key(number, f"{side} joint, labelled", SIDES.get(side, MIDDLE)) for number, side in enumerate(order)]
+        if (hollow & drawn).any():
+            keys.append(Key(len(keys), "ring: not labelled, not scored", INK, hollow=True))
+        colours = [SIDES.get(side, MIDDLE) for side in sides]
+        return Panel(title, skeleton(image, points, drawn, hollow, self.info.skeleton, colours), tuple(keys))
 
-    def _zoomed(self, image: np.ndarray) -> np.ndarray:
-        return image.repeat(self._zoom, 0).repeat(self._zoom, 1)
-
-    def _drawn(self, image: np.ndarray, points: np.ndarray, shown: np.ndarray) -> np.ndarray:
-        """The image, enlarged, with the skeleton over it."""
-        canvas = Image.fromarray(self._zoomed(image))
-        draw = ImageDraw.Draw(canvas)
-        places = [(float(x), float(y)) for x, y in (points + 0.5) * self._zoom]
-        for a, b in self.info.skeleton:
-            if shown[a] and shown[b]:
-                draw.line([places[a], places[b]], fill=(255, 220, 0))
-        for (x, y), seen, name in zip(places, shown, self.info.names, strict=True):
-            if seen:
-                colour = next((colour for side, colour in SIDES.items() if side in name.lower()), MIDDLE)
-                draw.ellipse([x - 2, y - 2, x + 2, y + 2], fill=colour)
-        return np.asarray(canvas)
+    def perfect(self, batch: Mapping[str, Tensor]) -> Tensor:
+        """Heat maps (B, K, h, w) that say where the true joints are; of a quarter of a large input's size."""
+        size = tuple(batch["image"].shape[-2:])
+        shape = tuple(side if min(size) <= 64 else -(-side // 4) for side in size)
+        return self.codec.perfect(batch["keypoints"], shape, size)
 
     def _lengths(self, points: Tensor, labelled: Tensor) -> dict[str, Tensor]:
         """{"torso"} and "head" (B,) of joints (B, K, 2) that have one; 0 where one of its joints is not labelled."""
@@ -215,11 +221,6 @@ class Pose(Task):
                 length = (points[:, one].mean(1) - points[:, other].mean(1)).norm(dim=1)
                 found[name] = length * labelled[:, one + other].all(1)
         return found if "torso" in found else {**found, "torso": _span(points, labelled)}
-
-
-SHOWN = 192  # pixels that a picture of a preview is high, about
-SIDES = {"left": (40, 120, 255), "right": (255, 0, 80)}
-MIDDLE = (0, 220, 80)
 
 
 def _span(points: Tensor, labelled: Tensor) -> Tensor:

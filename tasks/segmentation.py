@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import colorsys
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
-from PIL import Image
 
 from tasks import figures, mmseg_views
 from tasks.arrays import Row, Sample
-from tasks.base import Info, Task, contact_sheet, pictures
+from tasks.base import Info, Task
+from tasks.picture import Key, Panel, coloured, colours, pictures, shown
 from tickets.errors import UserError, unknown
 
 if TYPE_CHECKING:
@@ -182,17 +181,33 @@ class Segmentation(Task):
 
         return MeanIoU(self.info.outputs)
 
-    def preview(self, batch: Mapping[str, Tensor], outputs: Tensor) -> Image.Image:
-        """The input, the true classes, the predicted classes in colours (ignored pixels white), a row a
-        sample."""
+    def panels(self, batch: Mapping[str, Tensor], outputs: Tensor | None = None) -> list[tuple[Panel, ...]]:
+        """The input, and over it in grey the true classes and the predicted ones; ignored pixels white."""
+        images, truths = pictures(batch["image"]), batch["label"].cpu().numpy()
+        rows = [
+            (Panel("input", shown(image)), self._classes("truth", image, truth))
+            for image, truth in zip(images, truths, strict=True)
+        ]
+        if outputs is None:
+            return rows
         import torch.nn.functional as F
 
-        size = batch["image"].shape[-2:]
-        logits = F.interpolate(outputs.detach().float(), size, mode="bilinear", align_corners=False)
-        truth = F.interpolate(batch["label"][:, None].float(), size, mode="nearest")[:, 0].long()
-        palette = colours(self.info.outputs)
-        shown = (pictures(batch["image"]), palette[truth.cpu()], palette[logits.argmax(1).cpu()])
-        return contact_sheet([list(row) for row in zip(*shown, strict=True)], zoom=2)
+        logits = F.interpolate(outputs.detach().float(), batch["image"].shape[-2:], mode="bilinear")
+        guesses = zip(images, logits.argmax(1).cpu().numpy(), strict=True)
+        return [(*row, self._classes("prediction", *guess)) for row, guess in zip(rows, guesses, strict=True)]
+
+    def _classes(self, title: str, image: np.ndarray, classes: np.ndarray) -> Panel:
+        """Class ids (h, w) over the image uint8 (H, W, 3), with a legend of those that occur."""
+        palette, names = colours(self.info.names), {**dict(enumerate(self.info.names)), IGNORED: "ignored"}
+        keys = tuple(Key(c, names[c], tuple(palette[c].tolist())) for c in np.unique(classes).tolist())
+        return Panel(title, coloured(image, classes, palette), keys)
+
+    def perfect(self, batch: Mapping[str, Tensor]) -> Tensor:
+        """Logits (B, C, h, w) at the label's size, 10 for the true class and 0 for the others."""
+        import torch.nn.functional as F
+
+        hot = F.one_hot(batch["label"].clamp(max=self.info.outputs - 1), self.info.outputs)
+        return 10.0 * hot.permute(0, 3, 1, 2)
 
 
 def hard(logits: Tensor, label: Tensor, below: float) -> Tensor:
@@ -222,16 +237,6 @@ def hard(logits: Tensor, label: Tensor, below: float) -> Tensor:
 
 def _is_number(value: object) -> bool:
     return isinstance(value, (int, float)) and not isinstance(value, bool)
-
-
-def colours(classes: int) -> np.ndarray:
-    """Distinct colours uint8 (256, 3): class 0 dark grey, the others around the wheel, 255 white."""
-    table = np.full((256, 3), 255, np.uint8)
-    table[0] = 60
-    for c in range(1, classes):
-        shade = colorsys.hsv_to_rgb((c - 1) / (classes - 1), 0.85, 1.0 if c % 2 else 0.7)
-        table[c] = [round(255 * v) for v in shade]
-    return table
 
 
 @dataclass(frozen=True)

@@ -1,8 +1,10 @@
 """What the README shows works as shown."""
 
+import importlib
 import re
 from pathlib import Path
 
+import typer
 from toy import SPEC, ToySource
 
 from bench.cli import COMMANDS
@@ -31,3 +33,15 @@ def test_every_command_drawer_and_recipe_is_told_of():
         assert f"python -m bench.{command}" in TEXT
     for name in {name.partition("/")[0] for name in drawers.names()} | set(RECIPES.builtin):
         assert f"`{name}" in TEXT, name
+
+
+def test_every_command_line_of_a_small_command_is_accepted():
+    """Flags and arguments of the examples are those of the commands; nothing is run."""
+    lines = re.findall(r"^python -m bench\.(preview|check|new) ([^#\n]*)", TEXT, re.M)
+    assert {module for module, _ in lines} == {"preview", "check", "new"}
+    for module, args in lines:
+        command, words = typer.main.get_command(importlib.import_module(f"bench.{module}").app), args.split()
+        context = command.make_context(module, words)
+        if module != "preview":
+            name, inner, rest = command.resolve_command(context, words)
+            inner.make_context(name, rest, parent=context)

@@ -1,0 +1,141 @@
+"""python -m bench.preview: samples of a task as a picture, with what a ticket says of them beside the truth."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from bench import console, flags
+from bench import record as records
+from bench import scale as scales
+from bench.store import Store
+from tasks import TASKS
+from tickets.errors import UserError
+
+if TYPE_CHECKING:
+    from bench.scale import Scale
+    from tasks.base import Task
+
+app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
+
+SPLITS = ("train", "val", "test")
+MOST = 64
+
+
+@app.command()
+def preview(
+    task: Annotated[str, typer.Option("--task", metavar="KIND/NAME", help="The task, as python -m bench.run --list.")],
+    out: Annotated[Path, typer.Option("--out", metavar="FILE", help="The picture: NAME.png.")],
+    ticket: Annotated[
+        Path | None, typer.Option("--ticket", metavar="TICKET", help="Predict with a ticket drawn on this task.")
+    ] = None,
+    record: Annotated[
+        Path | None, typer.Option("--record", metavar="JSON", help="The same with the ticket of this draw's record.")
+    ] = None,
+    split: Annotated[str, typer.Option("--split", help="train, val or test.")] = "train",
+    augmented: Annotated[bool, typer.Option("--augmented", help="As training sees them.")] = False,
+    count: Annotated[int, typer.Option("--count", min=1, max=MOST, help="How many samples.")] = 8,
+    scale: Annotated[
+        str | None, typer.Option("--scale", help="Input size and pipeline.", show_default="the record's, or tiny")
+    ] = None,
+    data_root: Annotated[
+        Path | None,
+        typer.Option("--data-root", help="Folder that holds cifar10/, camvid/, lspet/.", envvar="TICKETBENCH_DATA"),
+    ] = None,
+    seed: Annotated[int, typer.Option("--seed", min=0, help="Which samples, and how they are augmented.")] = 0,
+) -> None:
+    """Show samples of a task: input, truth and, with a ticket, prediction side by side.
+
+    Without a ticket nothing needs to be trained: it shows whether a data set is read as it should be. Only the
+    samples that are shown are read. A ticket holds the head of the task that it was drawn on and predicts there.
+
+    Examples:
+
+    python -m bench.preview --task seg --out people.png
+
+    python -m bench.preview --task seg/camvid --data-root DIR --split test --ticket TICKET --out roads.png
+    """
+    name = TASKS.resolve(task)
+    flags.out_file(out, (".png",))
+    flags.one_of(split, SPLITS, "split")
+    if ticket is not None and record is not None:
+        raise UserError("--ticket and --record both name a ticket; give one of them.")
+    if record is not None:
+        ticket, recorded = _drawn(record)
+        scale = scale or recorded
+    plan = (chosen := scales.load(scale or "tiny")).plan(name)
+    adapter = plan.task(name, flags.data_root(data_root))
+    adapter.locate()
+    predict = None
+    if ticket is not None:
+        adapter, predict = _predictor(ticket, name, adapter, chosen)
+    _draw(adapter, predict, split, (count, seed, augmented), name, out)
+
+
+def _drawn(record: Path) -> tuple[Path, str]:
+    """The ticket of a draw's record, and the scale that it was drawn at."""
+    found = records.read(record)
+    if found.kind != "draw" or found.status != "ok":
+        raise UserError(
+            f"{record} is the record of a {found.kind} that is {found.status}, and only a draw leaves a network; give "
+            "the record of a draw that is ok."
+        )
+    return Store(record.absolute().parent.parent).ticket(found.id), found.job.scale
+
+
+def _predictor(path: Path, name: str, task: Task, scale: Scale) -> tuple[Task, Callable[[Any], Any]]:
+    """The task at the size that a ticket was drawn at, and a function from its batches to outputs."""
+    import torch
+
+    from bench.execute import source_network
+    from tasks.feed import Feed
+    from tickets.ticket import Ticket
+
+    found = Ticket.load(path)
+    if (source := found.provenance["source"]) != name:
+        raise UserError(f"the ticket {path} was drawn on {source} and predicts only there, not on {name}; give --task "
+                        f"{source}.")  # fmt: skip
+    task = replace(task, size=tuple(found.provenance["size"]))
+    try:
+        network = source_network(found, Feed(name, task, 1, 0, heads=scale.heads))
+    except (RuntimeError, KeyError) as error:  # what PyTorch says of a head of other layers or shapes
+        raise UserError(
+            f"the head of the ticket {path} does not fit {name} at scale {scale.name}; give the --scale and the data "
+            "that it was drawn with."
+        ) from error
+
+    @torch.no_grad()
+    def predict(batch: Any) -> Any:
+        return task.predict(network, batch)
+
+    return task, predict
+
+
+def _draw(
+    task: Task, predict: Callable[[Any], Any] | None, split: str, which: tuple[int, int, bool], name: str, out: Path
+) -> None:
+    """Write the sheet, and say which files are on it."""
+    from tasks.glimpse import glimpse
+    from tasks.picture import sheet
+
+    found = glimpse(task, split, *which)
+    panels = [task.panels(one.batch, predict and predict(one.batch))[0] for one in found]
+    size = f"{task.size[0]}x{task.size[1]}"
+    caption = f"{name}, {split}, {size}, {'augmented' if which[2] else 'as scored'}"
+    names = [f"{number} {one.sample.name}" for number, one in enumerate(found, start=1)]
+    try:
+        sheet(panels, names, caption).save(out)
+    except OSError as error:
+        raise UserError(f"{out} cannot be written ({error.strerror}); name a file in another folder.") from error
+    print(f"{caption}: {len(found)} of {len(task.members(split)):,} samples")
+    for number, one in enumerate(found, start=1):
+        print(f"{number:>3} {one.sample.where}")
+    print(f"picture: {out}")
+
+
+if __name__ == "__main__":
+    console.main(app, "python -m bench.preview")

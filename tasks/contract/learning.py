@@ -1,0 +1,60 @@
+"""Checks of head and loss."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+from tasks.contract.promise import promise, require
+from tasks.contract.subject import Batch, Subject
+from tickets.seeding import seeded
+
+
+@promise("its head is decided by the seed and gives outputs at any input size")
+def _head(subject: Subject) -> str:
+    one, two, other = (subject.network(seed)[1].state_dict() for seed in (3, 3, 4))
+    require(all(torch.equal(one[key], two[key]) for key in one), "one seed gives two heads")
+    require(any(not torch.equal(one[key], other[key]) for key in one), "two seeds give one head")
+    net, (height, width) = subject.network().eval(), subject.task.size
+    found = []
+    for size in ((height, width), (height + 32, width + 64)):
+        with torch.no_grad():
+            shape = tuple(net(torch.zeros(2, 3, *size)).shape)
+        require(shape[0] == 2, f"2 images of {size} give outputs {shape}")
+        found.append(shape)
+    return f"{found[0]}, {found[1]} for 2 images"
+
+
+@promise("its loss is finite and reaches every weight of the head")
+def _gradients(subject: Subject) -> str:
+    net, batch = subject.network(), subject.training_batch()
+    loss = _loss(subject, net, batch)
+    require(loss.shape == (), f"the loss has shape {tuple(loss.shape)}; it must be a scalar")
+    require(bool(loss.isfinite()) and loss > 0, f"the loss of a fresh network is {loss.item()}")
+    loss.backward()
+    for name, weight in net[1].named_parameters():
+        grad = weight.grad
+        require(grad is not None and grad.any(), f"no gradient reaches the head's {name}")
+        require(grad.isfinite().all(), f"the gradient of the head's {name} is not finite")
+    return f"loss {loss.item():.4g}, {sum(p.numel() for p in net[1].parameters()):,} weights"
+
+
+def _loss(subject: Subject, net: nn.Module, batch: Batch) -> Tensor:
+    with seeded(0, "contract", "dropout"):
+        return subject.task.loss(net(batch["image"]), batch)
+
+
+@promise("a small step lowers its loss")
+def _descends(subject: Subject) -> str:
+    net, batch = subject.network(), subject.training_batch()
+    before = _loss(subject, net, batch)
+    before.backward()
+    weights = [p for p in net.parameters() if p.grad is not None]
+    square = sum(p.grad.square().sum().item() for p in weights)
+    rate = min(0.01 * before.item() / max(square, 1e-30), 1.0)  # to first order 1 % less
+    with torch.no_grad():
+        for weight in weights:
+            weight -= rate * weight.grad
+        after = _loss(subject, net, batch)
+    require(after < before, f"from {before.item():.6g} to {after.item():.6g} by a step along the gradient")
+    return f"from {before.item():.6g} to {after.item():.6g}"

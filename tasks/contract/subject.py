@@ -1,0 +1,87 @@
+"""A task under test, and small pieces of it for the checks."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.utils.data import default_collate
+
+from tasks.arrays import Arrays
+from tasks.base import Task
+from tasks.feed import Feed
+from tasks.paper_heads import make_head
+from tickets.seeding import seeded
+
+FEATURES = [(6, 4), (8, 8)]  # (width, stride) of the maps that heads are tried on
+PAGE = 8  # samples that are looked at together
+
+Batch = Mapping[str, Tensor]
+
+
+@dataclass(frozen=True, eq=False)
+class Subject:
+    """A task under test.
+
+    Args:
+        name: its registered name.
+        task: the adapter.
+        heads: "light" or "paper", which head is tried.
+        most: samples a split that checks of values look at, spread evenly over it.
+        seconds: how long the loader's speed is measured, for each number of workers.
+    """
+
+    name: str
+    task: Task
+    heads: str = "light"
+    most: int = 256
+    seconds: float = 1.0
+
+    @cached_property
+    def prints(self) -> dict[str, str]:
+        """The fingerprints; everything is prepared."""
+        return self.task.prepare()
+
+    def page(self, split: str, rows: list[int]) -> Batch:
+        """Samples of a split as they are scored."""
+        data = self.task.split(split)
+        if isinstance(data, Arrays):
+            return self.task.batch(data.gather(rows), None)
+        return default_collate([self.task.view(data[row], training=False) for row in rows])
+
+    def pages(self, split: str) -> Iterator[Batch]:
+        """At most `most` samples of a split, some at a time."""
+        count = len(self.task.split(split))
+        rows = np.linspace(0, count - 1, min(count, self.most)).astype(int).tolist()
+        size = min(PAGE, self.task.scoring_batch)
+        return (self.page(split, rows[start : start + size]) for start in range(0, len(rows), size))
+
+    def feed(self, workers: int = 0, seed: int = 0, size: int = PAGE) -> Feed:
+        """Training batches."""
+        return Feed(self.name, self.task, size, seed, self.heads, workers)
+
+    def training_batch(self) -> Batch:
+        """The first training batch."""
+        return next(self.feed().batches(0, 1))
+
+    def network(self, seed: int = 0) -> nn.Sequential:
+        """A small host with the task's head; images -> outputs."""
+        with seeded(seed, "contract"):
+            return nn.Sequential(_Host(), make_head(self.task, self.heads, FEATURES))
+
+
+class _Host(nn.Module):
+    """Two small maps, at strides 4 and 8."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.first = nn.Conv2d(3, FEATURES[0][0], 4, 4)
+        self.second = nn.Conv2d(FEATURES[0][0], FEATURES[1][0], 3, 2, 1)
+
+    def forward(self, image: Tensor) -> list[Tensor]:
+        fine = torch.relu(self.first(image))
+        return [fine, torch.relu(self.second(fine))]
