@@ -9,6 +9,7 @@ from dataclasses import dataclass
 LEVEL = 0.95
 POWER = 0.8
 RESAMPLES = 10_000
+FEW = 10  # clusters, below which percentiles of a bootstrap are too narrow
 MOST_SEEDS = 10_000  # a need for more is no plan
 
 
@@ -111,30 +112,30 @@ class Pooled:
 
     Args:
         mean: of the clusters' means, each ticket counting once however many cells it feeds.
-        low: 2.5th percentile of its bootstrap.
-        high: 97.5th percentile.
+        low: lower end of the 95 % interval.
+        high: upper end; both None for one cluster.
         clusters: number of tickets.
         n: number of values.
     """
 
     mean: float
-    low: float
-    high: float
+    low: float | None
+    high: float | None
     clusters: int
     n: int
 
     @property
     def is_decided(self) -> bool:
-        """Whether the interval leaves out zero; never so with fewer than two tickets."""
-        return self.clusters > 1 and not self.low <= 0 <= self.high
+        """Whether the interval leaves out zero; never so for one cluster."""
+        return self.low is not None and not self.low <= 0 <= self.high
 
 
 def clustered(values: Mapping[Hashable, Sequence[float]], seed: int = 0) -> Pooled:
     """The mean over clusters with a percentile bootstrap that draws whole clusters.
 
     Values of one cluster (one ticket on several targets) are not independent: drawing them one by one makes the
-    interval too narrow. Percentiles of few clusters are too narrow as well; below about ten, t-intervals over
-    seeds are the better answer.
+    interval too narrow. Percentiles of few clusters are too narrow as well: below ten it is the t-interval of the
+    clusters' means.
 
     Args:
         values: by cluster, each at least one.
@@ -148,11 +149,16 @@ def clustered(values: Mapping[Hashable, Sequence[float]], seed: int = 0) -> Pool
     if not values or not all(len(part) for part in values.values()):
         raise ValueError("the mean of no values was asked for")
     means = np.array([mean(part) for part in values.values()])
+    centre, n = mean(means.tolist()), sum(map(len, values.values()))
+    if len(means) < FEW:
+        half = half_width(means.tolist())
+        low, high = (None, None) if half is None else (centre - half, centre + half)
+        return Pooled(centre, low, high, len(means), n)
     generator = np.random.Generator(np.random.PCG64(seed))
     chosen = generator.integers(len(means), size=(RESAMPLES, len(means)))
     tails = (1 - LEVEL) / 2
     low, high = np.quantile(means[chosen].mean(1), [tails, 1 - tails])
-    return Pooled(mean(means.tolist()), float(low), float(high), len(means), sum(map(len, values.values())))
+    return Pooled(centre, float(low), float(high), len(means), n)
 
 
 def wilcoxon(differences: Sequence[float]) -> float | None:

@@ -113,8 +113,10 @@ def test_a_pooled_mean_by_hand_and_the_same_for_the_same_seed() -> None:
     values = {"a": [0.1, 0.3], "b": [0.6]}
     found = stats.clustered(values)
     assert found.mean == pytest.approx(0.4) and found == stats.clustered(values)
-    assert (found.low, found.high) == pytest.approx((0.2, 0.6))
-    assert found.is_decided and not stats.clustered({"a": [0.2, 0.2]}).is_decided
+    assert found.high - found.mean == pytest.approx(stats.half_width([0.2, 0.6])) and not found.is_decided
+    assert stats.clustered({"a": [0.2, 0.2]}) == stats.Pooled(0.2, None, None, 1, 2)
+    many = stats.clustered({i: [0.1 + 0.001 * i] for i in range(12)})
+    assert 0.1 < many.low < many.mean < many.high < 0.112 and many.is_decided
     with pytest.raises(ValueError, match="no values"):
         stats.clustered({})
 
