@@ -15,6 +15,7 @@ from tickets.errors import unknown
 COMMANDS = {
     "run": "bench.run",
     "table": "bench.table",
+    "compare": "bench.compare",
     "show": "bench.show",
     "export": "bench.export",
     "speed": "bench.speed.command",

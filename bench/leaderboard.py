@@ -178,12 +178,18 @@ def boards(records: Iterable[Record]) -> tuple[Board, ...]:
 
     The order of the records does not matter.
     """
-    placed: dict[Place, list[Record]] = defaultdict(list)
+    found = placed(records)
+    order = sorted(found, key=lambda place: (place.kind == "draw", place))
+    return tuple(_board(place, found[place]) for place in order)
+
+
+def placed(records: Iterable[Record]) -> dict[Place, list[Record]]:
+    """Some records by the board that they belong to, the oldest first."""
+    found: dict[Place, list[Record]] = defaultdict(list)
     records = sorted(records, key=lambda record: (record.created, record.id))
     for record in records:
-        placed[_place(record, records)].append(record)
-    order = sorted(placed, key=lambda place: (place.kind == "draw", place))
-    return tuple(_board(place, placed[place]) for place in order)
+        found[_place(record, records)].append(record)
+    return found
 
 
 def data_digest(record: Record, task: str | None) -> str | None:
@@ -235,7 +241,7 @@ def _edition(key: Key, others: Iterable[Key]) -> str:
     return ", ".join(f"{name.replace('_', ' ')} {getattr(key, name)}" for name in differing)
 
 
-def _grouped(records: Sequence[Record]) -> tuple[dict[Key, dict[int, Record]], int]:
+def grouped(records: Sequence[Record]) -> tuple[dict[Key, dict[int, Record]], int]:
     """Records (oldest first) by key and seed, the newest of each; and how many that left out."""
     groups: dict[Key, dict[int, Record]] = {}
     scored = [record for record in records if record.status == "ok"]
@@ -254,7 +260,7 @@ def _grouped(records: Sequence[Record]) -> tuple[dict[Key, dict[int, Record]], i
 
 
 def _board(place: Place, records: Sequence[Record]) -> Board:
-    groups, superseded = _grouped(records)
+    groups, superseded = grouped(records)
     required = _required(groups.values())
     rows, scores = [], {}
     for key, by_seed in groups.items():

@@ -1,12 +1,16 @@
-"""Means over seeds, their 95 % t-intervals, and paired differences."""
+"""Means over seeds and their 95 % t-intervals, paired differences, pooled ones, tests, ranks, numbers of seeds."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass
 
 LEVEL = 0.95
+POWER = 0.8
+RESAMPLES = 10_000
+FEW = 10  # clusters, below which percentiles of a bootstrap are too narrow
+MOST_SEEDS = 10_000  # a need for more is no plan
 
 
 @dataclass(frozen=True)
@@ -100,3 +104,170 @@ def ratio(left: Mapping[int, float], right: Mapping[int, float]) -> float | None
     seeds = sorted(left.keys() & right.keys())
     below = math.fsum(right[seed] for seed in seeds)
     return math.fsum(left[seed] for seed in seeds) / below if below else None
+
+
+@dataclass(frozen=True)
+class Pooled:
+    """A mean over cells that share tickets.
+
+    Args:
+        mean: of the clusters' means, each ticket counting once however many cells it feeds.
+        low: lower end of the 95 % interval.
+        high: upper end; both None for one cluster.
+        clusters: number of tickets.
+        n: number of values.
+    """
+
+    mean: float
+    low: float | None
+    high: float | None
+    clusters: int
+    n: int
+
+    @property
+    def is_decided(self) -> bool:
+        """Whether the interval leaves out zero; never so for one cluster."""
+        return self.low is not None and not self.low <= 0 <= self.high
+
+
+def clustered(values: Mapping[Hashable, Sequence[float]], seed: int = 0) -> Pooled:
+    """The mean over clusters with a percentile bootstrap that draws whole clusters.
+
+    Values of one cluster (one ticket on several targets) are not independent: drawing them one by one makes the
+    interval too narrow. Percentiles of few clusters are too narrow as well: below ten it is the t-interval of the
+    clusters' means.
+
+    Args:
+        values: by cluster, each at least one.
+        seed: of the resampling; the same values and seed give the same interval.
+
+    Raises:
+        ValueError: no values.
+    """
+    import numpy as np
+
+    if not values or not all(len(part) for part in values.values()):
+        raise ValueError("the mean of no values was asked for")
+    means = np.array([mean(part) for part in values.values()])
+    centre, n = mean(means.tolist()), sum(map(len, values.values()))
+    if len(means) < FEW:
+        half = half_width(means.tolist())
+        low, high = (None, None) if half is None else (centre - half, centre + half)
+        return Pooled(centre, low, high, len(means), n)
+    generator = np.random.Generator(np.random.PCG64(seed))
+    chosen = generator.integers(len(means), size=(RESAMPLES, len(means)))
+    tails = (1 - LEVEL) / 2
+    low, high = np.quantile(means[chosen].mean(1), [tails, 1 - tails])
+    return Pooled(centre, float(low), float(high), len(means), n)
+
+
+def wilcoxon(differences: Sequence[float]) -> float | None:
+    """Two-sided p value of the exact signed-rank test; None where all differences are zero.
+
+    Zeros are left out. n differences cannot give less than 2 / 2^n: five cannot reach 0.05.
+    """
+    from scipy.stats import wilcoxon as signed_rank
+
+    nonzero = [value for value in differences if value]
+    if not nonzero:
+        return None
+    return float(signed_rank(nonzero, method="exact" if len(nonzero) <= 50 else "auto").pvalue)
+
+
+def holm(p_values: Sequence[float]) -> list[float]:
+    """Holm's step-down adjustment for testing several hypotheses at once, in the given order.
+
+    Example:
+        >>> holm([0.01, 0.04, 0.03])
+        [0.03, 0.06, 0.06]
+    """
+    order = sorted(range(len(p_values)), key=lambda i: p_values[i])
+    adjusted, worst = [0.0] * len(p_values), 0.0
+    for rank, i in enumerate(order):
+        worst = max(worst, min(1.0, p_values[i] * (len(p_values) - rank)))
+        adjusted[i] = worst
+    return adjusted
+
+
+def can_reach(n: int, comparisons: int = 1) -> bool:
+    """Whether the signed-rank test of n differences can fall below 0.05 at all among so many comparisons.
+
+    Example:
+        >>> can_reach(5), can_reach(6), can_reach(6, comparisons=2)
+        (False, True, False)
+    """
+    return 2 * comparisons / 2**n < 1 - LEVEL
+
+
+def seeds_needed(differences: Sequence[float], effect: float = 0.01) -> int | None:
+    """Seeds with which a paired t-test finds a difference of `effect` in 80 % of cases, from the spread seen.
+
+    Args:
+        differences: one a seed, at least two; fewer tell no spread and give None.
+        effect: in the unit of the differences; 0.01 is one point.
+
+    Returns:
+        The least n, at least 2; None where the spread is unknown or it would be more than 10,000.
+    """
+    from scipy.stats import nct
+
+    if len(differences) < 2:
+        return None
+    centre = mean(differences)
+    spread = math.sqrt(math.fsum((d - centre) ** 2 for d in differences) / (len(differences) - 1))
+    if spread == 0:
+        return 2
+
+    def power(n: int) -> float:
+        edge, shift = quantile(n - 1), effect / spread * math.sqrt(n)
+        return float(nct.sf(edge, n - 1, shift) + nct.cdf(-edge, n - 1, shift))
+
+    low, high = 1, 2
+    while power(high) < POWER:
+        low, high = high, 2 * high
+        if low > MOST_SEEDS:
+            return None
+    while high - low > 1:
+        middle = (low + high) // 2
+        low, high = (low, middle) if power(middle) >= POWER else (middle, high)
+    return high if high <= MOST_SEEDS else None
+
+
+def average_ranks(cells: Sequence[Mapping[str, float]]) -> dict[str, float]:
+    """Each method's mean rank over the cells that all of them have, best first; ties share the mean of their ranks.
+
+    Args:
+        cells: score by method, higher is better; all with the same methods.
+
+    Raises:
+        ValueError: no cells, or cells with other methods than the first.
+
+    Example:
+        >>> average_ranks([{"a": 0.9, "b": 0.5}, {"a": 0.7, "b": 0.7}])
+        {'a': 1.25, 'b': 1.75}
+    """
+    if not cells or any(cell.keys() != cells[0].keys() for cell in cells):
+        raise ValueError("ranks need at least one cell, and the same methods in each")
+    ranks: dict[str, list[float]] = {name: [] for name in cells[0]}
+    for cell in cells:
+        for name, score in cell.items():
+            better = sum(other > score for other in cell.values())
+            equal = sum(other == score for other in cell.values())
+            ranks[name].append(better + (equal + 1) / 2)
+    found = {name: mean(values) for name, values in ranks.items()}
+    return dict(sorted(found.items(), key=lambda item: (item[1], item[0])))
+
+
+def critical_difference(methods: int, cells: int) -> float:
+    """How far two average ranks must lie apart to differ at 5 % (Nemenyi; Demsar, JMLR 7, 2006, section 3.2.2).
+
+    q x sqrt(k (k + 1) / (6 N)) for k methods over N cells; q is the studentised range over sqrt 2.
+
+    Example:
+        >>> round(critical_difference(4, 14), 2)
+        1.25
+    """
+    from scipy.stats import studentized_range
+
+    q = float(studentized_range.ppf(LEVEL, methods, math.inf)) / math.sqrt(2)
+    return q * math.sqrt(methods * (methods + 1) / (6 * cells))

@@ -1,0 +1,118 @@
+"""bench.compare: what is paired with what, and what is said of it."""
+
+import pytest
+from samples import record
+
+from bench import compare, console, pairing
+from tickets.errors import UserError
+
+CLS, SEG, POSE = "cls/figures", "seg/figures", "pose/figures"
+
+
+def transfers(drawer, *scores, source=CLS, target=SEG, **changes):
+    """One record a score, of the seeds 0, 1, ..."""
+    return [
+        record(source=source, target=target, score=score, seed=seed, drawer=drawer, **changes)
+        for seed, score in enumerate(scores)
+        if score is not None
+    ]
+
+
+def test_only_jobs_that_share_everything_but_the_method_are_paired():
+    records = [
+        *transfers("a", 0.5, 0.6, 0.7), *transfers("b", 0.4, None, 0.4), *transfers("b", 0.1, 0.1, sparsity=0.5),
+        *transfers("b", 0.1, target=POSE), *transfers("b", 0.1, recipe="scratch"), *transfers("b", 0.1, budget=0.5),
+        *transfers("b", 0.1, host="timm/resnet18"),
+    ]  # fmt: skip
+    (only,) = pairing.differences(pairing.cells(records), "a", "b")
+    assert only.by_seed == pytest.approx({0: 0.1, 2: 0.3})
+    assert (only.left, only.right) == pytest.approx((0.6, 0.4)) and only.estimate.mean == pytest.approx(0.2)
+    assert str(only.cell) == "cls/figures -> seg/figures, finetune, 90%, tiny"
+
+
+def test_a_method_that_removes_nothing_is_compared_at_every_sparsity():
+    records = [
+        *transfers("a", 0.5, sparsity=0.9), *transfers("a", 0.6, sparsity=0.5),
+        *transfers("dense", 0.7, sparsity=0.0),
+    ]  # fmt: skip
+    found = pairing.differences(pairing.cells(records), "a", "dense")
+    assert {d.cell.sparsity: round(d.estimate.mean, 6) for d in found} == {0.5: -0.1, 0.9: -0.2}
+
+
+def test_p_values_are_there_only_where_the_seeds_could_reach_five_percent():
+    ups = [0.5 + 0.001 * i * i for i in range(6)]
+    one = [*transfers("a", *ups), *transfers("b", *[0.3] * 6)]
+    (alone,) = pairing.differences(pairing.cells(one), "a", "b")
+    assert alone.p == pytest.approx(2 / 64)
+    two = [*one, *transfers("a", *ups, target=POSE), *transfers("b", *[0.3] * 6, target=POSE)]
+    assert [d.p for d in pairing.differences(pairing.cells(two), "a", "b")] == [None, None]
+
+
+def test_pooling_counts_each_pair_of_tickets_once():
+    """One ticket of each method and seed on two targets: two clusters of two."""
+    records = [
+        *transfers("a", 0.5, 0.6), *transfers("b", 0.4, 0.4),
+        *transfers("a", 0.7, 0.9, target=POSE), *transfers("b", 0.4, 0.4, target=POSE),
+    ]  # fmt: skip
+    whole = pairing.pooled(pairing.differences(pairing.cells(records), "a", "b"))
+    assert (whole.clusters, whole.n) == (2, 4) and whole.mean == pytest.approx((0.2 + 0.35) / 2)
+
+
+def test_ranks_take_only_what_all_methods_share():
+    records = [*transfers("a", 0.5, 0.6), *transfers("b", 0.4, 0.7), *transfers("c", 0.3)]
+    ranks, jobs = pairing.ranked(pairing.cells(records))
+    assert (ranks, jobs) == ({"a": 1.0, "b": 2.0, "c": 3.0}, 1)
+
+
+def test_the_newest_version_of_a_method_counts():
+    old = transfers("a", 0.1, versions={"task": {CLS: 1, SEG: 1}, "drawer": 1, "recipe": 1})
+    new = transfers("a", 0.9, versions={"task": {CLS: 1, SEG: 1}, "drawer": 2, "recipe": 1})
+    for records in ([*old, *new], [*new, *old]):
+        (only,) = pairing.differences(pairing.cells([*records, *transfers("b", 0.5)]), "a", "b")
+        assert only.left == 0.9
+
+
+def told(capsys, folder, *args):
+    """Exit code and output of the command."""
+    with pytest.raises(SystemExit) as left:
+        console.main(compare.app, "python -m bench.compare", [*args, "--records", str(folder)])
+    return left.value.code, capsys.readouterr()
+
+
+@pytest.fixture
+def folder(tmp_path):
+    """Three methods over three seeds."""
+    for made in (*transfers("a", 0.5, 0.6, 0.7), *transfers("b", 0.5, 0.55, 0.72), *transfers("c", 0.1, 0.21, 0.3)):
+        made.write(tmp_path)
+    return tmp_path
+
+
+def test_what_the_command_says(folder, capsys):
+    code, said = told(capsys, folder, "a", "b", "c")
+    assert code == 0
+    assert "a - b, in points" in said.out and "+1.0 ±9.0 (undecided)" in said.out
+    assert "undecided: 3 of 6 seeds" in said.out and "a is better" in said.out
+    assert "average ranks over 3 jobs" in said.out and "Nemenyi" in said.out
+
+
+@pytest.mark.parametrize(
+    ("args", "message"),
+    [
+        (["a"], "a comparison needs two methods and got a"),
+        (["a", "supertickts"], "unknown method among the transfers 'supertickts'"),
+        (["a", "b", "--target", POSE], "no job is shared by two of a, b"),
+    ],
+)
+def test_mistakes(folder, capsys, args, message):
+    code, said = told(capsys, folder, *args)
+    assert code == 2 and said.err.startswith("error: ") and message in said.err and said.err.count("\n") == 1
+
+
+def test_no_records(tmp_path, capsys):
+    code, said = told(capsys, tmp_path, "a", "b")
+    assert code == 2 and "there is no record in" in said.err
+
+
+def test_no_shared_cell_is_told_apart():
+    with pytest.raises(UserError, match="no job is shared"):
+        pairing.chosen(pairing.cells([*transfers("a", 0.5), *transfers("b", 0.5, sparsity=0.5)]), bool, ["a", "b"])
