@@ -197,7 +197,7 @@ class Pose(Task):
         self, title: str, image: np.ndarray, points: np.ndarray, drawn: np.ndarray, hollow: np.ndarray
     ) -> Panel:
         """Joints (K, 2) over the image uint8 (H, W, 3); hollow ones are rings."""
-        sides = [next((side for side in SIDES if side in name), "middle") for name in self.info.names]
+        sides = [next((side for side in SIDES if side in name.lower()), "middle") for name in self.info.names]
         order = dict.fromkeys(sorted(sides, key=[*SIDES, "middle"].index))
         keys = [Key(number, f"{side} joint, labelled", SIDES.get(side, MIDDLE)) for number, side in enumerate(order)]
         if (hollow & drawn).any():

@@ -36,7 +36,7 @@ def _info(subject: Subject) -> str:
     flipped = [joint for pair in info.flip_pairs for joint in pair]
     require(len(flipped) == len(set(flipped)), "info.flip_pairs exchanges a keypoint twice")
     if isinstance(subject.task, Pose):
-        require(all(side and set(side) <= set(joints) for side in info.torso), f"info.torso is {info.torso}")
+        require(all(set(side) <= set(joints) for side in info.torso), f"info.torso is {info.torso}")
     return f"version {info.version}, {info.outputs} outputs, {info.primary} on {info.test}"
 
 
