@@ -30,6 +30,12 @@ from tickets.supernet import Supernet
 every_scorer = pytest.mark.parametrize("score", SCORERS.values(), ids=SCORERS)
 
 
+@pytest.fixture
+def brief(monkeypatch):
+    """SynFlow in ten rounds, for what does not depend on their number."""
+    monkeypatch.setattr(scores, "ROUNDS", 10)
+
+
 class Host(nn.Module):
     """Layers in a row as a host of one feature map."""
 
@@ -319,6 +325,7 @@ class OfKind(ToySource):
         return KINDS[self.kind](size=(16, 16)).loss(outputs, batch)
 
 
+@pytest.mark.usefixtures("brief")
 @every_scorer
 @pytest.mark.parametrize(("kind", "paper"), [("cls", False), ("seg", False), ("pose", False), ("seg", True)])
 def test_works_on_every_kind_of_task(score, kind, paper):
@@ -350,6 +357,7 @@ def test_a_weight_that_nothing_depends_on_scores_zero(score):
     assert [bool((value == 0).all()) for value in found.values()] == [False, False, True]
 
 
+@pytest.mark.usefixtures("brief")
 @every_scorer
 def test_the_same_call_gives_the_same_scores(score):
     network = toy()
@@ -375,6 +383,7 @@ def test_work_is_counted_in_forward_passes():
 # ---- masks in force
 
 
+@pytest.mark.usefixtures("brief")
 @every_scorer
 def test_under_projection_a_masked_weight_is_gone_and_ranks_below_all_others(score):
     """Even one that holds a value, as before the first step after a pruning; so sparsities that rise are nested."""
@@ -436,6 +445,7 @@ class Restless(ToySource):
             yield batch | {"image": batch["image"] + torch.rand(1)}
 
 
+@pytest.mark.usefixtures("brief")
 @every_scorer
 @pytest.mark.parametrize("semantics", Semantics)
 def test_the_network_and_the_global_random_state_are_left_alone(score, semantics):
@@ -462,6 +472,7 @@ def test_the_network_and_the_global_random_state_are_left_alone(score, semantics
         assert torch.equal(flattened(score(network, Restless(), 0, 2, 0.8).values), flattened(found))
 
 
+@pytest.mark.usefixtures("brief")
 @every_scorer
 def test_scores_do_not_depend_on_the_mode_that_the_network_is_in(score):
     training, evaluating = toy().train(), toy().eval()
