@@ -9,7 +9,7 @@ import hashlib
 import json
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Annotated, Any, Literal, NoReturn, Self
@@ -240,9 +240,22 @@ def read(path: Path) -> Record:
     """
     path = Path(path)
     try:
-        data = json.loads(path.read_text(encoding="utf-8"), parse_constant=_no_constant)
+        text = path.read_bytes()
     except OSError as error:
         raise UserError(f"cannot read the record {path}: {error.strerror or error}.") from error
+    try:
+        record = Record.model_validate_json(text)
+    except ValidationError:
+        record = _read_slowly(path, text)
+    if record.id != path.stem:
+        raise _refused(path, f"its id is '{record.id}', which must be the file's name without .json")
+    return record
+
+
+def _read_slowly(path: Path, text: bytes) -> Record:
+    """The same step by step, so that the first step that fails can be named."""
+    try:
+        data = json.loads(text.decode("utf-8"), parse_constant=_no_constant)
     except ValueError as error:
         raise _refused(path, f"it is no JSON ({error})") from error
     if not isinstance(data, dict):
@@ -250,16 +263,13 @@ def read(path: Path) -> Record:
     if data.get("schema") != SCHEMA:
         raise _refused(path, f"its schema is {data.get('schema')!r}, and this version reads {SCHEMA}")
     try:
-        record = Record.model_validate(data)
+        return Record.model_validate(data)
     except ValidationError as error:
         raise _refused(path, explain(error)) from error
-    if record.id != path.stem:
-        raise _refused(path, f"its id is '{record.id}', which must be the file's name without .json")
-    return record
 
 
-def read_all(folder: Path) -> list[Record]:
-    """Every record (*.json) of a folder, by name; temporary files are not looked at.
+def each(folder: Path) -> Iterator[Record]:
+    """Every record (*.json) of a folder, by name, one at a time; temporary files are not looked at.
 
     Raises:
         UserError: no such folder, or a file that is no record.
@@ -267,7 +277,13 @@ def read_all(folder: Path) -> list[Record]:
     folder = Path(folder)
     if not folder.is_dir():
         raise UserError(f"there is no folder {folder}; run python -m bench.run first, or name another.")
-    return [read(path) for path in sorted(folder.glob("*.json")) if not path.name.startswith(".")]
+    names = sorted(name for name in os.listdir(folder) if name.endswith(".json") and not name.startswith("."))
+    return (read(folder / name) for name in names)
+
+
+def read_all(folder: Path) -> list[Record]:
+    """Every record of a folder at once; see `each`."""
+    return list(each(folder))
 
 
 def explain(error: ValidationError) -> str:

@@ -10,11 +10,14 @@ import typer
 
 from bench import console, record
 from bench.leaderboard import boards
-from bench.render import FORMATS
+from bench.flat import to_csv
+from bench.latex import to_latex
+from bench.render import markdown
 from tickets.errors import UserError, unknown
 
 NAME = "leaderboard"
 RUNS = Path("runs/records")
+FORMATS = {"md": markdown, "csv": to_csv, "tex": to_latex}
 RECORDS, TABLES = Path("results/records"), Path("results/tables")
 
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
@@ -97,10 +100,9 @@ def render(folder: Path, formats: list[str]) -> dict[str, str]:
     Raises:
         UserError: the folder is missing or holds no record, or a file in it is no record.
     """
-    records = record.read_all(folder)
-    if not records:
+    found = boards(record.each(folder))
+    if not found:
         raise UserError(f"there is no record in {folder}; run python -m bench.run first, or name another.")
-    found = boards(records)
     return {f"{NAME}.{name}": FORMATS[name](found) for name in formats}
 
 
