@@ -92,6 +92,11 @@ class Row:
     is_control: bool = False
     results: tuple[Result, ...] = field(default=(), repr=False)
 
+    @property
+    def total_macs(self) -> float | None:
+        """Training MACs, drawing included."""
+        return None if self.training_macs is None else self.training_macs + (self.drawing_macs or 0)
+
 
 @dataclass(frozen=True)
 class Board:
@@ -287,7 +292,7 @@ def method(key: Key) -> tuple:
 
 def _marked(rows: list[Row]) -> list[Row]:
     """The rows with the ratio of their budget to the contenders' (else everybody's) where it is unequal."""
-    totals = {row.key: _total_macs(row) for row in rows}
+    totals = {row.key: row.total_macs for row in rows}
     peers = [totals[row.key] for row in rows if row.key.is_contender] or list(totals.values())
     peers = [total for total in peers if total]
     if not peers:
@@ -296,12 +301,6 @@ def _marked(rows: list[Row]) -> list[Row]:
     ratios = {key: total / usual for key, total in totals.items() if total is not None}
     unequal = {key: ratio for key, ratio in ratios.items() if abs(ratio - 1) > UNEQUAL}
     return [replace(row, budget_ratio=unequal.get(row.key)) for row in rows]
-
-
-def _total_macs(row: Row) -> float | None:
-    if row.training_macs is None:
-        return None
-    return row.training_macs + (row.drawing_macs or 0)
 
 
 def _ranked(rows: list[Row], scores: Mapping[Key, Mapping[int, float]]) -> list[Row]:

@@ -162,8 +162,8 @@ class Page:
         where = f"document.querySelector({json.dumps(selector)})"
         self.run(f"{where}.scrollIntoView({{block: 'center', behavior: 'instant'}})")
         self.run("new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)))")
-        place = f"(() => {{ const r = {where}.getBoundingClientRect(); return [r.x + r.width / 2, r.y + r.height / 2] }})()"
-        x, y = self.run(place)
+        middle = "((r) => [r.x + r.width / 2, r.y + r.height / 2])"
+        x, y = self.run(f"{middle}({where}.getBoundingClientRect())")
         for kind in ("mouseMoved", "mousePressed", "mouseReleased"):
             self.command("Input.dispatchMouseEvent", type=kind, x=x, y=y, button="left", clickCount=1)
 

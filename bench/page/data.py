@@ -63,7 +63,7 @@ def _row(row: Row, columns: Sequence[render.Column], index: dict[str, int]) -> d
         "half": row.score.half,
         "gap": row.gap and row.gap.mean,
         "gap_half": row.gap and row.gap.half,
-        "cost": None if row.training_macs is None else row.training_macs + (row.drawing_macs or 0),
+        "cost": row.total_macs,
         "records": [[r.id, r.seed, r.score, r.ticket, index.get(r.redraw)] for r in row.results],
     }
 
