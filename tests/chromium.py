@@ -56,8 +56,7 @@ def opened(path: Path, profile: Path, width: int = 1280, height: int = 900, dark
         page.command("Emulation.setDeviceMetricsOverride", **size)
         scheme = {"name": "prefers-color-scheme", "value": "dark" if dark else "light"}
         page.command("Emulation.setEmulatedMedia", features=[scheme])
-        page.command("Page.navigate", url=path.resolve().as_uri())
-        page.wait_for_event("Page.loadEventFired")
+        page.visit(path)
         yield page
 
 
@@ -107,6 +106,16 @@ class Page:
         self.session = self.command("Target.attachToTarget", targetId=tab, flatten=True)["sessionId"]
         for domain in ("Page", "Runtime", "Log", "Network"):
             self.command(f"{domain}.enable")
+        self.command("Page.setLifecycleEventsEnabled", enabled=True)
+
+    def visit(self, path: Path) -> None:
+        """Load a file and forget what was heard before."""
+        self.run("0")
+        self.events.clear()
+        loader = self.command("Page.navigate", url=path.resolve().as_uri())["loaderId"]
+        loaded = {"name": "load", "loaderId": loader}
+        while not any(loaded.items() <= event["params"].items() for event in self.events):
+            self._next()
 
     def command(self, method: str, **params: Any) -> dict[str, Any]:
         """Send a command and return its result."""
@@ -120,11 +129,6 @@ class Page:
             if answer.get("id") == self.number:
                 assert "error" not in answer, (method, answer["error"])
                 return answer["result"]
-
-    def wait_for_event(self, method: str) -> None:
-        """Read on until an event was heard."""
-        while all(event["method"] != method for event in self.events):
-            self._next()
 
     def _next(self, seconds: float = 60) -> dict[str, Any]:
         deadline = time.monotonic() + seconds

@@ -126,25 +126,27 @@ const KINDS = [
   { title: "Score against training cost", make: costChart },
 ];
 
+/** Make room for a board's charts, so that nothing moves when they are drawn. */
+function placeCharts(section, board) {
+  const place = section.querySelector(".charts");
+  for (const { title } of KINDS) {
+    const name = `${title}: ${board.metric} on ${board.task}. The table below holds the same numbers.`;
+    const plot = make("div", { class: "plot", role: "img", "aria-label": name });
+    place.append(make("figure", {}, make("figcaption", {}, title), plot));
+  }
+  place.append(make("ul", { class: "key" }, ...keyItems(board)));
+  place.hidden = false;
+}
+
 /** Draw a board's charts anew. */
 function drawCharts(section, board, boardNumber) {
-  const place = section.querySelector(".charts");
-  place.hidden = false;
-  if (!place.children.length) {
-    for (const { title } of KINDS) {
-      const name = `${title}: ${board.metric} on ${board.task}. The table below holds the same numbers.`;
-      const plot = make("div", { class: "plot", role: "img", "aria-label": name });
-      place.append(make("figure", {}, make("figcaption", {}, title), plot));
-    }
-    place.append(make("ul", { class: "key" }));
-  }
-  place.querySelectorAll(".plot").forEach((plot, number) => {
+  section.querySelectorAll(".plot").forEach((plot, number) => {
     const chart = KINDS[number].make(board, boardNumber);
     const first = !plot.data;
     Plotly.react(plot, chart.traces, chart.layout, CONFIG);
     if (first) plot.on("plotly_click", (event) => tell(...event.points[0].customdata));
   });
-  place.querySelector(".key").replaceChildren(...keyItems(board));
+  section.querySelector(".key").replaceChildren(...keyItems(board));
 }
 
 /** The key to a board's colours and symbols, and to what filled and hollow ones are. */

@@ -39,7 +39,7 @@ def overall_ids(boards: Sequence[Board]) -> list[str]:
 
 def sort_keys(row: Row, columns: Sequence[render.Column]) -> list[float | str | None]:
     """What a row is sorted by, a column each: a number, None where there is none, or the text itself."""
-    return [column.value(row) if column.value else column.cell(row) for column in columns]
+    return [column.value(row) if column.value else column.cell(row).removeprefix(render.CONTROL) for column in columns]
 
 
 def _board(board: Board, name: str, index: dict[str, int]) -> dict[str, Any]:

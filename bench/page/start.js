@@ -28,6 +28,9 @@ page.boards.forEach((board, number) => {
 });
 startGaps();
 filter();
+page.boards.forEach((board) => {
+  if (board.kind === "transfer" && board.rows.length) placeCharts(document.getElementById(board.id), board);
+});
 
 const watch = new IntersectionObserver((entries) => {
   for (const { target, isIntersecting } of entries) {
