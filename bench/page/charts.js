@@ -131,7 +131,7 @@ function placeCharts(section, board) {
   const place = section.querySelector(".charts");
   for (const { title } of KINDS) {
     const name = `${title}: ${board.metric} on ${board.task}. The table below holds the same numbers.`;
-    const plot = make("div", { class: "plot", role: "img", "aria-label": name });
+    const plot = make("div", { class: "chart", role: "img", "aria-label": name });
     place.append(make("figure", {}, make("figcaption", {}, title), plot));
   }
   place.append(make("ul", { class: "key" }, ...keyItems(board)));
@@ -140,7 +140,7 @@ function placeCharts(section, board) {
 
 /** Draw a board's charts anew. */
 function drawCharts(section, board, boardNumber) {
-  section.querySelectorAll(".plot").forEach((plot, number) => {
+  section.querySelectorAll(".chart").forEach((plot, number) => {
     const chart = KINDS[number].make(board, boardNumber);
     const first = !plot.data;
     Plotly.react(plot, chart.traces, chart.layout, CONFIG);

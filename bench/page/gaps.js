@@ -34,7 +34,7 @@ function drawGaps(groups) {
   );
   const texts = cells.map((line) => line.map(gapText));
   const value = (member) => (!member ? null : member.row.role === "native" ? 0 : member.row.gap);
-  const plot = gaps.querySelector(".plot");
+  const plot = gaps.querySelector(".chart");
   const most = Math.max(0.01, ...[...groups.values()].flat().map((member) => Math.abs(value(member) ?? 0)));
   const first = !plot.data;
   plot.style.height = `${110 + 48 * sources.length}px`;

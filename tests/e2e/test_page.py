@@ -75,7 +75,7 @@ def column_of(page: chromium.Page, title: str) -> int:
 
 def wait_for_charts(page: chromium.Page, board: str = BOARD) -> None:
     page.run(f"document.querySelector('{board}').scrollIntoView({{behavior: 'instant'}})")
-    page.wait_until(f"document.querySelectorAll('{board} .plot .main-svg').length > 0")
+    page.wait_until(f"document.querySelectorAll('{board} .chart .main-svg').length > 0")
 
 
 def test_a_click_sorts_by_a_column_and_back(page: chromium.Page) -> None:
@@ -138,7 +138,7 @@ def test_a_word_is_found_anywhere_in_a_row(page: chromium.Page) -> None:
 
 def test_charts_are_drawn_with_a_point_for_every_row(page: chromium.Page) -> None:
     wait_for_charts(page)
-    points = f"[...document.querySelectorAll('{BOARD} .plot')].map((p) => p.querySelectorAll('.point').length)"
+    points = f"[...document.querySelectorAll('{BOARD} .chart')].map((p) => p.querySelectorAll('.point').length)"
     assert page.run(points) == [8, 8]
     choose(page, "method", "gmp")
     page.wait_until(f"JSON.stringify({points}) === '[2,2]'")
@@ -148,7 +148,7 @@ def test_charts_are_drawn_with_a_point_for_every_row(page: chromium.Page) -> Non
 
 def test_a_point_leads_to_its_records_and_they_are_there(page: chromium.Page, path: Path) -> None:
     wait_for_charts(page)
-    page.click(f"{BOARD} .plot .points .point")
+    page.click(f"{BOARD} .chart .points .point")
     page.wait_until("document.querySelector('dialog').open")
     links = page.run("[...document.querySelectorAll('dialog a')].map((a) => a.getAttribute('href'))")
     assert len(links) == 2
@@ -165,7 +165,7 @@ def test_a_hostile_name_is_a_name_in_table_chart_and_box(page: chromium.Page) ->
     row = shown(page, column_of(page, "ticket")).index(HOSTILE)
     assert HOSTILE in page.run(f"[...document.querySelectorAll('{BOARD} .key li')].map((li) => li.textContent)")
     number = page.run(f"[...document.querySelectorAll('{BOARD} tbody tr')][{row}].dataset.row")
-    plot = f"document.querySelector('{BOARD} .plot')"
+    plot = f"document.querySelector('{BOARD} .chart')"
     curve = page.run(f"{plot}.data.findIndex((t) => t.customdata.some((c) => c[1] === {number}))")
     page.run(f"Plotly.Fx.hover({plot}, [{{curveNumber: {curve}, pointNumber: 0}}])")
     page.wait_until(f"{plot}.querySelector('.hovertext') !== null")
@@ -181,7 +181,7 @@ def test_the_heat_map_tells_the_gaps_and_has_a_table(page: chromium.Page) -> Non
     assert [line[0] for line in texts] == [CLS, POSE, SEG]
     assert texts[0][1].startswith("-33.5") and texts[0][2].startswith("-23.5")
     assert texts[1][1:] == ["native", "\u2013"]
-    drawn = "[...document.querySelectorAll('#gaps .plot .annotation-text')].map((t) => t.textContent)"
+    drawn = "[...document.querySelectorAll('#gaps .chart .annotation-text')].map((t) => t.textContent)"
     assert page.run(drawn) == [text for line in texts for text in line[1:]]
 
 
@@ -197,11 +197,11 @@ def test_a_phone_scrolls_down_only_and_the_dark_scheme_is_dark(path: Path, tmp_p
     with chromium.opened(path, tmp_path / "browser", width=360, height=700, dark=True) as page:
         assert page.run("document.documentElement.scrollWidth") <= 360
         wait_for_charts(page)
-        assert page.run(f"Math.max(...[...document.querySelectorAll('{BOARD} .plot')].map((p) => p.offsetWidth))") < 360
+        assert page.run(f"Math.max(...[...document.querySelectorAll('{BOARD} .chart')].map((p) => p.offsetWidth))") < 360
         assert page.run(f"document.querySelector('{BOARD} .scroll').scrollWidth") > 360
         assert page.run("getComputedStyle(document.body).backgroundColor") == "rgb(18, 20, 24)"
         ink = page.run("style('--ink')")
-        assert page.run(f"document.querySelector('{BOARD} .plot').layout.font.color") == ink == "#e6e9ee"
+        assert page.run(f"document.querySelector('{BOARD} .chart').layout.font.color") == ink == "#e6e9ee"
         page.run(f"document.querySelector('{BOARD} tbody button').click()")
         assert page.run("document.querySelector('dialog').getBoundingClientRect().width") <= 360
         assert page.complaints() == []
