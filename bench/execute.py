@@ -9,6 +9,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 import torch
+from filelock import FileLock, Timeout
 
 from bench import provenance, record
 from bench.plan import Job, describe
@@ -57,17 +58,34 @@ class Outcome:
     drawing_macs: int = 0
 
 
-def execute(work: Work, report: Callable[[Progress], None] | None = None) -> record.Record:
+def execute(work: Work, report: Callable[[Progress], None] | None = None) -> record.Record | None:
     """Do a job and write its record; a job that fails leaves a record that says why.
+
+    Two runs that share a home do each job once: while one does it, the other gets None, and then the record.
 
     Args:
         work: what to do.
         report: told about progress.
+
+    Returns:
+        The record, or None where another process is at this job.
     """
+    store = Store(work.facts.home)
+    lock = FileLock(store.lock(work.id))
+    store.lock(work.id).parent.mkdir(parents=True, exist_ok=True)
+    try:
+        with lock.acquire(blocking=False):
+            since = store.finished(work.job, work.id) if work.unless_finished else None
+            return since or _done(work, store, report)
+    except Timeout:
+        return None
+
+
+def _done(work: Work, store: Store, report: Callable[[Progress], None] | None) -> record.Record:
     torch.set_num_threads(work.facts.threads)
     torch.set_flush_denormal(True)
     provenance.forget_peak()
-    store, started = Store(work.facts.home), time.monotonic()
+    started = time.monotonic()
     try:
         outcome = _draw(work, store, report) if work.job.kind == "draw" else _transfer(work, store, report)
         found = _succeeded(work, outcome, time.monotonic() - started)

@@ -129,11 +129,18 @@ def _compute(asked: RunConfig, todo: list[Job], tasks: dict, verbose: bool) -> N
         facts = Facts(
             tasks=tasks, fingerprints=fingerprints, **{name: getattr(asked, name) for name in shared}
         )
-        grid = Grid(todo, workers.call("bench.execute:identify_all", todo, facts), facts, display)
-        grid.skip_finished(asked.force)
+        ids = workers.call("bench.execute:identify_all", todo, facts)
+        grid = Grid(todo, ids, facts, display, cost=lambda job: _length(asked, job), force=asked.force)
+        grid.skip_finished()
         display.expect(sum(_steps(asked, job) for job in grid.waiting))
         grid.run(workers)
     _show(asked, [grid.records[job] for job in todo])
+
+
+def _length(asked: RunConfig, job: Job) -> float:
+    """How long a job is, in pixels that it trains on."""
+    plan = asked.scale.plan(job.source if job.kind == "draw" else job.target)
+    return (_steps(asked, job) + 1) * plan.batch_size * plan.size[0] * plan.size[1]
 
 
 def _steps(asked: RunConfig, job: Job) -> int:

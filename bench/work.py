@@ -52,9 +52,11 @@ class Work:
         id: name of its record.
         draw_id: name of the draw that it needs, which is also its ticket's.
         facts: what it shares with the run's other jobs.
+        unless_finished: take over a record that has come since the run began, instead of computing the job again.
     """
 
     job: Job
     id: str
     draw_id: str | None
     facts: Facts
+    unless_finished: bool = True
