@@ -11,6 +11,7 @@ import typer
 from bench import config as configs
 from bench import console
 from bench import scale as scales
+from bench import suite as suites
 from bench.config import RunConfig
 from bench.plan import Job, jobs
 from tasks import TASKS
@@ -28,6 +29,7 @@ def _option(name: str, help_text: str, panel: str, **more: object) -> typer.mode
 
 @app.command()
 def run(
+    context: typer.Context,
     source: Annotated[str, _option("source", "Tasks to draw on; none for dense references alone.", GRID)] = "cls",
     target: Annotated[str, _option("target", "Tasks to transfer to, or none.", GRID)] = "seg",
     drawer: Annotated[
@@ -38,6 +40,8 @@ def run(
     recipe: Annotated[str, _option("recipe", "How tickets are trained on targets.", GRID)] = "finetune",
     head: Annotated[str, _option("head", "fresh, or keep for targets of one kind.", GRID)] = "fresh",
     control: Annotated[str, _option("control", "dense, random, native (several) or none.", GRID)] = "dense",
+    pairs: Annotated[str, _option("pairs", "all, cross (source and target differ), or each (in order).", GRID)] = "all",
+    suite: Annotated[str | None, _option("suite", "A named grid, or a file.yaml, in place of these.", GRID)] = None,
     scale: Annotated[str, _option("scale", "Supernet, input sizes and steps.", TRAINING)] = "tiny",
     changes: Annotated[
         list[str] | None, _option("set", "Change the scale: batch_size=8, seg.draw.steps=50; repeatable.", TRAINING)
@@ -72,16 +76,26 @@ def run(
     python -m bench.run --source cls --target seg
 
     python -m bench.run --source cls,seg,pose --target cls,seg,pose --sparsity 0.5,0.9 --seed 0,1,2
+
+    python -m bench.run --suite figures-v1 --seed 0 --dry-run
     """
     if list_names:
         print(names())
         return
-    scale = "@".join([scale, *(changes or ())])
+    sweep = dict(source=source, target=target, drawer=drawer, sparsity=sparsity, recipe=recipe, seed=seed,
+                 control=control, head=head, pairs=pairs)  # fmt: skip
+    whole = dict(scale=scale, host=host, budget=budget, equal=equal, precision=precision)
+    sweeps, changes = [sweep], changes or []
+    if suite is not None:
+        given = {name for name in (*sweep, *whole) if context.get_parameter_source(name).name == "COMMANDLINE"}
+        found = suites.load(suite)
+        sweeps = suites.narrowed(found, {name: sweep[name] for name in sweep if name in given})
+        whole = {**whole, **found.whole, **{name: whole[name] for name in whole if name in given}}
+        changes = [*found.changes, *changes]
+    whole["scale"] = "@".join([whole["scale"], *changes])
     asked = configs.parse(
-        source=source, target=target, drawer=drawer, sparsity=sparsity, recipe=recipe, seed=seed, control=control,
-        head=head, scale=scale, host=host, budget=budget, equal=equal, precision=precision, compiled=compiled,
-        threads=threads, device=device, data_root=data_root, home=home, workers=workers,
-        jobs=jobs_at_once or os.cpu_count() or 1, force=force,
+        sweeps=sweeps, **whole, compiled=compiled, threads=threads, device=device, data_root=data_root, home=home,
+        workers=workers, jobs=jobs_at_once or os.cpu_count() or 1, force=force,
     )  # fmt: skip
     todo = jobs(asked)
     tasks = _located(asked, todo, download)
@@ -97,7 +111,8 @@ def names() -> str:
     """Every name that the flags take, without importing what they name."""
     aliases = {v: k for k, v in TASKS.aliases.items()}
     tasks = [f"{name} ({aliases[name]})" if name in aliases else name for name in TASKS.targets]
-    kinds = {"tasks": tasks, "drawers": DRAWERS.targets, "recipes": RECIPES.targets, "scales": scales.names()}
+    kinds = {"tasks": tasks, "drawers": DRAWERS.targets, "recipes": RECIPES.targets}
+    kinds |= {"scales": scales.names(), "suites": suites.names()}
     return "\n".join(f"{kind}: {', '.join(members)}" for kind, members in kinds.items())
 
 

@@ -3,9 +3,9 @@
 from pathlib import Path
 
 import pytest
+from asked import config, kinds
 
 from bench import scale as scales
-from bench.config import RunConfig, parse
 from bench.grid import Grid, by_length
 from bench.plan import Job, jobs
 from bench.record import NAME
@@ -13,24 +13,6 @@ from bench.work import Facts
 from bench.workers import Message
 from tickets import drawers
 from tickets.errors import UserError
-
-ASKED = {
-    "source": "cls", "target": "seg", "drawer": "supertickets", "sparsity": "0.9", "recipe": "finetune", "seed": "0",
-    "control": "dense", "head": "fresh", "scale": "tiny", "host": "supernet", "budget": 1.0,
-    "equal": "steps", "precision": "float32", "compiled": False, "threads": 1, "device": "cpu",
-    "data_root": None, "home": Path("runs"), "workers": 0, "jobs": 2, "force": False,
-}  # fmt: skip
-
-
-def config(**changes: object) -> RunConfig:
-    """A configuration that differs from the demo in these flags."""
-    return parse(**{**ASKED, **changes})
-
-
-def kinds(found: list[Job]) -> dict[str, int]:
-    """How many jobs of each kind or control."""
-    names = [job.control or job.kind for job in found]
-    return {name: names.count(name) for name in dict.fromkeys(names)}
 
 
 def test_the_demo_is_one_draw_one_transfer_one_reference():
@@ -91,12 +73,12 @@ def test_continue_stays_on_the_source_and_keeps_its_head():
 
 
 def test_all_drawers_are_every_name_that_is_listed():
-    assert config(drawer="all").drawers == tuple(drawers.names()) and len(drawers.names()) >= 17
+    assert config(drawer="all").sweeps[0].drawers == tuple(drawers.names()) and len(drawers.names()) >= 17
 
 
 def test_options_are_part_of_a_drawer_s_name():
     first, second = config(drawer="imp@rounds=5@rate=0.3,imp@rate=0.3@rounds=5"), config(drawer="imp")
-    assert first.drawers == ("imp@rate=0.3@rounds=5",) and second.drawers == ("imp",)
+    assert first.sweeps[0].drawers == ("imp@rate=0.3@rounds=5",) and second.sweeps[0].drawers == ("imp",)
     prefix = jobs(first)[0].prefix
     assert NAME.fullmatch(prefix) and prefix != jobs(second)[0].prefix
 
