@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -17,6 +17,10 @@ from bench.plan import Job, jobs
 from tasks import TASKS
 from tickets.drawers import DRAWERS, traits
 from tickets.recipes import RECIPES
+
+if TYPE_CHECKING:
+    from bench.work import Facts
+    from bench.workers import Workers
 
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
 
@@ -62,7 +66,7 @@ def run(
     jobs_at_once: Annotated[int | None, _option("jobs", "Jobs at once (default: as many as cores).", RUNNING)] = None,
     force: Annotated[bool, _option("force", "Compute jobs whose record exists again.", RUNNING)] = False,
     verbose: Annotated[bool, _option("verbose", "Tell of every job's progress.", RUNNING)] = False,
-    dry_run: Annotated[bool, _option("dry-run", "List the jobs and their cost; compute nothing.", RUNNING)] = False,
+    dry_run: Annotated[bool, _option("dry-run", "List the jobs, done or not, and their price here.", RUNNING)] = False,
     download: Annotated[bool, _option("download", "Fetch sets that torchvision knows.", RUNNING)] = False,
     list_names: Annotated[bool, _option("list", "List tasks, drawers, recipes and scales.", RUNNING)] = False,
 ) -> None:
@@ -99,12 +103,7 @@ def run(
     )  # fmt: skip
     todo = jobs(asked)
     tasks = _located(asked, todo, download)
-    if dry_run:
-        from bench.price import price
-
-        print(price(todo, asked.scale, asked.host, tasks))
-        return
-    _compute(asked, todo, tasks, verbose)
+    _compute(asked, todo, tasks, verbose, dry_run)
 
 
 def names() -> str:
@@ -128,8 +127,8 @@ def _located(asked: RunConfig, todo: list[Job], download: bool) -> dict:
     return found
 
 
-def _compute(asked: RunConfig, todo: list[Job], tasks: dict, verbose: bool) -> None:
-    """Prepare the data, run what is missing, show the table."""
+def _compute(asked: RunConfig, todo: list[Job], tasks: dict, verbose: bool, dry_run: bool) -> None:
+    """Prepare the data, run what is missing, show the table; or only tell what that would take."""
     from bench.display import Display
     from bench.grid import Grid
     from bench.work import Facts
@@ -145,11 +144,26 @@ def _compute(asked: RunConfig, todo: list[Job], tasks: dict, verbose: bool) -> N
             tasks=tasks, fingerprints=fingerprints, **{name: getattr(asked, name) for name in shared}
         )
         ids = workers.call("bench.execute:identify_all", todo, facts)
+        if dry_run:
+            print(_price(todo, ids, facts, workers))
+            return
         grid = Grid(todo, ids, facts, display, cost=lambda job: _length(asked, job), force=asked.force)
         grid.skip_finished()
         display.expect(sum(_steps(asked, job) for job in grid.waiting))
         grid.run(workers)
     _show(asked, [grid.records[job] for job in todo])
+
+
+def _price(todo: list[Job], ids: dict[Job, str], facts: Facts, workers: Workers) -> str:
+    """What is there already, and what the rest will take on this machine."""
+    from bench import price
+    from bench.store import Store
+
+    state = price.states(todo, ids, Store(facts.home))
+    missing = [job for job in todo if state[job] != price.DONE]
+    found = price.paces(missing, facts, workers)
+    costs = {job: price.cost(job, facts, found[price.trained_on(job)]) for job in missing}
+    return price.told(todo, state, costs, facts, workers.count, found)
 
 
 def _length(asked: RunConfig, job: Job) -> float:
