@@ -46,7 +46,7 @@ class Commands(TyperGroup):
         return command
 
 
-app = typer.Typer(cls=Commands, add_completion=False, no_args_is_help=False)
+app = typer.Typer(cls=Commands, no_args_is_help=False)
 
 
 def _version(wanted: bool) -> None:

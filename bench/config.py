@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from bench import flags
+from bench import curves, flags
 from bench import scale as scales
 from bench.scale import Scale
 from bench.sweep import Sweep
@@ -42,6 +42,7 @@ class RunConfig:
     workers: int = 0
     jobs: int = 2
     force: bool = False
+    tensorboard: bool = False
 
 
 def parse(
@@ -60,6 +61,7 @@ def parse(
     workers: int,
     jobs: int,
     force: bool,
+    tensorboard: bool = False,
 ) -> RunConfig:
     """Check what the command line or a suite gave and resolve it.
 
@@ -88,6 +90,8 @@ def parse(
         "data_root": checked(flags.data_root, data_root),
         "home": checked(_writable, home),
     }
+    if tensorboard:
+        checked(curves.require)
     fields["scale"] = checked(scales.load, scale, fields["budget"] or 1.0)
     fields["host"] = checked(_host, host, fields["scale"])
     for name, value, least in (("threads", threads, 1), ("workers", workers, 0), ("jobs", jobs, 1)):
@@ -95,7 +99,7 @@ def parse(
             mistakes.append(f"--{name} is {value}; give a whole number of at least {least}.")
     if mistakes:
         raise UserError(" ".join(dict.fromkeys(mistakes)))
-    found = RunConfig(**fields, threads=threads, workers=workers, jobs=jobs, force=force)
+    found = RunConfig(**fields, threads=threads, workers=workers, jobs=jobs, force=force, tensorboard=tensorboard)
     _fits(found)
     return found
 

@@ -11,7 +11,7 @@ from typing import Any
 import torch
 from filelock import FileLock, Timeout
 
-from bench import provenance, record
+from bench import curves, provenance, record
 from bench.plan import Job, describe
 from bench.scale import Phase, Plan
 from bench.store import Store
@@ -87,7 +87,8 @@ def _done(work: Work, store: Store, report: Callable[[Progress], None] | None) -
     provenance.forget_peak()
     started = time.monotonic()
     try:
-        outcome = _draw(work, store, report) if work.job.kind == "draw" else _transfer(work, store, report)
+        with curves.written(store.curves(work.id) if work.facts.tensorboard else None, report) as told:
+            outcome = _draw(work, store, told) if work.job.kind == "draw" else _transfer(work, store, told)
         found = _succeeded(work, outcome, time.monotonic() - started)
     except Exception as error:  # whatever it is: it goes into the record, and the grid goes on
         return fail(work, f"{type(error).__name__}: {error}\n{traceback.format_exc(limit=-4)}")

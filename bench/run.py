@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from dataclasses import fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -65,6 +66,7 @@ def run(
     workers: Annotated[int, _option("workers", "Loader processes of a job.", RUNNING)] = 0,
     jobs_at_once: Annotated[int | None, _option("jobs", "Jobs at once (default: as many as cores).", RUNNING)] = None,
     force: Annotated[bool, _option("force", "Compute jobs whose record exists again.", RUNNING)] = False,
+    tensorboard: Annotated[bool, _option("tensorboard", "Write curves to tensorboard/ in the home.", RUNNING)] = False,
     verbose: Annotated[bool, _option("verbose", "Tell of every job's progress.", RUNNING)] = False,
     dry_run: Annotated[bool, _option("dry-run", "List the jobs, done or not, and their price here.", RUNNING)] = False,
     download: Annotated[bool, _option("download", "Fetch sets that torchvision knows.", RUNNING)] = False,
@@ -99,7 +101,7 @@ def run(
     whole["scale"] = "@".join([whole["scale"], *changes])
     asked = configs.parse(
         sweeps=sweeps, **whole, compiled=compiled, threads=threads, device=device, data_root=data_root, home=home,
-        workers=workers, jobs=jobs_at_once or os.cpu_count() or 1, force=force,
+        workers=workers, jobs=jobs_at_once or os.cpu_count() or 1, force=force, tensorboard=tensorboard,
     )  # fmt: skip
     todo = jobs(asked)
     tasks = _located(asked, todo, download)
@@ -139,10 +141,8 @@ def _compute(asked: RunConfig, todo: list[Job], tasks: dict, verbose: bool, dry_
             name: task.prepare(os.cpu_count() or 1, lambda *at, name=name: display.preparing(name, *at))
             for name, task in tasks.items()
         }
-        shared = ("scale", "budget", "home", "threads", "workers", "device", "host", "equal", "precision", "compiled")
-        facts = Facts(
-            tasks=tasks, fingerprints=fingerprints, **{name: getattr(asked, name) for name in shared}
-        )
+        shared = {field.name for field in fields(Facts)} & {field.name for field in fields(asked)}
+        facts = Facts(tasks=tasks, fingerprints=fingerprints, **{name: getattr(asked, name) for name in shared})
         ids = workers.call("bench.execute:identify_all", todo, facts)
         if dry_run:
             print(_price(todo, ids, facts, workers))

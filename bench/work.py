@@ -26,6 +26,7 @@ class Facts:
         equal: "steps" or "macs": what makes two budgets equal.
         precision: "float32" or "bfloat16".
         compiled: whether networks run through torch.compile.
+        tensorboard: whether jobs write their curves.
         device: "cpu", "cuda" or "cuda:N".
     """
 
@@ -41,6 +42,7 @@ class Facts:
     equal: str = "steps"
     precision: str = "float32"
     compiled: bool = False
+    tensorboard: bool = False
 
 
 @dataclass(frozen=True)
