@@ -35,7 +35,9 @@ def upgraded(data: dict[str, Any], newest: int, steps: Mapping[int, Step] = STEP
     if type(number) is not int:
         raise ValueError(f"its schema is {number!r}, and this version reads {newest}; it is no record")
     if number > newest:
-        raise ValueError(f"its schema is {number}, and this version reads {newest}; it needs the newer ticketbench that wrote it")
+        raise ValueError(
+            f"its schema is {number}, and this version reads {newest}; it needs the newer ticketbench that wrote it"
+        )
     while number < newest:
         if number not in steps:
             raise ValueError(f"its schema is {number}, and this version reads {newest}; no step leads on from it")

@@ -133,7 +133,9 @@ class Publisher:
         except UserError as error:
             return REFUSED, " ".join(str(error).split())
         except OSError as error:
-            raise UserError(f"{error.filename}: {error.strerror}; let --to name a folder that can be written.") from error
+            raise UserError(
+                f"{error.filename}: {error.strerror}; let --to name a folder that can be written."
+            ) from error
         return DONE, how
 
     def _verified(self, found: Record) -> str:
@@ -188,8 +190,8 @@ def _agree(found: Record, got: str) -> None:
     if found.ticket is None or found.ticket.hash != got:
         told = "none" if found.ticket is None else f"{found.ticket.hash[:16]}..."
         raise UserError(
-            f"its ticket's file has the hash {got[:16]}... and {found.id} tells {told}; it was drawn again since, or is "
-            "another's: run the job again with --force."
+            f"its ticket's file has the hash {got[:16]}... and {found.id} tells {told}; it was drawn again since, or "
+            "is another's: run the job again with --force."
         )
 
 

@@ -61,8 +61,8 @@ def find(folder: Path, name: str) -> tuple[Record, list[Record]]:
     by_id = {one.id: one for one in records}
     name = name.removesuffix(".json")
     if name not in by_id:
-        close = unknown("record", name, by_id)
-        raise UserError(f"{str(close).partition(' Known: ')[0]} There are {len(by_id)} in {folder}; give the id of one.")
+        close = str(unknown("record", name, by_id)).partition(" Known: ")[0]
+        raise UserError(f"{close} There are {len(by_id)} in {folder}; give the id of one.")
     found = by_id[name]
     if found.status != "ok":
         raise UserError(f"the record {name} failed, and has no score to recompute; give one that is ok.")

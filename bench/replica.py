@@ -147,9 +147,10 @@ def _at(data: Any, key: str) -> Any:
 
 def _differing(there: Any, here: Any, path: str = "") -> Iterator[tuple[str, Any, Any]]:
     """(path, value there, value here) of what is in `there` and not the same in `here`."""
-    if isinstance(there, dict) and isinstance(here, dict):
+    if isinstance(there, dict):
         for key, value in there.items():
-            yield from _differing(value, here.get(key), f"{path}.{key}" if path else key)
+            known = here.get(key) if isinstance(here, dict) else None
+            yield from _differing(value, known, f"{path}.{key}" if path else key)
     elif _plain(there) != _plain(here):
         yield path, _plain(there), _plain(here)
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shlex
-from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache
@@ -115,10 +114,12 @@ def _fractions(found: Record) -> Iterator[str]:
 
 
 def _primary(task: str) -> str | None:
+    """The primary metric of a task; None where it is not known here, or only with its data."""
     try:
-        return TASKS.load(task).info.primary
+        info = TASKS.load(task).info
     except UserError:
         return None
+    return getattr(info, "primary", None)
 
 
 def _origin(found: Record) -> Iterator[str]:
@@ -235,7 +236,7 @@ def _redraw(found: Record) -> Iterator[str]:
     try:
         asked = _flags(shlex.split(found.redraw.removeprefix(start)))
     except ValueError as error:
-        yield f"'redraw' is no command that can be run: {' '.join(str(error).split())}"
+        yield f"'redraw' is no command that can be run: {' '.join(str(error).split()).rstrip('.')}."
         return
     base, *options = [asked["scale"], *(asked.get("changes") or ())]
     asked["scale"] = "@".join([base, *sorted(options)])
