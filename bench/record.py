@@ -251,7 +251,7 @@ def read(path: Path) -> Record:
         data = json.loads(path.read_text(encoding="utf-8"), parse_constant=_no_constant)
     except OSError as error:
         raise UserError(f"cannot read the record {path}: {error.strerror or error}.") from error
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise _refused(path, f"it is no JSON ({error})") from error
     if not isinstance(data, dict):
         raise _refused(path, f"it holds a {type(data).__name__}, not a record")

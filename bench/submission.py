@@ -163,7 +163,9 @@ def _sizes(found: Record) -> Iterator[str]:
             f"{1 - ticket.sparsity!r} at sparsity {ticket.sparsity!r}."
         )
     total = _host_weights(found.job.host)
-    if total is not None and abs(ticket.parameters / total - ticket.remaining) > LAST_DIGITS:
+    if total is not None and ticket.parameters > total:
+        yield f"'ticket.parameters' is {ticket.parameters}, and {found.job.host} has {total} weights."
+    elif total is not None and abs(ticket.parameters / total - ticket.remaining) > LAST_DIGITS:
         yield (
             f"'ticket.parameters' is {ticket.parameters} of the {total} weights of {found.job.host}, which is "
             f"{ticket.parameters / total!r}, and 'ticket.remaining' is {ticket.remaining!r}."
@@ -252,16 +254,24 @@ def _flags(words: list[str]) -> dict[str, Any]:
     Raises:
         ValueError: they are not accepted.
     """
-    import typer
+    from bench import console
 
-    from bench import console, run
-
+    if "--help" in words:
+        raise ValueError("it asks for help.")
     try:
-        if "--help" in words:
-            raise ValueError("it asks for help.")
-        return typer.main.get_command(run.app).make_context("bench.run", words).params
+        return _bench_run().make_context("bench.run", words).params
     except console.USAGE_ERROR as error:
         raise ValueError(error.format_message()) from error
+
+
+@cache
+def _bench_run() -> Any:
+    """The command that `redraw` calls."""
+    import typer
+
+    from bench import run
+
+    return typer.main.get_command(run.app)
 
 
 def _same(asked: Any, wanted: Any, name: str) -> bool:
@@ -273,8 +283,8 @@ def _same(asked: Any, wanted: Any, name: str) -> bool:
         if isinstance(wanted, (int, float)):
             return f"{float(asked):g}" == f"{wanted:g}"
         return resolve(asked) == resolve(wanted) if wanted is not None else asked == "none"
-    except ValueError:
-        return asked == wanted
+    except (ValueError, OverflowError):
+        return asked == str(wanted)
 
 
 def _unknown(found: Record) -> Iterator[str]:

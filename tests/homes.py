@@ -38,7 +38,10 @@ def short_run(home: Path) -> dict[str, str]:
     scale = scales.load(SHORT, 0.01)
     tasks = {name: scale.plan(name).task(name, None) for name in ("cls/figures", "seg/figures")}
     prints = {name: task.prepare(1) for name, task in tasks.items()}
-    facts = Facts(scale, 0.01, tasks, prints, home, 1, 0, "cpu", "supernet/tiny")
+    facts = Facts(
+        scale=scale, budget=0.01, tasks=tasks, fingerprints=prints, home=home, threads=1, workers=0, device="cpu",
+        host="supernet/tiny",
+    )  # fmt: skip
     draw = Job("draw", "cls/figures", None, "gmp", 0.9, 0)
     ways = {"transfer": ("transfer", None, None), "random": ("control", "random", "random")}
     jobs = {"draw": draw} | {
