@@ -21,6 +21,8 @@ COMMANDS = {
     "speed": "bench.speed.command",
     "preview": "bench.preview",
     "check": "bench.check",
+    "publish": "bench.publish",
+    "clean": "bench.clean",
     "new": "bench.new",
 }
 """Subcommand to the module whose `app` is that command, or the group of that name."""

@@ -99,7 +99,7 @@ def _done(work: Work, store: Store, report: Callable[[Progress], None] | None) -
 
 def fail(work: Work, error: str, report: object = None) -> record.Record:
     """Write the record of a job that failed, and return it; `report` is there for `bench.workers`."""
-    found = record.Record(**_frame(work), status="failed", error=error[:2000])
+    found = record.Record(**frame(work), status="failed", error=error[:2000])
     found.write(Store(work.facts.home).records)
     return found
 
@@ -123,7 +123,7 @@ def _draw(work: Work, store: Store, report: Callable[[Progress], None] | None) -
     ticket = Ticket.load(store.ticket(work.id))
     network = source_network(ticket, feed)
     during = {key: score for key, score in ticket.provenance["scores"].items() if key in (BEFORE, AFTER)}
-    spent, scores = Spent(**ticket.provenance["spent"]), {**_scores(feed, network), **during}
+    spent, scores = Spent(**ticket.provenance["spent"]), {**scores_of(feed, network), **during}
     return Outcome(ticket, network, feed, ticket.network_masks(), spent, scores, ticket.provenance["base"]["macs"])
 
 
@@ -144,11 +144,11 @@ def _transfer(work: Work, store: Store, report: Callable[[Progress], None] | Non
     )
     training.run(store.checkpoint(work.id), report)
     network = training.averaged()
-    scores = _scores(feed, network)
+    scores = scores_of(feed, network)
     return Outcome(ticket, network, feed, training.network.masks, training.spent, scores, drawing)
 
 
-def _scores(feed: Feed, network: Network) -> dict[str, Any]:
+def scores_of(feed: Feed, network: Network) -> dict[str, Any]:
     """All metrics on val and, read only here, on test, there by class too where the metric tells."""
     test = feed.measure(network, "test")
     by_class = getattr(test, "per_class", dict)()
@@ -205,7 +205,7 @@ def _succeeded(work: Work, outcome: Outcome, wall_s: float) -> record.Record:
     removed = sum(mask.numel() - int(mask.sum()) for mask in masks.values())
     size = outcome.ticket.costs(feed.size)
     return record.Record(
-        **_frame(work),
+        **frame(work),
         status="ok",
         scores={"primary": feed.primary, "score": outcome.scores["test"][feed.primary], **outcome.scores},
         counts={split: len(feed.task.split(split)) for split in ("train", "val", "test")},
@@ -233,7 +233,7 @@ def _succeeded(work: Work, outcome: Outcome, wall_s: float) -> record.Record:
     )
 
 
-def _frame(work: Work) -> dict[str, Any]:
+def frame(work: Work) -> dict[str, Any]:
     """What a record says whether or not the job succeeded."""
     job = work.job
     phase = "draw" if job.kind == "draw" else "transfer"

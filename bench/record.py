@@ -17,6 +17,7 @@ from typing import Annotated, Any, Literal, NoReturn, Self
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 from pydantic import model_validator as validator
 
+from bench.migrations import upgraded
 from tickets.errors import UserError
 
 SCHEMA = 1
@@ -232,27 +233,34 @@ def job_id(prefix: str, determinants: Mapping[str, Any]) -> str:
     return f"{readable}-{hashlib.sha256(canonical(determinants).encode()).hexdigest()[:10]}".lstrip("-")
 
 
+def json_schema() -> str:
+    """The JSON Schema of a record's file, as text: what is checked of it without this package."""
+    schema = {"$schema": "https://json-schema.org/draft/2020-12/schema", **Record.model_json_schema(by_alias=True)}
+    schema["required"] = ["schema", *schema["required"]]
+    return json.dumps(schema, sort_keys=True, indent=1) + "\n"
+
+
 def read(path: Path) -> Record:
-    """Read and check one record.
+    """Read and check one record; one of an older schema is brought up to this one's (`bench.migrations`).
 
     Raises:
-        UserError: no such file, no JSON, or not a record of this schema; names the file and the reason.
+        UserError: no such file, no JSON, or no record of a schema that is known; names the file and the reason.
     """
     path = Path(path)
     try:
         data = json.loads(path.read_text(encoding="utf-8"), parse_constant=_no_constant)
     except OSError as error:
         raise UserError(f"cannot read the record {path}: {error.strerror or error}.") from error
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise _refused(path, f"it is no JSON ({error})") from error
     if not isinstance(data, dict):
         raise _refused(path, f"it holds a {type(data).__name__}, not a record")
-    if data.get("schema") != SCHEMA:
-        raise _refused(path, f"its schema is {data.get('schema')!r}, and this version reads {SCHEMA}")
     try:
-        record = Record.model_validate(data)
+        record = Record.model_validate(upgraded(data, SCHEMA))
     except ValidationError as error:
         raise _refused(path, explain(error)) from error
+    except ValueError as error:
+        raise _refused(path, str(error)) from error
     if record.id != path.stem:
         raise _refused(path, f"its id is '{record.id}', which must be the file's name without .json")
     return record
