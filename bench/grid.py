@@ -33,7 +33,7 @@ class Grid:
     ids: dict[Job, str]
     facts: Facts
     display: Display
-    cost: Callable[[Job], float]
+    cost: Callable[[Job], float] = lambda job: 1.0
     force: bool = False
     records: dict[Job, Record] = field(default_factory=dict)
     waiting: list[Job] = field(default_factory=list)

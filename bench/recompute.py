@@ -114,7 +114,7 @@ def recompute(
         if path.exists():
             raise UserError(f"{path} is there already and would be taken for the result; give another --home, or none.")
         grid = Grid(jobs, ids, work.facts, display)
-        grid.skip_finished(force=False)
+        grid.skip_finished()
         grid.run(workers)
     return Verdict(found, grid.records[work.job], row_of(found, records))
 
