@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 import traceback
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -76,7 +77,10 @@ def execute(work: Work, report: Callable[[Progress], None] | None = None) -> rec
     try:
         with lock.acquire(blocking=False):
             since = store.finished(work.job, work.id) if work.unless_finished else None
-            return since or _done(work, store, report)
+            found = since or _done(work, store, report)
+            with suppress(OSError):  # held to the end: who waits for it sees that it guards no name any more
+                store.lock(work.id).unlink()
+            return found
     except Timeout:
         return None
 
