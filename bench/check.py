@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import os
 import sys
+import tempfile
 from collections import Counter
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Annotated
 
@@ -13,19 +15,20 @@ import typer
 from bench import console, flags
 from bench import scale as scales
 from tasks import TASKS
+from tickets.errors import UserError
 
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
 
 
 @app.callback()
 def check() -> None:
-    """Check what is added to the suite against its contract.
+    """Check what is added to the suite: an adapter, submitted records, a published score.
 
     Examples:
 
     python -m bench.check task seg/figures
 
-    python -m bench.check task cls/folder --data-root DIR
+    python -m bench.check results results/records
     """
 
 
@@ -66,6 +69,116 @@ def task(
     print(f"{count['passed']} passed, {count['FAILED']} failed, {count['skipped']} skipped")
     if count["FAILED"]:
         raise typer.Exit(1)
+
+
+PUBLISHED = Path("results/records")
+
+
+@app.command()
+def results(
+    folder: Annotated[Path, typer.Argument(metavar="FOLDER", help="Records that somebody submits.")] = PUBLISHED,
+    tickets: Annotated[
+        Path | None,
+        typer.Option("--tickets", metavar="DIR", help="Tickets of draws; scores are computed again from their files."),
+    ] = None,
+    data_root: Annotated[
+        Path | None,
+        typer.Option("--data-root", help="Folder that holds the data sets' own.", envvar="TICKETBENCH_DATA"),
+    ] = None,
+) -> None:
+    """Check a folder of submitted records: each by itself, against each other, and against this version.
+
+    A line that starts with FAILED is a mistake; one that starts with note tells what is allowed and worth knowing,
+    as a drawer that is not known here or a record that a newer one stands for. Exit code 1 where there are mistakes.
+
+    Examples:
+
+    python -m bench.check results
+
+    python -m bench.check results runs/records --tickets runs/tickets
+    """
+    for place in (folder, *((tickets,) if tickets else ())):
+        if not place.is_dir():
+            raise UserError(f"there is no folder {place}; name one that is there.")
+    root = flags.data_root(data_root)
+    from bench.display import Display
+    from bench.replica import Data
+    from bench.submission import findings
+
+    with Display() as display:
+        records, found = findings(folder, Data(root, display), tickets)
+    for one in found:
+        print(f"{'FAILED' if one.is_wrong else 'note':<8}{one.file}: {one.sentence}")
+    wrong = len({one.file for one in found if one.is_wrong})
+    if not records and not wrong:
+        print(f"{folder} holds no record; there is nothing to check.")
+        return
+    print(f"{len(records)} records in {folder}, {wrong} files with mistakes")
+    if wrong:
+        raise typer.Exit(1)
+
+
+@app.command()
+def recompute(
+    name: Annotated[str, typer.Argument(metavar="ID", help="The record: its file's name without .json.")],
+    records: Annotated[Path, typer.Option("--records", metavar="DIR", help="The folder that holds it.")] = PUBLISHED,
+    home: Annotated[
+        Path | None,
+        typer.Option("--home", help="Where new records and tickets go.", show_default="a folder that is removed"),
+    ] = None,
+    device: Annotated[
+        str | None, typer.Option("--device", help="cpu, cuda or cuda:N.", show_default="as in the record")
+    ] = None,
+    data_root: Annotated[
+        Path | None,
+        typer.Option("--data-root", help="Folder that holds the data sets' own.", envvar="TICKETBENCH_DATA"),
+    ] = None,
+) -> None:
+    """Draw a record's ticket again and train it again, with the record's settings, and compare the score.
+
+    Exit code 0 where the new score equals the record's to the last digit, as it does on the same machine type, or lies
+    inside the 95 % t-interval over the seeds of its row; else 1. A version that would compute another job, since a
+    method, a scale or the data changed, refuses and names the commit to check out.
+
+    Examples:
+
+    python -m bench.check recompute ID
+
+    python -m bench.check recompute ID --records runs/records --home again
+    """
+    from bench import recompute as again
+
+    found, all_records = again.find(records, name)
+    root = flags.data_root(data_root)
+    if device is not None:
+        flags.device(device)
+    from bench.display import Display
+    from bench.replica import Data
+
+    place = nullcontext(str(home)) if home else tempfile.TemporaryDirectory(prefix="ticketbench-")
+    with place as folder, Display() as display:
+        verdict = again.recompute(found, all_records, Path(folder), Data(root, display), display, device)
+    for line in again.lines(verdict):
+        print(line)
+    if not verdict.is_reproduced:
+        raise typer.Exit(1)
+
+
+@app.command()
+def schema() -> None:
+    """Print the JSON Schema of a record, which results/record.schema.json holds.
+
+    It says what is checked of one file without this package; python -m bench.check results checks more.
+
+    Examples:
+
+    python -m bench.check schema
+
+    python -m bench.check schema > results/record.schema.json
+    """
+    from bench.record import json_schema
+
+    sys.stdout.write(json_schema())
 
 
 if __name__ == "__main__":

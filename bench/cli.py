@@ -21,6 +21,8 @@ COMMANDS = {
     "speed": "bench.speed.command",
     "preview": "bench.preview",
     "check": "bench.check",
+    "publish": "bench.publish",
+    "clean": "bench.clean",
     "new": "bench.new",
 }
 """Subcommand to the module whose `app` is that command, or the group of that name."""
@@ -46,7 +48,7 @@ class Commands(TyperGroup):
         return command
 
 
-app = typer.Typer(cls=Commands, add_completion=False, no_args_is_help=False)
+app = typer.Typer(cls=Commands, no_args_is_help=False)
 
 
 def _version(wanted: bool) -> None:

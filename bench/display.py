@@ -71,6 +71,10 @@ class Display:
         """A job whose record was there."""
         self.say(f"skipped {job}: its record exists{_score(record)}")
 
+    def elsewhere(self, job: Job) -> None:
+        """A job that another run of the same home is at."""
+        self.say(f"waiting for {job}: another run is at it")
+
     def started(self, job: Job) -> None:
         """A job begins."""
         if self.verbose:

@@ -5,12 +5,14 @@ from __future__ import annotations
 import time
 import traceback
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from typing import Any
 
 import torch
+from filelock import FileLock, Timeout
 
-from bench import provenance, record
+from bench import curves, provenance, record
 from bench.plan import Job, describe
 from bench.scale import Phase, Plan
 from bench.store import Store
@@ -57,19 +59,40 @@ class Outcome:
     drawing_macs: int = 0
 
 
-def execute(work: Work, report: Callable[[Progress], None] | None = None) -> record.Record:
+def execute(work: Work, report: Callable[[Progress], None] | None = None) -> record.Record | None:
     """Do a job and write its record; a job that fails leaves a record that says why.
+
+    Two runs that share a home do each job once: while one does it, the other gets None, and then the record.
 
     Args:
         work: what to do.
         report: told about progress.
+
+    Returns:
+        The record, or None where another process is at this job.
     """
+    store = Store(work.facts.home)
+    lock = FileLock(store.lock(work.id))
+    store.lock(work.id).parent.mkdir(parents=True, exist_ok=True)
+    try:
+        with lock.acquire(blocking=False):
+            since = store.finished(work.job, work.id) if work.unless_finished else None
+            found = since or _done(work, store, report)
+            with suppress(OSError):  # held to the end: who waits for it sees that it guards no name any more
+                store.lock(work.id).unlink()
+            return found
+    except Timeout:
+        return None
+
+
+def _done(work: Work, store: Store, report: Callable[[Progress], None] | None) -> record.Record:
     torch.set_num_threads(work.facts.threads)
     torch.set_flush_denormal(True)
     provenance.forget_peak()
-    store, started = Store(work.facts.home), time.monotonic()
+    started = time.monotonic()
     try:
-        outcome = _draw(work, store, report) if work.job.kind == "draw" else _transfer(work, store, report)
+        with curves.written(store.curves(work.id) if work.facts.tensorboard else None, report) as told:
+            outcome = _draw(work, store, told) if work.job.kind == "draw" else _transfer(work, store, told)
         found = _succeeded(work, outcome, time.monotonic() - started)
     except Exception as error:  # whatever it is: it goes into the record, and the grid goes on
         return fail(work, f"{type(error).__name__}: {error}\n{traceback.format_exc(limit=-4)}")
@@ -80,7 +103,7 @@ def execute(work: Work, report: Callable[[Progress], None] | None = None) -> rec
 
 def fail(work: Work, error: str, report: object = None) -> record.Record:
     """Write the record of a job that failed, and return it; `report` is there for `bench.workers`."""
-    found = record.Record(**_frame(work), status="failed", error=error[:2000])
+    found = record.Record(**frame(work), status="failed", error=error[:2000])
     found.write(Store(work.facts.home).records)
     return found
 
@@ -104,7 +127,7 @@ def _draw(work: Work, store: Store, report: Callable[[Progress], None] | None) -
     ticket = Ticket.load(store.ticket(work.id))
     network = source_network(ticket, feed)
     during = {key: score for key, score in ticket.provenance["scores"].items() if key in (BEFORE, AFTER)}
-    spent, scores = Spent(**ticket.provenance["spent"]), {**_scores(feed, network), **during}
+    spent, scores = Spent(**ticket.provenance["spent"]), {**scores_of(feed, network), **during}
     return Outcome(ticket, network, feed, ticket.network_masks(), spent, scores, ticket.provenance["base"]["macs"])
 
 
@@ -125,11 +148,11 @@ def _transfer(work: Work, store: Store, report: Callable[[Progress], None] | Non
     )
     training.run(store.checkpoint(work.id), report)
     network = training.averaged()
-    scores = _scores(feed, network)
+    scores = scores_of(feed, network)
     return Outcome(ticket, network, feed, training.network.masks, training.spent, scores, drawing)
 
 
-def _scores(feed: Feed, network: Network) -> dict[str, Any]:
+def scores_of(feed: Feed, network: Network) -> dict[str, Any]:
     """All metrics on val and, read only here, on test, there by class too where the metric tells."""
     test = feed.measure(network, "test")
     by_class = getattr(test, "per_class", dict)()
@@ -186,7 +209,7 @@ def _succeeded(work: Work, outcome: Outcome, wall_s: float) -> record.Record:
     removed = sum(mask.numel() - int(mask.sum()) for mask in masks.values())
     size = outcome.ticket.costs(feed.size)
     return record.Record(
-        **_frame(work),
+        **frame(work),
         status="ok",
         scores={"primary": feed.primary, "score": outcome.scores["test"][feed.primary], **outcome.scores},
         counts={split: len(feed.task.split(split)) for split in ("train", "val", "test")},
@@ -214,7 +237,7 @@ def _succeeded(work: Work, outcome: Outcome, wall_s: float) -> record.Record:
     )
 
 
-def _frame(work: Work) -> dict[str, Any]:
+def frame(work: Work) -> dict[str, Any]:
     """What a record says whether or not the job succeeded."""
     job = work.job
     phase = "draw" if job.kind == "draw" else "transfer"

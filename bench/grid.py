@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from bench.display import Display
@@ -10,6 +12,8 @@ from bench.record import Record
 from bench.store import Store
 from bench.work import Facts, Work
 from bench.workers import Workers
+
+AGAIN_S = 1.0  # seconds after which a job that another run is at is asked for again
 
 
 @dataclass
@@ -21,22 +25,26 @@ class Grid:
         ids: the name of each job's record.
         facts: what the jobs share.
         display: told what happens.
+        cost: how long a job is, in any unit; the one with most left to do behind it goes first.
+        force: compute jobs again whose record exists.
     """
 
     jobs: list[Job]
     ids: dict[Job, str]
     facts: Facts
     display: Display
+    cost: Callable[[Job], float] = lambda job: 1.0
+    force: bool = False
     records: dict[Job, Record] = field(default_factory=dict)
     waiting: list[Job] = field(default_factory=list)
 
-    def skip_finished(self, force: bool) -> None:
+    def skip_finished(self) -> None:
         """Take over the records that are there and queue the other jobs; with `force`, queue all, from their start."""
         store = Store(self.facts.home)
         for job in self.jobs:
-            if force:
+            if self.force:
                 store.checkpoint(self.ids[job]).unlink(missing_ok=True)
-            found = None if force else store.finished(job, self.ids[job])
+            found = None if self.force else store.finished(job, self.ids[job])
             if found is None:
                 self.waiting.append(job)
             else:
@@ -44,21 +52,37 @@ class Grid:
                 self.display.skipped(job, found)
 
     def run(self, workers: Workers) -> None:
-        """Do all queued jobs, each as soon as its draw is there and a worker is free."""
+        """Do all queued jobs, each as soon as its draw is there and a worker is free, the longest way first.
+
+        A job that another run of this home is at is asked for again until its record is there.
+        """
         running: set[Job] = set()
+        self.waiting = by_length(self.waiting, self.cost)
+        asked: dict[Job, float] = {}
         while self.waiting or running:
+            now = time.monotonic()
             ready = [job for job in self.waiting if job.needs is None or job.needs in self.records]
+            ready = [job for job in ready if now - asked.get(job, -AGAIN_S) >= AGAIN_S]
             for job in ready[: workers.free]:
                 self.waiting.remove(job)
                 running.add(job)
                 self._start(job, workers)
+            if not running:
+                time.sleep(AGAIN_S / 4)
+                continue
             for message in workers.messages():
                 if message.kind == "progress":
                     self.display.progress(message.key, message.value)
                 elif message.kind == "result":
                     running.remove(message.key)
-                    self.records[message.key] = message.value
-                    self.display.finished(message.key, message.value)
+                    if message.value is None:
+                        if message.key not in asked:
+                            self.display.elsewhere(message.key)
+                        asked[message.key] = time.monotonic()
+                        self.waiting.append(message.key)
+                    else:
+                        self.records[message.key] = message.value
+                        self.display.finished(message.key, message.value)
                 else:
                     why = f"its worker process ended with code {message.value}; was there enough memory?"
                     self._fail(message.key, why, workers)
@@ -75,4 +99,19 @@ class Grid:
         workers.start(job, "bench.execute:fail", self._work(job), why)
 
     def _work(self, job: Job) -> Work:
-        return Work(job, self.ids[job], self.ids.get(job.needs), self.facts)
+        return Work(job, self.ids[job], self.ids.get(job.needs), self.facts, unless_finished=not self.force)
+
+
+def by_length(jobs: list[Job], cost: Callable[[Job], float]) -> list[Job]:
+    """Jobs in the order in which to start them: those with the longest way to the end behind them first.
+
+    Args:
+        jobs: draws before what needs them.
+        cost: of one job, in any unit.
+    """
+    way: dict[Job, float] = {}
+    behind: dict[Job | None, float] = {}
+    for job in reversed(jobs):
+        way[job] = cost(job) + behind.get(job, 0.0)
+        behind[job.needs] = max(behind.get(job.needs, 0.0), way[job])
+    return sorted(jobs, key=lambda job: -way[job])

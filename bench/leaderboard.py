@@ -142,7 +142,7 @@ def placed(records: Iterable[Record]) -> dict[Place, list[Result]]:
     return found
 
 
-def _any_edition(key: Key) -> Key:
+def any_edition(key: Key) -> Key:
     """What a key shares with those of other editions, which a job that failed early may not have learnt."""
     return replace(key, **dict.fromkeys(EDITION))
 
@@ -151,7 +151,7 @@ def _editions(keys: Iterable[Key]) -> dict[Key, str]:
     """In what each key differs from those of the same job, as in "drawer version 2"; "" when there is no other."""
     rivals: dict[Key, list[Key]] = defaultdict(list)
     for key in keys:
-        rivals[_any_edition(key)].append(key)
+        rivals[any_edition(key)].append(key)
     return {key: _edition(key, group) for group in rivals.values() for key in group}
 
 
@@ -168,10 +168,10 @@ def grouped(results: Sequence[Result]) -> tuple[dict[Key, dict[int, Result]], in
     for result in sorted(results, key=lambda result: result.error is not None):
         key = result.key
         if key.source is not None and key.source_data is None:
-            key = latest.get(_any_edition(key), key)
+            key = latest.get(any_edition(key), key)
         if key not in groups:
             groups[key] = {}
-            latest[_any_edition(key)] = key
+            latest[any_edition(key)] = key
         seeds = groups[key]
         older = seeds.get(result.seed)
         superseded += older is not None

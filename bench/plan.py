@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 from bench.config import RunConfig
+from bench.sweep import Sweep
 from tickets.drawers import traits
 from tickets.recipes import ON_SOURCE
 
@@ -83,47 +84,49 @@ class Job:
 def jobs(config: RunConfig) -> list[Job]:
     """All jobs of a configuration, draws before what needs them, none twice.
 
-    A grid holds every drawer x sparsity x source x target x recipe x seed. The controls add, per seed: `dense`, the
+    A sweep holds every drawer x sparsity x source x target x recipe x seed. The controls add, per seed: `dense`, the
     target's own dense training; `random`, every transfer again with a shuffled mask; `native`, the
-    ticket drawn on the target itself.
+    ticket drawn on the target itself. Seed by seed, so that a run that is cut short holds whole seeds.
     """
-    wanted = list(dict.fromkeys(_comparisons(config)))
-    grid = {job for job in wanted if not job.control}
-    unique = [job for job in wanted if not job.control or job.asked not in grid]
-    draws = [job.needs for job in unique if job.needs] if config.targets else [Job("draw", *d) for d in _draws(config)]
+    everything = [job for sweep in config.sweeps for job in _comparisons(sweep)]
+    wanted = sorted(dict.fromkeys(everything), key=lambda job: job.seed)
+    asked = {job for job in wanted if not job.control}
+    unique = [job for job in wanted if not job.control or job.asked not in asked]
+    alone = [Job("draw", *draw) for sweep in config.sweeps if not sweep.targets for draw in _draws(sweep)]
+    draws = sorted([*(job.needs for job in unique if job.needs), *alone], key=lambda job: job.seed)
     bases = [draw.needs for draw in draws if draw.needs]
     return [*dict.fromkeys([*bases, *draws]), *unique]
 
 
-def _comparisons(config: RunConfig) -> Iterator[Job]:
-    """Transfers and controls, seed by seed, so that a grid that is cut short holds whole seeds."""
-    for seed in config.seeds:
-        for target in config.targets:
-            if DENSE in config.controls:
+def _comparisons(sweep: Sweep) -> Iterator[Job]:
+    """Transfers and controls."""
+    for seed in sweep.seeds:
+        for target in sweep.targets:
+            if DENSE in sweep.controls:
                 yield Job("control", None, target, DENSE, 0.0, seed, None, SCRATCH, "fresh", DENSE)
-            for transfer in _transfers(config, target, seed):
+            for transfer in _transfers(sweep, target, seed):
                 yield transfer
-                if "random" in config.controls and traits(transfer.drawer).prunes and transfer.recipe not in ON_SOURCE:
+                if "random" in sweep.controls and traits(transfer.drawer).prunes and transfer.recipe not in ON_SOURCE:
                     yield replace(transfer, kind="control", transform="random", control="random")
-                if "native" in config.controls and transfer.source != target:
+                if "native" in sweep.controls and transfer.source != target:
                     yield replace(transfer, kind="control", source=target, control="native")
 
 
-def _transfers(config: RunConfig, target: str, seed: int) -> Iterator[Job]:
-    for source, _, drawer, sparsity, _ in _draws(replace(config, seeds=(seed,))):
-        for recipe in config.recipes:
+def _transfers(sweep: Sweep, target: str, seed: int) -> Iterator[Job]:
+    for source, _, drawer, sparsity, _ in _draws(replace(sweep, seeds=(seed,)), sweep.sources_of(target)):
+        for recipe in sweep.recipes:
             if recipe not in ON_SOURCE:
-                yield Job("transfer", source, target, drawer, sparsity, seed, None, recipe, config.head)
+                yield Job("transfer", source, target, drawer, sparsity, seed, None, recipe, sweep.head)
             elif source == target:
                 yield Job("transfer", source, target, drawer, sparsity, seed, None, recipe, "keep")
 
 
-def _draws(config: RunConfig) -> Iterator[tuple[str, None, str, float, int]]:
-    """Source, no target, drawer, sparsity and seed of every draw of the grid."""
-    for seed in config.seeds:
-        for drawer in config.drawers:
-            for sparsity in config.sparsities if traits(drawer).prunes else (0.0,):
-                for source in config.sources:
+def _draws(sweep: Sweep, sources: tuple[str, ...] | None = None) -> Iterator[tuple[str, None, str, float, int]]:
+    """Source, no target, drawer, sparsity and seed of every draw of a sweep, or of some of its sources."""
+    for seed in sweep.seeds:
+        for drawer in sweep.drawers:
+            for sparsity in sweep.sparsities if traits(drawer).prunes else (0.0,):
+                for source in sweep.sources if sources is None else sources:
                     yield source, None, drawer, sparsity, seed
 
 

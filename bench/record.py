@@ -17,6 +17,7 @@ from typing import Annotated, Any, Literal, NoReturn, Self
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 from pydantic import model_validator as validator
 
+from bench.migrations import upgraded
 from tickets.errors import UserError
 
 SCHEMA = 1
@@ -142,6 +143,13 @@ class Record(Part):
     threads: Annotated[int, Field(ge=1)]
     created: str
 
+    @field_validator("schema_number", mode="before")
+    @classmethod
+    def _schema_is_a_whole_number(cls, value: Any) -> Any:
+        if type(value) is not int:
+            raise ValueError("must be a whole number")  # True and 1.0 equal 1
+        return value
+
     @field_validator("id")
     @classmethod
     def _id_is_a_file_name(cls, value: str) -> str:
@@ -232,40 +240,54 @@ def job_id(prefix: str, determinants: Mapping[str, Any]) -> str:
     return f"{readable}-{hashlib.sha256(canonical(determinants).encode()).hexdigest()[:10]}".lstrip("-")
 
 
+def json_schema() -> str:
+    """The JSON Schema of a record's file, as text: what is checked of it without this package."""
+    schema = {"$schema": "https://json-schema.org/draft/2020-12/schema", **Record.model_json_schema(by_alias=True)}
+    schema["required"] = ["schema", *schema["required"]]
+    return json.dumps(schema, sort_keys=True, indent=1) + "\n"
+
+
 def read(path: Path) -> Record:
-    """Read and check one record.
+    """Read and check one record; one of an older schema is brought up to this one's (`bench.migrations`).
 
     Raises:
-        UserError: no such file, no JSON, or not a record of this schema; names the file and the reason.
+        UserError: no such file, no JSON, or no record of a schema that is known; names the file and the reason.
     """
     path = Path(path)
     try:
         text = path.read_bytes()
     except OSError as error:
         raise UserError(f"cannot read the record {path}: {error.strerror or error}.") from error
-    try:
-        record = Record.model_validate_json(text)
-    except ValidationError:
-        record = _read_slowly(path, text)
+    record = _read_fast(text) or _read_slowly(path, text)
     if record.id != path.stem:
         raise _refused(path, f"its id is '{record.id}', which must be the file's name without .json")
     return record
 
 
+def _read_fast(text: bytes) -> Record | None:
+    """A record of this schema in one go; None for anything else."""
+    try:
+        record = Record.model_validate_json(text)
+    except ValidationError:
+        return None
+    tells_schema = "schema_number" in record.model_fields_set and b'"schema_number"' not in text
+    return record if tells_schema else None
+
+
 def _read_slowly(path: Path, text: bytes) -> Record:
-    """The same step by step, so that the first step that fails can be named."""
+    """The same step by step, so that an older schema is brought up, and the first step that fails is named."""
     try:
         data = json.loads(text.decode("utf-8"), parse_constant=_no_constant)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise _refused(path, f"it is no JSON ({error})") from error
     if not isinstance(data, dict):
         raise _refused(path, f"it holds a {type(data).__name__}, not a record")
-    if data.get("schema") != SCHEMA:
-        raise _refused(path, f"its schema is {data.get('schema')!r}, and this version reads {SCHEMA}")
     try:
-        return Record.model_validate(data)
+        return Record.model_validate(upgraded(data, SCHEMA))
     except ValidationError as error:
         raise _refused(path, explain(error)) from error
+    except ValueError as error:
+        raise _refused(path, str(error)) from error
 
 
 def each(folder: Path) -> Iterator[Record]:

@@ -3,19 +3,25 @@
 from __future__ import annotations
 
 import os
+from dataclasses import fields
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from bench import config as configs
 from bench import console
 from bench import scale as scales
+from bench import suite as suites
 from bench.config import RunConfig
 from bench.plan import Job, jobs
 from tasks import TASKS
 from tickets.drawers import DRAWERS, traits
 from tickets.recipes import RECIPES
+
+if TYPE_CHECKING:
+    from bench.work import Facts
+    from bench.workers import Workers
 
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
 
@@ -28,6 +34,7 @@ def _option(name: str, help_text: str, panel: str, **more: object) -> typer.mode
 
 @app.command()
 def run(
+    context: typer.Context,
     source: Annotated[str, _option("source", "Tasks to draw on; none for dense references alone.", GRID)] = "cls",
     target: Annotated[str, _option("target", "Tasks to transfer to, or none.", GRID)] = "seg",
     drawer: Annotated[
@@ -38,6 +45,8 @@ def run(
     recipe: Annotated[str, _option("recipe", "How tickets are trained on targets.", GRID)] = "finetune",
     head: Annotated[str, _option("head", "fresh, or keep for targets of one kind.", GRID)] = "fresh",
     control: Annotated[str, _option("control", "dense, random, native (several) or none.", GRID)] = "dense",
+    pairs: Annotated[str, _option("pairs", "all, cross (source and target differ), or each (in order).", GRID)] = "all",
+    suite: Annotated[str | None, _option("suite", "A named grid, or a file.yaml, in place of these.", GRID)] = None,
     scale: Annotated[str, _option("scale", "Supernet, input sizes and steps.", TRAINING)] = "tiny",
     changes: Annotated[
         list[str] | None, _option("set", "Change the scale: batch_size=8, seg.draw.steps=50; repeatable.", TRAINING)
@@ -57,8 +66,9 @@ def run(
     workers: Annotated[int, _option("workers", "Loader processes of a job.", RUNNING)] = 0,
     jobs_at_once: Annotated[int | None, _option("jobs", "Jobs at once (default: as many as cores).", RUNNING)] = None,
     force: Annotated[bool, _option("force", "Compute jobs whose record exists again.", RUNNING)] = False,
+    tensorboard: Annotated[bool, _option("tensorboard", "Write curves to tensorboard/ in the home.", RUNNING)] = False,
     verbose: Annotated[bool, _option("verbose", "Tell of every job's progress.", RUNNING)] = False,
-    dry_run: Annotated[bool, _option("dry-run", "List the jobs and their cost; compute nothing.", RUNNING)] = False,
+    dry_run: Annotated[bool, _option("dry-run", "List the jobs, done or not, and their price here.", RUNNING)] = False,
     download: Annotated[bool, _option("download", "Fetch sets that torchvision knows.", RUNNING)] = False,
     list_names: Annotated[bool, _option("list", "List tasks, drawers, recipes and scales.", RUNNING)] = False,
 ) -> None:
@@ -72,32 +82,38 @@ def run(
     python -m bench.run --source cls --target seg
 
     python -m bench.run --source cls,seg,pose --target cls,seg,pose --sparsity 0.5,0.9 --seed 0,1,2
+
+    python -m bench.run --suite figures-v1 --seed 0 --dry-run
     """
     if list_names:
         print(names())
         return
-    scale = "@".join([scale, *(changes or ())])
+    sweep = dict(source=source, target=target, drawer=drawer, sparsity=sparsity, recipe=recipe, seed=seed,
+                 control=control, head=head, pairs=pairs)  # fmt: skip
+    whole = dict(scale=scale, host=host, budget=budget, equal=equal, precision=precision)
+    sweeps, changes = [sweep], changes or []
+    if suite is not None:
+        given = {name for name in (*sweep, *whole) if context.get_parameter_source(name).name == "COMMANDLINE"}
+        found = suites.load(suite)
+        sweeps = suites.narrowed(found, {name: sweep[name] for name in sweep if name in given})
+        whole = {**whole, **found.whole, **{name: whole[name] for name in whole if name in given}}
+        changes = [*found.changes, *changes]
+    whole["scale"] = "@".join([whole["scale"], *changes])
     asked = configs.parse(
-        source=source, target=target, drawer=drawer, sparsity=sparsity, recipe=recipe, seed=seed, control=control,
-        head=head, scale=scale, host=host, budget=budget, equal=equal, precision=precision, compiled=compiled,
-        threads=threads, device=device, data_root=data_root, home=home, workers=workers,
-        jobs=jobs_at_once or os.cpu_count() or 1, force=force,
+        sweeps=sweeps, **whole, compiled=compiled, threads=threads, device=device, data_root=data_root, home=home,
+        workers=workers, jobs=jobs_at_once or os.cpu_count() or 1, force=force, tensorboard=tensorboard,
     )  # fmt: skip
     todo = jobs(asked)
     tasks = _located(asked, todo, download)
-    if dry_run:
-        from bench.price import price
-
-        print(price(todo, asked.scale, asked.host, tasks))
-        return
-    _compute(asked, todo, tasks, verbose)
+    _compute(asked, todo, tasks, verbose, dry_run)
 
 
 def names() -> str:
     """Every name that the flags take, without importing what they name."""
     aliases = {v: k for k, v in TASKS.aliases.items()}
     tasks = [f"{name} ({aliases[name]})" if name in aliases else name for name in TASKS.targets]
-    kinds = {"tasks": tasks, "drawers": DRAWERS.targets, "recipes": RECIPES.targets, "scales": scales.names()}
+    kinds = {"tasks": tasks, "drawers": DRAWERS.targets, "recipes": RECIPES.targets}
+    kinds |= {"scales": scales.names(), "suites": suites.names()}
     return "\n".join(f"{kind}: {', '.join(members)}" for kind, members in kinds.items())
 
 
@@ -113,8 +129,8 @@ def _located(asked: RunConfig, todo: list[Job], download: bool) -> dict:
     return found
 
 
-def _compute(asked: RunConfig, todo: list[Job], tasks: dict, verbose: bool) -> None:
-    """Prepare the data, run what is missing, show the table."""
+def _compute(asked: RunConfig, todo: list[Job], tasks: dict, verbose: bool, dry_run: bool) -> None:
+    """Prepare the data, run what is missing, show the table; or only tell what that would take."""
     from bench.display import Display
     from bench.grid import Grid
     from bench.work import Facts
@@ -125,15 +141,35 @@ def _compute(asked: RunConfig, todo: list[Job], tasks: dict, verbose: bool) -> N
             name: task.prepare(os.cpu_count() or 1, lambda *at, name=name: display.preparing(name, *at))
             for name, task in tasks.items()
         }
-        shared = ("scale", "budget", "home", "threads", "workers", "device", "host", "equal", "precision", "compiled")
-        facts = Facts(
-            tasks=tasks, fingerprints=fingerprints, **{name: getattr(asked, name) for name in shared}
-        )
-        grid = Grid(todo, workers.call("bench.execute:identify_all", todo, facts), facts, display)
-        grid.skip_finished(asked.force)
+        shared = {field.name for field in fields(Facts)} & {field.name for field in fields(asked)}
+        facts = Facts(tasks=tasks, fingerprints=fingerprints, **{name: getattr(asked, name) for name in shared})
+        ids = workers.call("bench.execute:identify_all", todo, facts)
+        if dry_run:
+            print(_price(todo, ids, facts, workers))
+            return
+        grid = Grid(todo, ids, facts, display, cost=lambda job: _length(asked, job), force=asked.force)
+        grid.skip_finished()
         display.expect(sum(_steps(asked, job) for job in grid.waiting))
         grid.run(workers)
     _show(asked, [grid.records[job] for job in todo])
+
+
+def _price(todo: list[Job], ids: dict[Job, str], facts: Facts, workers: Workers) -> str:
+    """What is there already, and what the rest will take on this machine."""
+    from bench import price
+    from bench.store import Store
+
+    state = price.states(todo, ids, Store(facts.home))
+    missing = [job for job in todo if state[job] != price.DONE]
+    found = price.paces(missing, facts, workers)
+    costs = {job: price.cost(job, facts, found[price.trained_on(job)]) for job in missing}
+    return price.told(todo, state, costs, facts, workers.count, found)
+
+
+def _length(asked: RunConfig, job: Job) -> float:
+    """How long a job is, in pixels that it trains on."""
+    plan = asked.scale.plan(job.source if job.kind == "draw" else job.target)
+    return (_steps(asked, job) + 1) * plan.batch_size * plan.size[0] * plan.size[1]
 
 
 def _steps(asked: RunConfig, job: Job) -> int:

@@ -168,7 +168,10 @@ def _option(text: str) -> tuple[str, Any]:
     sides = value.split("x")
     if key.endswith("size") and len(sides) == 2 and all(side.isdecimal() for side in sides):
         return key, [int(side) for side in sides]
-    return key, yaml.safe_load(value)
+    try:
+        return key, yaml.safe_load(value)
+    except yaml.YAMLError as error:
+        raise UserError(f"the option '{text}' of a scale has no value that YAML can read; write e.g. x=8.") from error
 
 
 def _override(plans: dict[str, dict[str, Any]], key: str, value: Any) -> None:

@@ -1,4 +1,4 @@
-"""python -m bench.show: what a record says, or what is inside a ticket."""
+"""python -m bench.show: what a record says, what is inside a ticket, or what lies in a home."""
 
 from __future__ import annotations
 
@@ -9,13 +9,16 @@ from typing import Annotated
 import typer
 
 from bench import console, flags
+from tickets.errors import UserError
 
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
 
 
 @app.command()
 def show(
-    file: Annotated[Path, typer.Argument(metavar="FILE", help="A record, or either file of a ticket.")],
+    file: Annotated[
+        Path | None, typer.Argument(metavar="FILE", help="A record, or either file of a ticket.", show_default=False)
+    ] = None,
     size: Annotated[
         str | None,
         typer.Option("--size", metavar="HxW", help="Input to count a ticket's MACs for.", show_default="its source's"),
@@ -24,15 +27,31 @@ def show(
     out: Annotated[
         Path | None, typer.Option("--out", metavar="FILE", help="Draw the surviving architecture: .png, .svg or .pdf.")
     ] = None,
+    store: Annotated[
+        bool, typer.Option("--store", help="What a home and the cache take, and what no record needs.")
+    ] = False,
+    home: Annotated[Path, typer.Option("--home", help="The home of --store.")] = Path("runs"),
 ) -> None:
     """Show a record: job, scores, those by class, costs. Or a ticket: architecture, live units, sparsity per layer.
+    Or, with --store, what lies on the disk.
 
     Examples:
 
     python -m bench.show runs/tickets/draw_cls-figures_supertickets_s0.9_seed0-0123456789.json
 
     python -m bench.show runs/tickets/TICKET.json --no-layers --out architecture.png
+
+    python -m bench.show --store --home runs
     """
+    if store:
+        if file is not None:
+            raise UserError(f"--store shows a home and got the file {file}; leave one out, or name a home by --home.")
+        from bench import show_store
+
+        show_store.show(home)
+        return
+    if file is None:
+        raise UserError("there is nothing to show; name a record or a ticket, or give --store.")
     if _is_record(file):
         from bench import record, show_record
 

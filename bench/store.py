@@ -28,6 +28,14 @@ class Store:
         """A ticket's path without the suffixes of its two files."""
         return self.home / "tickets" / draw_id
 
+    def curves(self, job_id: str) -> Path:
+        """The folder of a job's curves for TensorBoard."""
+        return self.home / "tensorboard" / job_id
+
+    def lock(self, job_id: str) -> Path:
+        """The file that is locked while a process does the job, of whichever run of this home."""
+        return self.home / "locks" / f"{job_id}.lock"
+
     def checkpoint(self, job_id: str) -> Path:
         """Where an unfinished job goes on from."""
         return self.home / "checkpoints" / f"{job_id}.pt"

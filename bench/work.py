@@ -26,6 +26,7 @@ class Facts:
         equal: "steps" or "macs": what makes two budgets equal.
         precision: "float32" or "bfloat16".
         compiled: whether networks run through torch.compile.
+        tensorboard: whether jobs write their curves.
         device: "cpu", "cuda" or "cuda:N".
     """
 
@@ -41,6 +42,7 @@ class Facts:
     equal: str = "steps"
     precision: str = "float32"
     compiled: bool = False
+    tensorboard: bool = False
 
 
 @dataclass(frozen=True)
@@ -52,9 +54,11 @@ class Work:
         id: name of its record.
         draw_id: name of the draw that it needs, which is also its ticket's.
         facts: what it shares with the run's other jobs.
+        unless_finished: take over a record that has come since the run began, instead of computing the job again.
     """
 
     job: Job
     id: str
     draw_id: str | None
     facts: Facts
+    unless_finished: bool = True

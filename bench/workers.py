@@ -70,7 +70,7 @@ class Workers:
         self._busy[worker.pipe] = (worker, key)
 
     def messages(self) -> Iterator[Message]:
-        """Wait for the next messages of running calls; ends once those at hand are given."""
+        """Wait for the next messages of running calls, of which there must be one; gives all that are at hand."""
         for pipe in wait(list(self._busy)):
             worker, key = self._busy[pipe]
             try:

@@ -291,7 +291,7 @@ class Task(ABC):
                 the caller has seeded. Samples that are not trained on may be of different sizes where
                 `scoring_batch` is 1.
         """
-        raise NotImplementedError(f"{type(self).__name__} defines no full pipeline")
+        raise UserError(f"{type(self).__name__} has no full pipeline; use a scale whose pipeline is resized, as tiny.")
 
     def predict(self, network: Callable[[Tensor], Tensor], batch: Mapping[str, Tensor]) -> Tensor:
         """The network's outputs for a batch that is scored; a kind may average over views of it."""

@@ -154,11 +154,11 @@ class Feed:
         return {self.primary: scores[self.primary], **scores}
 
     @torch.no_grad()
-    def measure(self, network: nn.Module, split: str) -> Metric:
-        """The task's metric after it has seen all samples of a split."""
-        metric, pages = self.task.metric(split), Pages(self.task, self.task.split(split))
+    def measure(self, network: nn.Module, split: str, pages: int | None = None) -> Metric:
+        """The task's metric after it has seen all samples of a split, or so many pages of `task.scoring_batch`."""
+        metric, data = self.task.metric(split), Pages(self.task, self.task.split(split))
         network.eval()
-        for batch in self._loaded(pages, range(len(pages)), self.workers):
+        for batch in self._loaded(data, range(len(data))[:pages], self.workers):
             image = batch["image"].contiguous(memory_format=torch.channels_last)
             metric.update(self.task.predict(network, {**batch, "image": image}), batch)
         return metric

@@ -210,3 +210,18 @@ def test_console_script_works_beside_a_users_tasks_py(tmp_path):
 def test_records_are_plain_json(home):
     for path in (home / "records").glob("*.json"):
         assert json.loads(path.read_text())["schema"] == 1
+
+
+def test_two_runs_of_one_home_do_each_job_once(tmp_path):
+    """Started at the same moment; each has all records in the end, and none was computed twice."""
+    args = ("--source", "cls,seg", "--target", "seg", "--home", tmp_path / "home", "--jobs", "1", *SHORT)
+    command = [sys.executable, "-m", "bench.run", *map(str, args)]
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
+    both = [subprocess.Popen(command, cwd=ROOT, **pipes) for _ in "ab"]
+    said = [run.communicate(timeout=300) for run in both]
+    assert [run.returncode for run in both] == [0, 0], said
+    assert said[0][0] == said[1][0]
+    records = {r.id: r.created for r in record.read_all(tmp_path / "home" / "records")}
+    assert len(records) == 5 and not list((tmp_path / "home" / "checkpoints").glob("*"))
+    done = [line for _, err in said for line in err.splitlines() if line.startswith("done ")]
+    assert len(done) == 10 and len(set(done)) == 5

@@ -62,7 +62,7 @@ def test_broken_data_are_named_and_exit_with_2(capsys, tmp_path):
         (["task", "seg/camvid"], "no data folder was given for 'camvid'"),
         (["task", "seg/camvid", "--data-root", "."], "holds no folder camvid/"),
         (["task"], "missing argument"),
-        (["results"], "no such command 'results'"),
+        (["pictures"], "no such command 'pictures'"),
         ([], "missing command"),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) else "",

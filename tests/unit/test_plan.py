@@ -3,34 +3,16 @@
 from pathlib import Path
 
 import pytest
+from asked import config, kinds
 
 from bench import scale as scales
-from bench.config import RunConfig, parse
-from bench.grid import Grid
+from bench.grid import Grid, by_length
 from bench.plan import Job, jobs
 from bench.record import NAME
 from bench.work import Facts
 from bench.workers import Message
 from tickets import drawers
 from tickets.errors import UserError
-
-ASKED = {
-    "source": "cls", "target": "seg", "drawer": "supertickets", "sparsity": "0.9", "recipe": "finetune", "seed": "0",
-    "control": "dense", "head": "fresh", "scale": "tiny", "host": "supernet", "budget": 1.0,
-    "equal": "steps", "precision": "float32", "compiled": False, "threads": 1, "device": "cpu",
-    "data_root": None, "home": Path("runs"), "workers": 0, "jobs": 2, "force": False,
-}  # fmt: skip
-
-
-def config(**changes: object) -> RunConfig:
-    """A configuration that differs from the demo in these flags."""
-    return parse(**{**ASKED, **changes})
-
-
-def kinds(found: list[Job]) -> dict[str, int]:
-    """How many jobs of each kind or control."""
-    names = [job.control or job.kind for job in found]
-    return {name: names.count(name) for name in dict.fromkeys(names)}
 
 
 def test_the_demo_is_one_draw_one_transfer_one_reference():
@@ -91,12 +73,12 @@ def test_continue_stays_on_the_source_and_keeps_its_head():
 
 
 def test_all_drawers_are_every_name_that_is_listed():
-    assert config(drawer="all").drawers == tuple(drawers.names()) and len(drawers.names()) >= 17
+    assert config(drawer="all").sweeps[0].drawers == tuple(drawers.names()) and len(drawers.names()) >= 17
 
 
 def test_options_are_part_of_a_drawer_s_name():
     first, second = config(drawer="imp@rounds=5@rate=0.3,imp@rate=0.3@rounds=5"), config(drawer="imp")
-    assert first.drawers == ("imp@rate=0.3@rounds=5",) and second.drawers == ("imp",)
+    assert first.sweeps[0].drawers == ("imp@rate=0.3@rounds=5",) and second.sweeps[0].drawers == ("imp",)
     prefix = jobs(first)[0].prefix
     assert NAME.fullmatch(prefix) and prefix != jobs(second)[0].prefix
 
@@ -192,14 +174,17 @@ class Obedient:
 
     free = 2
 
-    def __init__(self, broken: str = "", deadly: str = "") -> None:
-        self.broken, self.deadly, self.queue, self.calls = broken, deadly, [], []
+    def __init__(self, broken: str = "", deadly: str = "", busy: str = "") -> None:
+        self.broken, self.deadly, self.busy, self.queue, self.calls = broken, deadly, busy, [], []
 
     def start(self, key, function, work, *rest):
         """Note the call and its outcome."""
         self.calls.append((function.partition(":")[2], str(key), *rest))
         if self.deadly and self.deadly in str(key) and function.endswith("execute"):
             self.queue.append(Message(key, "died", -9))
+        elif self.busy and self.busy in str(key):
+            self.busy = ""
+            self.queue.append(Message(key, "result", None))
         else:
             failed = function.endswith("fail") or (self.broken and self.broken in str(key))
             self.queue.append(Message(key, "result", Record("failed" if failed else "ok")))
@@ -215,8 +200,8 @@ def run_grid(workers: Obedient, **changes: object) -> Grid:
     asked = config(**changes)
     found = jobs(asked)
     facts = Facts(asked.scale, 1.0, {}, {}, Path("no-such-home"), 1, 0, "cpu", asked.host)
-    grid = Grid(found, {job: f"id{i}" for i, job in enumerate(found)}, facts, Told())
-    grid.skip_finished(force=False)
+    grid = Grid(found, {job: f"id{i}" for i, job in enumerate(found)}, facts, Told(), cost=lambda job: 1.0)
+    grid.skip_finished()
     grid.run(workers)
     return grid
 
@@ -245,3 +230,23 @@ def test_a_job_whose_process_dies_leaves_a_failed_record():
     assert [r.status for j, r in grid.records.items() if j.control == "dense"] == ["failed"]
     assert [call[1] for call in workers.calls if call[0] == "fail"] == ["dense reference on seg/figures, seed 0"]
 
+
+
+def test_a_job_that_another_run_is_at_is_asked_for_again(monkeypatch):
+    monkeypatch.setattr("bench.grid.AGAIN_S", 0.01)
+    workers = Obedient(busy="dense reference")
+    grid = run_grid(workers)
+    assert [name for name, key in workers.calls if key.startswith("dense")] == ["execute"] * 2
+    assert {record.status for record in grid.records.values()} == {"ok"} and not grid.waiting
+    assert [line for line in grid.display.lines if line.startswith("elsewhere")] == [
+        "elsewhere dense reference on seg/figures, seed 0"
+    ]
+
+
+def test_the_longest_way_goes_first():
+    """A short draw with a long transfer behind it before a reference of middling length."""
+    found = jobs(config())
+    draw, dense, transfer = found
+    costs = {draw: 1.0, dense: 5.0, transfer: 7.0}
+    assert by_length(found, costs.__getitem__) == [draw, transfer, dense]
+    assert by_length(found, {**costs, dense: 9.0}.__getitem__) == [dense, draw, transfer]

@@ -100,6 +100,7 @@ def test_options_behind_the_name_change_all_plans_or_those_of_a_kind_or_task():
         ("tiny@batch_size=0", r"scale tiny@batch_size=0: batch_size is 0; input should be greater than or equal to 1"),
         ("tiny@draw.steps=abc", r"draw\.steps is 'abc'; input should be a valid integer"),
         ("tiny@preset=huge", r"preset is 'huge'; input should be 'tiny', 'small' or 'paper'"),
+        ("tiny@batch_size=[", r"'batch_size=\[' of a scale has no value that YAML can read"),
         ("tiny@batch_size", r"'batch_size' is no option of a scale; write scale@key=value"),
         ("tiny@seg/camvd.batch_size=3", r"unknown task 'seg/camvd'\. Did you mean 'seg/camvid'\?"),
         ("tiny@size=12", r"size is 12; input should be a valid tuple"),

@@ -1,0 +1,57 @@
+"""The decoded images that tasks keep for every home, as folders that can be made again."""
+
+from __future__ import annotations
+
+import re
+import shutil
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+from tasks.base import default_cache
+
+BUILDING_S = 3600
+"""Seconds within which a folder that was not finished may still be built."""
+
+_FOLDER = re.compile(r"(?P<unfinished>\.)?(train|test)-\d+x\d+-[0-9a-f]{16}(?(unfinished)-[0-9a-f]{8})")
+
+
+@dataclass(frozen=True)
+class Decoded:
+    """The decoded images of one split of a data set at one size.
+
+    Args:
+        data: the data set's name in the cache, as in "figures".
+        folder: where its arrays lie.
+        size: their bytes.
+        is_being_built: whether a process may be writing it now.
+    """
+
+    data: str
+    folder: Path
+    size: int
+    is_being_built: bool
+
+
+def decoded() -> list[Decoded]:
+    """What lies in the cache, by data set and folder; what was not put there by this package is left out."""
+    folders = [path for path in default_cache().glob("*/*") if path.is_dir() and _FOLDER.fullmatch(path.name)]
+    return [_seen(path) for path in sorted(folders)]
+
+
+def _seen(folder: Path) -> Decoded:
+    files = [path.stat() for path in folder.iterdir() if path.is_file()]
+    youngest = max((state.st_mtime for state in files), default=folder.stat().st_mtime)
+    being_built = folder.name.startswith(".") and time.time() - youngest < BUILDING_S
+    return Decoded(folder.parent.name, folder, sum(state.st_size for state in files), being_built)
+
+
+def remove(one: Decoded) -> None:
+    """Delete a folder of decoded images, and that of its data set where it was the last.
+
+    Raises:
+        OSError: it cannot be deleted.
+    """
+    shutil.rmtree(one.folder)
+    if not any(one.folder.parent.iterdir()):
+        one.folder.parent.rmdir()

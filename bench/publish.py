@@ -1,0 +1,237 @@
+"""python -m bench.publish: copies a home's records to the published ones, each after it was verified."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from bench import console, flags, record
+from bench.record import Record
+from bench.store import Store
+from tasks import TASKS
+from tickets import drawers
+from tickets.errors import UserError
+
+if TYPE_CHECKING:
+    from bench.replica import Data
+
+app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
+
+
+@app.command()
+def publish(
+    home: Annotated[Path, typer.Option("--home", help="Whose records: the folder that bench.run wrote to.")] = Path(
+        "runs"
+    ),
+    to: Annotated[Path, typer.Option("--to", metavar="DIR", help="The folder of published records.")] = Path(
+        "results/records"
+    ),
+    source: Annotated[str | None, typer.Option("--source", help="Only tickets drawn on these tasks; or none.")] = None,
+    target: Annotated[str | None, typer.Option("--target", help="Only transfers to these; none for draws.")] = None,
+    drawer: Annotated[str | None, typer.Option("--drawer", help="Only these methods.")] = None,
+    rescore: Annotated[
+        bool, typer.Option("--rescore/--no-rescore", help="Score the tickets of draws again from their files.")
+    ] = True,
+    data_root: Annotated[
+        Path | None,
+        typer.Option("--data-root", help="Folder that holds the data sets' own.", envvar="TICKETBENCH_DATA"),
+    ] = None,
+) -> None:
+    """Copy records that are complete, clean and verified, byte for byte; nothing is overwritten with other content.
+
+    A draw is published when its ticket, loaded from its file, has the recorded hash and gives every recorded score
+    again, to the last digit. The network that a transfer trained is not stored: it is published when its ticket, or
+    the control made of it, has the recorded hash, and the ticket's own record is complete and clean. One line a record
+    says how it was verified; the record itself does not. Exit code 1 where some are refused.
+
+    Examples:
+
+    python -m bench.publish
+
+    python -m bench.publish --home runs --to results/records --source cls --target none,seg --drawer supertickets,omp
+    """
+    keep = filters(source, target, drawer)
+    if not (store := Store(home)).records.is_dir():
+        raise UserError(f"there is no folder {store.records}; run python -m bench.run first, or name another --home.")
+    if to.exists() and not to.is_dir():
+        raise UserError(f"{to} is a file; let --to name the folder of published records.")
+    paths = sorted(path for path in store.records.glob("*.json") if not path.name.startswith("."))
+    root = flags.data_root(data_root)
+    from bench.display import Display
+    from bench.replica import Data
+
+    with Display() as display:
+        publisher = Publisher(store, to, Data(root, display) if rescore else None)
+        count: Counter[str] = Counter()
+        for path in paths:
+            if (outcome := publisher.outcome(path, keep)) is not None:
+                count[outcome[0]] += 1
+                print(f"{outcome[0]:<11}{path.stem}: {outcome[1]}", flush=True)
+    if not count:
+        raise UserError(f"no record in {store.records} is what was asked for; ask for less, or name another --home.")
+    print(f"{count[DONE]} published in {to}, {count[THERE]} there already, {count[REFUSED]} refused")
+    if count[REFUSED]:
+        raise typer.Exit(1)
+
+
+DONE, THERE, REFUSED = "published", "there", "REFUSED"
+KEPT = {"source": TASKS.resolve, "target": TASKS.resolve, "drawer": drawers.resolve}
+
+
+def filters(source: str | None, target: str | None, drawer: str | None) -> Callable[[Record], bool]:
+    """Whether a record is asked for by these comma-separated names; None asks for all, "none" for those without.
+
+    Raises:
+        UserError: an unknown name; lists all of them.
+    """
+    wanted, mistakes = {}, []
+    for (key, resolve), text in zip(KEPT.items(), (source, target, drawer), strict=True):
+        for part in () if text is None else text.split(","):
+            try:
+                wanted.setdefault(key, set()).add(None if part.strip() == "none" else resolve(part.strip()))
+            except UserError as error:
+                mistakes.append(str(error))
+    if mistakes:
+        raise UserError(" ".join(mistakes))
+    return lambda found: all(getattr(found.job, key) in names for key, names in wanted.items())
+
+
+@dataclass
+class Publisher:
+    """From one home to one folder.
+
+    Args:
+        store: of the home.
+        to: where published records lie.
+        data: what tickets are scored on; None to leave that out.
+    """
+
+    store: Store
+    to: Path
+    data: Data | None
+
+    def outcome(self, path: Path, keep: Callable[[Record], bool]) -> tuple[str, str] | None:
+        """What became of a record's file: (published | there | REFUSED, how or why); None if it is not asked for."""
+        try:
+            found = record.read(path)
+            if not keep(found):
+                return None
+            data, goal = path.read_bytes(), self.to / path.name
+            if goal.exists() and goal.read_bytes() == data:
+                return THERE, "the same bytes"
+            unpublished(found)
+            if goal.exists():
+                raise UserError(f"{goal} has other content, and nothing published is overwritten; look at both.")
+            how = self._verified(found)
+            record.replace_file(goal, data.decode())
+        except UserError as error:
+            return REFUSED, " ".join(str(error).split())
+        except OSError as error:
+            raise UserError(
+                f"{error.filename}: {error.strerror}; let --to name a folder that can be written."
+            ) from error
+        return DONE, how
+
+    def _verified(self, found: Record) -> str:
+        """How a record was verified.
+
+        Raises:
+            UserError: it could not be; says why.
+        """
+        from bench import replica
+
+        if found.kind != "draw":
+            return self._same_ticket(found)
+        stem = self.store.ticket(found.id)
+        _agree(found, _hash(stem))
+        if self.data is None:
+            return "the ticket's file verified, not scored again"
+        replica.verify_score(found, stem, self.data)
+        return f"the ticket's file gives {found.scores.primary} {found.scores.score:.4f} again"
+
+    def _same_ticket(self, found: Record) -> str:
+        """That a transfer's record tells of the ticket that the home holds."""
+        from bench import replica
+
+        if found.job.source is None:
+            _agree(found, _dense_hash(found.job.host))
+            return "trained from fresh weights on the whole host"
+        draw = replica.draw_of(found)
+        if draw is None:
+            raise UserError("it does not tell in config.draw which ticket it started from; run its job again.")
+        self._clean(draw)
+        _agree(found, _hash(self.store.ticket(draw), found.job.transform, found.job.seed))
+        return f"its ticket {draw} verified"
+
+    def _clean(self, draw: str) -> None:
+        """That a draw's own record, and those of the draws that it started from, are complete and clean."""
+        from bench import replica
+
+        name: str | None = draw
+        while name:
+            try:
+                found = record.read(self.store.records / f"{name}.json")
+                unpublished(found)
+            except UserError as error:
+                raise UserError(f"its ticket's record {name} is not fit: {error}") from error
+            if name == draw:
+                _agree(found, _hash(self.store.ticket(name)))
+            name = replica.draw_of(found)
+
+
+def _agree(found: Record, got: str) -> None:
+    """Refuse a record that tells another hash than its ticket has."""
+    if found.ticket is None or found.ticket.hash != got:
+        told = "none" if found.ticket is None else f"{found.ticket.hash[:16]}..."
+        raise UserError(
+            f"its ticket's file has the hash {got[:16]}... and {found.id} tells {told}; it was drawn again since, or "
+            "is another's: run the job again with --force."
+        )
+
+
+def unpublished(found: Record) -> None:
+    """Refuse what is no result: failed, from unknown or changed code, or not measured here.
+
+    Raises:
+        UserError: says which.
+    """
+    if found.status != "ok":
+        raise UserError(f"it failed: {(found.error or '').strip().splitlines()[0]}")
+    if found.origin != "measured":
+        raise UserError(f"its origin is '{found.origin}', and only measured records are published from a home.")
+    if found.commit is None:
+        raise UserError("it names no commit; run its job again from a git checkout.")
+    if found.dirty is not False:
+        raise UserError(f"its code differed from commit {found.commit[:10]}; commit, then run its job with --force.")
+
+
+@cache
+def _hash(stem: Path, transform: str | None = None, seed: int = 0) -> str:
+    """The hash of a ticket's verified file, or of the control that is made of it.
+
+    Raises:
+        UserError: the file is missing or damaged.
+    """
+    from tickets.ticket import Ticket
+    from tickets.transforms import TRANSFORMS
+
+    ticket = Ticket.load(stem)
+    return (TRANSFORMS[transform](ticket, seed) if transform else ticket).hash
+
+
+@cache
+def _dense_hash(host: str) -> str:
+    from tickets.host import host_spec
+    from tickets.ticket import Ticket
+
+    return Ticket.dense(host_spec(host)).hash
+
+
+if __name__ == "__main__":
+    console.main(app, "python -m bench.publish")
