@@ -35,10 +35,7 @@ def check() -> None:
 @app.command()
 def task(
     name: Annotated[str, typer.Argument(metavar="KIND/NAME", help="The task, as python -m bench.run --list.")],
-    data_root: Annotated[
-        Path | None,
-        typer.Option("--data-root", help="Folder that holds the data set's own.", envvar="TICKETBENCH_DATA"),
-    ] = None,
+    data_root: flags.DataRoot = None,
     scale: Annotated[str, typer.Option("--scale", help="Input size, pipeline and kind of head.")] = "tiny",
 ) -> None:
     """Check a task's adapter: its data, batches, head, loss, metric and pictures.
@@ -81,10 +78,7 @@ def results(
         Path | None,
         typer.Option("--tickets", metavar="DIR", help="Tickets of draws; scores are computed again from their files."),
     ] = None,
-    data_root: Annotated[
-        Path | None,
-        typer.Option("--data-root", help="Folder that holds the data sets' own.", envvar="TICKETBENCH_DATA"),
-    ] = None,
+    data_root: flags.DataRoot = None,
 ) -> None:
     """Check a folder of submitted records: each by itself, against each other, and against this version.
 
@@ -129,10 +123,7 @@ def recompute(
     device: Annotated[
         str | None, typer.Option("--device", help="cpu, cuda or cuda:N.", show_default="as in the record")
     ] = None,
-    data_root: Annotated[
-        Path | None,
-        typer.Option("--data-root", help="Folder that holds the data sets' own.", envvar="TICKETBENCH_DATA"),
-    ] = None,
+    data_root: flags.DataRoot = None,
 ) -> None:
     """Draw a record's ticket again and train it again, with the record's settings, and compare the score.
 

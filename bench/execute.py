@@ -241,7 +241,7 @@ def frame(work: Work) -> dict[str, Any]:
     """What a record says whether or not the job succeeded."""
     job = work.job
     phase = "draw" if job.kind == "draw" else "transfer"
-    plan = work.facts.scale.plan(job.source if job.kind == "draw" else job.target)
+    plan = work.facts.scale.plan(job.trained_on)
     device = work.facts.device
     return {
         "id": work.id,
@@ -299,7 +299,7 @@ def identify(job: Job, draw_id: str | None, facts: Facts) -> str:
         facts: the run's scale, data and threads.
     """
     phase = "draw" if job.kind == "draw" else "transfer"
-    plan = facts.scale.plan(job.source if job.kind == "draw" else job.target)
+    plan = facts.scale.plan(job.trained_on)
     return record.job_id(
         job.prefix,
         {

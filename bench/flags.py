@@ -6,10 +6,19 @@ import os
 import shutil
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Annotated
+
+import typer
 
 from tickets.errors import UserError, unknown
 
 LEAST_SIDE = 16
+
+DataRoot = Annotated[
+    Path | None,
+    typer.Option("--data-root", help="Folder that holds the data sets' own folders.", envvar="TICKETBENCH_DATA"),
+]
+"""The flag of commands that read a task's data; `data_root` checks it."""
 
 
 def one_of(value: str, allowed: Sequence[str], noun: str) -> str:

@@ -73,19 +73,19 @@ class Grid:
             for message in workers.messages():
                 if message.kind == "progress":
                     self.display.progress(message.key, message.value)
-                elif message.kind == "result":
-                    running.remove(message.key)
-                    if message.value is None:
-                        if message.key not in asked:
-                            self.display.elsewhere(message.key)
-                        asked[message.key] = time.monotonic()
-                        self.waiting.append(message.key)
-                    else:
-                        self.records[message.key] = message.value
-                        self.display.finished(message.key, message.value)
-                else:
+                elif message.kind == "died":
                     why = f"its worker process ended with code {message.value}; was there enough memory?"
                     self._fail(message.key, why, workers)
+                elif message.value is not None:
+                    running.remove(message.key)
+                    self.records[message.key] = message.value
+                    self.display.finished(message.key, message.value)
+                else:
+                    running.remove(message.key)
+                    if message.key not in asked:
+                        self.display.elsewhere(message.key)
+                    asked[message.key] = time.monotonic()
+                    self.waiting.append(message.key)
 
     def _start(self, job: Job, workers: Workers) -> None:
         self.display.started(job)

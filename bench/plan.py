@@ -63,6 +63,11 @@ class Job:
         return tuple(dict.fromkeys(task for task in (self.source, self.target) if task))
 
     @property
+    def trained_on(self) -> str:
+        """The task that it trains on: the target, or for a draw the source."""
+        return (self.source if self.kind == "draw" else self.target) or ""
+
+    @property
     def prefix(self) -> str:
         """The readable start of its record's name."""
         where = [task.replace("/", "-") for task in (self.source, self.target) if task]

@@ -42,10 +42,7 @@ def preview(
     scale: Annotated[
         str | None, typer.Option("--scale", help="Input size and pipeline.", show_default="the record's, or tiny")
     ] = None,
-    data_root: Annotated[
-        Path | None,
-        typer.Option("--data-root", help="Folder that holds cifar10/, camvid/, lspet/.", envvar="TICKETBENCH_DATA"),
-    ] = None,
+    data_root: flags.DataRoot = None,
     seed: Annotated[int, typer.Option("--seed", min=0, help="Which samples, and how they are augmented.")] = 0,
 ) -> None:
     """Show samples of a task: input, truth and, with a ticket, prediction side by side.

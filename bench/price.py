@@ -58,7 +58,7 @@ def paces(jobs: Sequence[Job], facts: Facts, workers: Workers) -> dict[str, Pace
     Raises:
         UserError: a probe's process died; there may be too little memory.
     """
-    tasks = list(dict.fromkeys(trained_on(job) for job in jobs))
+    tasks = list(dict.fromkeys(job.trained_on for job in jobs))
     queue = tasks + tasks[: 1 if len(tasks) % workers.count else 0]  # the last one has company, too
     found: dict[str, Pace] = {}
     running = 0
@@ -79,14 +79,9 @@ def paces(jobs: Sequence[Job], facts: Facts, workers: Workers) -> dict[str, Pace
     return found
 
 
-def trained_on(job: Job) -> str:
-    """The task that a job trains on: the target, or for a draw the source."""
-    return (job.source if job.kind == "draw" else job.target) or ""
-
-
 def cost(job: Job, facts: Facts, pace: Pace) -> Cost:
     """What one job will take, from the pace of its task."""
-    task, plan = trained_on(job), facts.scale.plan(trained_on(job))
+    task, plan = job.trained_on, facts.scale.plan(job.trained_on)
     steps = make(job.drawer).steps(plan.draw.steps, job.sparsity) if job.kind == "draw" else plan.transfer.steps
     counts = {split: len(facts.tasks[task].split(split)) for split in ("val", "test")}
     scored = counts["val"] + counts["test"] + 2 * counts["val"] * (job.kind == "draw" and job.sparsity > 0)
@@ -123,7 +118,7 @@ def told(jobs: Sequence[Job], state: Mapping[Job, str], costs: Mapping[Job, Cost
     """A line for each job, and what is still to do: work, time and memory."""
     lines = []
     for job in jobs:
-        price = "" if state[job] == DONE else _priced(costs[job], facts.scale.plan(trained_on(job)).batch_size)
+        price = "" if state[job] == DONE else _priced(costs[job], facts.scale.plan(job.trained_on).batch_size)
         lines.append(f"{state[job]:<8}{job}{price}")
     todo = [job for job in jobs if state[job] != DONE]
     count = Counter(state.values())

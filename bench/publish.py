@@ -38,10 +38,7 @@ def publish(
     rescore: Annotated[
         bool, typer.Option("--rescore/--no-rescore", help="Score the tickets of draws again from their files.")
     ] = True,
-    data_root: Annotated[
-        Path | None,
-        typer.Option("--data-root", help="Folder that holds the data sets' own.", envvar="TICKETBENCH_DATA"),
-    ] = None,
+    data_root: flags.DataRoot = None,
 ) -> None:
     """Copy records that are complete, clean and verified, byte for byte; nothing is overwritten with other content.
 

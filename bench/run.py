@@ -162,13 +162,13 @@ def _price(todo: list[Job], ids: dict[Job, str], facts: Facts, workers: Workers)
     state = price.states(todo, ids, Store(facts.home))
     missing = [job for job in todo if state[job] != price.DONE]
     found = price.paces(missing, facts, workers)
-    costs = {job: price.cost(job, facts, found[price.trained_on(job)]) for job in missing}
+    costs = {job: price.cost(job, facts, found[job.trained_on]) for job in missing}
     return price.told(todo, state, costs, facts, workers.count, found)
 
 
 def _length(asked: RunConfig, job: Job) -> float:
     """How long a job is, in pixels that it trains on."""
-    plan = asked.scale.plan(job.source if job.kind == "draw" else job.target)
+    plan = asked.scale.plan(job.trained_on)
     return (_steps(asked, job) + 1) * plan.batch_size * plan.size[0] * plan.size[1]
 
 

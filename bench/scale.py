@@ -183,13 +183,11 @@ def _override(plans: dict[str, dict[str, Any]], key: str, value: Any) -> None:
         touched, path = [name for name in plans if name == owner or name.startswith(f"{owner}/")], rest.split(".")
     else:
         touched, path = list(plans), key.split(".")
-    known = Plan.model_fields if len(path) == 1 else Phase.model_fields if path[0] in PHASES else None
-    if path[0] not in Plan.model_fields or len(path) > 2 or (known is None and path[0] != "options"):
-        raise unknown("option of a scale", ".".join(path), [*WHOLE, *Plan.model_fields, *_phase_keys()])
-    if known is not None and path[-1] not in known:
-        raise unknown("option of a scale", ".".join(path), [*WHOLE, *Plan.model_fields, *_phase_keys()])
-    for name in touched:
-        plans[name] = _merged(plans[name], {path[0]: {path[1]: value} if len(path) == 2 else value})
+    name, known = ".".join(path), [*Plan.model_fields, *_phase_keys()]
+    if name not in known and not (len(path) == 2 and path[0] == "options"):
+        raise unknown("option of a scale", name, [*WHOLE, *known])
+    for entry in touched:
+        plans[entry] = _merged(plans[entry], {path[0]: {path[1]: value} if len(path) == 2 else value})
 
 
 def _phase_keys() -> list[str]:
