@@ -1,7 +1,7 @@
 # make demo    draw a ticket on classification, transfer it to segmentation, print the table
 # make test    the test suite
 # make lint    ruff
-# make table   results/records -> results/tables
+# make table   results/records -> results/tables (Markdown, CSV, LaTeX, SVG)
 # Each sets up .venv by itself, with the Python that PYTHON names, and reuses it until pyproject.toml changes.
 
 PYTHON ?= python3

@@ -6,74 +6,30 @@ A *row* is all records of one board that differ in nothing but the seed. Only co
 
 from __future__ import annotations
 
-import hashlib
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from statistics import median_low
 
-from bench import stats
-from bench.record import Record, canonical
+from bench import pareto, stats
+from bench.record import Record
+from bench.result import EDITION, Key, Place, Result
 from bench.stats import Estimate
 
 UNEQUAL = 0.1
 """Budgets (total training MACs) that differ by more than this fraction from their peers' are marked."""
 
-
-EDITION = ("drawer_version", "recipe_version", "source_data")
-"""Fields of a key that change when a method or a data set does, not when another job is asked for."""
-
-
-@dataclass(frozen=True)
-class Key:
-    """What the records of a row share.
-
-    Args:
-        source: task that the ticket was drawn on; None for dense training on the target alone.
-        target: task that it is scored on; None for a draw.
-        control: "dense", "random" or None; a native control is the same job as a transfer to its own source,
-            so it is None here.
-        source_data: digest of the source's version and fingerprints; None where the record does not tell.
-        origin: "measured", "submitted" or "reported".
-    """
-
-    source: str | None
-    target: str | None
-    drawer: str
-    transform: str | None
-    recipe: str | None
-    head: str | None
-    sparsity: float
-    scale: str
-    budget: float
-    control: str | None
-    drawer_version: int | None
-    recipe_version: int | None
-    source_data: str | None
-    origin: str
-
-    @property
-    def ticket(self) -> str:
-        """How the ticket is called in tables, as in "random of omp"."""
-        return f"{self.transform} of {self.drawer}" if self.transform else self.drawer
-
-    @property
-    def is_native(self) -> bool:
-        """Whether the ticket was drawn on the target itself."""
-        return self.source is not None and self.source == self.target
-
-    @property
-    def is_contender(self) -> bool:
-        """Whether the row is ranked: a drawn ticket on another task, neither a reference nor a control."""
-        references = self.drawer == "dense" or self.transform or self.control or self.is_native
-        return self.source is not None and self.target is not None and not references
-
-    @property
-    def name(self) -> tuple[str, ...]:
-        """What orders rows of equal score."""
-        parts = (self.ticket, self.source, self.recipe, self.head, f"{self.sparsity:.9f}", self.control)
-        rest = (self.drawer_version, self.recipe_version, self.source_data, self.origin)
-        return tuple("" if part is None else str(part) for part in (*parts, *rest))
+AVERAGED = (
+    "remaining",
+    "parameters",
+    "sparse_macs",
+    "deployed_parameters",
+    "deployed_macs",
+    "drawing_macs",
+    "training_macs",
+    "wall_s",
+)
+"""What of a row is the plain mean of its seeds' numbers, under the same name in a result."""
 
 
 @dataclass(frozen=True)
@@ -100,7 +56,13 @@ class Row:
         training_macs: training MACs of the job itself.
         budget_ratio: (drawing + training MACs) / that of the board's contenders, where it is unequal.
         wall_s: seconds of the job itself.
+        pareto_macs: whether no ticket of the board has a higher score at as few or fewer `sparse_macs`, or as high
+            a one at fewer; None for what is neither a contender nor native.
+        pareto_remaining: the same by `remaining`.
         edition: versions or source data, where another row of the board differs in nothing else; else "".
+        group: number of the ticket and its controls on the board, from 1; 0 for an incomplete row.
+        is_control: whether the row stands below the ticket that it is a control of.
+        results: what the row was made from, by seed; failed ones included.
     """
 
     key: Key
@@ -123,34 +85,17 @@ class Row:
     training_macs: float | None = None
     budget_ratio: float | None = None
     wall_s: float | None = None
+    pareto_macs: bool | None = None
+    pareto_remaining: bool | None = None
     edition: str = ""
+    group: int = 0
+    is_control: bool = False
+    results: tuple[Result, ...] = field(default=(), repr=False)
 
-
-@dataclass(frozen=True, order=True)
-class Place:
-    """What makes rows comparable.
-
-    Args:
-        kind: "transfer" (controls too) or "draw".
-        task: the target, or for draws the source.
-        host: what tickets are drawn from, as "supernet/tiny".
-        equal: what budgets count, "steps" or "macs".
-        data: digest of the task's version and fingerprints; "" when no record tells.
-    """
-
-    kind: str
-    task: str
-    scale: str
-    host: str
-    budget: float
-    equal: str
-    data: str
-
-    @classmethod
-    def of(cls, record: Record, data: str = "") -> Place:
-        """Where a record belongs, its data left to the caller."""
-        kind, job = "draw" if record.kind == "draw" else "transfer", record.job
-        return cls(kind, record.task, job.scale, job.host, job.budget, job.equal, data)
+    @property
+    def total_macs(self) -> float | None:
+        """Training MACs, drawing included."""
+        return None if self.training_macs is None else self.training_macs + (self.drawing_macs or 0)
 
 
 @dataclass(frozen=True)
@@ -160,7 +105,7 @@ class Board:
     Args:
         metric: name of the primary metric; "" when nothing was scored.
         split: official name of the test split; "" when nothing was scored.
-        rows: the complete ones, best first.
+        rows: the complete ones, best first, each ticket followed by its controls.
         incomplete: the others, by name.
         superseded: number of older records of the same job and seed that were left out.
     """
@@ -176,105 +121,81 @@ class Board:
 def boards(records: Iterable[Record]) -> tuple[Board, ...]:
     """All boards of some records: transfers by target, then draws by source.
 
-    The order of the records does not matter.
+    The order of the records does not matter; they are read once, and not kept.
     """
     found = placed(records)
     order = sorted(found, key=lambda place: (place.kind == "draw", place))
     return tuple(_board(place, found[place]) for place in order)
 
 
-def placed(records: Iterable[Record]) -> dict[Place, list[Record]]:
-    """Some records by the board that they belong to, the oldest first."""
-    found: dict[Place, list[Record]] = defaultdict(list)
-    records = sorted(records, key=lambda record: (record.created, record.id))
-    for record in records:
-        found[_place(record, records)].append(record)
+def placed(records: Iterable[Record]) -> dict[Place, list[Result]]:
+    """What some records say by the board that they belong to, the oldest first.
+
+    One that failed before its data were known goes to the newest board of its task.
+    """
+    results = sorted(map(Result.of, records), key=lambda result: (result.created, result.id))
+    last = {result.place: number for number, result in enumerate(results) if result.place.data}
+    newest = {replace(place, data=""): place for place in sorted(last, key=last.__getitem__)}
+    found: dict[Place, list[Result]] = defaultdict(list)
+    for result in results:
+        found[result.place if result.place.data else newest.get(result.place, result.place)].append(result)
     return found
 
 
-def data_digest(record: Record, task: str | None) -> str | None:
-    """Eight hex digits of a task's version and fingerprints as the record tells them, or None."""
-    if task is None or task not in record.versions.task or not record.fingerprints.get(task):
-        return None
-    told = canonical([record.versions.task[task], record.fingerprints[task]])
-    return hashlib.sha256(told.encode()).hexdigest()[:8]
+def any_edition(key: Key) -> Key:
+    """What a key shares with those of other editions, which a job that failed early may not have learnt."""
+    return replace(key, **dict.fromkeys(EDITION))
 
 
-def _place(record: Record, records: Sequence[Record]) -> Place:
-    """The record's board; one that failed before its data were known goes to the newest board of its task."""
-    place, data = Place.of(record), data_digest(record, record.task)
-    for peer in reversed(records) if data is None else ():
-        data = data or (data_digest(peer, peer.task) if Place.of(peer) == place else None)
-    return replace(place, data=data or "")
+def _editions(keys: Iterable[Key]) -> dict[Key, str]:
+    """In what each key differs from those of the same job, as in "drawer version 2"; "" when there is no other."""
+    rivals: dict[Key, list[Key]] = defaultdict(list)
+    for key in keys:
+        rivals[any_edition(key)].append(key)
+    return {key: _edition(key, group) for group in rivals.values() for key in group}
 
 
-def _key(record: Record) -> Key:
-    job = record.job
-    return Key(
-        source=job.source,
-        target=None if record.kind == "draw" else job.target,
-        drawer=job.drawer,
-        transform=job.transform,
-        recipe=job.recipe,
-        head=job.head,
-        sparsity=job.sparsity,
-        scale=job.scale,
-        budget=job.budget,
-        control=None if job.control == "native" else job.control,
-        drawer_version=record.versions.drawer,
-        recipe_version=record.versions.recipe,
-        source_data=data_digest(record, job.source),
-        origin=record.origin,
-    )
-
-
-def _same_job(left: Key, right: Key) -> bool:
-    """Equal but for the edition, which a job that failed early may not have learnt."""
-    blank = dict.fromkeys(EDITION)
-    return replace(left, **blank) == replace(right, **blank)
-
-
-def _edition(key: Key, others: Iterable[Key]) -> str:
-    """In what a key differs from those of the same job, as in "drawer version 2"; "" when there is none."""
-    rivals = [other for other in others if _same_job(key, other)]
+def _edition(key: Key, rivals: Sequence[Key]) -> str:
     differing = [name for name in EDITION if len({getattr(rival, name) for rival in rivals}) > 1]
     return ", ".join(f"{name.replace('_', ' ')} {getattr(key, name)}" for name in differing)
 
 
-def grouped(records: Sequence[Record]) -> tuple[dict[Key, dict[int, Record]], int]:
-    """Records (oldest first) by key and seed, the newest of each; and how many that left out."""
-    groups: dict[Key, dict[int, Record]] = {}
-    scored = [record for record in records if record.status == "ok"]
-    failed = [record for record in records if record.status == "failed"]
+def grouped(results: Sequence[Result]) -> tuple[dict[Key, dict[int, Result]], int]:
+    """Results (oldest first) by key and seed, the newest of each; and how many that left out."""
+    groups: dict[Key, dict[int, Result]] = {}
+    latest: dict[Key, Key] = {}
     superseded = 0
-    for record in (*scored, *failed):
-        key = _key(record)
+    for result in sorted(results, key=lambda result: result.error is not None):
+        key = result.key
         if key.source is not None and key.source_data is None:
-            key = next((other for other in reversed(groups) if _same_job(key, other)), key)
-        seeds = groups.setdefault(key, {})
-        older = seeds.get(record.job.seed)
+            key = latest.get(any_edition(key), key)
+        if key not in groups:
+            groups[key] = {}
+            latest[any_edition(key)] = key
+        seeds = groups[key]
+        older = seeds.get(result.seed)
         superseded += older is not None
-        if older is None or older.created <= record.created:
-            seeds[record.job.seed] = record
+        if older is None or older.created <= result.created:
+            seeds[result.seed] = result
     return groups, superseded
 
 
-def _board(place: Place, records: Sequence[Record]) -> Board:
-    groups, superseded = grouped(records)
+def _board(place: Place, results: Sequence[Result]) -> Board:
+    groups, superseded = grouped(results)
     required = _required(groups.values())
-    rows, scores = [], {}
-    for key, by_seed in groups.items():
-        row = replace(_row(key, by_seed, required), edition=_edition(key, groups))
-        rows.append(row)
-        if row.missing is None:
-            scores[key] = {seed: record.scores.score for seed, record in by_seed.items()}
-    complete = [_compared(row, scores) for row in rows if row.missing is None]
-    scored = [record for record in records if record.scores]
+    editions = _editions(groups)
+    rows = [replace(_row(key, by_seed, required), edition=editions[key]) for key, by_seed in groups.items()]
+    scores = {
+        row.key: {seed: result.score for seed, result in groups[row.key].items()} for row in rows if row.missing is None
+    }
+    references = References(scores)
+    complete = [references.compared(row) for row in rows if row.missing is None]
+    scored = [result for result in results if result.error is None]
     return Board(
         place=place,
-        metric=scored[-1].scores.primary if scored else "",
-        split=scored[-1].test_split if scored else "",
-        rows=tuple(_ranked(_marked(sorted(complete, key=_order)), scores)),
+        metric=scored[-1].metric if scored else "",
+        split=scored[-1].split if scored else "",
+        rows=tuple(_arranged(_best(_ranked(_marked(sorted(complete, key=_order)), scores)))),
         incomplete=tuple(sorted((row for row in rows if row.missing), key=lambda row: row.key.name)),
         superseded=superseded,
     )
@@ -284,94 +205,94 @@ def _order(row: Row) -> tuple[float, tuple[str, ...]]:
     return (-row.score.mean, row.key.name)
 
 
-def _required(groups: Iterable[Mapping[int, Record]]) -> tuple[int, ...]:
+def _required(groups: Iterable[Mapping[int, Result]]) -> tuple[int, ...]:
     """The seeds of the most complete row; of equally long ones the first in order."""
-    scored = (tuple(sorted(s for s, r in seeds.items() if r.status == "ok")) for seeds in groups)
+    scored = (tuple(sorted(seed for seed, r in seeds.items() if r.error is None)) for seeds in groups)
     return min(scored, key=lambda seeds: (-len(seeds), seeds))
 
 
-def _row(key: Key, by_seed: Mapping[int, Record], required: tuple[int, ...]) -> Row:
+def _row(key: Key, by_seed: Mapping[int, Result], required: tuple[int, ...]) -> Row:
     """A row without its comparisons; one that is incomplete has only its seeds and the reason."""
-    ok = {seed: record for seed, record in sorted(by_seed.items()) if record.status == "ok"}
-    missing = _missing(by_seed, tuple(ok), required)
-    if missing:
-        return Row(key=key, seeds=tuple(ok), missing=missing)
-    records = list(ok.values())
+    results = tuple(result for _, result in sorted(by_seed.items()))
+    seeds = tuple(result.seed for result in results if result.error is None)
+    if missing := _missing(by_seed, seeds, required):
+        return Row(key=key, seeds=seeds, missing=missing, results=results)
 
-    def average(read: Callable[[Record], float | None]) -> float | None:
-        values = [read(record) for record in records]
-        if None in values:
+    def values(name: str) -> list[float] | None:
+        found = [getattr(result, name) for result in results]
+        return None if None in found else found
+
+    def average(name: str) -> float | None:
+        found = values(name)
+        if found is None:
             return None
-        return values[0] if len(set(values)) == 1 else stats.mean(values)
+        return found[0] if len(set(found)) == 1 else stats.mean(found)
 
-    def over_seeds(read: Callable[[Record], float | None]) -> Estimate | None:
-        values = [read(record) for record in records]
-        return None if None in values else stats.estimate(values)
+    def over_seeds(name: str) -> Estimate | None:
+        found = values(name)
+        return None if found is None else stats.estimate(found)
 
-    return Row(
-        key=key,
-        seeds=tuple(ok),
-        score=over_seeds(lambda r: r.scores.score),
-        before=over_seeds(lambda r: r.scores.val_before_last_prune),
-        after=over_seeds(lambda r: r.scores.val_after_last_prune),
-        remaining=average(lambda r: r.ticket and r.ticket.remaining),
-        parameters=average(lambda r: r.ticket and r.ticket.parameters),
-        sparse_macs=average(lambda r: r.ticket and r.ticket.sparse_macs),
-        deployed_parameters=average(lambda r: r.deployed and r.deployed.parameters),
-        deployed_macs=average(lambda r: r.deployed and r.deployed.sparse_macs),
-        drawing_macs=average(lambda r: r.costs and r.costs.drawing_macs),
-        training_macs=average(lambda r: r.costs and r.costs.training_macs),
-        wall_s=average(lambda r: r.costs and r.costs.wall_s),
-    )
+    estimates = {name: over_seeds(name) for name in ("score", "before", "after")}
+    averages = {name: average(name) for name in AVERAGED}
+    return Row(key=key, seeds=seeds, results=results, **estimates, **averages)
 
 
-def _missing(by_seed: Mapping[int, Record], ok: tuple[int, ...], required: tuple[int, ...]) -> str | None:
+def _missing(by_seed: Mapping[int, Result], ok: tuple[int, ...], required: tuple[int, ...]) -> str | None:
     """Why a row is incomplete, or None."""
-    reasons = [
-        f"seed {seed} failed: {record.error.strip().partition(chr(10))[0]}"
-        for seed, record in sorted(by_seed.items())
-        if record.status == "failed"
-    ]
+    reasons = [f"seed {seed} failed: {r.error}" for seed, r in sorted(by_seed.items()) if r.error is not None]
     absent = [str(seed) for seed in required if seed not in by_seed]
     if len(ok) < len(required) and absent:
         reasons.insert(0, f"no record of seed{'s' if len(absent) > 1 else ''} {', '.join(absent)}")
     return "; ".join(reasons) or None
 
 
-def _compared(row: Row, scores: Mapping[Key, Mapping[int, float]]) -> Row:
-    """The row with its shares of the dense references and its transfer gap."""
-    key, own = row.key, scores[row.key]
+class References:
+    """What the complete rows of a board are compared with: the dense references and the native tickets.
 
-    def reference(is_it: Callable[[Key], bool]) -> Mapping[int, float]:
+    Args:
+        scores: score by key and seed, of all complete rows.
+    """
+
+    def __init__(self, scores: Mapping[Key, Mapping[int, float]]) -> None:
+        self.scores = scores
+        self.dense: dict[tuple, list[Key]] = defaultdict(list)
+        self.native: dict[tuple, list[Key]] = defaultdict(list)
+        self.scratch: list[Key] = []
+        for key in scores:
+            if key.drawer == "dense" and key.recipe == "finetune" and key.transform is None:
+                self.dense[key.source, key.source_data, key.head].append(key)
+            if key.drawer == "dense" and key.source is None and key.recipe == "scratch":
+                self.scratch.append(key)
+            if key.is_native and key.transform is None:
+                self.native[method(key)].append(key)
+
+    def compared(self, row: Row) -> Row:
+        """The row with its shares of the dense references and its transfer gap; a draw has none."""
+        key, own = row.key, self.scores[row.key]
+        if key.target is None:
+            return row
+        row = replace(row, of_scratch=stats.ratio(own, self._of(key, self.scratch)))
+        if key.source is None:
+            return row
+        row = replace(row, of_dense=stats.ratio(own, self._of(key, self.dense[key.source, key.source_data, key.head])))
+        if key.is_native and key.transform is None:
+            return row
+        return replace(row, gap=stats.paired(own, self._of(key, self.native[method(key)])))
+
+    def _of(self, key: Key, found: Sequence[Key]) -> Mapping[int, float]:
         """The scores of the reference of the same origin, else of any."""
-        found = [other for other in scores if is_it(other)]
         best = min(found, key=lambda other: (other.origin != key.origin, other.name), default=None)
-        return scores.get(best, {})
+        return self.scores.get(best, {})
 
-    def is_dense(other: Key) -> bool:
-        same = (other.source, other.source_data, other.head) == (key.source, key.source_data, key.head)
-        return same and other.drawer == "dense" and other.recipe == "finetune" and other.transform is None
 
-    def is_scratch(other: Key) -> bool:
-        return other.drawer == "dense" and other.source is None and other.recipe == "scratch"
-
-    def is_native(other: Key) -> bool:
-        names = ("drawer", "drawer_version", "sparsity", "recipe", "recipe_version", "head")
-        same = all(getattr(other, name) == getattr(key, name) for name in names)
-        return same and other.is_native and other.transform is None
-
-    if key.target is None:
-        return row
-    row = replace(row, of_scratch=stats.ratio(own, reference(is_scratch)))
-    if key.source is None:
-        return row
-    row = replace(row, of_dense=stats.ratio(own, reference(is_dense)))
-    return row if is_native(key) else replace(row, gap=stats.paired(own, reference(is_native)))
+def method(key: Key) -> tuple:
+    """What a ticket, its random controls and the native ticket have in common, wherever they were drawn."""
+    return (key.drawer, key.drawer_version, key.sparsity, key.recipe, key.recipe_version, key.head)
 
 
 def _marked(rows: list[Row]) -> list[Row]:
     """The rows with the ratio of their budget to the contenders' (else everybody's) where it is unequal."""
-    totals = {row.key: _total_macs(row) for row in rows}
+    totals = {row.key: row.total_macs for row in rows}
     peers = [totals[row.key] for row in rows if row.key.is_contender] or list(totals.values())
     peers = [total for total in peers if total]
     if not peers:
@@ -380,12 +301,6 @@ def _marked(rows: list[Row]) -> list[Row]:
     ratios = {key: total / usual for key, total in totals.items() if total is not None}
     unequal = {key: ratio for key, ratio in ratios.items() if abs(ratio - 1) > UNEQUAL}
     return [replace(row, budget_ratio=unequal.get(row.key)) for row in rows]
-
-
-def _total_macs(row: Row) -> float | None:
-    if row.training_macs is None:
-        return None
-    return row.training_macs + (row.drawing_macs or 0)
 
 
 def _ranked(rows: list[Row], scores: Mapping[Key, Mapping[int, float]]) -> list[Row]:
@@ -401,3 +316,49 @@ def _ranked(rows: list[Row], scores: Mapping[Key, Mapping[int, float]]) -> list[
             above[row.key.sparsity] = (rank + 1, row.key)
         ranked.append(row)
     return ranked
+
+
+def _best(rows: list[Row]) -> list[Row]:
+    """The rows with the Pareto-best of the tickets and native tickets marked, by MACs and by remaining weights."""
+    rivals = [row for row in rows if row.key.role in ("ticket", "native")]
+    by_macs, by_remaining = _front(rivals, "sparse_macs"), _front(rivals, "remaining")
+    return [
+        replace(row, pareto_macs=by_macs.get(row.key), pareto_remaining=by_remaining.get(row.key))
+        if row.key.role in ("ticket", "native")
+        else row
+        for row in rows
+    ]
+
+
+def _front(rivals: Sequence[Row], cost: str) -> dict[Key, bool]:
+    """Which of the rows that tell their cost are Pareto-best."""
+    rivals = [row for row in rivals if getattr(row, cost) is not None]
+    best = pareto.front([(getattr(row, cost), row.score.mean) for row in rivals])
+    return {row.key: is_best for row, is_best in zip(rivals, best, strict=True)}
+
+
+def _arranged(rows: list[Row]) -> list[Row]:
+    """The rows (best first) so that each ticket is followed by its random control and the native ticket by its own.
+
+    A native ticket stands below the best ticket of its method, where there is one.
+    """
+    tickets = {row.key for row in rows}
+    best: dict[tuple, Key] = {}
+    for row in rows:
+        if row.key.is_contender:
+            best.setdefault(method(row.key), row.key)
+
+    def lead(key: Key) -> Key:
+        if key.transform:
+            plain = replace(key, transform=None, control=None)
+            return lead(plain) if plain in tickets else key
+        return best.get(method(key), key) if key.is_native else key
+
+    groups: dict[Key, list[Row]] = {key: [] for key in (row.key for row in rows) if lead(key) == key}
+    for row in sorted(rows, key=lambda row: (row.key.is_native, row.key.transform is not None)):
+        groups[lead(row.key)].append(row)
+    return [
+        replace(row, group=number, is_control=row.key != key)
+        for number, (key, members) in enumerate(groups.items(), 1)
+        for row in members
+    ]

@@ -7,8 +7,9 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 
 from bench import stats
-from bench.leaderboard import Key, Place, grouped, placed
+from bench.leaderboard import grouped, placed
 from bench.record import Record
+from bench.result import Key, Place
 from tickets.errors import UserError, unknown
 
 Scores = dict[str, dict[int, float]]
@@ -71,7 +72,7 @@ def cells(records: Iterable[Record]) -> dict[Cell, Scores]:
     dense: list[tuple[Cell, str, dict[int, float]]] = []
     for place, members in placed(records).items():
         for key, by_seed in sorted(grouped(members)[0].items(), key=lambda item: _edition(item[0])):
-            scores = {seed: record.scores.score for seed, record in by_seed.items() if record.scores}
+            scores = {seed: result.score for seed, result in by_seed.items() if result.score is not None}
             if key.source is None or key.target is None or not scores:
                 continue
             cell = Cell(place, key.source, key.recipe or "", key.head or "", key.sparsity)

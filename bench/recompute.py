@@ -76,8 +76,9 @@ def row_of(found: Record, records: Sequence[Record]) -> Estimate:
     others = [one for one in records if one.job.seed != found.job.seed and one.status == "ok"]
     for members in placed([*others, found]).values():
         for by_seed in grouped(members)[0].values():
-            if by_seed.get(found.job.seed) is found:
-                return stats.estimate([one.scores.score for one in by_seed.values()])
+            own = by_seed.get(found.job.seed)
+            if own is not None and own.id == found.id:
+                return stats.estimate([one.score for one in by_seed.values()])
     return stats.estimate([found.scores.score])
 
 

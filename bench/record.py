@@ -9,7 +9,7 @@ import hashlib
 import json
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Annotated, Any, Literal, NoReturn, Self
@@ -143,6 +143,13 @@ class Record(Part):
     threads: Annotated[int, Field(ge=1)]
     created: str
 
+    @field_validator("schema_number", mode="before")
+    @classmethod
+    def _schema_is_a_whole_number(cls, value: Any) -> Any:
+        if type(value) is not int:
+            raise ValueError("must be a whole number")  # True and 1.0 equal 1
+        return value
+
     @field_validator("id")
     @classmethod
     def _id_is_a_file_name(cls, value: str) -> str:
@@ -248,26 +255,43 @@ def read(path: Path) -> Record:
     """
     path = Path(path)
     try:
-        data = json.loads(path.read_text(encoding="utf-8"), parse_constant=_no_constant)
+        text = path.read_bytes()
     except OSError as error:
         raise UserError(f"cannot read the record {path}: {error.strerror or error}.") from error
-    except (ValueError, RecursionError) as error:
-        raise _refused(path, f"it is no JSON ({error})") from error
-    if not isinstance(data, dict):
-        raise _refused(path, f"it holds a {type(data).__name__}, not a record")
-    try:
-        record = Record.model_validate(upgraded(data, SCHEMA))
-    except ValidationError as error:
-        raise _refused(path, explain(error)) from error
-    except ValueError as error:
-        raise _refused(path, str(error)) from error
+    record = _read_fast(text) or _read_slowly(path, text)
     if record.id != path.stem:
         raise _refused(path, f"its id is '{record.id}', which must be the file's name without .json")
     return record
 
 
-def read_all(folder: Path) -> list[Record]:
-    """Every record (*.json) of a folder, by name; temporary files are not looked at.
+def _read_fast(text: bytes) -> Record | None:
+    """A record of this schema in one go; None for anything else."""
+    try:
+        record = Record.model_validate_json(text)
+    except ValidationError:
+        return None
+    tells_schema = "schema_number" in record.model_fields_set and b'"schema_number"' not in text
+    return record if tells_schema else None
+
+
+def _read_slowly(path: Path, text: bytes) -> Record:
+    """The same step by step, so that an older schema is brought up, and the first step that fails is named."""
+    try:
+        data = json.loads(text.decode("utf-8"), parse_constant=_no_constant)
+    except (ValueError, RecursionError) as error:
+        raise _refused(path, f"it is no JSON ({error})") from error
+    if not isinstance(data, dict):
+        raise _refused(path, f"it holds a {type(data).__name__}, not a record")
+    try:
+        return Record.model_validate(upgraded(data, SCHEMA))
+    except ValidationError as error:
+        raise _refused(path, explain(error)) from error
+    except ValueError as error:
+        raise _refused(path, str(error)) from error
+
+
+def each(folder: Path) -> Iterator[Record]:
+    """Every record (*.json) of a folder, by name, one at a time; temporary files are not looked at.
 
     Raises:
         UserError: no such folder, or a file that is no record.
@@ -275,7 +299,13 @@ def read_all(folder: Path) -> list[Record]:
     folder = Path(folder)
     if not folder.is_dir():
         raise UserError(f"there is no folder {folder}; run python -m bench.run first, or name another.")
-    return [read(path) for path in sorted(folder.glob("*.json")) if not path.name.startswith(".")]
+    names = sorted(name for name in os.listdir(folder) if name.endswith(".json") and not name.startswith("."))
+    return (read(folder / name) for name in names)
+
+
+def read_all(folder: Path) -> list[Record]:
+    """Every record of a folder at once; see `each`."""
+    return list(each(folder))
 
 
 def explain(error: ValidationError) -> str:

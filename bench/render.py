@@ -1,18 +1,20 @@
-"""Boards as Markdown, CSV, plain text and rich tables: one list of columns, four looks.
+"""Boards as Markdown, plain text and rich tables; the columns that every format for people shows.
 
-People read percent and powers of a thousand; the CSV keeps every digit.
+People read percent and powers of a thousand; `bench.flat` keeps every digit.
 """
 
 from __future__ import annotations
 
-import csv
-import io
+import re
 import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, TextIO
 
-from bench.leaderboard import Board, Key, Row
+from bench import overall
+from bench.leaderboard import Board, Row
+from bench.overall import Overall
+from bench.result import Key
 from bench.stats import Estimate
 
 MISSING = "–"  # noqa: RUF001  an en dash, which no number can be mistaken for
@@ -94,16 +96,21 @@ class Column:
     Args:
         title: its header.
         cell: row -> text.
+        value: row -> what to sort by, a number or None; None where the text itself is sorted by.
         kinds: kinds of board that have it.
         terminal: its header in a terminal, "" to leave it out there.
-        is_number: whether it is set flush right.
     """
 
     title: str
     cell: Callable[[Row], str]
+    value: Callable[[Row], float | None] | None = None
     kinds: tuple[str, ...] = ("transfer", "draw")
     terminal: str = ""
-    is_number: bool = True
+
+    @property
+    def is_number(self) -> bool:
+        """Whether it is set flush right."""
+        return self.value is not None
 
 
 def _rank(row: Row) -> str:
@@ -117,8 +124,9 @@ def _source(row: Row) -> str:
     return f"{name} (native)" if row.key.is_native else name
 
 
-def _recipe(row: Row) -> str:
-    return (row.key.recipe or MISSING) + (", head kept" if row.key.head == "keep" else "")
+def recipe(key: Key) -> str:
+    """How the ticket is trained on the target, as in "finetune, head kept"."""
+    return (key.recipe or MISSING) + (", head kept" if key.head == "keep" else "")
 
 
 def _marks(row: Row) -> str:
@@ -141,31 +149,61 @@ def label(key: Key) -> str:
     return text + (", head kept" if key.head == "keep" else "")
 
 
-TRANSFER, DRAW = ("transfer",), ("draw",)
+def _mean(name: str) -> Callable[[Row], float | None]:
+    """Reads the mean of one of a row's estimates."""
+    return lambda row: getattr(getattr(row, name), "mean", None)
+
+
+def _number(name: str) -> Callable[[Row], float | None]:
+    return lambda row: getattr(row, name)
+
+
+def _percent_of(title: str, name: str, *rest: Any) -> Column:
+    return Column(title, lambda row: percent(getattr(row, name)), _number(name), *rest)
+
+
+def _count_of(title: str, name: str, unit: str, *rest: Any) -> Column:
+    return Column(title, lambda row: counted(getattr(row, name), unit), _number(name), *rest)
+
+
+def _interval_of(title: str, name: str, *rest: Any) -> Column:
+    return Column(title, lambda row: interval(getattr(row, name)), _mean(name), *rest)
+
+
+def _pareto(row: Row) -> str:
+    """By which costs no ticket of the board is better."""
+    return " + ".join(name for name, best in (("MACs", row.pareto_macs), ("remaining", row.pareto_remaining)) if best)
+
+
+CONTROL = "\u21b3 "
+"""Stands before the ticket of a row that is a control of the row above."""
+
+TRANSFER, DRAW, BOTH = ("transfer",), ("draw",), ("transfer", "draw")
 COLUMNS = (
-    Column("rank", _rank, TRANSFER),
-    Column("ticket", lambda row: row.key.ticket, is_number=False),
-    Column("source", _source, TRANSFER, is_number=False),
-    Column("recipe", _recipe, TRANSFER, is_number=False),
-    Column("sparsity", lambda row: percent(row.key.sparsity), terminal="sparsity"),
-    Column("seeds", lambda row: str(len(row.seeds))),
-    Column("before last prune", lambda row: interval(row.before), DRAW, "before last prune"),
-    Column("after last prune", lambda row: interval(row.after), DRAW, "after it"),
-    Column("score", lambda row: interval(row.score), terminal="score"),
-    Column("of dense", lambda row: percent(row.of_dense), TRANSFER, "of dense"),
-    Column("of scratch", lambda row: percent(row.of_scratch), TRANSFER, "of scratch"),
-    Column("gap", lambda row: points(row.gap), TRANSFER, "gap"),
-    Column("remaining", lambda row: percent(row.remaining), terminal="remaining"),
-    Column("parameters", lambda row: counted(row.parameters, "k"), terminal="params"),
-    Column("MACs", lambda row: counted(row.sparse_macs, "M"), terminal="MACs"),
-    Column("deployed parameters", lambda row: counted(row.deployed_parameters, "k"), TRANSFER),
-    Column("deployed MACs", lambda row: counted(row.deployed_macs, "M"), TRANSFER),
-    Column("drawing MACs", lambda row: counted(row.drawing_macs, "M")),
-    Column("training MACs", lambda row: counted(row.training_macs, "M")),
-    Column("time", lambda row: duration(row.wall_s), terminal="time"),
-    Column("marks", _marks, terminal="marks", is_number=False),
+    Column("rank", _rank, _number("rank"), TRANSFER),
+    Column("ticket", lambda row: (CONTROL if row.is_control else "") + row.key.ticket),
+    Column("source", _source, None, TRANSFER),
+    Column("recipe", lambda row: recipe(row.key), None, TRANSFER),
+    Column("sparsity", lambda row: percent(row.key.sparsity), lambda row: row.key.sparsity, BOTH, "sparsity"),
+    Column("seeds", lambda row: str(len(row.seeds)), lambda row: len(row.seeds)),
+    _interval_of("before last prune", "before", DRAW, "before last prune"),
+    _interval_of("after last prune", "after", DRAW, "after it"),
+    _interval_of("score", "score", BOTH, "score"),
+    _percent_of("of dense", "of_dense", TRANSFER, "of dense"),
+    _percent_of("of scratch", "of_scratch", TRANSFER, "of scratch"),
+    Column("gap", lambda row: points(row.gap), _mean("gap"), TRANSFER, "gap"),
+    Column("Pareto", _pareto, None, TRANSFER),
+    _percent_of("remaining", "remaining", BOTH, "remaining"),
+    _count_of("parameters", "parameters", "k", BOTH, "params"),
+    _count_of("MACs", "sparse_macs", "M", BOTH, "MACs"),
+    _count_of("deployed parameters", "deployed_parameters", "k", TRANSFER),
+    _count_of("deployed MACs", "deployed_macs", "M", TRANSFER),
+    _count_of("drawing MACs", "drawing_macs", "M"),
+    _count_of("training MACs", "training_macs", "M"),
+    Column("time", lambda row: duration(row.wall_s), _number("wall_s"), BOTH, "time"),
+    Column("marks", _marks, None, BOTH, "marks"),
 )
-FIRST = Column("ticket", lambda row: label(row.key), terminal="ticket", is_number=False)
+FIRST = Column("ticket", lambda row: ("  " if row.is_control else "") + label(row.key), None, BOTH, "ticket")
 """In a terminal, ticket, source and recipe share this column."""
 
 DROPPED = ("marks", "time", "gap", "of scratch", "of dense", "MACs", "parameters", "remaining")
@@ -175,13 +213,17 @@ GAP = 2
 
 LEGEND = """\
 *score*: primary metric on the test split, mean over the seeds ± half the 95 % t-interval. *rank*: among
-tickets drawn on another task, per sparsity; "?" where the seeds do not tell a row from the one above. *of
+tickets drawn on another task, per sparsity; "?" where the seeds do not tell a row from the one ranked above. *of
 dense*: share of the score of the dense supernet trained on the same source and finetuned; *of scratch*:
 of the one trained on the target alone. *gap*: score minus that of the ticket drawn on the target itself,
-in points, paired by seed. *remaining*, *parameters* and *MACs* (exact by layer) are the ticket's;
-*deployed* ones include the head. *drawing* and *training MACs* are counted dense as executed; "budget ×"
-marks rows whose sum differs by more than 10 % from the tickets'. Validation scores stand *before* and
-*after* the last pruning of a draw.
+in points, paired by seed. A row with "\u21b3" is a control of the ticket above it: its positions shuffled within
+each layer (*random*), or drawn on the target itself (*native*). *Pareto*: no ticket of the board, native
+ones included, has a higher mean score at as few MACs, or at as few remaining weights. *remaining*,
+*parameters* and *MACs* (exact by layer) are the ticket's; *deployed* ones include the head. *drawing* and
+*training MACs* are counted dense as executed; "budget ×" marks rows whose sum differs by more than 10 %
+from the tickets'. Validation scores stand *before* and *after* the last pruning of a draw. *average rank*:
+over the targets, among the methods of one sparsity that are complete on all of them; *of dense* there is
+the mean of the targets' shares.
 """  # noqa: RUF001
 
 
@@ -189,18 +231,43 @@ def heading(board: Board, boards: Sequence[Board] = ()) -> str:
     """What a board is about, in one line; names its data if another of the boards differs in nothing else."""
     place = board.place
     subject = f"Tickets drawn on {place.task}" if place.kind == "draw" else f"Transfers to {place.task}"
+    parts = [f"{METRICS.get(board.metric, board.metric)} on {_split(board)}"] if board.metric else []
+    parts += setting_of(board)
+    if any(replace(other.place, data=place.data) == place != other.place for other in boards):
+        parts.append(f"data {place.data or 'unknown'}")
+    return f"{subject}: {', '.join(parts)}"
+
+
+def setting_of(board: Board) -> list[str]:
+    """Scale, host and budget of a board in words, those that go without saying left out."""
+    place = board.place
     parts = [f"scale {place.scale}"]
-    if board.metric:
-        parts.insert(0, f"{METRICS.get(board.metric, board.metric)} on {_split(board)}")
     if place.host != f"supernet/{place.scale}":
         parts.append(f"host {place.host}")
     if place.equal == "macs":
         parts.append("equal training MACs")
     if place.budget != 1:
         parts.append(f"budget {place.budget:g}")
-    if any(replace(other.place, data=place.data) == place != other.place for other in boards):
-        parts.append(f"data {place.data or 'unknown'}")
-    return f"{subject}: {', '.join(parts)}"
+    return parts
+
+
+def slugs(boards: Sequence[Board]) -> list[str]:
+    """A short name for each board, different from the others', for files and links: "seg-figures-tiny"."""
+    names = [_slug(board) for board in boards]
+    return [
+        f"{name}-{board.place.data or 'unknown'}" if names.count(name) > 1 else name
+        for name, board in zip(names, boards, strict=True)
+    ]
+
+
+def _slug(board: Board) -> str:
+    place = board.place
+    parts = ["draw"] if place.kind == "draw" else []
+    parts += [place.task, place.scale]
+    parts += [place.host] if place.host != f"supernet/{place.scale}" else []
+    parts += [place.equal] if place.equal != "steps" else []
+    parts += [f"{place.budget:g}"] if place.budget != 1 else []
+    return re.sub(r"[^A-Za-z0-9.]+", "-", "-".join(parts)).strip("-.")
 
 
 def _split(board: Board) -> str:
@@ -224,6 +291,41 @@ def _clipped(text: str) -> str:
     return text if len(text) <= LONGEST else text[: LONGEST - 1] + "…"
 
 
+def overall_heading(found: Overall) -> str:
+    """What an overall board is about, in one line."""
+    setting = setting_of(found.boards[0])
+    return f"Tickets of {found.source} over {len(found.targets)} targets: {', '.join(setting)}"
+
+
+def overall_columns(found: Overall) -> list[str]:
+    """Headers of an overall board; the second and third are words, the others numbers."""
+    return ["rank", "ticket", "recipe", "sparsity", "average rank", "of dense", *found.targets]
+
+
+def overall_cells(found: Overall) -> list[list[str]]:
+    """Texts of an overall board, a list a line."""
+    return [
+        [
+            str(line.rank),
+            line.key.ticket,
+            recipe(line.key),
+            percent(line.key.sparsity),
+            f"{line.average_rank:.2f}",
+            percent(line.of_dense),
+            *(interval(row.score) for row in line.rows),
+        ]
+        for line in found.lines
+    ]
+
+
+def overall_notes(found: Overall) -> list[str]:
+    """One sentence for every method that lacks a target."""
+    return [
+        f"Incomplete: {label(key)}, sparsity {percent(key.sparsity)}: no complete row on {', '.join(targets)}."
+        for key, targets in found.incomplete
+    ]
+
+
 def _cells(board: Board, columns: Sequence[Column]) -> list[list[str]]:
     return [[column.cell(row) for column in columns] for row in board.rows]
 
@@ -232,26 +334,43 @@ def _full(board: Board) -> list[Column]:
     return [column for column in COLUMNS if board.place.kind in column.kinds]
 
 
-def _brief(board: Board) -> list[Column]:
-    """The columns of a terminal: those in which something stands."""
-    columns = [FIRST, *(column for column in _full(board) if column.terminal)]
+def filled(board: Board) -> list[Column]:
+    """The columns of a board in which something stands."""
+    columns = _full(board)
     return [column for column in columns if any(column.cell(row) not in ("", MISSING) for row in board.rows)]
 
 
+def _brief(board: Board) -> list[Column]:
+    """The columns of a terminal: those in which something stands."""
+    return [FIRST, *(column for column in filled(board) if column.terminal)] if board.rows else []
+
+
 def markdown(boards: Iterable[Board]) -> str:
-    """All boards as one Markdown page."""
+    """All boards as one Markdown page, those over all targets first."""
     boards = tuple(boards)
     sections = ["# Leaderboards\n", LEGEND]
+    for found in overall.over_targets(boards):
+        sections.append(f"## {overall_heading(found)}\n")
+        titles = overall_columns(found)
+        sections.append(_table(titles, [True, False, False, *[True] * (len(titles) - 3)], overall_cells(found)))
+        sections.append(_list(overall_notes(found)))
     for board in boards:
         sections.append(f"## {heading(board, boards)}\n")
         if board.rows:
             columns = _full(board)
-            ruler = ["--:" if column.is_number else ":--" for column in columns]
-            lines = [[column.title for column in columns], ruler, *_cells(board, columns)]
-            sections.append("".join(f"| {' | '.join(map(_escaped, line))} |\n" for line in lines))
-        if found := notes(board):
-            sections.append("".join(f"- {_escaped(note)}\n" for note in found))
-    return "\n".join(sections)
+            titles = [column.title for column in columns]
+            sections.append(_table(titles, [column.is_number for column in columns], _cells(board, columns)))
+        sections.append(_list(notes(board)))
+    return "\n".join(section for section in sections if section)
+
+
+def _table(titles: Sequence[str], are_numbers: Sequence[bool], lines: Iterable[Sequence[str]]) -> str:
+    ruler = ["--:" if is_number else ":--" for is_number in are_numbers]
+    return "".join(f"| {' | '.join(map(_escaped, line))} |\n" for line in (titles, ruler, *lines))
+
+
+def _list(notes: Iterable[str]) -> str:
+    return "".join(f"- {_escaped(note)}\n" for note in notes)
 
 
 def _escaped(text: str) -> str:
@@ -360,60 +479,3 @@ def show(boards: Iterable[Board], file: TextIO | None = None) -> None:
         console.print(rich(boards, console.width))
     else:
         file.write(plain(boards))
-
-
-def _pair(name: str, read: Callable[[Row], Estimate | None]) -> dict[str, Callable[[Board, Row], Any]]:
-    """The two CSV columns of an estimate."""
-
-    def part(attribute: str) -> Callable[[Board, Row], Any]:
-        return lambda _, row: getattr(read(row), attribute, None)
-
-    return {name: part("mean"), f"{name}_half": part("half")}
-
-
-def _of_key(*names: str) -> dict[str, Callable[[Board, Row], Any]]:
-    return {name: lambda _, row, name=name: getattr(row.key, name) for name in names}
-
-
-def _of_row(*names: str) -> dict[str, Callable[[Board, Row], Any]]:
-    return {name: lambda _, row, name=name: getattr(row, name) for name in names}
-
-
-FIELDS: dict[str, Callable[[Board, Row], Any]] = {
-    "kind": lambda board, _: board.place.kind,
-    **_of_key("source", "target", "drawer", "transform", "recipe", "head", "control"),
-    **_of_key("sparsity", "scale", "budget", "origin"),
-    "metric": lambda board, _: board.metric,
-    "test_split": lambda board, _: board.split,
-    "seeds": lambda _, row: " ".join(map(str, row.seeds)),
-    "n": lambda _, row: len(row.seeds),
-    **_of_row("rank", "is_decided"),
-    **_pair("score", lambda row: row.score),
-    **_pair("val_before_last_prune", lambda row: row.before),
-    **_pair("val_after_last_prune", lambda row: row.after),
-    **_of_row("of_dense", "of_scratch"),
-    **_pair("gap", lambda row: row.gap),
-    **_of_row("remaining", "parameters", "sparse_macs", "deployed_parameters", "deployed_macs"),
-    **_of_row("drawing_macs", "training_macs", "budget_ratio", "wall_s"),
-    **_of_key("drawer_version", "recipe_version", "source_data"),
-    "host": lambda board, _: board.place.host,
-    "equal": lambda board, _: board.place.equal,
-    "data": lambda board, _: board.place.data,
-    **_of_row("edition", "missing"),
-}
-"""CSV columns in order; fractions stay fractions, an absent number is an empty cell."""
-
-
-def to_csv(boards: Iterable[Board]) -> str:
-    """Every row of all boards, incomplete ones included, as one flat CSV with full precision."""
-    out = io.StringIO()
-    writer = csv.writer(out, lineterminator="\n")
-    writer.writerow(FIELDS)
-    for board in boards:
-        for row in (*board.rows, *board.incomplete):
-            writer.writerow([read(board, row) for read in FIELDS.values()])
-    return out.getvalue()
-
-
-FORMATS: dict[str, Callable[[Iterable[Board]], str]] = {"md": markdown, "csv": to_csv}
-"""What a table file can be, by its ending."""

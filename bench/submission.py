@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING
 
 from bench import record, replica
 from bench import scale as scales
-from bench.leaderboard import grouped, placed
+from bench.leaderboard import any_edition, grouped, placed
 from bench.plausible import is_embedded, is_ours, unknown, wrong
 from bench.record import Record
+from bench.result import Result
 from tickets.errors import UserError
 
 if TYPE_CHECKING:
@@ -120,9 +121,10 @@ def _superseded(records: Iterable[Record]) -> Iterator[Finding]:
                 yield Finding(f"{one.id}.json", _by_whom(one, members, kept), is_wrong=False)
 
 
-def _by_whom(older: Record, members: Sequence[Record], kept: set[str]) -> str:
+def _by_whom(older: Result, members: Sequence[Result], kept: set[str]) -> str:
     """The sentence about a record that does not count."""
-    same = [one for one in members if one.id in kept and one.job == older.job]
+    job = (any_edition(older.key), older.seed)
+    same = [one for one in members if one.id in kept and (any_edition(one.key), one.seed) == job]
     newer = f"{same[-1].id}.json" if same else "another one"
     return f"it has the same job and seed as {newer}, which is the one that counts."
 

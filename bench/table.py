@@ -1,21 +1,29 @@
-"""python -m bench.table: records -> Markdown and CSV tables, or a check that committed ones are not stale."""
+"""python -m bench.table: records -> tables, charts and a page, or a check that committed ones are not stale."""
 
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from bench import console, record
-from bench.leaderboard import boards
-from bench.render import FORMATS
+from bench import charts, console, flat, record
+from bench.latex import to_latex
+from bench.leaderboard import Board, boards
+from bench.page.document import address, to_html
+from bench.render import markdown
 from tickets.errors import UserError, unknown
 
 NAME = "leaderboard"
 RUNS = Path("runs/records")
 RECORDS, TABLES = Path("results/records"), Path("results/tables")
+
+TEXTS: dict[str, Callable[[tuple[Board, ...]], str]] = {"md": markdown, "csv": flat.to_csv, "tex": to_latex}
+"""Formats that are one file each."""
+FORMATS = (*TEXTS, "svg", "html")
+COMMITTED = "md,csv,tex,svg"
 
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
 
@@ -43,8 +51,9 @@ def table(
         str | None,
         typer.Option(
             "--format",
-            metavar="md,csv",
-            help="Which formats (default: md; with --out or --check, both).",
+            metavar=",".join(FORMATS),
+            help=f"Which formats (default: md; with --out or --check, {COMMITTED}). svg: a chart a target; html: one "
+            "page that sorts, filters and draws, and needs no network.",
             show_default=False,
         ),
     ] = None,
@@ -53,19 +62,24 @@ def table(
         typer.Option("--check", help="Write nothing; exit 1 if a table is not what its records render to."),
     ] = False,
 ) -> None:
-    """Turn a folder of records into tables.
+    """Turn a folder of records into tables, charts, or a page.
 
     Examples:
 
     python -m bench.table
 
     python -m bench.table results/records --out results/tables
+
+    python -m bench.table results/records --format html --out pages
     """
     to_files = check or out is not None
-    names = parse_formats(formats or ("md,csv" if to_files else "md"))
-    if not to_files and len(names) > 1:
-        raise UserError(f"several formats ({formats}) need a folder to go to; give --out DIR or one format.")
-    files = render(folder or (RECORDS if check else RUNS), names)
+    names = parse_formats(formats or (COMMITTED if to_files else "md"))
+    if not to_files and (len(names) > 1 or "svg" in names):
+        raise UserError(f"several files ({formats}) need a folder to go to; give --out DIR or one format but svg.")
+    if check and "html" in names:
+        raise UserError(f"a page is never committed, and so not checked (got --format {formats}); leave html out.")
+    folder = folder or (RECORDS if check else RUNS)
+    files = render(folder, names, out or (TABLES if check else Path()))
     if check:
         verify(files, out or TABLES)
     elif out is None:
@@ -91,17 +105,30 @@ def parse_formats(text: str) -> list[str]:
     return names
 
 
-def render(folder: Path, formats: list[str]) -> dict[str, str]:
+def render(folder: Path, formats: list[str], out: Path = Path()) -> dict[str, str]:
     """The text of every table file of a folder of records, by file name.
 
+    Args:
+        folder: of records.
+        formats: from `FORMATS`.
+        out: where the files will lie; a page links from there to the records.
+
     Raises:
-        UserError: the folder is missing or holds no record, or a file in it is no record.
+        UserError: the folder is missing or holds no record, a file in it is no record, or a format needs a package
+            that is not installed.
     """
-    records = record.read_all(folder)
-    if not records:
+    found = boards(record.each(folder))
+    if not found:
         raise UserError(f"there is no record in {folder}; run python -m bench.run first, or name another.")
-    found = boards(records)
-    return {f"{NAME}.{name}": FORMATS[name](found) for name in formats}
+    files = {}
+    for name in formats:
+        if name == "svg":
+            files |= {f"{NAME}-{slug}.svg": text for slug, text in charts.to_svgs(found).items()}
+        elif name == "html":
+            files[f"{NAME}.html"] = to_html(found, address(folder, out))
+        else:
+            files[f"{NAME}.{name}"] = TEXTS[name](found)
+    return files
 
 
 def write(files: dict[str, str], out: Path) -> None:
@@ -121,25 +148,39 @@ def write(files: dict[str, str], out: Path) -> None:
 
 
 def verify(files: dict[str, str], tables: Path) -> None:
-    """Compare table files with what they should be, byte by byte.
+    """Compare table files with what they should be, byte by byte; charts as `charts.is_current` does.
 
     Raises:
-        typer.Exit: code 1, after one sentence on stderr for every file that is missing or stale.
+        typer.Exit: code 1, after one sentence on stderr for every file that is missing, stale or of no board.
     """
-    stale = [tables / name for name, text in files.items() if not _holds(tables / name, text)]
-    for path in stale:
-        state = "stale" if path.exists() else "missing"
-        print(f"error: {path} is {state}; run make table and commit it.", file=sys.stderr)
-    if stale:
+    complaints = [complaint for name, text in files.items() if (complaint := _complaint(tables / name, text))]
+    if any(name.endswith(".svg") for name in files):
+        left = sorted(path for path in tables.glob(f"{NAME}-*.svg") if path.name not in files)
+        complaints += [f"{path} belongs to no board; delete it" for path in left]
+    for complaint in complaints:
+        print(f"error: {complaint}; run make table and commit it.", file=sys.stderr)
+    if complaints:
         raise typer.Exit(1)
     print(f"{len(files)} tables in {tables} are what their records render to.")
 
 
-def _holds(path: Path, text: str) -> bool:
+def _complaint(path: Path, text: str) -> str | None:
+    """What is wrong with a table file, or None."""
     try:
-        return path.read_bytes() == text.encode()
-    except OSError:
-        return False
+        found = path.read_bytes().decode()
+    except (OSError, ValueError):
+        return f"{path} is {'stale' if path.exists() else 'missing'}"
+    if found == text or (path.suffix == ".svg" and charts.is_current(found, text)):
+        return None
+    where = flat.first_difference(found, text) if path.suffix == ".csv" else _first_line(found, text)
+    return f"{path} is stale" + (f": {where}" if where else "")
+
+
+def _first_line(old: str, new: str) -> str:
+    """Where two texts first differ."""
+    pairs = zip(old.splitlines(), new.splitlines(), strict=False)
+    same = next((number for number, (a, b) in enumerate(pairs) if a != b), None)
+    return f"it differs from line {(min(old.count(chr(10)), new.count(chr(10))) if same is None else same) + 1} on"
 
 
 if __name__ == "__main__":

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import time
 from typing import Any
 
 import pytest
@@ -75,7 +76,7 @@ def test_costs_and_sizes_are_averaged() -> None:
 )
 def test_records_that_differ_in_the_job_are_different_rows(name: str, value: object) -> None:
     found = board([record(score=0.5), record(score=0.6, **{name: value})])
-    assert [r.score.mean for r in found.rows] == [0.6, 0.5]
+    assert sorted(r.score.mean for r in found.rows) == [0.5, 0.6]
     assert all(r.edition == "" for r in found.rows)
 
 
@@ -328,3 +329,105 @@ def test_a_row_from_a_paper_needs_no_costs() -> None:
     )
     assert row(found, origin="reported").wall_s is None
     assert row(found, origin="reported").budget_ratio is None
+
+
+def arrangement(found: Board) -> list[tuple[str, str | None, int, bool]]:
+    """Ticket, source, group and whether it is a control, of every complete row."""
+    return [(r.key.ticket, r.key.source, r.group, r.is_control) for r in found.rows]
+
+
+def test_controls_stand_below_their_tickets_and_natives_below_the_best_of_their_method() -> None:
+    found = board(
+        [
+            *over_seeds(0.9, source=None),
+            *over_seeds(0.5, drawer="a"),
+            *over_seeds(0.4, drawer="a", source=POSE),
+            *over_seeds(0.8, drawer="a", source=SEG),
+            *over_seeds(0.2, drawer="a", transform="random", control="random"),
+            *over_seeds(0.6, drawer="a", source=POSE, transform="random", control="random"),
+            *over_seeds(0.3, drawer="a", source=SEG, transform="random", control="random"),
+            *over_seeds(0.45, drawer="b"),
+            *over_seeds(0.7, drawer="b", source=SEG, sparsity=0.5),
+            *over_seeds(0.1, drawer="c", transform="random", control="random"),
+        ]
+    )
+    assert arrangement(found) == [
+        ("dense", None, 1, False),
+        ("b", SEG, 2, False),
+        ("a", CLS, 3, False),
+        ("random of a", CLS, 3, True),
+        ("a", SEG, 3, True),
+        ("random of a", SEG, 3, True),
+        ("b", CLS, 4, False),
+        ("a", POSE, 5, False),
+        ("random of a", POSE, 5, True),
+        ("random of c", CLS, 6, False),
+    ]
+    assert [r.rank for r in found.rows if r.key.is_contender] == [1, 2, 3]
+
+
+def test_pareto_best_rows_are_marked_by_macs_and_by_remaining_weights() -> None:
+    def sized(score: float, macs: int, remaining: float, drawer: str, **changes: Any) -> list[Record]:
+        return over_seeds(score, score, drawer=drawer, sparse_macs=macs, remaining=remaining, **changes)
+
+    found = board(
+        [
+            *sized(0.7, 300, 0.3, "dear"),
+            *sized(0.6, 200, 0.1, "good"),
+            *sized(0.6, 200, 0.2, "equal"),
+            *sized(0.5, 200, 0.1, "worse"),
+            *sized(0.4, 100, 0.05, "cheap", source=SEG),
+            *sized(0.9, 50, 0.01, "good", transform="random", control="random"),
+            *sized(0.95, 10, 0.001, "dense", sparsity=0.0),
+        ]
+    )
+    marks = {r.key.ticket: (r.pareto_macs, r.pareto_remaining) for r in found.rows}
+    assert marks == {
+        "dear": (True, True),
+        "good": (True, True),
+        "equal": (True, False),
+        "worse": (False, False),
+        "cheap": (True, True),
+        "random of good": (None, None),
+        "dense": (None, None),
+    }
+
+
+def test_a_row_without_a_size_is_not_marked_and_does_not_compete() -> None:
+    found = board([*over_seeds(0.9, origin="reported", ticket=None), *over_seeds(0.5)])
+    assert {r.key.origin: (r.pareto_macs, r.pareto_remaining) for r in found.rows} == {
+        "reported": (None, None),
+        "measured": (True, True),
+    }
+
+
+def test_sparsity_makes_no_row_pareto_best() -> None:
+    small = over_seeds(0.5, sparsity=0.5, remaining=0.05, sparse_macs=5)
+    sparse = over_seeds(0.5, sparsity=0.99, remaining=0.1, sparse_macs=6)
+    found = board([*small, *sparse])
+    assert {r.key.sparsity: (r.pareto_macs, r.pareto_remaining) for r in found.rows} == {
+        0.5: (True, True),
+        0.99: (False, False),
+    }
+
+
+def test_rows_keep_the_results_that_they_are_made_of() -> None:
+    found = board([*over_seeds(0.5, 0.6), *over_seeds(0.5, None, drawer="gmp")])
+    assert [(r.seed, r.score) for r in found.rows[0].results] == [(0, 0.5), (1, 0.6)]
+    assert [(r.seed, r.error) for r in found.incomplete[0].results] == [(0, None), (1, "the loss is not finite")]
+
+
+def test_many_rows_and_failures_take_no_square_time() -> None:
+    """12,000 results of 4,000 rows on one board; comparing each row with each other would take minutes."""
+    template = record(score=0.5)
+
+    def many() -> Any:
+        for number in range(4_000):
+            for seed in range(3):
+                job = template.job.model_copy(update={"drawer": f"d{number}", "seed": seed})
+                yield template.model_copy(update={"job": job, "id": f"r{number}-{seed}"})
+
+    started = time.process_time()
+    found = board(list(many()))
+    assert len(found.rows) == 4_000
+    assert time.process_time() - started < 20

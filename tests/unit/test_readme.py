@@ -37,8 +37,8 @@ def test_every_command_drawer_and_recipe_is_told_of():
 
 def test_every_command_line_of_a_small_command_is_accepted():
     """Flags and arguments of the examples are those of the commands; nothing is run."""
-    lines = re.findall(r"^python -m bench\.(preview|check|new|publish|clean)\b ?([^#\n]*)", TEXT, re.M)
-    assert {module for module, _ in lines} == {"preview", "check", "new", "publish", "clean"}
+    lines = re.findall(r"^python -m bench\.(preview|check|new|publish|clean|table)\b ?([^#\n]*)", TEXT, re.M)
+    assert {module for module, _ in lines} == {"preview", "check", "new", "publish", "clean", "table"}
     for module, args in lines:
         command, words = typer.main.get_command(importlib.import_module(f"bench.{module}").app), args.split()
         context = command.make_context(module, words)

@@ -11,6 +11,7 @@ from pydantic import BaseModel, ValidationError
 from samples import record
 
 from bench import provenance
+from bench import record as records
 from bench.record import Record, job_id, read, read_all, replace_file
 from tickets.errors import UserError
 
@@ -102,6 +103,36 @@ def test_a_damaged_or_foreign_file_is_refused_by_name(tmp_path: Path, text: str,
     (tmp_path / "bad.json").write_text(text)
     with pytest.raises(UserError, match=rf"the record .*bad\.json is refused: .*{reason}"):
         read_all(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ('"schema": 1,', ""),
+        ('"schema": 1,', '"schema_number": 1,'),
+        ('"schema": 1,', '"schema": 1.0,'),
+        ('"schema": 1,', '"schema": true,'),
+        ('"seed": 0', '"seed": 0.0'),
+        ('"seed": 0', '"seed": true'),
+        ('"budget": 1.0', '"budget": 1'),
+        ('"budget": 1.0', '"budget": 1e999'),
+        ('"preset": "tiny"', '"preset": NaN'),
+        ('"preset": "tiny"', '"preset": [-Infinity, 1e999]'),
+        ('"dirty": false', '"dirty": 0'),
+        ('"threads": 1', '"threads": "1"'),
+        ('"status": "ok"', '"status": "ok", "status": "failed"'),
+        ("{", "\ufeff{"),
+        ("}\n", "} trailing\n"),
+    ],
+)
+def test_the_fast_way_of_reading_accepts_no_more_and_no_less(tmp_path: Path, old: str, new: str) -> None:
+    text = record().to_json().replace(old, new, 1)
+    assert text != record().to_json()
+    try:
+        slow = records._read_slowly(tmp_path / "x.json", text.encode())
+    except UserError:
+        slow = None
+    assert records._read_fast(text.encode()) == slow
 
 
 def test_a_binary_file_is_refused_by_name(tmp_path: Path) -> None:

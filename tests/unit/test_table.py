@@ -7,6 +7,7 @@ import io
 import os
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -36,15 +37,15 @@ def published(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.chdir(tmp_path)
     for seed, score in enumerate((0.5, 0.6)):
         record(seed=seed, score=score).write(tmp_path / "results" / "records")
-    files = table.render(tmp_path / "results" / "records", ["md", "csv"])
+    files = table.render(tmp_path / "results" / "records", ["md", "csv", "tex", "svg"])
     for name, text in files.items():
         table.record.replace_file(tmp_path / "results" / "tables" / name, text)
     return tmp_path
 
 
-@pytest.mark.parametrize("ending", ["md", "csv"])
+@pytest.mark.parametrize("ending", ["md", "csv", "tex"])
 def test_golden_records_render_to_the_golden_bytes(ending: str) -> None:
-    """After a wanted change: python -m bench.table tests/golden/records --out tests/golden; read the diff."""
+    """After a wanted change: bench.table tests/golden/records --format md,csv,tex --out tests/golden; read the diff."""
     files = table.render(GOLDEN / "records", [ending])
     assert files[f"leaderboard.{ending}"].encode() == (GOLDEN / f"leaderboard.{ending}").read_bytes()
 
@@ -63,6 +64,7 @@ def test_the_csv_keeps_every_digit_and_every_row() -> None:
     assert float(found["score_half"]) == pytest.approx(
         12.7062047364 * abs(scores[0] - scores[1]) / 2, rel=1e-9
     )
+    assert sorted(r["pareto_macs"] for r in rows if r["target"]) == ["", "", "", "", "", "False", "False", "True"]
     incomplete = [r for r in rows if r["missing"]]
     assert [(r["source"], r["score"], r["rank"]) for r in incomplete] == [("pose/figures", "", "")] * 2
 
@@ -199,8 +201,9 @@ def test_the_default_folder_is_that_of_the_runs(
 def test_it_writes_files_and_tells_where(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     code, out, _ = run(capsys, GOLDEN / "records", "--out", tmp_path / "new")
     assert code == 0
-    assert out.split() == [str(tmp_path / "new" / name) for name in ("leaderboard.md", "leaderboard.csv")]
-    for name in ("leaderboard.md", "leaderboard.csv"):
+    names = ["leaderboard.md", "leaderboard.csv", "leaderboard.tex", "leaderboard-seg-figures-tiny.svg"]
+    assert out.split() == [str(tmp_path / "new" / name) for name in names]
+    for name in names[:3]:
         assert (tmp_path / "new" / name).read_bytes() == (GOLDEN / name).read_bytes()
 
 
@@ -217,22 +220,65 @@ def test_the_tables_of_this_repository_are_not_stale(
 def test_check_passes_when_the_tables_follow(published: Path, capsys: pytest.CaptureFixture[str]) -> None:
     code, out, err = run(capsys, "--check")
     assert (code, err) == (0, "")
-    assert out == "2 tables in results/tables are what their records render to.\n"
+    assert out == "4 tables in results/tables are what their records render to.\n"
 
 
-def test_check_names_the_stale_and_the_missing_file(
+def test_check_names_the_row_that_differs_and_the_missing_file(
     published: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     record(seed=2, score=0.7).write(published / "results" / "records")
-    (published / "results" / "tables" / "leaderboard.csv").unlink()
+    (published / "results" / "tables" / "leaderboard.tex").unlink()
     before = sorted(published.rglob("*"))
     code, out, err = run(capsys, "--check")
     assert (code, out) == (1, "")
+    row = "omp from cls/figures to seg/figures, finetune, sparsity 0.9, scale tiny"
     assert err.splitlines() == [
-        "error: results/tables/leaderboard.md is stale; run make table and commit it.",
-        "error: results/tables/leaderboard.csv is missing; run make table and commit it.",
+        "error: results/tables/leaderboard.md is stale: it differs from line 20 on; run make table and commit it.",
+        f"error: results/tables/leaderboard.csv is stale: {row} has seeds 0 1 in it and 0 1 2 by the records; "
+        "run make table and commit it.",
+        "error: results/tables/leaderboard.tex is missing; run make table and commit it.",
+        "error: results/tables/leaderboard-seg-figures-tiny.svg is stale: it differs from line 9 on; "
+        "run make table and commit it.",
     ]
     assert sorted(published.rglob("*")) == before
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda text: text.replace("0.55,", "0.56,", 1), "scale tiny has score 0.56 in it and 0.55 by the records"),
+        (lambda text: text.splitlines(keepends=True)[0], "scale tiny is not in it"),
+        (lambda text: text + text.splitlines(keepends=True)[1].replace("omp", "gmp"), "gmp from cls/figures to "),
+        (lambda text: text.replace("\n", "\r\n"), "leaderboard.csv is stale; run"),
+    ],
+    ids=["a digit", "a row too few", "a row too many", "line ends"],
+)
+def test_check_finds_what_was_edited_by_hand(
+    change: Callable[[str], str], message: str, published: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = published / "results" / "tables" / "leaderboard.csv"
+    path.write_bytes(change(path.read_bytes().decode()).encode())
+    code, _, err = run(capsys, "--check")
+    assert (code, err.count("\n")) == (1, 1)
+    assert message in err
+
+
+def test_check_finds_charts_of_no_board_and_edited_ones(published: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    tables = published / "results" / "tables"
+    (tables / "leaderboard-pose-figures-tiny.svg").write_text("<svg/>")
+    chart = tables / "leaderboard-seg-figures-tiny.svg"
+    chart.write_text(chart.read_text().replace("stroke-width", "stroke-Width", 1))
+    code, _, err = run(capsys, "--check")
+    assert code == 1
+    assert "leaderboard-seg-figures-tiny.svg is stale" in err
+    assert "leaderboard-pose-figures-tiny.svg belongs to no board; delete it" in err
+
+
+def test_the_order_of_the_files_does_not_matter(tmp_path: Path) -> None:
+    """The same records under names that sort the other way round give the same bytes in every format."""
+    found = read_all(GOLDEN / "records")
+    formats = {name: table.TEXTS[name](boards(found)) for name in table.TEXTS}
+    assert formats == {name: table.TEXTS[name](boards(reversed(found))) for name in table.TEXTS}
 
 
 @pytest.mark.parametrize(
@@ -240,8 +286,10 @@ def test_check_names_the_stale_and_the_missing_file(
     [
         (["nowhere"], "there is no folder nowhere; run python -m bench.run first, or name another."),
         (["empty"], "there is no record in empty; run python -m bench.run first, or name another."),
-        (["full", "--format", "mdd"], "unknown format 'mdd'. Did you mean 'md'? Known: md, csv."),
-        (["full", "--format", "md,csv"], "several formats (md,csv) need a folder to go to; give --out DIR"),
+        (["full", "--format", "mdd"], "unknown format 'mdd'. Did you mean 'md'? Known: md, csv, tex, svg, html."),
+        (["full", "--format", "md,csv"], "several files (md,csv) need a folder to go to; give --out DIR"),
+        (["full", "--format", "svg"], "several files (svg) need a folder to go to; give --out DIR"),
+        (["full", "--check", "--format", "md,html"], "a page is never committed, and so not checked (got --format md,"),
         (["full", "--out", "full/one.json"], "cannot write full/one.json/leaderboard.md: "),
         (["damaged"], "the record damaged/one.json is refused: it is no JSON"),
         (["full", "--outt", "x"], "no such option: --outt"),

@@ -1,0 +1,1 @@
+"""The boards as one HTML page: opens from a folder, asks no host for anything."""
