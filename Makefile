@@ -21,6 +21,7 @@ test: $(INSTALLED)
 
 lint: $(INSTALLED_DEV)
 	$(BIN)/python -m ruff check .
+	$(BIN)/python -m ruff format --check .
 
 table: $(INSTALLED)
 	$(BIN)/python -m bench.table results/records --out results/tables

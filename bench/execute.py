@@ -335,4 +335,3 @@ def versions(job: Job, tasks: dict[str, Task]) -> dict[str, Any]:
         "drawer": drawers.make(job.drawer).version if job.source else None,
         "recipe": RECIPES.load(job.recipe).version if job.recipe else None,
     }
-

@@ -98,9 +98,7 @@ def _overall(source: str, boards: Sequence[Board]) -> Overall | None:
     if len(compared) < LEAST_TARGETS:
         return None
     targets = [board.place.task for board in compared]
-    whole = {
-        key: tuple(by_task[t] for t in targets) for key, by_task in rows.items() if by_task.keys() >= set(targets)
-    }
+    whole = {key: tuple(by_task[t] for t in targets) for key, by_task in rows.items() if by_task.keys() >= set(targets)}
     lacking = {key: tuple(t for t in targets if t not in rows[key]) for key in rows if key not in whole}
     if not whole:
         return None

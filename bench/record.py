@@ -32,9 +32,7 @@ Amount = Annotated[float, Field(ge=0)]
 class Part(BaseModel):
     """What all parts of a record share: no unknown keys, no NaN or infinity, no change once made."""
 
-    model_config = ConfigDict(
-        extra="forbid", strict=True, allow_inf_nan=False, frozen=True, populate_by_name=True
-    )
+    model_config = ConfigDict(extra="forbid", strict=True, allow_inf_nan=False, frozen=True, populate_by_name=True)
 
 
 class Job(Part):

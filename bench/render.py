@@ -420,9 +420,7 @@ def rich(boards: Iterable[Board], width: int) -> Any:
             widths, dropped = _fitting(board, width)
             parts.append(_rich_table(board, widths))
             if dropped:
-                parts.append(
-                    Text(f"Not shown here: {', '.join(dropped)} (the window is narrow).", style="dim")
-                )
+                parts.append(Text(f"Not shown here: {', '.join(dropped)} (the window is narrow).", style="dim"))
         parts += [Text(note, style="yellow") for note in notes(board)]
         parts.append(Text())
     return Group(*parts[:-1])

@@ -27,10 +27,7 @@ def show(found: Ticket, wanted: tuple[int, int] | None, layers: bool, out: Path 
         print_table(
             "Blocks: live of full units by kernel size",
             ["block", *(f"{k}x{k}" for k in kernels), "weights", "kept", "sparsity"],
-            [
-                [b.name, *(f"{b.live[k]}/{b.full[k]}" for k in kernels), *_kept(b.weights, b.kept)]
-                for b in blocks
-            ],
+            [[b.name, *(f"{b.live[k]}/{b.full[k]}" for k in kernels), *_kept(b.weights, b.kept)] for b in blocks],
         )
     if layers:
         total = sum(layer.sparse_macs for layer in table) or 1

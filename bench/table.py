@@ -141,9 +141,7 @@ def write(files: dict[str, str], out: Path) -> None:
         try:
             record.replace_file(out / name, text)
         except OSError as error:
-            raise UserError(
-                f"cannot write {out / name}: {error.strerror or error}; choose another --out."
-            ) from error
+            raise UserError(f"cannot write {out / name}: {error.strerror or error}; choose another --out.") from error
         print(out / name)
 
 

@@ -29,9 +29,7 @@ NAMES = (
     "shower", "radiator", "glass", "clock", "flag",
 )  # fmt: skip
 # in a file 0 is what belongs to none of the 150, and is not evaluated
-LEGEND = pairs.Legend(
-    {0: IGNORED, **{c + 1: c for c in range(len(NAMES))}}, f"1 to {len(NAMES)} and 0 (other objects)"
-)
+LEGEND = pairs.Legend({0: IGNORED, **{c + 1: c for c in range(len(NAMES))}}, f"1 to {len(NAMES)} and 0 (other objects)")
 
 
 def load(sample: Sample) -> Row:

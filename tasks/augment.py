@@ -36,9 +36,7 @@ def denormalise(image: Tensor) -> Tensor:
     return ((image * std + mean) * 255).round().clamp(0, 255).to(torch.uint8)
 
 
-def jitter(
-    image: Tensor, generator: torch.Generator, brightness: float = 0.2, contrast: float = 0.2
-) -> Tensor:
+def jitter(image: Tensor, generator: torch.Generator, brightness: float = 0.2, contrast: float = 0.2) -> Tensor:
     """Scale the contrast of each image about its mean, and its brightness, by random factors.
 
     Args:
@@ -91,9 +89,7 @@ def affine(
         with keypoints also {"scale": float32 (B,)}, the factor by which lengths grew.
     """
     height, width = image.shape[-2:]
-    draw = torch.rand(len(image), 5, generator=generator, device=generator.device).to(
-        image.device, torch.float32
-    )
+    draw = torch.rand(len(image), 5, generator=generator, device=generator.device).to(image.device, torch.float32)
     mirrored = (draw[:, 0] < 0.5) & flip
     size = torch.exp(math.log(scale[0]) + draw[:, 1] * math.log(scale[1] / scale[0]))
     forward = _matrix(mirrored, size, (2 * draw[:, 2] - 1) * math.radians(rotate_deg))
@@ -101,9 +97,7 @@ def affine(
     shift = (2 * draw[:, 3:] - 1) * translate * extent
     backward = torch.linalg.inv(forward)
     # pixels about the centre = [-1, 1] coordinates * extent / 2
-    theta = torch.cat(
-        [backward * extent / extent[:, None], -(backward @ shift[..., None]) * 2 / extent[:, None]], 2
-    )
+    theta = torch.cat([backward * extent / extent[:, None], -(backward @ shift[..., None]) * 2 / extent[:, None]], 2)
     result = {"image": _sample(image, theta, "bilinear", "border")}
     if label is not None:
         offset = (label - IGNORED) if label.is_signed() else (label.long() - IGNORED)

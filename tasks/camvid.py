@@ -16,9 +16,7 @@ NAMES = (
     "bicyclist",
 )  # fmt: skip
 VOID = len(NAMES)  # the files' own id of what is ignored
-LEGEND = pairs.Legend(
-    {**{i: i for i in range(VOID)}, VOID: IGNORED}, f"0 to {VOID - 1} and {VOID} (void)"
-)
+LEGEND = pairs.Legend({**{i: i for i in range(VOID)}, VOID: IGNORED}, f"0 to {VOID - 1} and {VOID} (void)")
 
 
 def load(sample: Sample) -> Row:

@@ -24,9 +24,7 @@ def rgb(path: Path) -> Image.Image:
     """
     image = picture(path, None)
     if image.mode == "F":
-        raise DataError(
-            f"{path}: holds floating-point pixels, whose range is unknown; save it with 8 or 16 bits."
-        )
+        raise DataError(f"{path}: holds floating-point pixels, whose range is unknown; save it with 8 or 16 bits.")
     if image.mode.startswith("I"):
         image = Image.fromarray(np.clip(np.asarray(image).astype(np.int64) >> 8, 0, 255).astype(np.uint8))
     if image.mode == "P" and "transparency" in image.info:

@@ -184,7 +184,5 @@ def images(place: Path) -> list[str]:
         prefix = "" if below == "." else f"{below}/"
         found += [prefix + name for name in files if name.lower().endswith(SUFFIXES) and name[0] != "."]
     if not found:
-        raise DataError(
-            f"{place} holds no image ({', '.join(SUFFIXES)}); add some or remove the class folder."
-        )
+        raise DataError(f"{place} holds no image ({', '.join(SUFFIXES)}); add some or remove the class folder.")
     return sorted(found)

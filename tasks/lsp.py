@@ -59,9 +59,7 @@ def person(sample: Sample) -> tuple[Image.Image, np.ndarray, np.ndarray]:
     state = joints_file.stat()
     joints = joints_of(joints_file, state.st_mtime_ns, state.st_size)
     if not 0 <= sample.extra < joints.shape[2]:
-        raise DataError(
-            f"{image_file}: {joints_file} has {joints.shape[2]} columns, none for this image; restore it."
-        )
+        raise DataError(f"{image_file}: {joints_file} has {joints.shape[2]} columns, none for this image; restore it.")
     column, image = joints[:, :, sample.extra], rgb(image_file)
     labelled = (column[:, 2] > 0) & np.isfinite(column).all(1)
     if not labelled.any():
@@ -163,8 +161,6 @@ class LeedsSports(Pose):
         for (name,) in names_in(listed):
             number = name.removeprefix("im").split(".")[0]
             if not (name.startswith("im") and number.isdecimal()):
-                raise DataError(
-                    f"{listed}: lists '{name}', which is no name like im00001.jpg; restore the split file."
-                )
+                raise DataError(f"{listed}: lists '{name}', which is no name like im00001.jpg; restore the split file.")
             found.append(Sample(name, (place / "images" / name, place / "joints.mat"), int(number) - 1))
         return found

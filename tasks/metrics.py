@@ -225,9 +225,7 @@ class PCK:
             ValueError: no labelled joint of a person with a known torso was seen.
         """
         if not self.totals.sum():
-            raise ValueError(
-                "PCK of no labelled joint is undefined: update() saw no visible joint with a torso."
-            )
+            raise ValueError("PCK of no labelled joint is undefined: update() saw no visible joint with a torso.")
         scores = {"pck": int(self.hits.sum()) / int(self.totals.sum())}
         hits, totals = (int(count) for count in self.heads.sum(1))
         if totals:

@@ -46,12 +46,9 @@ class PaperClassifier(nn.Module):
             _block(f"increase.{i}", a, b, 1, units) for i, (a, b) in enumerate(zip(widths, wide, strict=True))
         )
         self.downsample = nn.ModuleList(
-            _block(f"downsample.{i}", a, b, 2, units)
-            for i, (a, b) in enumerate(pairwise(wide))
+            _block(f"downsample.{i}", a, b, 2, units) for i, (a, b) in enumerate(pairwise(wide))
         )
-        self.final = nn.Sequential(
-            nn.Conv2d(wide[-1], 1600, 1, bias=False), PAPER_NORM(1600), nn.ReLU(inplace=True)
-        )
+        self.final = nn.Sequential(nn.Conv2d(wide[-1], 1600, 1, bias=False), PAPER_NORM(1600), nn.ReLU(inplace=True))
         self.dropout = nn.Dropout(0.2)
         self.predict = nn.Linear(1600, outputs)
 

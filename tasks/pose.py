@@ -139,9 +139,7 @@ class Pose(Task):
         batch = self.batch({key: torch.from_numpy(np.array(value))[None] for key, value in raw.items()})
         return {key: value[0] for key, value in batch.items()}
 
-    def _forward(
-        self, row: Row, points: np.ndarray, labelled: np.ndarray, training: bool
-    ) -> tuple[np.ndarray, bool]:
+    def _forward(self, row: Row, points: np.ndarray, labelled: np.ndarray, training: bool) -> tuple[np.ndarray, bool]:
         """The map from the image to the input, and whether it mirrors."""
         frame = topdown.enclosing(row["box"], self.size, self.padding)
         if training:

@@ -18,9 +18,7 @@ def refused(task, match):
         task.locate()
         task.prepare(workers=1)
     assert "\n" not in str(told.value)
-    assert not list(task.cache.glob("*/test*")) or not list(
-        task.cache.glob("*/train*")
-    )  # no half-built split
+    assert not list(task.cache.glob("*/test*")) or not list(task.cache.glob("*/train*"))  # no half-built split
     assert not list(task.cache.glob("*/.*"))
 
 

@@ -204,9 +204,7 @@ def initial_host(spec: HostSpec, seed: int, units: Any = None) -> nn.Module:
         return spec.build(units)
 
 
-def initial_head(
-    source: Source, host: nn.Module, seed: int, units: Any = None, width: int | None = None
-) -> nn.Module:
+def initial_head(source: Source, host: nn.Module, seed: int, units: Any = None, width: int | None = None) -> nn.Module:
     """The head that all methods at one seed put on a source or target."""
     with seeded(seed, "head", source.name):
         return source.head(host.features, units, width)

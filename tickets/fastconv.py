@@ -67,9 +67,7 @@ def _weight_gradient(grad: Tensor, x: Tensor, weight: Tensor, stride: int) -> Te
     for left in range(0, size, TILE):
         tile = weight[..., left : left + TILE]
         width = stride * (grad.shape[-1] - 1) + tile.shape[-1]
-        columns.append(
-            _gradients(grad, padded[..., left : left + width], tile, stride, (size // 2, 0), of=1)
-        )
+        columns.append(_gradients(grad, padded[..., left : left + width], tile, stride, (size // 2, 0), of=1))
     return torch.cat(columns, 3)
 
 

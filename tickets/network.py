@@ -41,9 +41,7 @@ class Network(nn.Module):
         module = self.get_submodule(part)
         if self.semantics is Semantics.PROJECTION or not self.masks:
             return module(x)
-        masked = {
-            name: module.get_parameter(name) * mask for name, mask in part_masks(self.masks, part).items()
-        }
+        masked = {name: module.get_parameter(name) * mask for name, mask in part_masks(self.masks, part).items()}
         return functional_call(module, masked, (x,)) if masked else module(x)
 
     def weights(self) -> dict[str, nn.Parameter]:
@@ -55,9 +53,7 @@ class Network(nn.Module):
         parts = {"host": {f"host.{name}": w for name, w in prunable(self.host).items()}}
         if search_blocks(self.head):
             parts["head"] = {
-                f"head.{name}": w
-                for name, w in prunable(self.head).items()
-                if not name.startswith("predict.")
+                f"head.{name}": w for name, w in prunable(self.head).items() if not name.startswith("predict.")
             }
         return parts
 

@@ -29,12 +29,8 @@ class MaskedConv2d(nn.Conv2d):
         groups = len(weight) if depthwise else conv.groups
         width_in = weight.shape[1] * groups
         size = weight.shape[-2:]
-        own = cls(
-            width_in, len(weight), size, conv.stride, conv.padding, groups=groups, bias=conv.bias is not None
-        )
-        own.register_buffer(
-            "mask", torch.ones_like(weight, dtype=torch.bool) if mask is None else mask.clone()
-        )
+        own = cls(width_in, len(weight), size, conv.stride, conv.padding, groups=groups, bias=conv.bias is not None)
+        own.register_buffer("mask", torch.ones_like(weight, dtype=torch.bool) if mask is None else mask.clone())
         with torch.no_grad():
             own.weight.copy_(weight)
             if conv.bias is not None:
@@ -98,8 +94,7 @@ def plain(network: Network) -> Network:
     modules = dict(twin.named_modules())
     for name, module in modules.items():
         inside = any(
-            isinstance(modules.get(name.rsplit(".", n)[0]), SearchBlock)
-            for n in range(1, name.count(".") + 1)
+            isinstance(modules.get(name.rsplit(".", n)[0]), SearchBlock) for n in range(1, name.count(".") + 1)
         )
         if inside or not isinstance(module, SearchBlock | nn.Conv2d):
             continue

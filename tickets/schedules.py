@@ -45,9 +45,7 @@ def ramp(step: int, steps: int, warm: float = 25 / 350) -> float:
     return min(1.0, step / (warm * steps)) if warm else 1.0
 
 
-def cubic(
-    steps: int, sparsity: float, start: float, stop: float, interval: float
-) -> list[tuple[int, float]]:
+def cubic(steps: int, sparsity: float, start: float, stop: float, interval: float) -> list[tuple[int, float]]:
     """Gradual pruning: s(t) = s (1 - (1 - x)^3), x from 0 at `start` to 1 at `stop` (arXiv 1710.01878, eq. 1).
 
     Args:

@@ -82,9 +82,7 @@ def gamma_penalty(
     return lambda training: weight(training) * l1_penalty(training.network, factors)
 
 
-def total_unit_macs(
-    network: nn.Module, layers: Iterable[LayerCost], live: Mapping[str, Tensor] | None = None
-) -> float:
+def total_unit_macs(network: nn.Module, layers: Iterable[LayerCost], live: Mapping[str, Tensor] | None = None) -> float:
     """MACs of all units, or of the live ones, for one image."""
     blocks = search_blocks(network)
     total = 0.0
@@ -174,10 +172,7 @@ def _fold(network: Network, ema: Ema, name: str, dead: Tensor) -> None:
     mask = network.masks.get(f"{name}.project.weight")
     states = [
         (block.project.weight, block.depthwise_bn.bias, block.project_bn.running_mean),
-        tuple(
-            ema.values[f"{name}.{t}"]
-            for t in ("project.weight", "depthwise_bn.bias", "project_bn.running_mean")
-        ),
+        tuple(ema.values[f"{name}.{t}"] for t in ("project.weight", "depthwise_bn.bias", "project_bn.running_mean")),
     ]
     for weight, beta, mean in states:
         effective = weight if mask is None else weight * mask

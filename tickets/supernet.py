@@ -77,9 +77,7 @@ PRESETS: dict[str, Spec] = {
     ),
     "small": Spec(
         stem=16,
-        stages=_stages(
-            ((1,), (16,)), ((1, 1), (12, 24)), ((1, 1, 2), (12, 24, 48)), ((1, 1, 2, 2), (12, 24, 48, 96))
-        ),
+        stages=_stages(((1,), (16,)), ((1, 1), (12, 24)), ((1, 1, 2), (12, 24, 48)), ((1, 1, 2, 2), (12, 24, 48, 96))),
         expansion=3,
         initial_std=0.01,
     ),
@@ -129,9 +127,7 @@ class Fuse(nn.Module):
     ReLU. Where the stage has one branch more, a stride-2 block makes it from the last fused branch.
     """
 
-    def __init__(
-        self, widths_in: tuple[int, ...], widths_out: tuple[int, ...], make: Blocks, name: str
-    ) -> None:
+    def __init__(self, widths_in: tuple[int, ...], widths_out: tuple[int, ...], make: Blocks, name: str) -> None:
         super().__init__()
         self.paths = nn.ModuleDict()
         for i, width in enumerate(widths_out[: len(widths_in)]):

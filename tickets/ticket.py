@@ -205,9 +205,7 @@ class Ticket:
             tensors = safetensors.torch.load(data)
             metadata = _metadata(data)
         except (safetensors.SafetensorError, ValueError, KeyError) as error:
-            raise DamagedTicketError(
-                f"{tensor_file} is damaged: it is no safetensors file ({error})."
-            ) from error
+            raise DamagedTicketError(f"{tensor_file} is damaged: it is no safetensors file ({error}).") from error
         if hashlib.sha256(data).hexdigest() != document["tensors_sha256"]:
             raise DamagedTicketError(
                 f"{tensor_file} does not have the SHA-256 that {document_file} states: "
@@ -239,15 +237,11 @@ class Ticket:
             state = getattr(self.host, kind)
             wrong = _disagreement(state, host.state_dict()) if state else None
             if wrong:
-                raise DamagedTicketError(
-                    f"{file}: the {kind} tensor '{wrong}' does not fit the architecture."
-                )
+                raise DamagedTicketError(f"{file}: the {kind} tensor '{wrong}' does not fit the architecture.")
         if wrong := _disagreement(self.host.masks, prunable(host)):
             raise DamagedTicketError(f"{file}: the mask of '{wrong}' does not fit the architecture.")
         if self.kept != description["kept"]:
-            raise DamagedTicketError(
-                f"{file} keeps {self.kept} weights, its description {description['kept']}."
-            )
+            raise DamagedTicketError(f"{file} keeps {self.kept} weights, its description {description['kept']}.")
         asked = self.provenance.get("sparsity", self.sparsity)
         masks = self.network_masks() if self.provenance.get("joint") else self.host.masks
         total, kept = (sum(count(m) for m in masks.values()) for count in (torch.numel, torch.count_nonzero))
@@ -327,9 +321,7 @@ def _part(tensors: Tensors, part: str, description: Mapping[str, Any]) -> Part:
     units = {n: {int(k): c for k, c in u.items()} for n, u in description["units"][part].items()}
     masks = group("mask")
     if part == "host":
-        masks = {
-            layer["name"]: masks[layer["name"]] for layer in description["layers"] if layer["name"] in masks
-        }
+        masks = {layer["name"]: masks[layer["name"]] for layer in description["layers"] if layer["name"] in masks}
     return Part(masks, group("raw"), group("ema"), group("rewind"), units)
 
 

@@ -170,7 +170,7 @@ def _table(
         body.append(f'<tr data-row="{number}"{attribute}>{"".join(texts)}</tr>')
     return (
         f'<div class="scroll" tabindex="0" role="region" aria-labelledby="{escape(name)}-title"><table>'
-        f'<caption>{escape(heading)}</caption><thead><tr>{head}</tr></thead>\n<tbody>{"".join(body)}</tbody></table></div>'
+        f"<caption>{escape(heading)}</caption><thead><tr>{head}</tr></thead>\n<tbody>{''.join(body)}</tbody></table></div>"
     )
 
 

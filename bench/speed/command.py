@@ -240,4 +240,3 @@ def _raw(request: Request, parts: Mapping[str, Part], found: Mapping[str, float]
         "parts": {key: part.to_json() for key, part in parts.items()},
         "figures": dict(found),
     }
-

@@ -28,9 +28,7 @@ def centroid(weight):
 
 
 def test_image_label_and_keypoint_agree_on_a_drawn_dot():
-    points = torch.rand(64, 2, generator=generator(5)) * torch.tensor([20.0, 12.0]) + torch.tensor(
-        [22.0, 18.0]
-    )
+    points = torch.rand(64, 2, generator=generator(5)) * torch.tensor([20.0, 12.0]) + torch.tensor([22.0, 18.0])
     image = blob(points)
     label = (image[:, 0] > 60).long()
     out = affine(

@@ -21,9 +21,7 @@ def documented_methods() -> dict[str, set[str]]:
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
             if isinstance(node, ast.ClassDef):
                 methods = {m.name for m in node.body if isinstance(m, FUNCTIONS) and ast.get_docstring(m)}
-                found.setdefault(node.name, set()).update(
-                    methods, *(found.get(base) or () for base in bases(node))
-                )
+                found.setdefault(node.name, set()).update(methods, *(found.get(base) or () for base in bases(node)))
     return found
 
 

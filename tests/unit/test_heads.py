@@ -34,9 +34,7 @@ def test_dense_head_equals_convolving_the_concatenation():
     features = FEATURES[:2]
     head = DenseHead(features, 5).eval()
     fine, coarse = maps(features)
-    stacked = torch.cat(
-        [fine, F.interpolate(coarse, fine.shape[2:], mode="bilinear", align_corners=False)], 1
-    )
+    stacked = torch.cat([fine, F.interpolate(coarse, fine.shape[2:], mode="bilinear", align_corners=False)], 1)
     weight = torch.cat([head.project[0].weight, head.project[1].weight], 1)
     expected = head.predict(F.relu(head.norm(F.conv2d(stacked, weight))))
     assert torch.allclose(head([fine, coarse]), expected, atol=1e-5)

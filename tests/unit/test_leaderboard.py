@@ -324,9 +324,7 @@ def test_draws_have_boards_of_their_own() -> None:
 
 
 def test_a_row_from_a_paper_needs_no_costs() -> None:
-    found = board(
-        [record(origin="reported", costs=None, counts={}, ticket=None, deployed=None), *over_seeds(0.6)]
-    )
+    found = board([record(origin="reported", costs=None, counts={}, ticket=None, deployed=None), *over_seeds(0.6)])
     assert row(found, origin="reported").wall_s is None
     assert row(found, origin="reported").budget_ratio is None
 

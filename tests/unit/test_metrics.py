@@ -144,9 +144,7 @@ class TestDecode:
         assert decode(maps, (8 * stride, 12 * stride))[0, 0].tolist() == expected
 
     def test_gaussians_are_found_exactly(self):
-        points = (
-            torch.rand(5, 17, 2, generator=torch.Generator().manual_seed(0)) * torch.tensor([48.0, 32.0]) + 8
-        )
+        points = torch.rand(5, 17, 2, generator=torch.Generator().manual_seed(0)) * torch.tensor([48.0, 32.0]) + 8
         maps = gaussians(points, (12, 16), (48, 64), sigma=6.0)
         assert torch.allclose(decode(maps, (48, 64)), points, atol=1e-3)
 
@@ -242,9 +240,7 @@ class TestAveragePrecision:
         return np.stack([np.concatenate([truth.ravel(), [900.0], guess.ravel(), [s]]) for s in score])
 
     def test_perfect_is_one(self):
-        assert average_precision(self.rows(0.0)) == pytest.approx(
-            {"ap": 1.0, "ap50": 1.0, "ap75": 1.0}, abs=1e-9
-        )
+        assert average_precision(self.rows(0.0)) == pytest.approx({"ap": 1.0, "ap50": 1.0, "ap75": 1.0}, abs=1e-9)
 
     def test_far_is_zero(self):
         assert average_precision(self.rows(500.0)) == {"ap": 0.0, "ap50": 0.0, "ap75": 0.0}

@@ -190,8 +190,9 @@ def test_controls_follow_their_tickets_and_incomplete_rows_stand_below() -> None
         "native control",
         "draw",
     ]
-    assert "Incomplete: imp from cls/figures, sparsity 90.0%: no record of seed 1; seed 0 failed: gmp broke." in (
-        page.texts["li"]
+    assert (
+        "Incomplete: imp from cls/figures, sparsity 90.0%: no record of seed 1; seed 0 failed: gmp broke."
+        in (page.texts["li"])
     )
 
 

@@ -231,7 +231,6 @@ def test_a_job_whose_process_dies_leaves_a_failed_record():
     assert [call[1] for call in workers.calls if call[0] == "fail"] == ["dense reference on seg/figures, seed 0"]
 
 
-
 def test_a_job_that_another_run_is_at_is_asked_for_again(monkeypatch):
     monkeypatch.setattr("bench.grid.AGAIN_S", 0.01)
     workers = Obedient(busy="dense reference")

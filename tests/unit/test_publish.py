@@ -83,9 +83,7 @@ def test_filters_and_no_rescore(home, capsys, monkeypatch):
         ("draw", {"fingerprints": {"cls/figures": {"test": "00"}}}, "fingerprints.cls/figures.test is 00 in the"),
     ],
 )
-def test_what_is_no_clean_result_is_refused_by_name_and_the_others_are_published(
-    ran, home, capsys, kind, changes, why
-):
+def test_what_is_no_clean_result_is_refused_by_name_and_the_others_are_published(ran, home, capsys, kind, changes, why):
     edited(home, ran[1][kind], **changes)
     code, lines = published(capsys, home)
     assert code == 1 and lines[kind].startswith("REFUSED    ") and why in lines[kind]

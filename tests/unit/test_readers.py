@@ -141,9 +141,7 @@ class TestFolder:
     def test_cifar10_names_its_folder(self, tree):
         refused(opened(Cifar10, tree), r"holds no folder cifar10/")
         tree.rename(tree.parent / "cifar10")
-        refused(
-            opened(Cifar10, tree.parent), r"train holds 3 class folders, the task 10 classes: .* and more"
-        )
+        refused(opened(Cifar10, tree.parent), r"train holds 3 class folders, the task 10 classes: .* and more")
 
 
 @pytest.fixture
@@ -155,9 +153,7 @@ def scenes(tmp_path):
         for i in range(count):
             name = f"{split}{i}"
             save(place / split / f"{name}.jpg", noise(seed=i))
-            save(
-                place / f"{split}annot" / f"{name}.png", np.tile(np.arange(30, dtype=np.uint8) % 12, (20, 1))
-            )
+            save(place / f"{split}annot" / f"{name}.png", np.tile(np.arange(30, dtype=np.uint8) % 12, (20, 1)))
             lines.append(f"{split}/{name}.jpg {split}annot/{name}.png\n")
         (place / f"{split}.txt").write_text("".join(lines))
     return place
@@ -177,15 +173,11 @@ class TestCamVid:
     def test_paths_of_the_original_split_files(self, scenes):
         plain = opened(CamVid, scenes.parent).prepare(workers=1)
         words = (scenes / "train.txt").read_text().split()
-        lines = [
-            f"/SegNet/CamVid/{a} /SegNet/CamVid/{b}\n" for a, b in zip(words[::2], words[1::2], strict=True)
-        ]
+        lines = [f"/SegNet/CamVid/{a} /SegNet/CamVid/{b}\n" for a, b in zip(words[::2], words[1::2], strict=True)]
         (scenes / "train.txt").write_text("".join(lines))
         assert opened(CamVid, scenes.parent).prepare(workers=1) == plain
 
-    @pytest.mark.parametrize(
-        ("kind", "name"), [(CamVid, "camvid"), (LeedsSports, "lspet"), (Cifar10, "cifar10")]
-    )
+    @pytest.mark.parametrize(("kind", "name"), [(CamVid, "camvid"), (LeedsSports, "lspet"), (Cifar10, "cifar10")])
     def test_no_root(self, kind, name):
         with pytest.raises(DataError, match=f"no data folder was given .*holds {name}/"):
             kind(size=SIZE).locate()
@@ -237,9 +229,7 @@ class TestCamVid:
 
     def test_label_of_another_size(self, scenes):
         save(scenes / "trainannot" / "train2.png", np.zeros((10, 30), np.uint8))
-        refused(
-            opened(CamVid, scenes.parent), r"train2\.png: is 30 x 10 pixels and its image train2\.jpg 30 x 20"
-        )
+        refused(opened(CamVid, scenes.parent), r"train2\.png: is 30 x 10 pixels and its image train2\.jpg 30 x 20")
 
     def test_label_in_colours(self, scenes):
         save(scenes / "trainannot" / "train2.png", noise())

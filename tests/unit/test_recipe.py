@@ -37,9 +37,7 @@ def test_finetune_starts_from_the_raw_weights_under_the_mask(ticket):
     training = transfer(ticket, Finetune(), TARGET, SETTINGS, seed=0)
     for name, mask in ticket.host.masks.items():
         assert torch.equal(training.network.host.get_parameter(name), ticket.host.raw[name] * mask)
-    assert torch.equal(
-        training.network.host.stem[1].running_mean, ticket.host.raw["stem.1.running_mean"]
-    )
+    assert torch.equal(training.network.host.stem[1].running_mean, ticket.host.raw["stem.1.running_mean"])
 
 
 def test_scratch_starts_from_the_weights_that_the_dense_reference_starts_from():

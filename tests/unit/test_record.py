@@ -45,9 +45,7 @@ def test_writing_leaves_no_temporary_file_and_replaces_the_old_one(tmp_path: Pat
     assert read(tmp_path / "same.json").scores.score == 0.5
 
 
-def test_a_failed_write_raises_and_keeps_the_old_record(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_failed_write_raises_and_keeps_the_old_record(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     old = record(score=0.25, id="same")
     old.write(tmp_path)
 
@@ -279,9 +277,7 @@ def test_peak_memory_is_plausible() -> None:
     assert 5 < provenance.peak_mib() < 100_000
 
 
-def test_no_commit_is_told_of_somebody_elses_checkout(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_no_commit_is_told_of_somebody_elses_checkout(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Installed in an environment inside a user's own repository, git must not answer for that repository."""
     package = tmp_path / ".venv" / "site-packages" / "bench"
     package.mkdir(parents=True)

@@ -56,12 +56,8 @@ def test_equal_values_have_an_interval_of_zero() -> None:
     assert stats.estimate([0.25, 0.25, 0.25]) == Estimate(0.25, 0.0, 3)
 
 
-@pytest.mark.parametrize(
-    ("mean", "half", "is_decided"), [(0.1, 0.05, True), (-0.1, 0.05, True), (0.1, 0.1, False)]
-)
-def test_a_difference_is_decided_when_its_interval_leaves_out_zero(
-    mean: float, half: float, is_decided: bool
-) -> None:
+@pytest.mark.parametrize(("mean", "half", "is_decided"), [(0.1, 0.05, True), (-0.1, 0.05, True), (0.1, 0.1, False)])
+def test_a_difference_is_decided_when_its_interval_leaves_out_zero(mean: float, half: float, is_decided: bool) -> None:
     assert Estimate(mean, half, 3).is_decided is is_decided
 
 

@@ -61,9 +61,7 @@ def test_the_csv_keeps_every_digit_and_every_row() -> None:
     (found,) = [r for r in rows if r["drawer"] == "omp" and r["source"] == "cls/figures"]
     scores = [r.scores.score for r in read_all(GOLDEN / "records") if r.id.startswith("omp-cls-seg")]
     assert float(found["score"]) == sum(scores) / 2
-    assert float(found["score_half"]) == pytest.approx(
-        12.7062047364 * abs(scores[0] - scores[1]) / 2, rel=1e-9
-    )
+    assert float(found["score_half"]) == pytest.approx(12.7062047364 * abs(scores[0] - scores[1]) / 2, rel=1e-9)
     assert sorted(r["pareto_macs"] for r in rows if r["target"]) == ["", "", "", "", "", "False", "False", "True"]
     incomplete = [r for r in rows if r["missing"]]
     assert [(r["source"], r["score"], r["rank"]) for r in incomplete] == [("pose/figures", "", "")] * 2
@@ -86,9 +84,7 @@ def test_a_long_error_is_cut() -> None:
 
 def test_the_heading_tells_the_official_split_and_the_budget() -> None:
     (found,) = boards([record(test_split="val", budget=0.5)])
-    assert render.heading(found) == (
-        "Transfers to seg/figures: mIoU on test (officially val), scale tiny, budget 0.5"
-    )
+    assert render.heading(found) == ("Transfers to seg/figures: mIoU on test (officially val), scale tiny, budget 0.5")
 
 
 def test_boards_that_differ_in_their_data_only_are_told_apart() -> None:
@@ -388,8 +384,6 @@ def test_the_console_script_tells_its_version_and_commands() -> None:
 def test_nobody_reading_is_no_traceback() -> None:
     line = f"{sys.executable} -m bench.table tests/golden/records | true; exit ${{PIPESTATUS[0]}}"
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
-    done = subprocess.run(
-        ["bash", "-c", line], cwd=ROOT, env=environment, capture_output=True, text=True, timeout=60
-    )
+    done = subprocess.run(["bash", "-c", line], cwd=ROOT, env=environment, capture_output=True, text=True, timeout=60)
     assert done.stderr == ""
     assert done.returncode in (0, 1)
