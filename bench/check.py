@@ -17,7 +17,16 @@ from bench import scale as scales
 from tasks import TASKS
 from tickets.errors import UserError
 
-app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
+
+class Commands(typer.core.TyperGroup):
+    """Commands whose names may end in a slash, as a shell completes the name of the folder results."""
+
+    def resolve_command(self, ctx, args):
+        """The command that the first argument names."""
+        return super().resolve_command(ctx, [args[0].rstrip("/"), *args[1:]])
+
+
+app = typer.Typer(add_completion=False, pretty_exceptions_enable=False, cls=Commands)
 
 
 @app.callback()
@@ -73,7 +82,9 @@ PUBLISHED = Path("results/records")
 
 @app.command()
 def results(
-    folder: Annotated[Path, typer.Argument(metavar="FOLDER", help="Records that somebody submits.")] = PUBLISHED,
+    folder: Annotated[
+        Path, typer.Argument(metavar="FOLDER", help="Records, or a folder that holds records/.")
+    ] = PUBLISHED,
     tickets: Annotated[
         Path | None,
         typer.Option("--tickets", metavar="DIR", help="Tickets of draws; scores are computed again from their files."),
@@ -94,6 +105,8 @@ def results(
     for place in (folder, *((tickets,) if tickets else ())):
         if not place.is_dir():
             raise UserError(f"there is no folder {place}; name one that is there.")
+    if (folder / "records").is_dir():
+        folder /= "records"
     root = flags.data_root(data_root)
     from bench.display import Display
     from bench.replica import Data

@@ -1,4 +1,4 @@
-"""python -m bench.compare A B: paired differences of methods over the jobs that they share."""
+"""python -m bench.compare A B: paired differences of methods, recipes or origins over the jobs that they share."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ from typing import Annotated
 import typer
 
 from bench import aligned, console, pairing, record, stats
-from bench.pairing import Cell, Difference
-from bench.render import MISSING
-from tickets.errors import UserError
+from bench.pairing import SHARED, Cell, Difference
+from bench.render import MISSING, setting_of
+from tickets.errors import UserError, unknown
 
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
 HEADER = ("cell", "seeds", "first", "second", "difference", "p (Holm)", "seeds for a point")
@@ -19,51 +19,68 @@ HEADER = ("cell", "seeds", "first", "second", "difference", "p (Holm)", "seeds f
 @app.command()
 def compare(
     names: Annotated[list[str], typer.Argument(metavar="A B", help="Methods as tables call them: stp/magnitude.")],
+    by: Annotated[
+        str,
+        typer.Option("--by", help="What A and B are: method, recipe, or origin (transferred, native)."),
+    ] = "method",
     folder: Annotated[Path, typer.Option("--records", help="Folder of records.")] = Path("runs/records"),
     source: Annotated[str | None, typer.Option("--source", help="Only tickets drawn on this task.")] = None,
     target: Annotated[str | None, typer.Option("--target", help="Only transfers to this task.")] = None,
+    method: Annotated[str | None, typer.Option("--method", help="Only this method.")] = None,
     recipe: Annotated[str | None, typer.Option("--recipe", help="Only this recipe.")] = None,
     sparsity: Annotated[float | None, typer.Option("--sparsity", help="Only this sparsity.")] = None,
 ) -> None:
     """Compare the first method with each of the others, over jobs that share everything but the method.
 
-    Differences are in points, paired by seed, with 95 % t-intervals; p values are of signed-rank tests, adjusted by
-    Holm, where there are seeds enough to reach 5 % at all. The pooled mean counts each pair of tickets once.
+    By recipe, a ticket's weights are weighed against fresh ones; by origin, a ticket drawn elsewhere against the one
+    drawn on the target. Differences are in points, paired by seed, with 95 % t-intervals; p values are of
+    signed-rank tests, adjusted by Holm, where there are seeds enough to reach 5 % at all. The pooled mean counts
+    what is not independent once: each pair of tickets, each ticket, or by origin each seed.
 
     Examples:
 
     python -m bench.compare supertickets stp/magnitude
 
     python -m bench.compare supertickets imp gmp --target seg/figures --records results/records
+
+    python -m bench.compare --by origin transferred native --method supertickets
     """
     names = list(dict.fromkeys(names))
+    if by not in SHARED:
+        raise unknown("--by", by, SHARED)
     if len(names) < 2:
-        raise UserError(f"a comparison needs two methods and got {', '.join(names)}; give e.g. supertickets imp.")
+        example = {"recipe": "finetune scratch", "origin": "transferred native"}.get(by, "supertickets imp")
+        raise UserError(f"a comparison needs two names and got {', '.join(names)}; give e.g. {example}.")
+    asked = {"source": source, "method": method, "recipe": recipe, "sparsity": sparsity}
+    if asked.get(by) is not None:
+        raise UserError(f"--{by} {asked[by]} leaves one {by}, and {by}s are what is compared; leave it out.")
     records = record.read_all(folder)
     if not records:
         raise UserError(f"there is no record in {folder}; run python -m bench.run first, or name another by --records.")
-    asked = {"source": source, "recipe": recipe, "sparsity": sparsity}
 
     def keep(cell: Cell) -> bool:
         wanted = all(value is None or getattr(cell, name) == value for name, value in asked.items())
         return wanted and target in (None, cell.place.task)
 
-    found = pairing.chosen(pairing.cells(records), keep, names)
+    found = pairing.chosen(pairing.cells(records, by), keep, names, by)
     for other in names[1:]:
-        _show(names[0], other, pairing.differences(found, names[0], other))
+        _show(names[0], other, pairing.differences(found, names[0], other), by)
     if len(names) > 2:
-        _show_ranks(*pairing.ranked(found))
+        _show_ranks(by, *pairing.ranked(found))
 
 
-def _show(left: str, right: str, found: list[Difference]) -> None:
+def _show(left: str, right: str, found: list[Difference], by: str) -> None:
     if not found:
         print(f"{left} and {right} share no seed of a job.\n")
         return
-    aligned.show(f"{left} - {right}, in points", HEADER, [_line(difference, len(found)) for difference in found])
-    whole = pairing.pooled(found)
+    settings = {difference.cell.place: ", ".join(setting_of(difference.cell.place)) for difference in found}
+    common = f" ({next(iter(settings.values()))})" if len(set(settings.values())) == 1 else ""
+    lines = [_line(difference, len(found), "" if common else settings[difference.cell.place]) for difference in found]
+    aligned.show(f"{left} - {right}, in points{common}", HEADER, lines)
+    whole = pairing.pooled(found, by)
     between = "" if whole.low is None else f" [{100 * whole.low:+.1f}, {100 * whole.high:+.1f}]"
     said = verdict(whole.mean, whole.is_decided, left, right)
-    print(f"{whole.n} jobs of {whole.clusters} pairs of tickets together: {100 * whole.mean:+.1f}{between}: {said}\n")
+    print(f"{whole.n} jobs of {whole.clusters} {SHARED[by]} together: {100 * whole.mean:+.1f}{between}: {said}\n")
 
 
 def verdict(mean: float, is_decided: bool, left: str, right: str) -> str:
@@ -76,14 +93,21 @@ def verdict(mean: float, is_decided: bool, left: str, right: str) -> str:
     return f"{left if mean > 0 else right} is better" if is_decided else "undecided"
 
 
-def _line(difference: Difference, comparisons: int) -> tuple[str, ...]:
+def _line(difference: Difference, comparisons: int, setting: str) -> tuple[str, ...]:
     n, found = difference.estimate.n, difference.estimate
     half = "" if found.half is None else f" ±{100 * found.half:.1f}"
     sign = "" if found.is_decided else " (undecided)"
     p = f"{difference.p:.3f}" if difference.p is not None else _out_of_reach(n, comparisons)
     needed = MISSING if difference.needed is None else f"{difference.needed:,}"
     scores = (f"{100 * difference.left:.1f}", f"{100 * difference.right:.1f}")
-    return (str(difference.cell), str(n), *scores, f"{100 * found.mean:+.1f}{half}{sign}", p, needed)
+    return (_subject(difference.cell, setting), str(n), *scores, f"{100 * found.mean:+.1f}{half}{sign}", p, needed)
+
+
+def _subject(cell: Cell, setting: str) -> str:
+    """What the jobs of a cell have in common, in one line."""
+    head = "head kept" if cell.head == "keep" else ""
+    parts = (cell.method, f"{cell.source} -> {cell.place.task}", cell.recipe, head, f"{cell.sparsity:.0%}", setting)
+    return ", ".join(part for part in parts if part)
 
 
 def _out_of_reach(n: int, comparisons: int) -> str:
@@ -91,11 +115,11 @@ def _out_of_reach(n: int, comparisons: int) -> str:
     return f"undecided: {n} of {least} seeds" if n < least else MISSING
 
 
-def _show_ranks(ranks: dict[str, float], cells: int) -> None:
+def _show_ranks(by: str, ranks: dict[str, float], cells: int) -> None:
     if not ranks:
-        print("average ranks need a job and seed that all methods share; there is none.")
+        print("average ranks need a job and seed that all of them share; there is none.")
         return
-    aligned.show(f"average ranks over {cells} jobs", ("method", "rank"), [(m, f"{r:.2f}") for m, r in ranks.items()])
+    aligned.show(f"average ranks over {cells} jobs", (by, "rank"), [(m, f"{r:.2f}") for m, r in ranks.items()])
     apart = stats.critical_difference(len(ranks), cells)
     print(f"two ranks differ at 5 % when they are {apart:.2f} apart (Nemenyi; jobs taken as independent)")
 

@@ -14,7 +14,7 @@ from typing import Any, TextIO
 from bench import overall
 from bench.leaderboard import Board, Row
 from bench.overall import Overall
-from bench.result import Key
+from bench.result import Key, Place
 from bench.stats import Estimate
 
 MISSING = "–"  # noqa: RUF001  an en dash, which no number can be mistaken for
@@ -232,15 +232,14 @@ def heading(board: Board, boards: Sequence[Board] = ()) -> str:
     place = board.place
     subject = f"Tickets drawn on {place.task}" if place.kind == "draw" else f"Transfers to {place.task}"
     parts = [f"{METRICS.get(board.metric, board.metric)} on {_split(board)}"] if board.metric else []
-    parts += setting_of(board)
+    parts += setting_of(place)
     if any(replace(other.place, data=place.data) == place != other.place for other in boards):
         parts.append(f"data {place.data or 'unknown'}")
     return f"{subject}: {', '.join(parts)}"
 
 
-def setting_of(board: Board) -> list[str]:
+def setting_of(place: Place) -> list[str]:
     """Scale, host and budget of a board in words, those that go without saying left out."""
-    place = board.place
     parts = [f"scale {place.scale}"]
     if place.host != f"supernet/{place.scale}":
         parts.append(f"host {place.host}")
@@ -293,7 +292,7 @@ def _clipped(text: str) -> str:
 
 def overall_heading(found: Overall) -> str:
     """What an overall board is about, in one line."""
-    setting = setting_of(found.boards[0])
+    setting = setting_of(found.boards[0].place)
     return f"Tickets of {found.source} over {len(found.targets)} targets: {', '.join(setting)}"
 
 

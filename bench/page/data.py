@@ -49,7 +49,7 @@ def _board(board: Board, name: str, index: dict[str, int]) -> dict[str, Any]:
         "kind": board.place.kind,
         "task": board.place.task,
         "metric": render.METRICS.get(board.metric, board.metric),
-        "setting": ", ".join(render.setting_of(board)),
+        "setting": ", ".join(render.setting_of(board.place)),
         "rows": [_row(row, columns, index) for row in board.rows],
     }
 
@@ -85,7 +85,7 @@ def _overall(found: Overall, name: str) -> dict[str, Any]:
         {**_place(line.key), "role": "ticket", "keys": overall_keys(line), "targets": list(found.targets)}
         for line in found.lines
     ]
-    setting = ", ".join(render.setting_of(found.boards[0]))
+    setting = ", ".join(render.setting_of(found.boards[0].place))
     return {"id": name, "kind": "overall", "task": found.source, "metric": "", "setting": setting, "rows": rows}
 
 

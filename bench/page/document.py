@@ -111,7 +111,7 @@ def _short(board: Board, boards: Sequence[Board]) -> str:
     """A board's task, and its setting where another board has the same task."""
     alike = [other for other in boards if (other.place.kind, other.place.task) == (board.place.kind, board.place.task)]
     preposition = "from" if board.place.kind == "draw" else "to"
-    setting = f", {', '.join(render.setting_of(board))}" if len(alike) > 1 else ""
+    setting = f", {', '.join(render.setting_of(board.place))}" if len(alike) > 1 else ""
     return f"{preposition} {board.place.task}{setting}"
 
 

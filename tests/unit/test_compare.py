@@ -27,7 +27,7 @@ def test_only_jobs_that_share_everything_but_the_method_are_paired():
     (only,) = pairing.differences(pairing.cells(records), "a", "b")
     assert only.by_seed == pytest.approx({0: 0.1, 2: 0.3})
     assert (only.left, only.right) == pytest.approx((0.6, 0.4)) and only.estimate.mean == pytest.approx(0.2)
-    assert str(only.cell) == "cls/figures -> seg/figures, finetune, 90%, tiny"
+    assert (only.cell.source, only.cell.place.task, only.cell.method, only.cell.recipe) == (CLS, SEG, "", "finetune")
 
 
 def test_a_method_that_removes_nothing_is_compared_at_every_sparsity():
@@ -56,6 +56,31 @@ def test_pooling_counts_each_pair_of_tickets_once():
     ]  # fmt: skip
     whole = pairing.pooled(pairing.differences(pairing.cells(records), "a", "b"))
     assert (whole.clusters, whole.n) == (2, 4) and whole.mean == pytest.approx((0.2 + 0.35) / 2)
+
+
+def test_recipes_are_compared_ticket_by_ticket():
+    records = [
+        *transfers("a", 0.5, 0.6), *transfers("a", 0.4, 0.3, recipe="scratch"), *transfers("b", 0.9),
+        *transfers("b", 0.5, recipe="scratch"), *transfers("c", 0.9, recipe="scratch"),
+    ]  # fmt: skip
+    found = pairing.differences(pairing.cells(records, "recipe"), "finetune", "scratch")
+    assert {d.cell.method: d.by_seed for d in found} == {
+        "a": pytest.approx({0: 0.1, 1: 0.3}), "b": pytest.approx({0: 0.4})
+    }  # fmt: skip
+    assert pairing.pooled(found, "recipe").clusters == 3
+
+
+def test_a_native_ticket_meets_those_of_every_source_and_counts_once_a_seed():
+    records = [
+        *transfers("a", 0.7, 0.8, source=SEG), *transfers("a", 0.6, 0.5), *transfers("a", 0.5, 0.9, source=POSE),
+        *transfers("b", 0.1, source=SEG), *transfers("b", 0.3, sparsity=0.5), *transfers("a", 0.2, target=POSE),
+    ]  # fmt: skip
+    found = pairing.differences(pairing.cells(records, "origin"), "transferred", "native")
+    assert {d.cell.source: d.by_seed for d in found} == {
+        CLS: pytest.approx({0: -0.1, 1: -0.3}), POSE: pytest.approx({0: -0.2, 1: 0.1})
+    }  # fmt: skip
+    whole = pairing.pooled(found, "origin")
+    assert (whole.clusters, whole.n) == (2, 4) and whole.mean == pytest.approx(-0.125)
 
 
 def test_ranks_take_only_what_all_methods_share():
@@ -90,15 +115,28 @@ def folder(tmp_path):
 def test_what_the_command_says(folder, capsys):
     code, said = told(capsys, folder, "a", "b", "c")
     assert code == 0
-    assert "a - b, in points" in said.out and "+1.0 ±9.0 (undecided)" in said.out
+    assert "a - b, in points (scale tiny)" in said.out and "\n  cls/figures -> seg/figures, finetune, 90% " in said.out
+    assert "+1.0 ±9.0 (undecided)" in said.out
     assert "undecided: 3 of 6 seeds" in said.out and "a is better" in said.out
     assert "average ranks over 3 jobs" in said.out and "Nemenyi" in said.out
+
+
+def test_settings_stand_in_the_lines_where_they_differ(tmp_path, capsys):
+    for budget in (1.0, 0.5):
+        for made in (*transfers("a", 0.5, budget=budget), *transfers("b", 0.4, budget=budget)):
+            made.write(tmp_path)
+    said = told(capsys, tmp_path, "a", "b")[1].out
+    assert "a - b, in points\n" in said and "90%, scale tiny " in said and "90%, scale tiny, budget 0.5 " in said
 
 
 @pytest.mark.parametrize(
     ("args", "message"),
     [
-        (["a"], "a comparison needs two methods and got a"),
+        (["a"], "a comparison needs two names and got a"),
+        (["finetune", "--by", "recipe"], "got finetune; give e.g. finetune scratch"),
+        (["a", "b", "--by", "recpie"], "unknown --by 'recpie'. Did you mean 'recipe'?"),
+        (["a", "b", "--method", "a"], "--method a leaves one method, and methods are what is compared"),
+        (["transferred", "natve", "--by", "origin"], "unknown origin among the transfers 'natve'"),
         (["a", "supertickts"], "unknown method among the transfers 'supertickts'"),
         (["a", "b", "--target", POSE], "no job is shared by two of a, b"),
     ],
