@@ -22,6 +22,7 @@ from tasks.feed import Feed
 from tickets import drawers
 from tickets.cost import dense_macs, layer_costs, sparse_macs
 from tickets.drawer import AFTER, BEFORE, Request, initial_head
+from tickets.errors import CannotWriteError
 from tickets.host import host_spec
 from tickets.masks import Masks
 from tickets.network import Network
@@ -70,6 +71,9 @@ def execute(work: Work, report: Callable[[Progress], None] | None = None) -> rec
 
     Returns:
         The record, or None where another process is at this job.
+
+    Raises:
+        CannotWriteError: the home takes no more files.
     """
     store = Store(work.facts.home)
     lock = FileLock(store.lock(work.id))
@@ -83,6 +87,8 @@ def execute(work: Work, report: Callable[[Progress], None] | None = None) -> rec
             return found
     except Timeout:
         return None
+    except OSError as error:
+        raise CannotWriteError(f"cannot lock {store.lock(work.id)}: {error.strerror or error}.") from error
 
 
 def _done(work: Work, store: Store, report: Callable[[Progress], None] | None) -> record.Record:
@@ -94,6 +100,8 @@ def _done(work: Work, store: Store, report: Callable[[Progress], None] | None) -
         with curves.written(store.curves(work.id) if work.facts.tensorboard else None, report) as told:
             outcome = _draw(work, store, told) if work.job.kind == "draw" else _transfer(work, store, told)
         found = _succeeded(work, outcome, time.monotonic() - started)
+    except CannotWriteError:  # no fault of the job, and its record would not be taken either
+        raise
     except Exception as error:  # whatever it is: it goes into the record, and the grid goes on
         return fail(work, f"{type(error).__name__}: {error}\n{traceback.format_exc(limit=-4)}")
     found.write(store.records)

@@ -12,7 +12,9 @@ from bench.record import Record
 from bench.store import Store
 from bench.work import Facts, Work
 from bench.workers import Workers
+from tickets.errors import UserError
 
+GO_ON = "What is done is kept: make room or mend it, and the same command goes on from there."
 AGAIN_S = 1.0  # seconds after which a job that another run is at is asked for again
 
 
@@ -37,6 +39,7 @@ class Grid:
     force: bool = False
     records: dict[Job, Record] = field(default_factory=dict)
     waiting: list[Job] = field(default_factory=list)
+    failing: set[Job] = field(default_factory=set)
 
     def skip_finished(self) -> None:
         """Take over the records that are there and queue the other jobs; with `force`, queue all, from their start."""
@@ -55,6 +58,9 @@ class Grid:
         """Do all queued jobs, each as soon as its draw is there and a worker is free, the longest way first.
 
         A job that another run of this home is at is asked for again until its record is there.
+
+        Raises:
+            UserError: the home takes no more records.
         """
         running: set[Job] = set()
         self.waiting = by_length(self.waiting, self.cost)
@@ -73,8 +79,12 @@ class Grid:
             for message in workers.messages():
                 if message.kind == "progress":
                     self.display.progress(message.key, message.value)
+                elif message.kind == "refused":
+                    raise UserError(f"{message.value} {GO_ON}")
                 elif message.kind == "died":
                     why = f"its worker process ended with code {message.value}; was there enough memory?"
+                    if message.key in self.failing:
+                        raise UserError(f"{self.ids[message.key]} leaves no record, {why} {GO_ON}")
                     self._fail(message.key, why, workers)
                 elif message.value is not None:
                     running.remove(message.key)
@@ -96,6 +106,7 @@ class Grid:
 
     def _fail(self, job: Job, why: str, workers: Workers) -> None:
         """Have a record written for a job that cannot write its own."""
+        self.failing.add(job)
         workers.start(job, "bench.execute:fail", self._work(job), why)
 
     def _work(self, job: Job) -> Work:

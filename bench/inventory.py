@@ -39,7 +39,7 @@ HALVES = (".safetensors", ".json")
 FRESH_S = 3600
 """Seconds within which a file without a lock may still be written."""
 
-_TEMPORARY = re.compile(r"\.?(?P<id>.+?)(\.json|\.safetensors)?\.\d+\.tmp")
+_TEMPORARY = re.compile(r"\.?(?P<id>.+?)(\.json|\.safetensors|\.pt)?\.\d+\.tmp")
 
 
 @dataclass(frozen=True)

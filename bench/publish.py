@@ -15,8 +15,8 @@ from bench import console, flags, record
 from bench.record import Record
 from bench.store import Store
 from tasks import TASKS
-from tickets import drawers
-from tickets.errors import UserError
+from tickets import drawers, whole
+from tickets.errors import CannotWriteError, UserError
 
 if TYPE_CHECKING:
     from bench.replica import Data
@@ -126,7 +126,9 @@ class Publisher:
             if goal.exists():
                 raise UserError(f"{goal} has other content, and nothing published is overwritten; look at both.")
             how = self._verified(found)
-            record.replace_file(goal, data.decode())
+            whole.write(goal, data)
+        except CannotWriteError:
+            raise
         except UserError as error:
             return REFUSED, " ".join(str(error).split())
         except OSError as error:

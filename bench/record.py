@@ -18,6 +18,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 from pydantic import model_validator as validator
 
 from bench.migrations import upgraded
+from tickets import whole
 from tickets.errors import UserError
 
 SCHEMA = 1
@@ -201,10 +202,10 @@ class Record(Part):
         """Write the record as `folder`/id.json, whole or not at all; an older one of that name is replaced.
 
         Raises:
-            OSError: the folder or the file cannot be written.
+            CannotWriteError: the folder or the file cannot be written.
         """
         path = Path(folder) / f"{self.id}.json"
-        replace_file(path, self.to_json())
+        whole.write(path, self.to_json().encode())
         return path
 
 
@@ -323,25 +324,6 @@ def explain(error: ValidationError) -> str:
         return reason
     got = "" if isinstance(first["input"], (dict, Record)) else f" (got {first['input']!r})"
     return f"'{key}': {reason[0].lower()}{reason[1:]}{got}"
-
-
-def replace_file(path: Path, text: str) -> None:
-    """Write a text file under a temporary name in the same folder, then rename it; folders are made.
-
-    Raises:
-        OSError: it cannot be written; nothing is left behind.
-    """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
-        with temporary.open("w", encoding="utf-8", newline="") as file:
-            file.write(text)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(temporary, path)
-    except BaseException:
-        temporary.unlink(missing_ok=True)
-        raise
 
 
 def _no_constant(name: str) -> NoReturn:

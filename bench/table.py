@@ -14,6 +14,7 @@ from bench.latex import to_latex
 from bench.leaderboard import Board, boards
 from bench.page.document import address, to_html
 from bench.render import markdown
+from tickets import whole
 from tickets.errors import UserError, unknown
 
 NAME = "leaderboard"
@@ -135,13 +136,10 @@ def write(files: dict[str, str], out: Path) -> None:
     """Write table files and tell where they are.
 
     Raises:
-        UserError: the folder cannot be written.
+        CannotWriteError: the folder cannot be written.
     """
     for name, text in files.items():
-        try:
-            record.replace_file(out / name, text)
-        except OSError as error:
-            raise UserError(f"cannot write {out / name}: {error.strerror or error}; choose another --out.") from error
+        whole.write(out / name, text.encode())
         print(out / name)
 
 

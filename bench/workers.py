@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from multiprocessing.connection import Connection, wait
 from typing import Any
 
+from tickets.errors import UserError
+
 Report = Callable[[Any], None]
 _SPAWN = multiprocessing.get_context("spawn")  # a forked child of a process with threads can hang
 
@@ -20,8 +22,8 @@ class Message:
 
     Args:
         key: as given to `Workers.start`.
-        kind: "progress", "result", or "died" where the process ended without either.
-        value: the progress, the result, or the exit code.
+        kind: "progress", "result", "refused" (a UserError), or "died" where the process ended without either.
+        value: the progress, the result, the error's sentence, or the exit code.
     """
 
     key: Any
@@ -80,7 +82,7 @@ class Workers:
                 kind, value = "died", worker.process.exitcode
             if kind != "progress":
                 del self._busy[pipe]
-            if kind == "result":
+            if kind in ("result", "refused"):
                 self._idle.append(worker)
             yield Message(key, kind, value)
 
@@ -88,6 +90,7 @@ class Workers:
         """Do one call and wait for its result.
 
         Raises:
+            UserError: the call's own.
             RuntimeError: the process ended without one; its traceback stands on stderr.
         """
         self.start(None, function, *args)
@@ -95,6 +98,8 @@ class Workers:
             for message in self.messages():
                 if message.kind == "result":
                     return message.value
+                if message.kind == "refused":
+                    raise UserError(message.value)
                 if message.kind == "died":
                     raise RuntimeError(f"a worker process ended with code {message.value} in {function}")
 
@@ -123,6 +128,10 @@ def _serve(pipe: Connection, threads: int) -> None:
         while True:
             function, args = pipe.recv()
             module, _, name = function.partition(":")
-            pipe.send(("result", getattr(importlib.import_module(module), name)(*args, report)))
+            try:
+                answer = ("result", getattr(importlib.import_module(module), name)(*args, report))
+            except UserError as error:
+                answer = ("refused", str(error))
+            pipe.send(answer)
     except (EOFError, BrokenPipeError, KeyboardInterrupt):
         os._exit(0)

@@ -2,6 +2,8 @@
 
 import os
 
+from tickets.errors import UserError
+
 
 def double(number, report):
     """Tell of progress once, return twice the number."""
@@ -12,6 +14,11 @@ def double(number, report):
 def die(number, report):
     """End the process as a kill would."""
     os._exit(number)
+
+
+def refuse(number, report):
+    """Refuse."""
+    raise UserError(f"no {number} here")
 
 
 def threads(report):

@@ -18,6 +18,10 @@ class DamagedTicketError(UserError):
     """A ticket file that fails a check; the message names the file and the check."""
 
 
+class CannotWriteError(UserError):
+    """A file that the disk does not take; the message names the file and the reason."""
+
+
 def unknown(noun: str, name: str, known: Iterable[str]) -> UserError:
     """The error for a name that is not in a list, with the nearest known name.
 

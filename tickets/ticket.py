@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -16,6 +15,7 @@ import safetensors.torch
 import torch
 from torch import Tensor, nn
 
+from tickets import whole
 from tickets.blocks import Units
 from tickets.cost import dense_macs, estimated_macs, layer_costs, sparse_macs
 from tickets.errors import DamagedTicketError, UserError
@@ -177,13 +177,14 @@ class Ticket:
         ]
 
     def save(self, path: Path) -> str:
-        """Write `path`.safetensors and `path`.json, each under a temporary name first; returns the hash."""
-        path.parent.mkdir(parents=True, exist_ok=True)
+        """Write `path`.safetensors and `path`.json, each whole or not at all; returns the hash.
+
+        Raises:
+            CannotWriteError: the disk does not take one of them.
+        """
         tensors, document = self._files()
         for suffix, data in ((".safetensors", tensors), (".json", document)):
-            temporary = path.with_name(f"{path.name}{suffix}.{os.getpid()}.tmp")
-            temporary.write_bytes(data)
-            temporary.replace(path.with_name(path.name + suffix))
+            whole.write(path.with_name(path.name + suffix), data)
         return self.hash
 
     @classmethod

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import os
+import io
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -13,6 +13,7 @@ import torch
 from mmengine.optim import OptimWrapper
 from torch import Tensor
 
+from tickets import whole
 from tickets.blocks import Units
 from tickets.cost import LayerCost, dense_macs, layer_costs, sparse_macs
 from tickets.ema import Ema, recalibrate
@@ -309,11 +310,14 @@ class Training:
 
 
 def save_checkpoint(path: Path, state: dict[str, Any]) -> None:
-    """Write a state under a temporary name, then rename it."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_suffix(f".{os.getpid()}.tmp")
-    torch.save(state, temporary)
-    temporary.replace(path)
+    """Write a state, whole or not at all.
+
+    Raises:
+        CannotWriteError: the disk does not take it.
+    """
+    data = io.BytesIO()
+    torch.save(state, data)
+    whole.write(path, data.getvalue())
 
 
 def load_checkpoint(path: Path) -> dict[str, Any]:

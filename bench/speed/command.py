@@ -12,10 +12,11 @@ from typing import Annotated, Any
 
 import typer
 
-from bench import flags, record
+from bench import flags
 from bench.speed.report import Part, show, upkeep
 from bench.speed.request import LOADER, Request, parse
 from bench.speed.timing import Run, Times, cuda_seconds, interleaved, seconds
+from tickets import whole
 
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
 
@@ -118,7 +119,7 @@ def speed(
     found = figures(parts)
     show(list(parts.values()), str(request), [*costs(parts), *verdicts(request, found)])
     if file is not None:
-        record.replace_file(file, json.dumps(_raw(request, parts, found), indent=1, default=str) + "\n")
+        whole.write(file, f"{json.dumps(_raw(request, parts, found), indent=1, default=str)}\n".encode())
 
 
 def measure(request: Request) -> dict[str, Part]:

@@ -2,6 +2,7 @@
 
 import json
 import os
+import resource
 import subprocess
 import sys
 from pathlib import Path
@@ -17,10 +18,16 @@ ROOT = Path(__file__).parents[2]
 SHORT = ("--budget", "0.01", "--scale", "tiny")
 
 
-def bench(*args: object, module: str = "bench.run", cwd: Path = ROOT) -> subprocess.CompletedProcess:
-    """Run a command as a user would."""
+def bench(
+    *args: object, module: str = "bench.run", cwd: Path = ROOT, largest: int | None = None
+) -> subprocess.CompletedProcess:
+    """Run a command as a user would; on a disk that takes no file of more than `largest` bytes."""
     command = [sys.executable, "-m", module, *map(str, args)]
-    return subprocess.run(command, cwd=cwd, capture_output=True, text=True, timeout=300)
+    limits = (largest or resource.RLIM_INFINITY,) * 2
+    return subprocess.run(
+        command, cwd=cwd, capture_output=True, text=True, timeout=300,
+        preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, limits),
+    )  # fmt: skip
 
 
 @pytest.fixture(scope="module")
@@ -89,6 +96,16 @@ def test_a_lost_ticket_is_drawn_again_and_a_damaged_one_is_a_failed_record(home,
     assert mended.returncode == 0 and mended.stderr.count("done") == 2
     for again in record.read_all(copy / "records"):
         assert again.scores == record.read(home / "records" / f"{again.id}.json").scores
+
+
+def test_a_full_disk_is_one_sentence_and_the_same_command_goes_on(home, tmp_path):
+    job = ("--source", "none", "--target", "cls", "--home", tmp_path / "full", *SHORT)
+    full = bench(*job, largest=1000)
+    assert full.returncode == 2 and full.stderr.splitlines()[-1].startswith("error: cannot write ")
+    assert "the same command goes on" in full.stderr and "Traceback" not in full.stderr
+    assert not [path for path in (tmp_path / "full").rglob("*") if path.suffix in (".json", ".tmp", ".pt")]
+    done = bench(*job)
+    assert done.returncode == 0 and len(record.read_all(tmp_path / "full" / "records")) == 1
 
 
 def test_table_of_the_run(home):

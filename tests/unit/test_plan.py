@@ -170,17 +170,20 @@ class Record:
 
 
 class Obedient:
-    """Workers that do every call at once; draws on `broken` fail, and `deadly` kills the process once."""
+    """Workers that do every call at once; draws on `broken` fail, `deadly` kills once, if `worse` always."""
 
     free = 2
 
-    def __init__(self, broken: str = "", deadly: str = "", busy: str = "") -> None:
-        self.broken, self.deadly, self.busy, self.queue, self.calls = broken, deadly, busy, [], []
+    def __init__(self, broken: str = "", deadly: str = "", busy: str = "", full: str = "", worse: bool = False) -> None:
+        self.broken, self.deadly, self.busy, self.full, self.worse = broken, deadly, busy, full, worse
+        self.queue, self.calls = [], []
 
     def start(self, key, function, work, *rest):
         """Note the call and its outcome."""
         self.calls.append((function.partition(":")[2], str(key), *rest))
-        if self.deadly and self.deadly in str(key) and function.endswith("execute"):
+        if self.full and self.full in str(key):
+            self.queue.append(Message(key, "refused", "cannot write it: No space left on device."))
+        elif self.deadly and self.deadly in str(key) and (self.worse or function.endswith("execute")):
             self.queue.append(Message(key, "died", -9))
         elif self.busy and self.busy in str(key):
             self.busy = ""
@@ -229,6 +232,16 @@ def test_a_job_whose_process_dies_leaves_a_failed_record():
     grid = run_grid(workers)
     assert [r.status for j, r in grid.records.items() if j.control == "dense"] == ["failed"]
     assert [call[1] for call in workers.calls if call[0] == "fail"] == ["dense reference on seg/figures, seed 0"]
+
+
+def test_a_full_disk_ends_the_grid_with_one_sentence():
+    with pytest.raises(UserError, match=r"^cannot write it: No space left on device\. What is done is kept"):
+        run_grid(Obedient(full="dense reference"))
+
+
+def test_a_job_that_cannot_even_leave_a_failed_record_ends_the_grid():
+    with pytest.raises(UserError, match=r"^id1 leaves no record, its worker process ended with code -9"):
+        run_grid(Obedient(deadly="dense reference", worse=True))
 
 
 def test_a_job_that_another_run_is_at_is_asked_for_again(monkeypatch):

@@ -12,8 +12,9 @@ from samples import record
 
 from bench import provenance
 from bench import record as records
-from bench.record import Record, job_id, read, read_all, replace_file
-from tickets.errors import UserError
+from bench.record import Record, job_id, read, read_all
+from tickets import whole
+from tickets.errors import CannotWriteError, UserError
 
 ROOT = Path(__file__).parents[2]
 THIRD = 1 / 3
@@ -53,7 +54,7 @@ def test_a_failed_write_raises_and_keeps_the_old_record(tmp_path: Path, monkeypa
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(os, "fsync", full)
-    with pytest.raises(OSError, match="No space left"):
+    with pytest.raises(CannotWriteError, match=r"cannot write .*same\.json: No space left on device"):
         record(score=0.5, id="same").write(tmp_path)
     monkeypatch.undo()
     assert [path.name for path in tmp_path.iterdir()] == ["same.json"]
@@ -62,7 +63,7 @@ def test_a_failed_write_raises_and_keeps_the_old_record(tmp_path: Path, monkeypa
 
 def test_a_home_that_is_a_file_raises(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
-    with pytest.raises(OSError, match="file"):
+    with pytest.raises(CannotWriteError, match="file"):
         record().write(tmp_path / "file")
 
 
@@ -243,11 +244,6 @@ def test_an_id_is_a_file_name() -> None:
     assert record(id=name).id == name
 
 
-def test_replace_file_keeps_newlines(tmp_path: Path) -> None:
-    replace_file(tmp_path / "a" / "b.txt", "one\ntwo\n")
-    assert (tmp_path / "a" / "b.txt").read_bytes() == b"one\ntwo\n"
-
-
 def test_the_readme_explains_every_key() -> None:
     text = (ROOT / "results" / "README.md").read_text()
 
@@ -295,7 +291,7 @@ def test_dirty_means_that_the_code_was_changed(tmp_path: Path, monkeypatch: pyte
         "pyproject.toml",
         "README.md",
     ):
-        replace_file(tmp_path / name, "")
+        whole.write(tmp_path / name, b"")
     who = ("-c", "user.name=A", "-c", "user.email=a@example.org", "-c", "commit.gpgsign=false")
     for command in (("init", "-q"), ("add", "."), (*who, "commit", "-q", "-m", "first")):
         assert provenance._git(tmp_path, *command) is not None

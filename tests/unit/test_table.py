@@ -18,6 +18,7 @@ from samples import record
 from bench import console, render, table
 from bench.leaderboard import boards
 from bench.record import read_all
+from tickets import whole
 from tickets.errors import UserError
 
 ROOT = Path(__file__).parents[2]
@@ -39,7 +40,7 @@ def published(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         record(seed=seed, score=score).write(tmp_path / "results" / "records")
     files = table.render(tmp_path / "results" / "records", ["md", "csv", "tex", "svg"])
     for name, text in files.items():
-        table.record.replace_file(tmp_path / "results" / "tables" / name, text)
+        whole.write(tmp_path / "results" / "tables" / name, text.encode())
     return tmp_path
 
 

@@ -3,6 +3,7 @@
 import pytest
 
 from bench.workers import Workers
+from tickets.errors import UserError
 
 
 def test_calls_run_side_by_side_and_a_death_leaves_the_others_alone():
@@ -21,3 +22,11 @@ def test_calls_run_side_by_side_and_a_death_leaves_the_others_alone():
 def test_a_call_whose_process_dies_raises():
     with Workers(1, threads=1) as workers, pytest.raises(RuntimeError, match="ended with code 3 in calls:die"):
         workers.call("calls:die", 3)
+
+
+def test_a_users_mistake_is_told_and_the_process_goes_on():
+    with Workers(1, threads=1) as workers:
+        with pytest.raises(UserError, match="no 8 here"):
+            workers.call("calls:refuse", 8)
+        (process,) = (worker.process for worker in workers._idle)
+        assert workers.call("calls:double", 1) == 2 and process.is_alive()
