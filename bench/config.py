@@ -62,16 +62,18 @@ def parse(
     jobs: int,
     force: bool,
     tensorboard: bool = False,
+    mistakes: Sequence[str] = (),
 ) -> RunConfig:
     """Check what the command line or a suite gave and resolve it.
 
     Args:
         sweeps: texts by the keys of `bench.sweep.DEFAULTS`.
+        mistakes: known so far, to be told with the others.
 
     Raises:
         UserError: lists every mistake, each with the value received and what is allowed.
     """
-    mistakes: list[str] = []
+    mistakes = list(mistakes)
 
     def checked(check: Callable[..., Any], *args: Any) -> Any:
         try:

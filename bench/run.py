@@ -91,17 +91,18 @@ def run(
     sweep = dict(source=source, target=target, drawer=drawer, sparsity=sparsity, recipe=recipe, seed=seed,
                  control=control, head=head, pairs=pairs)  # fmt: skip
     whole = dict(scale=scale, host=host, budget=budget, equal=equal, precision=precision)
-    sweeps, changes = [sweep], changes or []
+    sweeps, changes, mistakes = [sweep], changes or [], ()
     if suite is not None:
         given = {name for name in (*sweep, *whole) if context.get_parameter_source(name).name == "COMMANDLINE"}
         found = suites.load(suite)
         sweeps = suites.narrowed(found, {name: sweep[name] for name in sweep if name in given})
         whole = {**whole, **found.whole, **{name: whole[name] for name in whole if name in given}}
-        changes = [*found.changes, *changes]
+        changes, mistakes = [*found.changes, *changes], found.mistakes
     whole["scale"] = "@".join([whole["scale"], *changes])
     asked = configs.parse(
         sweeps=sweeps, **whole, compiled=compiled, threads=threads, device=device, data_root=data_root, home=home,
-        workers=workers, jobs=jobs_at_once or os.cpu_count() or 1, force=force, tensorboard=tensorboard,
+        workers=workers, jobs=jobs_at_once if jobs_at_once is not None else os.cpu_count() or 1, force=force,
+        tensorboard=tensorboard, mistakes=mistakes,
     )  # fmt: skip
     todo = jobs(asked)
     tasks = _located(asked, todo, download)

@@ -27,12 +27,14 @@ class Suite:
         whole: by the keys of `WHOLE`, those that the file has.
         changes: of the scale, as `--set` takes them.
         about: what the suite is for.
+        mistakes: what could not be read, a sentence each; told together with the names that turn out wrong.
     """
 
     sweeps: tuple[dict[str, str], ...]
     whole: dict[str, Any] = field(default_factory=dict)
     changes: tuple[str, ...] = ()
     about: str = ""
+    mistakes: tuple[str, ...] = ()
 
 
 def names() -> list[str]:
@@ -44,7 +46,7 @@ def load(name: str) -> Suite:
     """A suite by its name, or from a file of one's own (*.yaml).
 
     Raises:
-        UserError: no such suite or file, no YAML, or mistakes in it, all of them told.
+        UserError: no such suite or file, no YAML, or no suite at all.
     """
     is_file = name.endswith((".yaml", ".yml"))
     if not is_file and name not in names():
@@ -95,14 +97,14 @@ def parse(data: Any, where: str) -> Suite:
         where: the file, for messages.
 
     Raises:
-        UserError: lists every mistake.
+        UserError: it holds no keys.
     """
     if not isinstance(data, Mapping):
         raise UserError(f"{where} holds {_called(data)}; a suite has keys such as scale and sweeps.")
     mistakes = [str(unknown("key of a suite", str(key), KEYS)) for key in data if key not in KEYS]
-    for key, kind in WHOLE.items():
-        if key in data and (not isinstance(data[key], kind) or isinstance(data[key], bool)):
-            mistakes.append(f"{key} is {data[key]!r}; give one value.")
+    whole = {key: data[key] for key in WHOLE if key in data}
+    for key in [key for key, value in whole.items() if not isinstance(value, WHOLE[key]) or isinstance(value, bool)]:
+        mistakes.append(f"{key} is {whole.pop(key)!r}; give one value.")
     changes, sweeps = data.get("set") or {}, data.get("sweeps")
     if not isinstance(changes, Mapping):
         mistakes.append(f"set is {changes!r}; give keys of the scale with values, as in batch_size: 8.")
@@ -117,12 +119,12 @@ def parse(data: Any, where: str) -> Suite:
             continue
         mistakes += [f"sweep {number}: {unknown('key', str(key), DEFAULTS)}" for key in sweep if key not in DEFAULTS]
         texts.append({key: _text(value) for key, value in sweep.items() if key in DEFAULTS})
-        mistakes += [f"sweep {number}: {key} is empty; give a value." for key, text in texts[-1].items() if not text]
-    if mistakes:
-        raise UserError(f"{where}: {' '.join(mistakes)}")
-    whole = {key: data[key] for key in WHOLE if key in data}
+        for key in [key for key, text in texts[-1].items() if not text]:
+            mistakes.append(f"sweep {number}: {key} is empty; give a value.")
+            del texts[-1][key]
     settings = tuple(f"{key}={_text(value, 'x')}" for key, value in changes.items())
-    return Suite(tuple(texts), whole, settings, str(data.get("about", "")))
+    told = tuple(f"{where}: {mistake}" for mistake in mistakes)
+    return Suite(tuple(texts), whole, settings, str(data.get("about", "")), told)
 
 
 def _text(value: Any, joint: str = ",") -> str:

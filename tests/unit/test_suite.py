@@ -74,13 +74,18 @@ def test_a_file_of_ones_own(tmp_path):
         ("sweeps:\n  - {seed: []}\n", ["sweep 1: seed is empty"]),
         ("", ["holds nothing; a suite has keys such as scale and sweeps"]),
         ("set: 3\nsweeps: [{source: cls}]\n", ["set is 3; give keys of the scale"]),
+        ("budget: x\nscale: tinny\nsweeps:\n  - {targt: seg, drawer: omq}\n  - {sparsity: 1.5, recipe: fintune}\n", [
+            "budget is 'x'; give one value", "unknown scale 'tinny'", "sweep 1: unknown key 'targt'",
+            "unknown drawer 'omq'", "sparsity '1.5' is not allowed", "unknown recipe 'fintune'",
+        ]),
     ],
 )  # fmt: skip
 def test_mistakes_of_a_file_are_told_at_once(tmp_path, text, messages):
     path = tmp_path / "bad.yaml"
     path.write_text(text)
     with pytest.raises(UserError) as caught:
-        suites.load(str(path))
+        found = suites.load(str(path))
+        parse(sweeps=suites.narrowed(found, {}), **{**WHOLE, **found.whole}, mistakes=found.mistakes)
     assert all(message in str(caught.value) for message in messages) and "\n" not in str(caught.value)
 
 
