@@ -13,7 +13,7 @@ from typing import Annotated
 import typer
 
 from bench import console, flags
-from bench import scale as scales
+from bench.request import scale as scales
 from tasks import TASKS
 from tickets.errors import UserError
 
@@ -108,9 +108,9 @@ def results(
     if (folder / "records").is_dir():
         folder /= "records"
     root = flags.data_root(data_root)
+    from bench.audit.replica import Data
+    from bench.audit.submission import findings
     from bench.display import Display
-    from bench.replica import Data
-    from bench.submission import findings
 
     with Display() as display:
         records, found = findings(folder, Data(root, display), tickets)
@@ -150,14 +150,14 @@ def recompute(
 
     python -m bench.check recompute ID --records runs/records --home again
     """
-    from bench import recompute as again
+    from bench.audit import recompute as again
 
     found, all_records = again.find(records, name)
     root = flags.data_root(data_root)
     if device is not None:
         flags.device(device)
+    from bench.audit.replica import Data
     from bench.display import Display
-    from bench.replica import Data
 
     place = nullcontext(str(home)) if home else tempfile.TemporaryDirectory(prefix="ticketbench-")
     with place as folder, Display() as display:

@@ -13,8 +13,8 @@ from bench import console
 from tickets.errors import UserError
 
 if TYPE_CHECKING:
-    from bench.cache import Decoded
-    from bench.inventory import Item
+    from bench.house.cache import Decoded
+    from bench.house.inventory import Item
 
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
 
@@ -39,7 +39,7 @@ def clean(
 
     python -m bench.clean --home runs --cache --yes
     """
-    from bench import inventory
+    from bench.house import inventory
 
     found = inventory.inventory(home, inventory.read(home))
     items, folders = [item for item in found if not item.kept_by], _decoded(home) if cache else []
@@ -65,7 +65,7 @@ def _decoded(home: Path) -> list[Decoded]:
     Raises:
         UserError: a job runs and may be reading them.
     """
-    from bench import cache, inventory
+    from bench.house import cache, inventory
 
     if inventory.is_busy(home):
         raise UserError(f"a job of {home} runs and may read the cache; wait for its end, or leave --cache out.")
@@ -73,7 +73,7 @@ def _decoded(home: Path) -> list[Decoded]:
 
 
 def _tell(items: Sequence[Item], folders: Sequence[Decoded]) -> None:
-    from bench.show_store import mib
+    from bench.views.store import mib
 
     for item in items:
         print(f"{item.kind:<16}{mib(item.size):>9} MiB  {item.name}")
@@ -89,8 +89,8 @@ def _remove(home: Path, items: Sequence[Item], folders: Sequence[Decoded]) -> No
     Raises:
         UserError: a file cannot be deleted.
     """
-    from bench import cache, inventory
-    from bench.show_store import mib
+    from bench.house import cache, inventory
+    from bench.views.store import mib
 
     try:
         removed = [item.size for item in items if inventory.remove(home, item)]

@@ -7,9 +7,10 @@ from typing import Annotated
 
 import typer
 
-from bench import aligned, console, pairing, record, stats
-from bench.pairing import SHARED, Cell, Difference
-from bench.render import MISSING, setting_of
+from bench import aligned, console, record, stats
+from bench.boards import pairing
+from bench.boards.pairing import SHARED, Cell, Difference
+from bench.boards.render import MISSING, setting_of
 from tickets.errors import UserError, unknown
 
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)

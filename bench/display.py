@@ -10,8 +10,8 @@ from rich.markup import escape
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
 from rich.table import Column
 
-from bench.plan import Job
 from bench.record import Record
+from bench.request.plan import Job
 
 if TYPE_CHECKING:
     from tickets.progress import Progress as Step

@@ -11,13 +11,13 @@ import typer
 
 from bench import console, flags
 from bench import record as records
-from bench import scale as scales
-from bench.store import Store
+from bench.jobs.store import Store
+from bench.request import scale as scales
 from tasks import TASKS
 from tickets.errors import UserError
 
 if TYPE_CHECKING:
-    from bench.scale import Scale
+    from bench.request.scale import Scale
     from tasks.base import Task
 
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
@@ -88,7 +88,7 @@ def _predictor(path: Path, name: str, task: Task, scale: Scale) -> tuple[Task, C
     """The task at the size that a ticket was drawn at, and a function from its batches to outputs."""
     import torch
 
-    from bench.execute import source_network
+    from bench.jobs.execute import source_network
     from tasks.feed import Feed
     from tickets.ticket import Ticket
 

@@ -12,14 +12,14 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from bench import console, flags, record
+from bench.jobs.store import Store
 from bench.record import Record
-from bench.store import Store
 from tasks import TASKS
 from tickets import drawers, whole
 from tickets.errors import CannotWriteError, UserError
 
 if TYPE_CHECKING:
-    from bench.replica import Data
+    from bench.audit.replica import Data
 
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
 
@@ -60,8 +60,8 @@ def publish(
         raise UserError(f"{to} is a file; let --to name the folder of published records.")
     paths = sorted(path for path in store.records.glob("*.json") if not path.name.startswith("."))
     root = flags.data_root(data_root)
+    from bench.audit.replica import Data
     from bench.display import Display
-    from bench.replica import Data
 
     with Display() as display:
         publisher = Publisher(store, to, Data(root, display) if rescore else None)
@@ -143,7 +143,7 @@ class Publisher:
         Raises:
             UserError: it could not be; says why.
         """
-        from bench import replica
+        from bench.audit import replica
 
         if found.kind != "draw":
             return self._same_ticket(found)
@@ -156,7 +156,7 @@ class Publisher:
 
     def _same_ticket(self, found: Record) -> str:
         """That a transfer's record tells of the ticket that the home holds."""
-        from bench import replica
+        from bench.audit import replica
 
         if found.job.source is None:
             _agree(found, _dense_hash(found.job.host))
@@ -170,7 +170,7 @@ class Publisher:
 
     def _clean(self, draw: str) -> None:
         """That a draw's own record, and those of the draws that it started from, are complete and clean."""
-        from bench import replica
+        from bench.audit import replica
 
         name: str | None = draw
         while name:

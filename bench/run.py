@@ -9,19 +9,19 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from bench import config as configs
 from bench import console
-from bench import scale as scales
-from bench import suite as suites
-from bench.config import RunConfig
-from bench.plan import Job, jobs
+from bench.request import config as configs
+from bench.request import scale as scales
+from bench.request import suite as suites
+from bench.request.config import RunConfig
+from bench.request.plan import Job, jobs
 from tasks import TASKS
 from tickets.drawers import DRAWERS, traits
 from tickets.recipes import RECIPES
 
 if TYPE_CHECKING:
-    from bench.work import Facts
-    from bench.workers import Workers
+    from bench.jobs.work import Facts
+    from bench.jobs.workers import Workers
 
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
 
@@ -133,9 +133,9 @@ def _located(asked: RunConfig, todo: list[Job], download: bool) -> dict:
 def _compute(asked: RunConfig, todo: list[Job], tasks: dict, verbose: bool, dry_run: bool) -> None:
     """Prepare the data, run what is missing, show the table; or only tell what that would take."""
     from bench.display import Display
-    from bench.grid import Grid
-    from bench.work import Facts
-    from bench.workers import Workers
+    from bench.jobs.grid import Grid
+    from bench.jobs.work import Facts
+    from bench.jobs.workers import Workers
 
     with Display(verbose) as display, Workers(asked.jobs, asked.threads) as workers:
         fingerprints = {
@@ -144,7 +144,7 @@ def _compute(asked: RunConfig, todo: list[Job], tasks: dict, verbose: bool, dry_
         }
         shared = {field.name for field in fields(Facts)} & {field.name for field in fields(asked)}
         facts = Facts(tasks=tasks, fingerprints=fingerprints, **{name: getattr(asked, name) for name in shared})
-        ids = workers.call("bench.execute:identify_all", todo, facts)
+        ids = workers.call("bench.jobs.execute:identify_all", todo, facts)
         if dry_run:
             print(_price(todo, ids, facts, workers))
             return
@@ -157,8 +157,8 @@ def _compute(asked: RunConfig, todo: list[Job], tasks: dict, verbose: bool, dry_
 
 def _price(todo: list[Job], ids: dict[Job, str], facts: Facts, workers: Workers) -> str:
     """What is there already, and what the rest will take on this machine."""
-    from bench import price
-    from bench.store import Store
+    from bench.jobs import price
+    from bench.jobs.store import Store
 
     state = price.states(todo, ids, Store(facts.home))
     missing = [job for job in todo if state[job] != price.DONE]
@@ -181,8 +181,8 @@ def _steps(asked: RunConfig, job: Job) -> int:
 
 def _show(asked: RunConfig, records: list) -> None:
     """The table of this run's records, and where they are; exit code 1 if a job failed."""
-    from bench.leaderboard import boards
-    from bench.render import show
+    from bench.boards.leaderboard import boards
+    from bench.boards.render import show
 
     show(boards(records))
     folder = asked.home / "records"

@@ -46,21 +46,22 @@ def show(
     if store:
         if file is not None:
             raise UserError(f"--store shows a home and got the file {file}; leave one out, or name a home by --home.")
-        from bench import show_store
+        from bench.views import store as show_store
 
         show_store.show(home)
         return
     if file is None:
         raise UserError("there is nothing to show; name a record or a ticket, or give --store.")
     if _is_record(file):
-        from bench import record, show_record
+        from bench import record
+        from bench.views import record as show_record
 
         show_record.show(record.read(file))
         return
     wanted = None if size is None else flags.image_size(size)
     if out is not None:
         flags.out_file(out, (".png", ".svg", ".pdf"))
-    from bench import show_ticket
+    from bench.views import ticket as show_ticket
     from tickets.ticket import Ticket
 
     show_ticket.show(Ticket.load(file), wanted, layers, out)

@@ -9,11 +9,12 @@ from typing import Annotated
 
 import typer
 
-from bench import charts, console, flat, record
-from bench.latex import to_latex
-from bench.leaderboard import Board, boards
-from bench.page.document import address, to_html
-from bench.render import markdown
+from bench import console, record
+from bench.boards import charts, flat
+from bench.boards.latex import to_latex
+from bench.boards.leaderboard import Board, boards
+from bench.boards.page.document import address, to_html
+from bench.boards.render import markdown
 from tickets import whole
 from tickets.errors import UserError, unknown
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from bench.config import RunConfig, parse
-from bench.plan import Job
-from bench.sweep import DEFAULTS
+from bench.request.config import RunConfig, parse
+from bench.request.plan import Job
+from bench.request.sweep import DEFAULTS
 
 WHOLE: dict[str, Any] = {
     "scale": "tiny", "host": "supernet", "budget": 1.0, "equal": "steps", "precision": "float32", "compiled": False,

@@ -10,9 +10,9 @@ import pytest
 import torch
 
 from bench import provenance
-from bench import scale as scales
-from bench.plan import Job
-from bench.work import Facts, Work
+from bench.jobs.work import Facts, Work
+from bench.request import scale as scales
+from bench.request.plan import Job
 from tasks import figures
 
 COMMIT = "4b825dc642cb6eb9a060e54bf8d69288fbee4904"
@@ -33,7 +33,7 @@ def few_images(cache: Path) -> Iterator[pytest.MonkeyPatch]:
 
 def short_run(home: Path) -> dict[str, str]:
     """Draw by gmp on cls, transfer to seg, its random control, the dense reference; the records' names by kind."""
-    from bench.execute import execute, identify_all
+    from bench.jobs.execute import execute, identify_all
 
     scale = scales.load(SHORT, 0.01)
     tasks = {name: scale.plan(name).task(name, None) for name in ("cls/figures", "seg/figures")}

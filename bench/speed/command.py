@@ -171,7 +171,7 @@ def _progress(what: str, rounds: int) -> Any:
 
 def peaks(request: Request, variants: Sequence[str]) -> dict[str, float]:
     """MiB by variant, each in a fresh process and alone."""
-    from bench.workers import Workers
+    from bench.jobs.workers import Workers
 
     found = {}
     for name in variants:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from itertools import islice
 
-from bench import scale as scales
+from bench.request import scale as scales
 from bench.speed.request import Request
 from bench.speed.steps import Laid, settings_of
 from bench.speed.synthetic import SEED, layout_of, network_of

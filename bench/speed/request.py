@@ -8,7 +8,7 @@ from pathlib import Path
 
 import tasks
 from bench import flags
-from bench import scale as scales
+from bench.request import scale as scales
 from tickets.errors import UserError
 
 TASKS = ("cls", "seg", "pose")

@@ -11,7 +11,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from bench import scale as scales
+from bench.request import scale as scales
 from bench.speed.request import Request
 from tasks import TASKS
 from tasks.base import Task

@@ -10,7 +10,7 @@ import pytest
 import trees
 
 from bench import record
-from bench import scale as scales
+from bench.request import scale as scales
 from tickets.ticket import Ticket
 
 ROOT = Path(__file__).parents[2]

@@ -1,4 +1,4 @@
-"""bench.charts: same rows, same bytes; what is in a chart; when a committed one is stale."""
+"""bench.boards.charts: same rows, same bytes; what is in a chart; when a committed one is stale."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from xml.etree import ElementTree
 import pytest
 from samples import record
 
-from bench import charts
-from bench.leaderboard import boards
+from bench.boards import charts
+from bench.boards.leaderboard import boards
 from bench.record import Record
 from tickets.errors import UserError
 

@@ -9,8 +9,9 @@ import time
 import pytest
 from samples import record
 
-from bench import clean, console, inventory, show
-from bench.cache import decoded
+from bench import clean, console, show
+from bench.house import inventory
+from bench.house.cache import decoded
 
 OLD = time.time() - 2 * inventory.FRESH_S
 SIZE = 2**19

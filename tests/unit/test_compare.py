@@ -3,7 +3,8 @@
 import pytest
 from samples import record
 
-from bench import compare, console, pairing
+from bench import compare, console
+from bench.boards import pairing
 from tickets.errors import UserError
 
 CLS, SEG, POSE = "cls/figures", "seg/figures", "pose/figures"

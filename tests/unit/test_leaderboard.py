@@ -1,4 +1,4 @@
-"""bench.leaderboard: which records make a row, what is compared with what, what is left out."""
+"""bench.boards.leaderboard: which records make a row, what is compared with what, what is left out."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from samples import record
 
-from bench.leaderboard import Board, Row, boards
+from bench.boards.leaderboard import Board, Row, boards
 from bench.record import Record
 from bench.stats import Estimate, estimate
 

@@ -1,4 +1,4 @@
-"""bench.overall: which targets and methods are compared over, and by what."""
+"""bench.boards.overall: which targets and methods are compared over, and by what."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from typing import Any
 
 from samples import record
 
-from bench import flat, overall, render
-from bench.leaderboard import boards
+from bench.boards import flat, overall, render
+from bench.boards.leaderboard import boards
 from bench.record import Record
 
 CLS, SEG, POSE, OTHER = "cls/figures", "seg/figures", "pose/figures", "cls/cifar10"

@@ -1,4 +1,4 @@
-"""bench.page: the data block's bytes, what is escaped, the structure that people and screen readers find."""
+"""bench.boards.page: the data block's bytes, what is escaped, the structure that people and screen readers find."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ import pytest
 from samples import record
 
 from bench import console, table
-from bench.leaderboard import boards
-from bench.page import data, document
+from bench.boards.leaderboard import boards
+from bench.boards.page import data, document
 from bench.record import Record
 from tickets.errors import UserError
 

@@ -5,12 +5,12 @@ from pathlib import Path
 import pytest
 from asked import config, kinds
 
-from bench import scale as scales
-from bench.grid import Grid, by_length
-from bench.plan import Job, jobs
+from bench.jobs.grid import Grid, by_length
+from bench.jobs.work import Facts
+from bench.jobs.workers import Message
 from bench.record import NAME
-from bench.work import Facts
-from bench.workers import Message
+from bench.request import scale as scales
+from bench.request.plan import Job, jobs
 from tickets import drawers
 from tickets.errors import UserError
 
@@ -245,7 +245,7 @@ def test_a_job_that_cannot_even_leave_a_failed_record_ends_the_grid():
 
 
 def test_a_job_that_another_run_is_at_is_asked_for_again(monkeypatch):
-    monkeypatch.setattr("bench.grid.AGAIN_S", 0.01)
+    monkeypatch.setattr("bench.jobs.grid.AGAIN_S", 0.01)
     workers = Obedient(busy="dense reference")
     grid = run_grid(workers)
     assert [name for name, key in workers.calls if key.startswith("dense")] == ["execute"] * 2

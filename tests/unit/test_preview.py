@@ -8,7 +8,7 @@ from samples import record
 from toy import SPEC
 
 from bench import console, preview
-from bench import scale as scales
+from bench.request import scale as scales
 from tasks import TASKS, figures
 from tasks.feed import Feed
 from tasks.folder import Folder

@@ -6,11 +6,11 @@ import pytest
 from asked import config
 from samples import record
 
-from bench import price
-from bench.plan import jobs
-from bench.price import Cost
-from bench.probe import Pace
-from bench.store import Store
+from bench.jobs import price
+from bench.jobs.price import Cost
+from bench.jobs.probe import Pace
+from bench.jobs.store import Store
+from bench.request.plan import jobs
 
 PACE = Pace(start_s=3.0, step_s=0.5, sample_s=0.01, macs=1_000_000, peak_mib=1024.0)
 

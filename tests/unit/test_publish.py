@@ -6,8 +6,9 @@ import shutil
 import pytest
 from homes import few_images, short_run
 
-from bench import check, console, provenance, publish, record, replica
-from bench import scale as scales
+from bench import check, console, provenance, publish, record
+from bench.audit import replica
+from bench.request import scale as scales
 
 
 @pytest.fixture(scope="module")

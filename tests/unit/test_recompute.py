@@ -5,9 +5,10 @@ import math
 import pytest
 from samples import record
 
-from bench import check, console, recompute, replica
-from bench.plan import Job
-from bench.recompute import Verdict, chain, find, lines, row_of
+from bench import check, console
+from bench.audit import recompute, replica
+from bench.audit.recompute import Verdict, chain, find, lines, row_of
+from bench.request.plan import Job
 from bench.stats import Estimate
 from tickets.errors import UserError
 

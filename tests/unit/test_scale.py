@@ -3,7 +3,7 @@
 import pytest
 import yaml
 
-from bench import scale as scales
+from bench.request import scale as scales
 from tasks import TASKS
 from tickets import drawers
 from tickets.errors import UserError

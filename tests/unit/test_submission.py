@@ -6,8 +6,9 @@ import pytest
 import samples
 from homes import few_images
 
-from bench import check, console, replica
-from bench.submission import findings
+from bench import check, console
+from bench.audit import replica
+from bench.audit.submission import findings
 from tasks.classification import FiguresClassification
 
 TOTAL = 114_196

@@ -5,9 +5,9 @@ from collections import Counter
 import pytest
 from asked import WHOLE, config, kinds
 
-from bench import suite as suites
-from bench.config import parse
-from bench.plan import jobs
+from bench.request import suite as suites
+from bench.request.config import parse
+from bench.request.plan import jobs
 from tickets.errors import UserError
 
 

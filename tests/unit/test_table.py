@@ -15,8 +15,9 @@ import typer
 from rich.console import Console
 from samples import record
 
-from bench import console, render, table
-from bench.leaderboard import boards
+from bench import console, table
+from bench.boards import render
+from bench.boards.leaderboard import boards
 from bench.record import read_all
 from tickets import whole
 from tickets.errors import UserError

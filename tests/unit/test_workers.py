@@ -2,7 +2,7 @@
 
 import pytest
 
-from bench.workers import Workers
+from bench.jobs.workers import Workers
 from tickets.errors import UserError
 
 

@@ -1,0 +1,1 @@
+"""Records in rows: what may be compared, ranked and rendered in every format."""

@@ -1,0 +1,172 @@
+"""Boards as static SVG charts: score against sparsity and against training cost, the same bytes for the same rows."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from bench.boards import render
+from bench.boards.leaderboard import Board, Row
+from tickets.errors import UserError
+
+COLOURS = ("#0b62a4", "#c2410c", "#0f766e", "#a21caf", "#4d7c0f", "#b91c1c", "#6d5bd0", "#7c5a10")
+MARKERS = ("o", "s", "D", "^", "P", "X", "p", "*", "v")
+SOFT, INK = "#59626e", "#1c2026"
+NAMED = 24
+"""Methods that a key has room for; the others stand in the tables."""
+
+ROLES = {"ticket": "filled: from another task", "native": "hollow: native", "random": "small: random control"}
+DATA = re.compile(r"data sha256:([0-9a-f]{64})")
+MAKER = re.compile(r"<dc:title>(Matplotlib [^<]*)</dc:title>")
+
+
+def to_svgs(boards: Iterable[Board]) -> dict[str, str]:
+    """A chart of every board of transfers that has a complete row, by its slug.
+
+    Raises:
+        UserError: matplotlib is not installed.
+    """
+    boards = tuple(boards)
+    named = zip(boards, render.slugs(boards), strict=True)
+    return {
+        slug: _chart(board, render.heading(board, boards))
+        for board, slug in named
+        if board.rows and board.place.kind == "transfer"
+    }
+
+
+def is_current(old: str, new: str) -> bool:
+    """Whether a chart shows what it should: the same bytes, or the same data drawn by another matplotlib."""
+    same_data = [match.group(1) for match in DATA.finditer(old)] == [match.group(1) for match in DATA.finditer(new)]
+    return old == new or (same_data and MAKER.findall(old) != MAKER.findall(new))
+
+
+def _digest(board: Board, heading: str) -> str:
+    """Of everything that a chart shows."""
+    rows = [
+        (render.label(row.key), row.key.drawer, row.key.role, row.key.sparsity, row.score, row.total_macs)
+        for row in board.rows
+    ]
+    return hashlib.sha256(repr((heading, board.metric, rows)).encode()).hexdigest()
+
+
+def _chart(board: Board, heading: str) -> str:
+    try:
+        import matplotlib
+        from matplotlib.backends.backend_svg import FigureCanvasSVG
+        from matplotlib.figure import Figure
+    except ImportError as error:
+        raise UserError(
+            'charts need the package matplotlib, which is not installed; pip install "ticketbench[plots]".'
+        ) from error
+    methods = sorted({row.key.drawer for row in board.rows if row.key.role != "dense"})
+    looks = {name: (COLOURS[i % 8], MARKERS[(i + i // 8) % len(MARKERS)]) for i, name in enumerate(methods)}
+    with matplotlib.rc_context():
+        matplotlib.rcdefaults()
+        matplotlib.rcParams.update({"svg.hashsalt": "ticketbench", "svg.fonttype": "none", "font.size": 9})
+        figure = Figure(figsize=(10, 4.8), layout="constrained")
+        FigureCanvasSVG(figure)
+        left, right = figure.subplots(1, 2, sharey=True)
+        _against_sparsity(left, board, looks)
+        _against_cost(right, board, looks)
+        for axes in (left, right):
+            _finish(axes)
+        left.set_ylabel(render.METRICS.get(board.metric, board.metric))
+        figure.suptitle(_plain(heading), fontsize=10, color=INK, x=0.01, ha="left")
+        figure.legend(handles=_key(board, looks), loc="outside lower left", ncols=5, frameon=False, fontsize=8)
+        out = io.StringIO()
+        told = f"{heading}; data sha256:{_digest(board, heading)}"
+        figure.savefig(out, format="svg", metadata={"Date": None, "Description": told})
+    return "\n".join(line.rstrip() for line in out.getvalue().splitlines()) + "\n"
+
+
+def _plain(text: str) -> str:
+    """Text that is not read as a formula."""
+    return text.replace("$", r"\$")
+
+
+def _series(board: Board) -> list[list[Row]]:
+    """Rows that differ in nothing but the sparsity, the best first; without the dense references."""
+    found: dict[str, list[Row]] = {}
+    for row in board.rows:
+        if row.key.role != "dense":
+            found.setdefault(render.label(row.key), []).append(row)
+    return [sorted(rows, key=lambda row: row.key.sparsity) for rows in found.values()]
+
+
+def _against_sparsity(axes: Any, board: Board, looks: Mapping[str, tuple[str, str]]) -> None:
+    """A place a sparsity, its tickets side by side; dense references as lines."""
+    series = _series(board)
+    levels = sorted({row.key.sparsity for rows in series for row in rows})
+    step = 0.8 / max(len(series), 1)
+    for row in (row for row in board.rows if row.key.role == "dense"):
+        axes.axhline(row.score.mean, color=SOFT, linewidth=1, linestyle="--" if row.key.source else "-.")
+    for number, rows in enumerate(series):
+        shift = (number - (len(series) - 1) / 2) * step
+        _points(axes, rows, [levels.index(row.key.sparsity) + shift for row in rows], looks, line=True)
+    axes.set_xticks(range(len(levels)), [render.percent(level) for level in levels])
+    axes.set_xlim(-0.5, max(len(levels), 1) - 0.5)
+    axes.set_xlabel("sparsity (dashed: dense, trained on a source; dash-dotted: from scratch)")
+
+
+def _against_cost(axes: Any, board: Board, looks: Mapping[str, tuple[str, str]]) -> None:
+    """Random controls are left out: they cost what their tickets do."""
+    groups = [*_series(board), [row for row in board.rows if row.key.role == "dense"]]
+    for rows in groups:
+        known = [row for row in rows if row.key.role != "random" and row.total_macs is not None]
+        _points(axes, known, [row.total_macs for row in known], looks, line=False)
+    axes.set_xlim(left=0)
+    axes.xaxis.set_major_formatter(lambda value, _: render.counted(value, "M"))
+    axes.set_xlabel("training MACs, drawing included")
+
+
+def _points(
+    axes: Any, rows: Sequence[Row], places: Sequence[float], looks: Mapping[str, tuple[str, str]], line: bool
+) -> None:
+    """One series with its intervals."""
+    if not rows:
+        return
+    role = rows[0].key.role
+    colour, marker = looks.get(rows[0].key.drawer, (INK, "h")) if role != "dense" else (INK, "h")
+    axes.errorbar(
+        places,
+        [row.score.mean for row in rows],
+        yerr=[row.score.half or 0 for row in rows],
+        color=colour,
+        marker=marker,
+        markersize=3.5 if role == "random" else 6,
+        markerfacecolor="white" if role == "native" else colour,
+        linestyle=("dotted" if role == "random" else "solid") if line else "none",
+        linewidth=0.8,
+        elinewidth=0.8,
+        capsize=2,
+    )
+
+
+def _key(board: Board, looks: Mapping[str, tuple[str, str]]) -> list[Any]:
+    from matplotlib.lines import Line2D
+
+    named = list(looks.items())[:NAMED]
+    handles = [
+        Line2D([], [], color=colour, marker=marker, linestyle="none", label=_plain(name))
+        for name, (colour, marker) in named
+    ]
+    roles = {row.key.role for row in board.rows}
+    if "dense" in roles:
+        handles.append(Line2D([], [], color=INK, marker="h", linestyle="none", label="dense"))
+    words = [text for role, text in ROLES.items() if role in roles]
+    if len(looks) > NAMED:
+        words.append(f"and {len(looks) - NAMED} more methods")
+    return [*handles, *(Line2D([], [], linestyle="none", label=text) for text in words)]
+
+
+def _finish(axes: Any) -> None:
+    axes.yaxis.set_major_formatter(lambda value, _: f"{100 * value:.0f}%")
+    axes.tick_params(color=SOFT, labelcolor=INK, length=0)
+    axes.grid(axis="y", color="#dde1e6", linewidth=0.8)
+    axes.set_axisbelow(True)
+    for side in ("top", "right", "left"):
+        axes.spines[side].set_visible(False)

@@ -1,0 +1,365 @@
+"""Records -> boards of rows: aggregated over seeds, compared with their references, ordered. Pure.
+
+A *board* holds what may be compared: one target (one source, for draws), its data, one host, one budget.
+A *row* is all records of one board that differ in nothing but the seed. Only complete rows have a mean.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from statistics import median_low
+
+from bench import stats
+from bench.boards import pareto
+from bench.boards.result import EDITION, Key, Place, Result
+from bench.record import Record
+from bench.stats import Estimate
+
+UNEQUAL = 0.1
+"""Budgets (total training MACs) that differ by more than this fraction from their peers' are marked."""
+
+AVERAGED = (
+    "remaining",
+    "parameters",
+    "sparse_macs",
+    "deployed_parameters",
+    "deployed_macs",
+    "drawing_macs",
+    "training_macs",
+    "wall_s",
+)
+"""What of a row is the plain mean of its seeds' numbers, under the same name in a result."""
+
+
+@dataclass(frozen=True)
+class Row:
+    """One line of a board; a number that is not there is None.
+
+    Args:
+        seeds: seeds with a score, ascending.
+        missing: why the row is incomplete, or None; an incomplete row has no mean and no rank.
+        score: test split's primary metric over the seeds.
+        before: validation score before the last pruning (draws).
+        after: validation score after it (draws).
+        rank: place among the contenders of the same sparsity, from 1.
+        is_decided: whether the seeds tell this row from the one ranked above it.
+        of_dense: score / score of the dense supernet trained on the same source and finetuned.
+        of_scratch: score / score of the dense supernet trained on the target alone.
+        gap: score - native score, paired by seed.
+        remaining: kept host weights / host weights of the full supernet.
+        parameters: kept host weights.
+        sparse_macs: of the host, exact by layer, one input.
+        deployed_parameters: host and head as used on the target.
+        deployed_macs: its multiply-accumulates, exact by layer, one input.
+        drawing_macs: training MACs of the draws that the job used.
+        training_macs: training MACs of the job itself.
+        budget_ratio: (drawing + training MACs) / that of the board's contenders, where it is unequal.
+        wall_s: seconds of the job itself.
+        pareto_macs: whether no ticket of the board has a higher score at as few or fewer `sparse_macs`, or as high
+            a one at fewer; None for what is neither a contender nor native.
+        pareto_remaining: the same by `remaining`.
+        edition: versions or source data, where another row of the board differs in nothing else; else "".
+        group: number of the ticket and its controls on the board, from 1; 0 for an incomplete row.
+        is_control: whether the row stands below the ticket that it is a control of.
+        results: what the row was made from, by seed; failed ones included.
+    """
+
+    key: Key
+    seeds: tuple[int, ...]
+    missing: str | None = None
+    score: Estimate | None = None
+    before: Estimate | None = None
+    after: Estimate | None = None
+    rank: int | None = None
+    is_decided: bool | None = None
+    of_dense: float | None = None
+    of_scratch: float | None = None
+    gap: Estimate | None = None
+    remaining: float | None = None
+    parameters: float | None = None
+    sparse_macs: float | None = None
+    deployed_parameters: float | None = None
+    deployed_macs: float | None = None
+    drawing_macs: float | None = None
+    training_macs: float | None = None
+    budget_ratio: float | None = None
+    wall_s: float | None = None
+    pareto_macs: bool | None = None
+    pareto_remaining: bool | None = None
+    edition: str = ""
+    group: int = 0
+    is_control: bool = False
+    results: tuple[Result, ...] = field(default=(), repr=False)
+
+    @property
+    def total_macs(self) -> float | None:
+        """Training MACs, drawing included."""
+        return None if self.training_macs is None else self.training_macs + (self.drawing_macs or 0)
+
+
+@dataclass(frozen=True)
+class Board:
+    """Rows that may be compared.
+
+    Args:
+        metric: name of the primary metric; "" when nothing was scored.
+        split: official name of the test split; "" when nothing was scored.
+        rows: the complete ones, best first, each ticket followed by its controls.
+        incomplete: the others, by name.
+        superseded: number of older records of the same job and seed that were left out.
+    """
+
+    place: Place
+    metric: str
+    split: str
+    rows: tuple[Row, ...]
+    incomplete: tuple[Row, ...]
+    superseded: int = 0
+
+
+def boards(records: Iterable[Record]) -> tuple[Board, ...]:
+    """All boards of some records: transfers by target, then draws by source.
+
+    The order of the records does not matter; they are read once, and not kept.
+    """
+    found = placed(records)
+    order = sorted(found, key=lambda place: (place.kind == "draw", place))
+    return tuple(_board(place, found[place]) for place in order)
+
+
+def placed(records: Iterable[Record]) -> dict[Place, list[Result]]:
+    """What some records say by the board that they belong to, the oldest first.
+
+    One that failed before its data were known goes to the newest board of its task.
+    """
+    results = sorted(map(Result.of, records), key=lambda result: (result.created, result.id))
+    last = {result.place: number for number, result in enumerate(results) if result.place.data}
+    newest = {replace(place, data=""): place for place in sorted(last, key=last.__getitem__)}
+    found: dict[Place, list[Result]] = defaultdict(list)
+    for result in results:
+        found[result.place if result.place.data else newest.get(result.place, result.place)].append(result)
+    return found
+
+
+def any_edition(key: Key) -> Key:
+    """What a key shares with those of other editions, which a job that failed early may not have learnt."""
+    return replace(key, **dict.fromkeys(EDITION))
+
+
+def _editions(keys: Iterable[Key]) -> dict[Key, str]:
+    """In what each key differs from those of the same job, as in "drawer version 2"; "" when there is no other."""
+    rivals: dict[Key, list[Key]] = defaultdict(list)
+    for key in keys:
+        rivals[any_edition(key)].append(key)
+    return {key: _edition(key, group) for group in rivals.values() for key in group}
+
+
+def _edition(key: Key, rivals: Sequence[Key]) -> str:
+    differing = [name for name in EDITION if len({getattr(rival, name) for rival in rivals}) > 1]
+    return ", ".join(f"{name.replace('_', ' ')} {getattr(key, name)}" for name in differing)
+
+
+def grouped(results: Sequence[Result]) -> tuple[dict[Key, dict[int, Result]], int]:
+    """Results (oldest first) by key and seed, the newest of each; and how many that left out."""
+    groups: dict[Key, dict[int, Result]] = {}
+    latest: dict[Key, Key] = {}
+    superseded = 0
+    for result in sorted(results, key=lambda result: result.error is not None):
+        key = result.key
+        if key.source is not None and key.source_data is None:
+            key = latest.get(any_edition(key), key)
+        if key not in groups:
+            groups[key] = {}
+            latest[any_edition(key)] = key
+        seeds = groups[key]
+        older = seeds.get(result.seed)
+        superseded += older is not None
+        if older is None or older.created <= result.created:
+            seeds[result.seed] = result
+    return groups, superseded
+
+
+def _board(place: Place, results: Sequence[Result]) -> Board:
+    groups, superseded = grouped(results)
+    required = _required(groups.values())
+    editions = _editions(groups)
+    rows = [replace(_row(key, by_seed, required), edition=editions[key]) for key, by_seed in groups.items()]
+    scores = {
+        row.key: {seed: result.score for seed, result in groups[row.key].items()} for row in rows if row.missing is None
+    }
+    references = References(scores)
+    complete = [references.compared(row) for row in rows if row.missing is None]
+    scored = [result for result in results if result.error is None]
+    return Board(
+        place=place,
+        metric=scored[-1].metric if scored else "",
+        split=scored[-1].split if scored else "",
+        rows=tuple(_arranged(_best(_ranked(_marked(sorted(complete, key=_order)), scores)))),
+        incomplete=tuple(sorted((row for row in rows if row.missing), key=lambda row: row.key.name)),
+        superseded=superseded,
+    )
+
+
+def _order(row: Row) -> tuple[float, tuple[str, ...]]:
+    return (-row.score.mean, row.key.name)
+
+
+def _required(groups: Iterable[Mapping[int, Result]]) -> tuple[int, ...]:
+    """The seeds of the most complete row; of equally long ones the first in order."""
+    scored = (tuple(sorted(seed for seed, r in seeds.items() if r.error is None)) for seeds in groups)
+    return min(scored, key=lambda seeds: (-len(seeds), seeds))
+
+
+def _row(key: Key, by_seed: Mapping[int, Result], required: tuple[int, ...]) -> Row:
+    """A row without its comparisons; one that is incomplete has only its seeds and the reason."""
+    results = tuple(result for _, result in sorted(by_seed.items()))
+    seeds = tuple(result.seed for result in results if result.error is None)
+    if missing := _missing(by_seed, seeds, required):
+        return Row(key=key, seeds=seeds, missing=missing, results=results)
+
+    def values(name: str) -> list[float] | None:
+        found = [getattr(result, name) for result in results]
+        return None if None in found else found
+
+    def average(name: str) -> float | None:
+        found = values(name)
+        if found is None:
+            return None
+        return found[0] if len(set(found)) == 1 else stats.mean(found)
+
+    def over_seeds(name: str) -> Estimate | None:
+        found = values(name)
+        return None if found is None else stats.estimate(found)
+
+    estimates = {name: over_seeds(name) for name in ("score", "before", "after")}
+    averages = {name: average(name) for name in AVERAGED}
+    return Row(key=key, seeds=seeds, results=results, **estimates, **averages)
+
+
+def _missing(by_seed: Mapping[int, Result], ok: tuple[int, ...], required: tuple[int, ...]) -> str | None:
+    """Why a row is incomplete, or None."""
+    reasons = [f"seed {seed} failed: {r.error}" for seed, r in sorted(by_seed.items()) if r.error is not None]
+    absent = [str(seed) for seed in required if seed not in by_seed]
+    if len(ok) < len(required) and absent:
+        reasons.insert(0, f"no record of seed{'s' if len(absent) > 1 else ''} {', '.join(absent)}")
+    return "; ".join(reasons) or None
+
+
+class References:
+    """What the complete rows of a board are compared with: the dense references and the native tickets.
+
+    Args:
+        scores: score by key and seed, of all complete rows.
+    """
+
+    def __init__(self, scores: Mapping[Key, Mapping[int, float]]) -> None:
+        self.scores = scores
+        self.dense: dict[tuple, list[Key]] = defaultdict(list)
+        self.native: dict[tuple, list[Key]] = defaultdict(list)
+        self.scratch: list[Key] = []
+        for key in scores:
+            if key.drawer == "dense" and key.recipe == "finetune" and key.transform is None:
+                self.dense[key.source, key.source_data, key.head].append(key)
+            if key.drawer == "dense" and key.source is None and key.recipe == "scratch":
+                self.scratch.append(key)
+            if key.is_native and key.transform is None:
+                self.native[method(key)].append(key)
+
+    def compared(self, row: Row) -> Row:
+        """The row with its shares of the dense references and its transfer gap; a draw has none."""
+        key, own = row.key, self.scores[row.key]
+        if key.target is None:
+            return row
+        row = replace(row, of_scratch=stats.ratio(own, self._of(key, self.scratch)))
+        if key.source is None:
+            return row
+        row = replace(row, of_dense=stats.ratio(own, self._of(key, self.dense[key.source, key.source_data, key.head])))
+        if key.is_native and key.transform is None:
+            return row
+        return replace(row, gap=stats.paired(own, self._of(key, self.native[method(key)])))
+
+    def _of(self, key: Key, found: Sequence[Key]) -> Mapping[int, float]:
+        """The scores of the reference of the same origin, else of any."""
+        best = min(found, key=lambda other: (other.origin != key.origin, other.name), default=None)
+        return self.scores.get(best, {})
+
+
+def method(key: Key) -> tuple:
+    """What a ticket, its random controls and the native ticket have in common, wherever they were drawn."""
+    return (key.drawer, key.drawer_version, key.sparsity, key.recipe, key.recipe_version, key.head)
+
+
+def _marked(rows: list[Row]) -> list[Row]:
+    """The rows with the ratio of their budget to the contenders' (else everybody's) where it is unequal."""
+    totals = {row.key: row.total_macs for row in rows}
+    peers = [totals[row.key] for row in rows if row.key.is_contender] or list(totals.values())
+    peers = [total for total in peers if total]
+    if not peers:
+        return rows
+    usual = median_low(peers)
+    ratios = {key: total / usual for key, total in totals.items() if total is not None}
+    unequal = {key: ratio for key, ratio in ratios.items() if abs(ratio - 1) > UNEQUAL}
+    return [replace(row, budget_ratio=unequal.get(row.key)) for row in rows]
+
+
+def _ranked(rows: list[Row], scores: Mapping[Key, Mapping[int, float]]) -> list[Row]:
+    """The rows (best first) with the contenders' ranks, counted apart at each sparsity."""
+    above: dict[float, tuple[int, Key]] = {}
+    ranked = []
+    for row in rows:
+        if row.key.is_contender:
+            rank, better = above.get(row.key.sparsity, (0, None))
+            difference = stats.paired(scores[better], scores[row.key]) if better else None
+            is_decided = None if better is None else difference is not None and difference.is_decided
+            row = replace(row, rank=rank + 1, is_decided=is_decided)
+            above[row.key.sparsity] = (rank + 1, row.key)
+        ranked.append(row)
+    return ranked
+
+
+def _best(rows: list[Row]) -> list[Row]:
+    """The rows with the Pareto-best of the tickets and native tickets marked, by MACs and by remaining weights."""
+    rivals = [row for row in rows if row.key.role in ("ticket", "native")]
+    by_macs, by_remaining = _front(rivals, "sparse_macs"), _front(rivals, "remaining")
+    return [
+        replace(row, pareto_macs=by_macs.get(row.key), pareto_remaining=by_remaining.get(row.key))
+        if row.key.role in ("ticket", "native")
+        else row
+        for row in rows
+    ]
+
+
+def _front(rivals: Sequence[Row], cost: str) -> dict[Key, bool]:
+    """Which of the rows that tell their cost are Pareto-best."""
+    rivals = [row for row in rivals if getattr(row, cost) is not None]
+    best = pareto.front([(getattr(row, cost), row.score.mean) for row in rivals])
+    return {row.key: is_best for row, is_best in zip(rivals, best, strict=True)}
+
+
+def _arranged(rows: list[Row]) -> list[Row]:
+    """The rows (best first) so that each ticket is followed by its random control and the native ticket by its own.
+
+    A native ticket stands below the best ticket of its method, where there is one.
+    """
+    tickets = {row.key for row in rows}
+    best: dict[tuple, Key] = {}
+    for row in rows:
+        if row.key.is_contender:
+            best.setdefault(method(row.key), row.key)
+
+    def lead(key: Key) -> Key:
+        if key.transform:
+            plain = replace(key, transform=None, control=None)
+            return lead(plain) if plain in tickets else key
+        return best.get(method(key), key) if key.is_native else key
+
+    groups: dict[Key, list[Row]] = {key: [] for key in (row.key for row in rows) if lead(key) == key}
+    for row in sorted(rows, key=lambda row: (row.key.is_native, row.key.transform is not None)):
+        groups[lead(row.key)].append(row)
+    return [
+        replace(row, group=number, is_control=row.key != key)
+        for number, (key, members) in enumerate(groups.items(), 1)
+        for row in members
+    ]

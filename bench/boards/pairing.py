@@ -1,0 +1,186 @@
+"""Records -> jobs that share everything but one thing, mostly the method: what may be compared in pairs. Pure."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, replace
+
+from bench import stats
+from bench.boards.leaderboard import grouped, placed
+from bench.boards.result import Key, Place
+from bench.record import Record
+from tickets.errors import UserError, unknown
+
+NATIVE, TRANSFERRED = "native", "transferred"
+
+SHARED = {"method": "pairs of tickets", "recipe": "tickets", "origin": "seeds"}
+"""What may be compared, and what its pooled values are clustered by: by origin each ticket drawn on a target meets
+tickets of every source, so that only seeds are independent."""
+
+Scores = dict[str, dict[int, float]]
+"""Score by what is compared (methods, recipes, or origins) and seed."""
+
+
+@dataclass(frozen=True, order=True)
+class Cell:
+    """What the jobs that are compared have in common; what they are compared by is "".
+
+    Args:
+        place: target, data, scale, host and budget.
+        source: task that tickets are drawn on; by origin, that of the transferred one.
+        method: as tables call it.
+        recipe: how they are trained on the target.
+        head: "fresh" or "keep".
+        sparsity: asked for.
+    """
+
+    place: Place
+    source: str
+    method: str
+    recipe: str
+    head: str
+    sparsity: float
+
+
+@dataclass(frozen=True)
+class Difference:
+    """The one against the other in one cell.
+
+    Args:
+        cell: where.
+        left: mean score of the one over the seeds that both have.
+        right: mean score of the other.
+        by_seed: differences, left - right.
+        estimate: their mean and t-interval.
+        p: of the signed-rank test, adjusted by Holm over all comparisons; None where it could not reach 5 %.
+        needed: seeds that would show a difference of one point.
+    """
+
+    cell: Cell
+    left: float
+    right: float
+    by_seed: dict[int, float]
+    estimate: stats.Estimate
+    p: float | None
+    needed: int | None
+
+
+def cells(records: Iterable[Record], by: str = "method") -> dict[Cell, Scores]:
+    """Scores of all transfers of drawn tickets, by cell, what is compared and seed; of several editions the newest.
+
+    A method that removes nothing stands in the cells of every sparsity, a native ticket in those of every source.
+
+    Args:
+        records: of any kind.
+        by: "method", "recipe", or "origin": "transferred" against "native", drawn on the target itself.
+    """
+    found: dict[Cell, Scores] = defaultdict(dict)
+    widened: dict[tuple[Cell, str], str] = {}
+    for place, members in placed(records).items():
+        for key, by_seed in sorted(grouped(members)[0].items(), key=lambda item: _edition(item[0])):
+            scores = {seed: result.score for seed, result in by_seed.items() if result.score is not None}
+            if key.source is None or key.target is None or not scores:
+                continue
+            cell, name, wide = _cell(place, key, by)
+            found[cell][name] = scores
+            if wide:
+                widened[cell, name] = wide
+    for (cell, name), field in widened.items():
+        for other in [c for c in found if replace(c, **{field: getattr(cell, field)}) == cell]:
+            found[other].setdefault(name, found[cell][name])
+    return dict(found)
+
+
+def _cell(place: Place, key: Key, by: str) -> tuple[Cell, str, str | None]:
+    """Where a row belongs, under which name, and the field whose every value it stands for, if any."""
+    cell = Cell(place, key.source or "", key.ticket, key.recipe or "", key.head or "", key.sparsity)
+    if by == "origin":
+        return (cell, NATIVE, "source") if key.is_native else (cell, TRANSFERRED, None)
+    wide = "sparsity" if by == "method" and not key.sparsity else None
+    return replace(cell, **{by: ""}), getattr(cell, by), wide
+
+
+def _edition(key: Key) -> tuple[int, int, str]:
+    return (key.drawer_version or 0, key.recipe_version or 0, key.source_data or "")
+
+
+def names_of(found: dict[Cell, Scores]) -> list[str]:
+    """All that may be compared in some cells, sorted."""
+    return sorted({name for scores in found.values() for name in scores})
+
+
+def chosen(
+    found: dict[Cell, Scores], keep: Callable[[Cell], bool], names: Sequence[str], by: str = "method"
+) -> dict[Cell, Scores]:
+    """The cells that are asked for and hold at least two of these.
+
+    Args:
+        found: from `cells`.
+        keep: which cells are asked for.
+        names: what to compare.
+        by: as for `cells`; for messages.
+
+    Raises:
+        UserError: a name that no record has, or no such cell.
+    """
+    known = names_of(found)
+    for name in names:
+        if name not in known:
+            raise unknown(f"{by} among the transfers", name, known)
+    kept = {cell: {m: s for m, s in scores.items() if m in names} for cell, scores in found.items() if keep(cell)}
+    shared = {cell: scores for cell, scores in sorted(kept.items()) if len(scores) > 1}
+    if not shared:
+        raise UserError(
+            f"no job is shared by two of {', '.join(names)}; they must have everything but the {by} in common: "
+            "source, target, sparsity, scale, budget. Run both, or ask for less by --source, --target or --sparsity."
+        )
+    return shared
+
+
+def differences(found: dict[Cell, Scores], left: str, right: str) -> list[Difference]:
+    """The one minus the other in every cell where they share a seed."""
+    pairs = []
+    for cell, scores in found.items():
+        seeds = sorted(scores.get(left, {}).keys() & scores.get(right, {}).keys())
+        if seeds:
+            pairs.append((cell, {seed: scores[left][seed] - scores[right][seed] for seed in seeds}))
+    raw = [
+        stats.wilcoxon(list(by_seed.values())) if stats.can_reach(len(by_seed), len(pairs)) else None
+        for _, by_seed in pairs
+    ]
+    adjusted = iter(stats.holm([p for p in raw if p is not None]))
+    return [
+        Difference(
+            cell,
+            stats.mean([found[cell][left][seed] for seed in by_seed]),
+            stats.mean([found[cell][right][seed] for seed in by_seed]),
+            by_seed,
+            stats.estimate(list(by_seed.values())),
+            None if p is None else next(adjusted),
+            stats.seeds_needed(list(by_seed.values())),
+        )
+        for (cell, by_seed), p in zip(pairs, raw, strict=True)
+    ]
+
+
+def pooled(found: Sequence[Difference], by: str = "method") -> stats.Pooled:
+    """All differences together, clustered by what they are not independent in: see `SHARED`."""
+    clusters: dict[tuple[str, str, float, str, int], list[float]] = defaultdict(list)
+    for difference in found:
+        cell = difference.cell
+        source = "" if by == "origin" else cell.source
+        for seed, value in difference.by_seed.items():
+            clusters[source, cell.method, cell.sparsity, cell.place.scale, seed].append(value)
+    return stats.clustered(clusters)
+
+
+def ranked(found: dict[Cell, Scores]) -> tuple[dict[str, float], int]:
+    """Average ranks over the cells and seeds that all of `found` share; and how many those are."""
+    names = names_of(found)
+    whole = []
+    for scores in found.values():
+        if len(scores) == len(names):
+            seeds = set.intersection(*(set(by_seed) for by_seed in scores.values()))
+            whole += [{name: scores[name][seed] for name in names} for seed in sorted(seeds)]
+    return (stats.average_ranks(whole) if whole else {}), len(whole)

@@ -1,0 +1,1 @@
+"""Doing what is asked for: a grid of jobs in worker processes, and its price beforehand."""

@@ -1,0 +1,74 @@
+"""A few timed steps of a task on this machine, in a worker process: what an estimate of a grid rests on."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+
+import torch
+
+from bench import provenance
+from bench.jobs.execute import make_feed, settings_of
+from bench.jobs.work import Facts, Work
+from bench.request.plan import Job
+from tickets.drawer import initial_head, initial_host
+from tickets.host import host_spec
+from tickets.masks import Semantics
+from tickets.network import Network
+from tickets.recipe import full_macs
+from tickets.training import Training
+
+WARM_UP, TIMED = 2, 4
+PAGES = 1  # of val, whose scoring is timed
+
+
+@dataclass(frozen=True)
+class Pace:
+    """How fast a task goes.
+
+    Args:
+        start_s: until the first step: imports, data, network.
+        step_s: a training step of the full network with masks to keep.
+        sample_s: scoring a sample of val or test.
+        macs: forward MACs of one image through the full network.
+        peak_mib: memory of the process.
+    """
+
+    start_s: float
+    step_s: float
+    sample_s: float
+    macs: int
+    peak_mib: float
+
+
+def pace(task: str, facts: Facts, started: float, report: object = None) -> Pace:
+    """Time the full network on a task; `report` is there for `bench.jobs.workers` and is not used.
+
+    Args:
+        task: name of a prepared task.
+        facts: the run's.
+        started: `time.time()` when the process was asked for.
+    """
+    torch.set_num_threads(facts.threads)
+    plan = facts.scale.plan(task)
+    feed = make_feed(Work(Job("draw", task, None, "dense", 0.0, 0), "", None, facts), task, plan)
+    spec = host_spec(facts.host)
+    host = initial_host(spec, 0)
+    network = Network(host, initial_head(feed, host, 0), semantics=Semantics.PROJECTION)
+    training = Training(network, feed, settings_of(plan, plan.draw, facts), 0)
+    batches = feed.batches(0, None)
+    for _ in range(WARM_UP):
+        training._step(next(batches))
+    ready = time.time()
+    for _ in range(TIMED):
+        training._step(next(batches))
+    stepped = time.time()
+    count = feed.measure(training.network, "val", PAGES).count
+    scored = time.time()
+    return Pace(
+        ready - started,
+        (stepped - ready) / TIMED,
+        (scored - stepped) / count,
+        full_macs(spec, feed),
+        provenance.peak_mib(),
+    )

@@ -1,0 +1,57 @@
+"""Where a home keeps its records, tickets and checkpoints, and what of a grid is already there."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from bench.record import Record, read
+from bench.request.plan import Job
+
+
+@dataclass(frozen=True)
+class Store:
+    """The folders of one home.
+
+    Args:
+        home: by default `runs/` in the current folder.
+    """
+
+    home: Path
+
+    @property
+    def records(self) -> Path:
+        """The folder of records, one JSON a job."""
+        return self.home / "records"
+
+    def ticket(self, draw_id: str) -> Path:
+        """A ticket's path without the suffixes of its two files."""
+        return self.home / "tickets" / draw_id
+
+    def curves(self, job_id: str) -> Path:
+        """The folder of a job's curves for TensorBoard."""
+        return self.home / "tensorboard" / job_id
+
+    def lock(self, job_id: str) -> Path:
+        """The file that is locked while a process does the job, of whichever run of this home."""
+        return self.home / "locks" / f"{job_id}.lock"
+
+    def checkpoint(self, job_id: str) -> Path:
+        """Where an unfinished job goes on from."""
+        return self.home / "checkpoints" / f"{job_id}.pt"
+
+    def finished(self, job: Job, job_id: str) -> Record | None:
+        """The record of a job that need not run again; a draw also needs its ticket's files.
+
+        Raises:
+            UserError: the record is damaged; names the file.
+        """
+        path = self.records / f"{job_id}.json"
+        if not path.exists():
+            return None
+        found = read(path)
+        if job.kind == "draw":
+            stem = self.ticket(job_id)
+            if not all(stem.with_name(stem.name + suffix).exists() for suffix in (".safetensors", ".json")):
+                return None
+        return found if found.status == "ok" else None

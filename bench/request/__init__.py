@@ -1,0 +1,1 @@
+"""What is asked for: words, checked and resolved into jobs."""

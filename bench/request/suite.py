@@ -1,0 +1,138 @@
+"""Suites: named runs in YAML files, so that everybody can run the same grid by one word."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from bench.request.sweep import DEFAULTS
+from tickets.errors import UserError, unknown
+
+FOLDER = Path(__file__).parent / "suites"
+WHOLE = {"scale": str, "host": str, "budget": (int, float), "equal": str, "precision": str}
+"""Keys that hold for all sweeps of a suite, and the types of their values."""
+KEYS = ("about", "set", "sweeps", *WHOLE)
+
+
+@dataclass(frozen=True)
+class Suite:
+    """A file's content, still as texts.
+
+    Args:
+        sweeps: each by the keys of `bench.request.sweep.DEFAULTS`.
+        whole: by the keys of `WHOLE`, those that the file has.
+        changes: of the scale, as `--set` takes them.
+        about: what the suite is for.
+        mistakes: what could not be read, a sentence each; told together with the names that turn out wrong.
+    """
+
+    sweeps: tuple[dict[str, str], ...]
+    whole: dict[str, Any] = field(default_factory=dict)
+    changes: tuple[str, ...] = ()
+    about: str = ""
+    mistakes: tuple[str, ...] = ()
+
+
+def names() -> list[str]:
+    """The suites that come with the project."""
+    return sorted(path.stem for path in FOLDER.glob("*.yaml"))
+
+
+def load(name: str) -> Suite:
+    """A suite by its name, or from a file of one's own (*.yaml).
+
+    Raises:
+        UserError: no such suite or file, no YAML, or no suite at all.
+    """
+    is_file = name.endswith((".yaml", ".yml"))
+    if not is_file and name not in names():
+        raise unknown("suite", name, names())
+    path = Path(name) if is_file else FOLDER / f"{name}.yaml"
+    try:
+        data = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise UserError(f"cannot read the suite {path}: {error.strerror or error}.") from error
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise UserError(f"{path} is no YAML: {' '.join(str(error).split())}; tabs do not indent, spaces do.") from error
+    return parse(data, str(path))
+
+
+def narrowed(suite: Suite, asked: Mapping[str, str]) -> list[dict[str, str]]:
+    """The sweeps of a suite, or only some of their seeds.
+
+    Args:
+        suite: as loaded.
+        asked: flags of a sweep that were given beside it; only "seed" is allowed.
+
+    Raises:
+        UserError: another flag, or seeds of which no sweep has one.
+    """
+    for name in asked:
+        if name != "seed":
+            raise UserError(
+                f"--{name} and --suite both say what to compute; leave one out, or copy the suite's file, change it "
+                "there and give --suite FILE.yaml."
+            )
+    if "seed" not in asked:
+        return list(suite.sweeps)
+    wanted, found = asked["seed"].split(","), []
+    for sweep in suite.sweeps:
+        seeds = [seed for seed in sweep.get("seed", DEFAULTS["seed"]).split(",") if seed in wanted]
+        if seeds:
+            found.append({**sweep, "seed": ",".join(seeds)})
+    if not found:
+        raise UserError(f"--seed {asked['seed']}: the suite has none of these seeds; give some that it has.")
+    return found
+
+
+def parse(data: Any, where: str) -> Suite:
+    """Check what a file holds.
+
+    Args:
+        data: as YAML gives it.
+        where: the file, for messages.
+
+    Raises:
+        UserError: it holds no keys.
+    """
+    if not isinstance(data, Mapping):
+        raise UserError(f"{where} holds {_called(data)}; a suite has keys such as scale and sweeps.")
+    mistakes = [str(unknown("key of a suite", str(key), KEYS)) for key in data if key not in KEYS]
+    whole = {key: data[key] for key in WHOLE if key in data}
+    for key in [key for key, value in whole.items() if not isinstance(value, WHOLE[key]) or isinstance(value, bool)]:
+        mistakes.append(f"{key} is {whole.pop(key)!r}; give one value.")
+    changes, sweeps = data.get("set") or {}, data.get("sweeps")
+    if not isinstance(changes, Mapping):
+        mistakes.append(f"set is {changes!r}; give keys of the scale with values, as in batch_size: 8.")
+        changes = {}
+    if not isinstance(sweeps, list) or not sweeps:
+        mistakes.append("sweeps is empty; give a list with at least one sweep, as in - {source: cls, target: seg}.")
+        sweeps = []
+    texts = []
+    for number, sweep in enumerate(sweeps, start=1):
+        if not isinstance(sweep, Mapping):
+            mistakes.append(f"sweep {number} is {_called(sweep)}; give keys such as source and target.")
+            continue
+        mistakes += [f"sweep {number}: {unknown('key', str(key), DEFAULTS)}" for key in sweep if key not in DEFAULTS]
+        texts.append({key: _text(value) for key, value in sweep.items() if key in DEFAULTS})
+        for key in [key for key, text in texts[-1].items() if not text]:
+            mistakes.append(f"sweep {number}: {key} is empty; give a value.")
+            del texts[-1][key]
+    settings = tuple(f"{key}={_text(value, 'x')}" for key, value in changes.items())
+    told = tuple(f"{where}: {mistake}" for mistake in mistakes)
+    return Suite(tuple(texts), whole, settings, str(data.get("about", "")), told)
+
+
+def _text(value: Any, joint: str = ",") -> str:
+    """A value or a list of values as a flag has it."""
+    if isinstance(value, list):
+        return joint.join(_text(part, joint) for part in value)
+    return "" if value is None else str(value)
+
+
+def _called(value: Any) -> str:
+    return "nothing" if value is None else f"a {type(value).__name__}"

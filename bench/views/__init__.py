@@ -1,0 +1,1 @@
+"""One record, ticket or home, shown to people."""

@@ -1,0 +1,59 @@
+"""What a record says, for people."""
+
+from __future__ import annotations
+
+from bench.aligned import show as print_table
+from bench.boards.render import MISSING, counted, percent
+from bench.record import Record
+
+
+def show(found: Record) -> None:
+    """Print a record: the job, its scores, those by class, what it cost and how to do it again."""
+    job = found.job
+    sparsity = f" at {job.sparsity:g}" if job.sparsity else ""
+    way = " -> ".join(task for task in (job.source, job.target) if task)
+    how = f" by {job.recipe}" if job.recipe else ""
+    drawer = f"{job.transform} of {job.drawer}" if job.transform else job.drawer
+    dirty = " (dirty)" if found.dirty else ""
+    lines = {
+        "job": f"{job.control or found.kind}: {drawer}{sparsity}, {way}{how}, seed {job.seed}",
+        "scale": f"{job.scale}, host {job.host}, budget {job.budget:g}, equal {job.equal}",
+        "status": found.status if found.error is None else f"{found.status}: {found.error.splitlines()[0]}",
+        "from": f"{found.origin}, {found.created}, commit {(found.commit or MISSING)[:10]}{dirty}",
+        **_sizes(found),
+        "redraw": found.redraw,
+    }
+    for name, text in lines.items():
+        if text:
+            print(f"{name + ':':<12}{text}")
+    if found.scores is None:
+        return
+    val, test = found.scores.val, found.scores.test
+    names = [found.scores.primary, *(name for name in test if name != found.scores.primary)]
+    splits = [f"val ({found.counts.get('val', 0):,})", f"test: {found.test_split} ({found.counts.get('test', 0):,})"]
+    rows = [[name, *(f"{values[name]:.4f}" if name in values else MISSING for values in (val, test))] for name in names]
+    print_table("Scores", ["metric", *splits], rows)
+    if by_class := found.scores.classes:
+        keys = list(by_class)
+        classes = list(by_class[keys[0]])
+        cells = [[name, *(_share(by_class[key].get(name)) for key in keys)] for name in classes]
+        print_table("Test scores by class", ["class", *keys], cells)
+
+
+def _sizes(found: Record) -> dict[str, str]:
+    told = {}
+    if (ticket := found.ticket) is not None:
+        told["ticket"] = (
+            f"sparsity {percent(ticket.sparsity)}, remaining {percent(ticket.remaining)}, "
+            f"{ticket.parameters:,} weights, {counted(ticket.sparse_macs, 'M')} MACs, hash {ticket.hash}"
+        )
+    if (costs := found.costs) is not None:
+        told["costs"] = (
+            f"{costs.training_macs / 1e12:.3g} T training MACs, {costs.drawing_macs / 1e12:.3g} T of the draw, "
+            f"{costs.wall_s:.0f} s, {costs.peak_mib:,.0f} MiB"
+        )
+    return told
+
+
+def _share(value: float | None) -> str:
+    return MISSING if value is None else percent(value)
