@@ -119,8 +119,8 @@ def test_plain_text_shows_draws_first_and_leaves_out_empty_columns() -> None:
     assert "after it" not in draw
     assert transfer.splitlines() == [
         "Transfers to seg/figures: mIoU on test, scale tiny",
-        "  ticket                sparsity  score  remaining  params   MACs  time",
-        "  omp from cls/figures     90.0%  50.0%       8.7%   11.4k  3.46M  61 s",
+        "  ticket                score  sparsity  remaining  params   MACs  time",
+        "  omp from cls/figures  50.0%     90.0%       8.7%   11.4k  3.46M  61 s",
     ]
 
 
