@@ -7,10 +7,12 @@ from typing import Annotated
 
 import typer
 
-from bench import aligned, console, record, stats
+from bench import aligned, console, flags, record, stats
 from bench.boards import pairing
 from bench.boards.pairing import SHARED, Cell, Difference
+from bench.boards.ranks import to_svg
 from bench.boards.render import MISSING, setting_of
+from tickets import whole
 from tickets.errors import UserError, unknown
 
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
@@ -30,6 +32,10 @@ def compare(
     method: Annotated[str | None, typer.Option("--method", help="Only this method.")] = None,
     recipe: Annotated[str | None, typer.Option("--recipe", help="Only this recipe.")] = None,
     sparsity: Annotated[float | None, typer.Option("--sparsity", help="Only this sparsity.")] = None,
+    out: Annotated[
+        Path | None,
+        typer.Option("--out", metavar="FILE.svg", help="Write the ranks of three or more as a diagram."),
+    ] = None,
 ) -> None:
     """Compare the first method with each of the others, over jobs that share everything but the method.
 
@@ -45,6 +51,8 @@ def compare(
     python -m bench.compare supertickets imp gmp --target seg/figures --records results/records
 
     python -m bench.compare --by origin transferred native --method supertickets
+
+    python -m bench.compare supertickets stp/magnitude imp --out ranks.svg
     """
     names = list(dict.fromkeys(names))
     if by not in SHARED:
@@ -55,6 +63,10 @@ def compare(
     asked = {"source": source, "method": method, "recipe": recipe, "sparsity": sparsity}
     if asked.get(by) is not None:
         raise UserError(f"--{by} {asked[by]} leaves one {by}, and {by}s are what is compared; leave it out.")
+    if out is not None:
+        flags.out_file(out, (".svg",))
+        if len(names) < 3:
+            raise UserError(f"--out draws the average ranks of three or more and got {' and '.join(names)}; add some.")
     records = record.read_all(folder)
     if not records:
         raise UserError(f"there is no record in {folder}; run python -m bench.run first, or name another by --records.")
@@ -67,7 +79,12 @@ def compare(
     for other in names[1:]:
         _show(names[0], other, pairing.differences(found, names[0], other), by)
     if len(names) > 2:
-        _show_ranks(by, *pairing.ranked(found))
+        ranks, cells = pairing.ranked(found)
+        _show_ranks(by, ranks, cells)
+        if out is not None:
+            if not ranks:
+                raise UserError(f"{out} was not written: there are no ranks to draw.")
+            whole.write(out, to_svg(ranks, cells).encode())
 
 
 def _show(left: str, right: str, found: list[Difference], by: str) -> None:
@@ -123,6 +140,8 @@ def _show_ranks(by: str, ranks: dict[str, float], cells: int) -> None:
     aligned.show(f"average ranks over {cells} jobs", (by, "rank"), [(m, f"{r:.2f}") for m, r in ranks.items()])
     apart = stats.critical_difference(len(ranks), cells)
     print(f"two ranks differ at 5 % when they are {apart:.2f} apart (Nemenyi; jobs taken as independent)")
+    for members in stats.cliques(ranks, apart):
+        print(f"not told apart: {', '.join(members)}")
 
 
 if __name__ == "__main__":

@@ -272,6 +272,29 @@ def average_ranks(cells: Sequence[Mapping[str, float]]) -> dict[str, float]:
     return dict(sorted(found.items(), key=lambda item: (item[1], item[0])))
 
 
+def cliques(ranks: Mapping[str, float], apart: float) -> list[tuple[str, ...]]:
+    """Which methods are not told apart: the largest sets whose average ranks lie within the critical difference.
+
+    Args:
+        ranks: average ranks, the best first.
+        apart: the critical difference.
+
+    Returns:
+        Sets of at least two, each in order; none lies within another.
+
+    Example:
+        >>> cliques({"a": 1.0, "b": 1.8, "c": 2.4, "d": 4.0}, 1.0)
+        [('a', 'b'), ('b', 'c')]
+    """
+    names = list(ranks)
+    found: list[tuple[str, ...]] = []
+    for start, first in enumerate(names):
+        members = tuple(name for name in names[start:] if ranks[name] - ranks[first] <= apart)
+        if len(members) > 1 and not (found and members[-1] == found[-1][-1]):
+            found.append(members)
+    return found
+
+
 def critical_difference(methods: int, cells: int) -> float:
     """How far two average ranks must lie apart to differ at 5 % (Nemenyi; Demsar, JMLR 7, 2006, section 3.2.2).
 

@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import hashlib
-import io
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from bench.boards import render
 from bench.boards.leaderboard import Board, Row
-from tickets.errors import UserError
+from bench.boards.svg import INK, SOFT, drawn, plain
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 COLOURS = ("#0b62a4", "#c2410c", "#0f766e", "#a21caf", "#4d7c0f", "#b91c1c", "#6d5bd0", "#7c5a10")
 MARKERS = ("o", "s", "D", "^", "P", "X", "p", "*", "v")
-SOFT, INK = "#59626e", "#1c2026"
 NAMED = 24
 """Methods that a key has room for; the others stand in the tables."""
 
@@ -54,38 +55,20 @@ def _digest(board: Board, heading: str) -> str:
 
 
 def _chart(board: Board, heading: str) -> str:
-    try:
-        import matplotlib
-        from matplotlib.backends.backend_svg import FigureCanvasSVG
-        from matplotlib.figure import Figure
-    except ImportError as error:
-        raise UserError(
-            'charts need the package matplotlib, which is not installed; pip install "ticketbench[plots]".'
-        ) from error
     methods = sorted({row.key.drawer for row in board.rows if row.key.role != "dense"})
     looks = {name: (COLOURS[i % 8], MARKERS[(i + i // 8) % len(MARKERS)]) for i, name in enumerate(methods)}
-    with matplotlib.rc_context():
-        matplotlib.rcdefaults()
-        matplotlib.rcParams.update({"svg.hashsalt": "ticketbench", "svg.fonttype": "none", "font.size": 9})
-        figure = Figure(figsize=(10, 4.8), layout="constrained")
-        FigureCanvasSVG(figure)
+
+    def draw(figure: Figure) -> None:
         left, right = figure.subplots(1, 2, sharey=True)
         _against_sparsity(left, board, looks)
         _against_cost(right, board, looks)
         for axes in (left, right):
             _finish(axes)
         left.set_ylabel(render.METRICS.get(board.metric, board.metric))
-        figure.suptitle(_plain(heading), fontsize=10, color=INK, x=0.01, ha="left")
+        figure.suptitle(plain(heading), fontsize=10, color=INK, x=0.01, ha="left")
         figure.legend(handles=_key(board, looks), loc="outside lower left", ncols=5, frameon=False, fontsize=8)
-        out = io.StringIO()
-        told = f"{heading}; data sha256:{_digest(board, heading)}"
-        figure.savefig(out, format="svg", metadata={"Date": None, "Description": told})
-    return "\n".join(line.rstrip() for line in out.getvalue().splitlines()) + "\n"
 
-
-def _plain(text: str) -> str:
-    """Text that is not read as a formula."""
-    return text.replace("$", r"\$")
+    return drawn((10, 4.8), draw, f"{heading}; data sha256:{_digest(board, heading)}")
 
 
 def _series(board: Board) -> list[list[Row]]:
@@ -151,7 +134,7 @@ def _key(board: Board, looks: Mapping[str, tuple[str, str]]) -> list[Any]:
 
     named = list(looks.items())[:NAMED]
     handles = [
-        Line2D([], [], color=colour, marker=marker, linestyle="none", label=_plain(name))
+        Line2D([], [], color=colour, marker=marker, linestyle="none", label=plain(name))
         for name, (colour, marker) in named
     ]
     roles = {row.key.role for row in board.rows}

@@ -4,7 +4,7 @@ import pytest
 from samples import record
 
 from bench import compare, console
-from bench.boards import pairing
+from bench.boards import pairing, ranks
 from tickets.errors import UserError
 
 CLS, SEG, POSE = "cls/figures", "seg/figures", "pose/figures"
@@ -86,8 +86,8 @@ def test_a_native_ticket_meets_those_of_every_source_and_counts_once_a_seed():
 
 def test_ranks_take_only_what_all_methods_share():
     records = [*transfers("a", 0.5, 0.6), *transfers("b", 0.4, 0.7), *transfers("c", 0.3)]
-    ranks, jobs = pairing.ranked(pairing.cells(records))
-    assert (ranks, jobs) == ({"a": 1.0, "b": 2.0, "c": 3.0}, 1)
+    found, jobs = pairing.ranked(pairing.cells(records))
+    assert (found, jobs) == ({"a": 1.0, "b": 2.0, "c": 3.0}, 1)
 
 
 def test_the_newest_version_of_a_method_counts():
@@ -122,6 +122,17 @@ def test_what_the_command_says(folder, capsys):
     assert "average ranks over 3 jobs" in said.out and "Nemenyi" in said.out
 
 
+def test_the_ranks_diagram_names_every_method_and_joins_what_is_not_told_apart(folder, tmp_path, capsys):
+    out = tmp_path / "ranks.svg"
+    code, said = told(capsys, folder, "a", "b", "c", "--out", str(out))
+    assert code == 0 and "not told apart: a, b, c" in said.out
+    svg = out.read_text()
+    assert all(text in svg for text in ("a (1.50)", "b (1.50)", "c (3.00)", "critical difference 1.91 (3 jobs)"))
+    assert ranks.to_svg({"a": 1.0, "b": 1.8, "c": 3.0}, 100) == ranks.to_svg({"a": 1.0, "b": 1.8, "c": 3.0}, 100)
+    thick = "stroke-width: 3.5"
+    assert svg.count(thick) == 1 and thick not in ranks.to_svg({"a": 1.0, "b": 1.8, "c": 3.0}, 100)
+
+
 def test_settings_stand_in_the_lines_where_they_differ(tmp_path, capsys):
     for budget in (1.0, 0.5):
         for made in (*transfers("a", 0.5, budget=budget), *transfers("b", 0.4, budget=budget)):
@@ -140,6 +151,8 @@ def test_settings_stand_in_the_lines_where_they_differ(tmp_path, capsys):
         (["transferred", "natve", "--by", "origin"], "unknown origin among the transfers 'natve'"),
         (["a", "supertickts"], "unknown method among the transfers 'supertickts'"),
         (["a", "b", "--target", POSE], "no job is shared by two of a, b"),
+        (["a", "b", "--out", "ranks.svg"], "--out draws the average ranks of three or more and got a and b"),
+        (["a", "b", "c", "--out", "ranks.png"], "let it end in .svg"),
     ],
 )
 def test_mistakes(folder, capsys, args, message):
