@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Annotated
 
@@ -12,6 +13,7 @@ from bench.boards import pairing
 from bench.boards.pairing import SHARED, Cell, Difference
 from bench.boards.ranks import to_svg
 from bench.boards.render import MISSING, setting_of
+from tasks import TASKS
 from tickets import whole
 from tickets.errors import UserError, unknown
 
@@ -27,11 +29,11 @@ def compare(
         typer.Option("--by", help="What A and B are: method, recipe, or origin (transferred, native)."),
     ] = "method",
     folder: Annotated[Path, typer.Option("--records", help="Folder of records.")] = Path("runs/records"),
-    source: Annotated[str | None, typer.Option("--source", help="Only tickets drawn on this task.")] = None,
-    target: Annotated[str | None, typer.Option("--target", help="Only transfers to this task.")] = None,
-    method: Annotated[str | None, typer.Option("--method", help="Only this method.")] = None,
-    recipe: Annotated[str | None, typer.Option("--recipe", help="Only this recipe.")] = None,
-    sparsity: Annotated[float | None, typer.Option("--sparsity", help="Only this sparsity.")] = None,
+    source: Annotated[str | None, typer.Option("--source", help="Only tickets drawn on these tasks.")] = None,
+    target: Annotated[str | None, typer.Option("--target", help="Only transfers to these tasks.")] = None,
+    method: Annotated[str | None, typer.Option("--method", help="Only these methods.")] = None,
+    recipe: Annotated[str | None, typer.Option("--recipe", help="Only these recipes.")] = None,
+    sparsity: Annotated[str | None, typer.Option("--sparsity", help="Only these sparsities.")] = None,
     out: Annotated[
         Path | None,
         typer.Option("--out", metavar="FILE.svg", help="Write the ranks of three or more as a diagram."),
@@ -48,7 +50,7 @@ def compare(
 
     python -m bench.compare supertickets stp/magnitude
 
-    python -m bench.compare supertickets imp gmp --target seg/figures --records results/records
+    python -m bench.compare supertickets imp gmp --target seg,pose --records results/records
 
     python -m bench.compare --by origin transferred native --method supertickets
 
@@ -60,9 +62,9 @@ def compare(
     if len(names) < 2:
         example = {"recipe": "finetune scratch", "origin": "transferred native"}.get(by, "supertickets imp")
         raise UserError(f"a comparison needs two names and got {', '.join(names)}; give e.g. {example}.")
-    asked = {"source": source, "method": method, "recipe": recipe, "sparsity": sparsity}
+    asked = {"source": source, "target": target, "method": method, "recipe": recipe, "sparsity": sparsity}
     if asked.get(by) is not None:
-        raise UserError(f"--{by} {asked[by]} leaves one {by}, and {by}s are what is compared; leave it out.")
+        raise UserError(f"--{by} {asked[by]} beside {by}s that are compared; leave it out.")
     if out is not None:
         flags.out_file(out, (".svg",))
         if len(names) < 3:
@@ -70,12 +72,8 @@ def compare(
     records = record.read_all(folder)
     if not records:
         raise UserError(f"there is no record in {folder}; run python -m bench.run first, or name another by --records.")
-
-    def keep(cell: Cell) -> bool:
-        wanted = all(value is None or getattr(cell, name) == value for name, value in asked.items())
-        return wanted and target in (None, cell.place.task)
-
-    found = pairing.chosen(pairing.cells(records, by), keep, names, by)
+    cells = pairing.cells(records, by)
+    found = pairing.chosen(cells, wanted(asked, cells), names, by)
     for other in names[1:]:
         _show(names[0], other, pairing.differences(found, names[0], other), by)
     if len(names) > 2:
@@ -85,6 +83,36 @@ def compare(
             if not ranks:
                 raise UserError(f"{out} was not written: there are no ranks to draw.")
             whole.write(out, to_svg(ranks, cells).encode())
+
+
+def wanted(asked: Mapping[str, str | None], cells: Iterable[Cell]) -> Callable[[Cell], bool]:
+    """Whether a cell is asked for.
+
+    Args:
+        asked: comma-separated values by the name of the flag; None for all.
+        cells: all there are.
+
+    Raises:
+        UserError: a value that no cell has.
+    """
+    lists = {}
+    for name, text in asked.items():
+        if text is None:
+            continue
+        known = sorted({_value(cell, name) for cell in cells})
+        parts = [TASKS.aliases.get(part, part) for part in (part.strip() for part in text.split(","))]
+        for part in parts:
+            if part not in known:
+                raise unknown(f"{name} among the transfers", part, known)
+        lists[name] = parts
+    return lambda cell: all(_value(cell, name) in parts for name, parts in lists.items())
+
+
+def _value(cell: Cell, name: str) -> str:
+    """What a cell has of what can be asked for, as on the command line."""
+    if name == "sparsity":
+        return f"{cell.sparsity:g}"
+    return cell.place.task if name == "target" else getattr(cell, name)
 
 
 def _show(left: str, right: str, found: list[Difference], by: str) -> None:

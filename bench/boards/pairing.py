@@ -166,12 +166,13 @@ def differences(found: dict[Cell, Scores], left: str, right: str) -> list[Differ
 
 def pooled(found: Sequence[Difference], by: str = "method") -> stats.Pooled:
     """All differences together, clustered by what they are not independent in: see `SHARED`."""
-    clusters: dict[tuple[str, str, float, str, int], list[float]] = defaultdict(list)
+    clusters: dict[tuple[Cell, int], list[float]] = defaultdict(list)
     for difference in found:
         cell = difference.cell
         source = "" if by == "origin" else cell.source
+        ticket = replace(cell, place=replace(cell.place, task="", data=""), source=source, recipe="", head="")
         for seed, value in difference.by_seed.items():
-            clusters[source, cell.method, cell.sparsity, cell.place.scale, seed].append(value)
+            clusters[ticket, seed].append(value)
     return stats.clustered(clusters)
 
 
