@@ -18,6 +18,8 @@ COLOURS = ("#0b62a4", "#c2410c", "#0f766e", "#a21caf", "#4d7c0f", "#b91c1c", "#6
 MARKERS = ("o", "s", "D", "^", "P", "X", "p", "*", "v")
 NAMED = 24
 """Methods that a key has room for; the others stand in the tables."""
+TOLD, ROOM = 40, 0.2
+"""Series that have room to be named by their source, and the share of the height below the points for it."""
 
 ROLES = {"ticket": "filled: from another task", "native": "hollow: native", "random": "small: random control"}
 DATA = re.compile(r"data sha256:([0-9a-f]{64})")
@@ -64,6 +66,8 @@ def _chart(board: Board, heading: str) -> str:
         _against_cost(right, board, looks)
         for axes in (left, right):
             _finish(axes)
+        low, high = left.get_ylim()
+        left.set_ylim(low - ROOM * (high - low), high)
         left.set_ylabel(render.METRICS.get(board.metric, board.metric))
         figure.suptitle(plain(heading), fontsize=10, color=INK, x=0.01, ha="left")
         figure.legend(handles=_key(board, looks), loc="outside lower left", ncols=5, frameon=False, fontsize=8)
@@ -89,10 +93,23 @@ def _against_sparsity(axes: Any, board: Board, looks: Mapping[str, tuple[str, st
         axes.axhline(row.score.mean, color=SOFT, linewidth=1, linestyle="--" if row.key.source else "-.")
     for number, rows in enumerate(series):
         shift = (number - (len(series) - 1) / 2) * step
-        _points(axes, rows, [levels.index(row.key.sparsity) + shift for row in rows], looks, line=True)
+        places = [levels.index(row.key.sparsity) + shift for row in rows]
+        _points(axes, rows, places, looks, line=True)
+        if len(series) <= TOLD:
+            _tell(axes, rows[0], places[0], board)
     axes.set_xticks(range(len(levels)), [render.percent(level) for level in levels])
     axes.set_xlim(-0.5, max(len(levels), 1) - 0.5)
     axes.set_xlabel("sparsity (dashed: dense, trained on a source; dash-dotted: from scratch)")
+
+
+def _tell(axes: Any, row: Row, place: float, board: Board) -> None:
+    """Write a row's source, and its recipe where it is not the board's usual one, below its interval."""
+    recipes = [render.recipe(other.key) for other in board.rows]
+    own = render.recipe(row.key)
+    text = row.key.source if own == max(sorted(set(recipes)), key=recipes.count) else f"{row.key.source}, {own}"
+    foot = (place, row.score.mean - (row.score.half or 0))
+    look = {"rotation": 90, "ha": "center", "va": "top", "fontsize": 6.5, "color": SOFT}
+    axes.annotate(plain(text), foot, (0, -4), textcoords="offset points", **look)
 
 
 def _against_cost(axes: Any, board: Board, looks: Mapping[str, tuple[str, str]]) -> None:

@@ -52,6 +52,14 @@ def test_a_chart_names_its_methods_and_axes_and_holds_no_date() -> None:
     assert "<dc:date>" not in text
 
 
+def test_series_are_named_by_their_source_and_an_unusual_recipe() -> None:
+    told = charts.to_svgs(boards([record(), record(source="pose/figures", recipe="scratch", score=0.4)]))
+    (svg,) = told.values()
+    assert ">cls/figures<" in svg and ">pose/figures, scratch<" in svg
+    many = [record(drawer=f"drawer{i}", score=0.5) for i in range(41)]
+    assert ">cls/figures<" not in next(iter(charts.to_svgs(boards(many)).values()))
+
+
 def test_a_chart_is_current_by_its_bytes_or_when_another_matplotlib_drew_the_same_data() -> None:
     text, other = only(some()), only(some(0.51))
     elsewhere = text.replace("Matplotlib v", "Matplotlib v1.").replace("stroke-width", "stroke-Width")
