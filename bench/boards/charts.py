@@ -89,6 +89,8 @@ def _against_sparsity(axes: Any, board: Board, looks: Mapping[str, tuple[str, st
     series = _series(board)
     levels = sorted({row.key.sparsity for rows in series for row in rows})
     step = 0.8 / max(len(series), 1)
+    recipes = [render.recipe(row.key) for row in board.rows]
+    usual = max(sorted(set(recipes)), key=recipes.count)
     for row in (row for row in board.rows if row.key.role == "dense"):
         axes.axhline(row.score.mean, color=SOFT, linewidth=1, linestyle="--" if row.key.source else "-.")
     for number, rows in enumerate(series):
@@ -96,17 +98,16 @@ def _against_sparsity(axes: Any, board: Board, looks: Mapping[str, tuple[str, st
         places = [levels.index(row.key.sparsity) + shift for row in rows]
         _points(axes, rows, places, looks, line=True)
         if len(series) <= TOLD:
-            _tell(axes, rows[0], places[0], board)
+            _tell(axes, rows[0], places[0], usual)
     axes.set_xticks(range(len(levels)), [render.percent(level) for level in levels])
     axes.set_xlim(-0.5, max(len(levels), 1) - 0.5)
     axes.set_xlabel("sparsity (dashed: dense, trained on a source; dash-dotted: from scratch)")
 
 
-def _tell(axes: Any, row: Row, place: float, board: Board) -> None:
-    """Write a row's source, and its recipe where it is not the board's usual one, below its interval."""
-    recipes = [render.recipe(other.key) for other in board.rows]
+def _tell(axes: Any, row: Row, place: float, usual: str) -> None:
+    """Write a row's source, and its recipe where it is not the usual one, below its interval."""
     own = render.recipe(row.key)
-    text = row.key.source if own == max(sorted(set(recipes)), key=recipes.count) else f"{row.key.source}, {own}"
+    text = row.key.source if own == usual else f"{row.key.source}, {own}"
     foot = (place, row.score.mean - (row.score.half or 0))
     look = {"rotation": 90, "ha": "center", "va": "top", "fontsize": 6.5, "color": SOFT}
     axes.annotate(plain(text), foot, (0, -4), textcoords="offset points", **look)
