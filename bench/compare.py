@@ -18,7 +18,7 @@ from tickets import whole
 from tickets.errors import UserError, unknown
 
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
-HEADER = ("cell", "seeds", "first", "second", "difference", "p (Holm)", "seeds for a point")
+HEADER = ("cell", "seeds", "first", "second", "difference", "signed-rank p", "seeds for a point")
 
 
 @app.command()
@@ -43,8 +43,8 @@ def compare(
 
     By recipe, a ticket's weights are weighed against fresh ones; by origin, a ticket drawn elsewhere against the one
     drawn on the target. Differences are in points, paired by seed, with 95 % t-intervals; p values are of
-    signed-rank tests, adjusted by Holm, where there are seeds enough to reach 5 % at all. The pooled mean counts
-    what is not independent once: each pair of tickets, each ticket, or by origin each seed.
+    signed-rank tests, adjusted by Holm, and undecided where the seeds are too few to reach 5 % at all. The pooled
+    mean counts what is not independent once: each pair of tickets, each ticket, or by origin each seed.
 
     Examples:
 
@@ -69,10 +69,11 @@ def compare(
         flags.out_file(out, (".svg",))
         if len(names) < 3:
             raise UserError(f"--out draws the average ranks of three or more and got {' and '.join(names)}; add some.")
-    records = record.read_all(folder)
-    if not records:
-        raise UserError(f"there is no record in {folder}; run python -m bench.run first, or name another by --records.")
-    cells = pairing.cells(records, by)
+    cells = pairing.cells(record.each(folder), by)
+    if not cells:
+        raise UserError(
+            f"{folder} holds no transfer of a ticket; run python -m bench.run first, or name another folder."
+        )
     found = pairing.chosen(cells, wanted(asked, cells), names, by)
     for other in names[1:]:
         _show(names[0], other, pairing.differences(found, names[0], other), by)
@@ -158,7 +159,7 @@ def _subject(cell: Cell, setting: str) -> str:
 
 def _out_of_reach(n: int, comparisons: int) -> str:
     least = next(m for m in range(1, 60) if stats.can_reach(m, comparisons))
-    return f"undecided: {n} of {least} seeds" if n < least else MISSING
+    return f"undecided below {least} seeds" if n < least else MISSING
 
 
 def _show_ranks(by: str, ranks: dict[str, float], cells: int) -> None:
