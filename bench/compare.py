@@ -10,7 +10,7 @@ import typer
 
 from bench import aligned, console, flags, record, stats
 from bench.boards import pairing
-from bench.boards.pairing import SHARED, Cell, Difference
+from bench.boards.pairing import CLUSTERS, Cell, Difference
 from bench.boards.ranks import to_svg
 from bench.boards.render import MISSING, setting_of
 from tasks import TASKS
@@ -44,7 +44,7 @@ def compare(
     By recipe, a ticket's weights are weighed against fresh ones; by origin, a ticket drawn elsewhere against the one
     drawn on the target. Differences are in points, paired by seed, with 95 % t-intervals; p values are of
     signed-rank tests, adjusted by Holm, and undecided where the seeds are too few to reach 5 % at all. The pooled
-    mean counts what is not independent once: each pair of tickets, each ticket, or by origin each seed.
+    mean counts what is not independent once: tickets of one source and seed, or by origin those of one seed.
 
     Examples:
 
@@ -57,8 +57,8 @@ def compare(
     python -m bench.compare supertickets stp/magnitude imp --out ranks.svg
     """
     names = list(dict.fromkeys(names))
-    if by not in SHARED:
-        raise unknown("--by", by, SHARED)
+    if by not in CLUSTERS:
+        raise unknown("--by", by, CLUSTERS)
     if len(names) < 2:
         example = {"recipe": "finetune scratch", "origin": "transferred native"}.get(by, "supertickets imp")
         raise UserError(f"a comparison needs two names and got {', '.join(names)}; give e.g. {example}.")
@@ -127,7 +127,7 @@ def _show(left: str, right: str, found: list[Difference], by: str) -> None:
     whole = pairing.pooled(found, by)
     between = "" if whole.low is None else f" [{100 * whole.low:+.1f}, {100 * whole.high:+.1f}]"
     said = verdict(whole.mean, whole.is_decided, left, right)
-    print(f"{whole.n} jobs of {whole.clusters} {SHARED[by]} together: {100 * whole.mean:+.1f}{between}: {said}\n")
+    print(f"{whole.n} jobs in {whole.clusters} clusters by {CLUSTERS[by]}: {100 * whole.mean:+.1f}{between}: {said}\n")
 
 
 def verdict(mean: float, is_decided: bool, left: str, right: str) -> str:

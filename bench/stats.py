@@ -112,13 +112,13 @@ def ratio(left: Mapping[int, float], right: Mapping[int, float]) -> float | None
 
 @dataclass(frozen=True)
 class Pooled:
-    """A mean over cells that share tickets.
+    """A mean over values that share tickets.
 
     Args:
-        mean: of the clusters' means, each ticket counting once however many cells it feeds.
+        mean: of the clusters' means, each counting once however many values it has.
         low: lower end of the 95 % interval.
         high: upper end; both None for one cluster.
-        clusters: number of tickets.
+        clusters: their number.
         n: number of values.
     """
 

@@ -14,9 +14,9 @@ from tickets.errors import UserError, unknown
 
 NATIVE, TRANSFERRED = "native", "transferred"
 
-SHARED = {"method": "pairs of tickets", "recipe": "tickets", "origin": "seeds"}
-"""What may be compared, and what its pooled values are clustered by: by origin each ticket drawn on a target meets
-tickets of every source, so that only seeds are independent."""
+CLUSTERS = {"method": "source and seed", "recipe": "source and seed", "origin": "seed"}
+"""What may be compared, and what pooled values are clustered by. Tickets of one source and seed share their host's
+first weights, often a search; a ticket drawn on a target meets those of every source, so that only seeds are left."""
 
 Scores = dict[str, dict[int, float]]
 """Score by what is compared (methods, recipes, or origins) and seed."""
@@ -165,14 +165,13 @@ def differences(found: dict[Cell, Scores], left: str, right: str) -> list[Differ
 
 
 def pooled(found: Sequence[Difference], by: str = "method") -> stats.Pooled:
-    """All differences together, clustered by what they are not independent in: see `SHARED`."""
-    clusters: dict[tuple[Cell, int], list[float]] = defaultdict(list)
+    """All differences together, clustered by what they are not independent in: see `CLUSTERS`."""
+    clusters: dict[tuple[Place, str, int], list[float]] = defaultdict(list)
     for difference in found:
         cell = difference.cell
-        source = "" if by == "origin" else cell.source
-        ticket = replace(cell, place=replace(cell.place, task="", data=""), source=source, recipe="", head="")
+        setting = replace(cell.place, task="", data="")
         for seed, value in difference.by_seed.items():
-            clusters[ticket, seed].append(value)
+            clusters[setting, "" if by == "origin" else cell.source, seed].append(value)
     return stats.clustered(clusters)
 
 

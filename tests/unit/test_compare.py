@@ -49,11 +49,12 @@ def test_p_values_are_there_only_where_the_seeds_could_reach_five_percent():
     assert [d.p for d in pairing.differences(pairing.cells(two), "a", "b")] == [None, None]
 
 
-def test_pooling_counts_each_pair_of_tickets_once():
-    """One ticket of each method and seed on two targets: two clusters of two."""
+@pytest.mark.parametrize("other", [{"target": POSE}, {"sparsity": 0.5}])
+def test_pooling_counts_the_tickets_of_a_source_and_seed_once(other):
+    """One ticket of each method and seed on two targets, or one at each of two sparsities: two clusters of two."""
     records = [
         *transfers("a", 0.5, 0.6), *transfers("b", 0.4, 0.4),
-        *transfers("a", 0.7, 0.9, target=POSE), *transfers("b", 0.4, 0.4, target=POSE),
+        *transfers("a", 0.7, 0.9, **other), *transfers("b", 0.4, 0.4, **other),
     ]  # fmt: skip
     whole = pairing.pooled(pairing.differences(pairing.cells(records), "a", "b"))
     assert (whole.clusters, whole.n) == (2, 4) and whole.mean == pytest.approx((0.2 + 0.35) / 2)
@@ -68,7 +69,8 @@ def test_recipes_are_compared_ticket_by_ticket():
     assert {d.cell.method: d.by_seed for d in found} == {
         "a": pytest.approx({0: 0.1, 1: 0.3}), "b": pytest.approx({0: 0.4})
     }  # fmt: skip
-    assert pairing.pooled(found, "recipe").clusters == 3
+    whole = pairing.pooled(found, "recipe")
+    assert (whole.clusters, whole.n) == (2, 3) and whole.mean == pytest.approx((0.25 + 0.3) / 2)
 
 
 def test_a_native_ticket_meets_those_of_every_source_and_counts_once_a_seed():
