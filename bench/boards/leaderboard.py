@@ -183,9 +183,10 @@ def grouped(results: Sequence[Result]) -> tuple[dict[Key, dict[int, Result]], in
 
 def _board(place: Place, results: Sequence[Result]) -> Board:
     groups, superseded = grouped(results)
-    required = _required(groups.values())
-    editions = _editions(groups)
-    rows = [replace(_row(key, by_seed, required), edition=editions[key]) for key, by_seed in groups.items()]
+    required, editions = _required(groups), _editions(groups)
+    rows = [
+        replace(_row(key, by_seed, required[key.sparsity]), edition=editions[key]) for key, by_seed in groups.items()
+    ]
     scores = {
         row.key: {seed: result.score for seed, result in groups[row.key].items()} for row in rows if row.missing is None
     }
@@ -206,10 +207,18 @@ def _order(row: Row) -> tuple[float, tuple[str, ...]]:
     return (-row.score.mean, row.key.name)
 
 
-def _required(groups: Iterable[Mapping[int, Result]]) -> tuple[int, ...]:
-    """The seeds of the most complete row; of equally long ones the first in order."""
-    scored = (tuple(sorted(seed for seed, r in seeds.items() if r.error is None)) for seeds in groups)
-    return min(scored, key=lambda seeds: (-len(seeds), seeds))
+def _required(groups: Mapping[Key, Mapping[int, Result]]) -> dict[float, tuple[int, ...]]:
+    """By sparsity, the seeds of the most complete row; of equally long ones the first in order.
+
+    Rows are ranked per sparsity. What removes nothing is a reference for all, and measured against all.
+    """
+    scored = {key: tuple(sorted(seed for seed, r in seeds.items() if r.error is None)) for key, seeds in groups.items()}
+
+    def most(sparsity: float) -> tuple[int, ...]:
+        rivals = (seeds for key, seeds in scored.items() if key.sparsity == sparsity or not sparsity)
+        return min(rivals, key=lambda seeds: (-len(seeds), seeds))
+
+    return {sparsity: most(sparsity) for sparsity in {key.sparsity for key in groups}}
 
 
 def _row(key: Key, by_seed: Mapping[int, Result], required: tuple[int, ...]) -> Row:

@@ -286,6 +286,14 @@ def test_completeness_is_asked_per_target() -> None:
     assert [len(b.rows) for b in found] == [1, 1]
 
 
+def test_completeness_is_asked_per_sparsity_and_of_references_by_all() -> None:
+    dense = {"drawer": "dense", "sparsity": 0.0}
+    found = board([*over_seeds(0.5, 0.6, 0.7), *over_seeds(0.8, 0.8, sparsity=0.5), *over_seeds(0.9, 0.9, **dense)])
+    assert [(r.key.drawer, r.key.sparsity, len(r.seeds)) for r in found.rows] == [("omp", 0.5, 2), ("omp", 0.9, 3)]
+    assert [(r.key.drawer, r.missing) for r in found.incomplete] == [("dense", "no record of seed 2")]
+    assert len(board([*over_seeds(0.8, 0.8, sparsity=0.5), *over_seeds(0.9, 0.9, **dense)]).rows) == 2
+
+
 def test_unequal_budgets_are_marked() -> None:
     found = board(
         [
