@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from bench import console
+from bench.amounts import mib
 from tickets.errors import UserError
 
 if TYPE_CHECKING:
@@ -73,8 +74,6 @@ def _decoded(home: Path) -> list[Decoded]:
 
 
 def _tell(items: Sequence[Item], folders: Sequence[Decoded]) -> None:
-    from bench.views.store import mib
-
     for item in items:
         print(f"{item.kind:<16}{mib(item.size):>9} MiB  {item.name}")
     for one in folders:
@@ -90,7 +89,6 @@ def _remove(home: Path, items: Sequence[Item], folders: Sequence[Decoded]) -> No
         UserError: a file cannot be deleted.
     """
     from bench.house import cache, inventory
-    from bench.views.store import mib
 
     try:
         removed = [item.size for item in items if inventory.remove(home, item)]

@@ -9,10 +9,11 @@ from typing import Annotated
 import typer
 
 from bench import aligned, console, flags, record, stats
+from bench.amounts import MISSING
 from bench.boards import pairing
 from bench.boards.pairing import CLUSTERS, Cell, Difference
 from bench.boards.ranks import to_svg
-from bench.boards.render import MISSING, setting_of
+from bench.boards.render import setting_of
 from tasks import TASKS
 from tickets import whole
 from tickets.errors import UserError, unknown

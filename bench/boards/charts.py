@@ -7,6 +7,7 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from bench.amounts import counted, percent
 from bench.boards import render
 from bench.boards.leaderboard import Board, Row
 from bench.boards.svg import INK, SOFT, drawn, plain
@@ -99,7 +100,7 @@ def _against_sparsity(axes: Any, board: Board, looks: Mapping[str, tuple[str, st
         _points(axes, rows, places, looks, line=True)
         if len(series) <= TOLD:
             _tell(axes, rows[0], places[0], usual)
-    axes.set_xticks(range(len(levels)), [render.percent(level) for level in levels])
+    axes.set_xticks(range(len(levels)), [percent(level) for level in levels])
     axes.set_xlim(-0.5, max(len(levels), 1) - 0.5)
     axes.set_xlabel("sparsity (dashed: dense, trained on a source; dash-dotted: from scratch)")
 
@@ -120,7 +121,7 @@ def _against_cost(axes: Any, board: Board, looks: Mapping[str, tuple[str, str]])
         known = [row for row in rows if row.key.role != "random" and row.total_macs is not None]
         _points(axes, known, [row.total_macs for row in known], looks, line=False)
     axes.set_xlim(left=0)
-    axes.xaxis.set_major_formatter(lambda value, _: render.counted(value, "M"))
+    axes.xaxis.set_major_formatter(lambda value, _: counted(value, "M"))
     axes.set_xlabel("training MACs, drawing included")
 
 

@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from bench.amounts import duration
 from bench.jobs.grid import by_length
 from bench.jobs.store import Store
 from bench.jobs.work import Facts
@@ -136,15 +137,3 @@ def told(jobs: Sequence[Job], state: Mapping[Job, str], costs: Mapping[Job, Cost
 
 def _priced(price: Cost, batch: int) -> str:
     return f": {price.steps:,} steps of {batch}, {price.macs / 1e12:,.2f} T training MACs, {duration(price.seconds)}"
-
-
-def duration(seconds: float) -> str:
-    """Seconds as people say them.
-
-    Example:
-        >>> duration(42), duration(150), duration(9000)
-        ('42 s', '2.5 min', '2.5 h')
-    """
-    if seconds < 100:
-        return f"{seconds:.0f} s"
-    return f"{seconds / 60:.1f} min" if seconds < 6000 else f"{seconds / 3600:.1f} h"

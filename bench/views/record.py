@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bench.aligned import show as print_table
-from bench.boards.render import MISSING, counted, percent
+from bench.amounts import MISSING, counted, percent
 from bench.record import Record
 
 

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from bench.aligned import show as print_table
+from bench.amounts import mib
 from bench.house import cache, inventory
 from bench.house.inventory import KINDS, TICKET, Item
 from bench.jobs.store import Store
@@ -43,13 +44,3 @@ def _row(kind: str, items: Sequence[Item]) -> list[str]:
 
 def _total(items: Iterable[Item]) -> int:
     return sum(item.size for item in items)
-
-
-def mib(size: int) -> str:
-    """Bytes as MiB with one digit.
-
-    Example:
-        >>> mib(3 * 2**19)
-        '1.5'
-    """
-    return f"{size / 2**20:,.1f}"

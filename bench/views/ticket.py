@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from bench.aligned import show as print_table
-from bench.boards.render import MISSING, counted, percent
+from bench.amounts import MISSING, counted, percent
 from tickets import anatomy
 from tickets.ticket import Ticket
 

@@ -5,7 +5,7 @@ from samples import record
 from toy import SPEC, ToySource
 
 from bench import console, show
-from bench.boards.render import MISSING
+from bench.amounts import MISSING
 from tickets import anatomy
 from tickets.drawer import Request
 from tickets.drawers import make

@@ -150,32 +150,6 @@ def test_show_is_rich_in_a_terminal_and_plain_when_piped() -> None:
     assert "omp from" in terminal.getvalue()
 
 
-@pytest.mark.parametrize(
-    ("seconds", "text"),
-    [(0.2, "0 s"), (99.4, "99 s"), (99.6, "1.7 min"), (5969, "99.5 min"), (5971, "1.7 h"), (None, "–")],  # noqa: RUF001
-)
-def test_durations(seconds: float | None, text: str) -> None:
-    assert render.duration(seconds) == text
-
-
-@pytest.mark.parametrize(
-    ("value", "unit", "text"),
-    [
-        (7, "k", "0.01k"),
-        (9_994, "k", "9.99k"),
-        (9_996, "k", "10.0k"),
-        (99_960, "k", "100k"),
-        (13_243_868, "k", "13.2M"),
-        (61_836_632_064, "M", "61.8G"),
-        (999_499_999_999, "M", "999G"),
-        (999_500_000_000, "M", "1.00T"),
-        (5 * 10**21, "M", "5000E"),
-    ],
-)
-def test_counts(value: int, unit: str, text: str) -> None:
-    assert render.counted(value, unit) == text
-
-
 def test_it_prints_markdown(capsys: pytest.CaptureFixture[str]) -> None:
     code, out, err = run(capsys, GOLDEN / "records")
     assert (code, out, err) == (0, (GOLDEN / "leaderboard.md").read_text(), "")
