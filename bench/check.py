@@ -26,7 +26,7 @@ class Commands(typer.core.TyperGroup):
         return super().resolve_command(ctx, [args[0].rstrip("/"), *args[1:]])
 
 
-app = typer.Typer(add_completion=False, pretty_exceptions_enable=False, cls=Commands)
+app = console.application(cls=Commands)
 
 
 @app.callback()

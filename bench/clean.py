@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from bench.house.cache import Decoded
     from bench.house.inventory import Item
 
-app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
+app = console.application()
 
 
 @app.command()

@@ -18,7 +18,7 @@ from tasks import TASKS
 from tickets import whole
 from tickets.errors import UserError, unknown
 
-app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
+app = console.application()
 HEADER = ("cell", "seeds", "first", "second", "difference", "signed-rank p", "seeds for a point")
 
 

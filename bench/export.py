@@ -9,7 +9,7 @@ import typer
 
 from bench import console, flags
 
-app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
+app = console.application()
 
 WEIGHTS = ("ema", "raw")
 

@@ -15,7 +15,7 @@ from bench import console
 from tasks import TASKS
 from tickets.errors import UserError, unknown
 
-app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
+app = console.application()
 
 TEMPLATES = Path(__file__).parent / "templates"
 KINDS = ("cls", "seg", "pose")

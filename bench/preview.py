@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from bench.request.scale import Scale
     from tasks.base import Task
 
-app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
+app = console.application()
 
 SPLITS = ("train", "val", "test")
 MOST = 64

@@ -21,7 +21,7 @@ from tickets.errors import CannotWriteError, UserError
 if TYPE_CHECKING:
     from bench.audit.replica import Data
 
-app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
+app = console.application()
 
 
 @app.command()

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from bench.jobs.work import Facts
     from bench.jobs.workers import Workers
 
-app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
+app = console.application()
 
 GRID, TRAINING, RUNNING = "What to compare", "How it is trained", "How it is run"
 

@@ -11,7 +11,7 @@ import typer
 from bench import console, flags
 from tickets.errors import UserError
 
-app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
+app = console.application()
 
 
 @app.command()

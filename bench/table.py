@@ -27,7 +27,7 @@ TEXTS: dict[str, Callable[[tuple[Board, ...]], str]] = {"md": markdown, "csv": f
 FORMATS = (*TEXTS, "svg", "html")
 COMMITTED = "md,csv,tex,svg"
 
-app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
+app = console.application()
 
 
 @app.command()

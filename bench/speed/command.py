@@ -12,13 +12,13 @@ from typing import Annotated, Any
 
 import typer
 
-from bench import flags
+from bench import console, flags
 from bench.speed.report import Part, show, upkeep
 from bench.speed.request import LOADER, Request, parse
 from bench.speed.timing import Run, Times, cuda_seconds, interleaved, seconds
 from tickets import whole
 
-app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
+app = console.application()
 
 SETTING, MEASURING = "What is measured", "How it is measured"
 WARM_UP = 3
