@@ -48,7 +48,7 @@ class Commands(TyperGroup):
         return command
 
 
-app = typer.Typer(cls=Commands, no_args_is_help=False, rich_markup_mode="markdown")
+app = console.application(cls=Commands, completion=True)
 
 
 def _version(wanted: bool) -> None:

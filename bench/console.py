@@ -16,9 +16,14 @@ USAGE_ERROR = typer.BadParameter.__mro__[2]  # click's base class, wherever this
 INTERRUPTED = 130
 
 
-def application(cls: type[typer.core.TyperGroup] | None = None) -> typer.Typer:
-    """An app for one command, or for a group of class `cls`, whose help joins the lines of a paragraph."""
-    return typer.Typer(cls=cls, add_completion=False, pretty_exceptions_enable=False, rich_markup_mode="markdown")
+def application(cls: type[typer.core.TyperGroup] | None = None, completion: bool = False) -> typer.Typer:
+    """An app for one command, or for a group of class `cls`, whose help joins the lines of a paragraph.
+
+    Args:
+        cls: the group's class; None for the plain one.
+        completion: whether it has options that install completion in a shell.
+    """
+    return typer.Typer(cls=cls, add_completion=completion, pretty_exceptions_enable=False, rich_markup_mode="markdown")
 
 
 def main(app: typer.Typer, prog: str, args: Sequence[str] | None = None) -> NoReturn:
