@@ -1,4 +1,4 @@
-"""Everything beside the job that decides a result, as one object: the record holds it, flags and redraw command are it."""
+"""Everything beside the job that decides a result, as one object: the record holds it, the flags are made from it."""
 
 from __future__ import annotations
 
