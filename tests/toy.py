@@ -10,15 +10,15 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from tickets.drawers import METHODS
+from tickets.drawers import DRAWERS as BUILT_IN
 from tickets.seeding import generator
 from tickets.source import Batch
-from tickets.supernet import Spec, Stage
+from tickets.hosts.supernet import Spec, Stage
 
 SPEC = Spec(stem=4, stages=(Stage((1,), (4,)), Stage((1, 1), (4, 6))), expansion=1)
 """A supernet of two branches and 6 blocks, for 16x16 images."""
 
-DRAWERS = ["imp/many_rounds@rate=0.7" if name == "imp/many_rounds" else name for name in METHODS]
+DRAWERS = ["imp/many_rounds@rate=0.7" if name == "imp/many_rounds" else name for name in BUILT_IN.builtin]
 """All built-in drawers with their defaults; the one that trains for many times the request's steps, for fewer."""
 
 

@@ -7,20 +7,104 @@ public face; they are imported on first use, so that `import tickets` stays ligh
 from __future__ import annotations
 
 import importlib
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-_PUBLIC = {
-    "Drawer": "tickets.drawer",
-    "Source": "tickets.source",
-    "Ticket": "tickets.ticket",
-    "Supernet": "tickets.supernet",
-    "keep_top": "tickets.masks",
-    "prunable": "tickets.masks",
+if TYPE_CHECKING:
+    from tickets.drawers import DRAWERS
+    from tickets.drawers.base import Drawer, Request, Round, last_prune
+    from tickets.errors import UserError
+    from tickets.events import Event
+    from tickets.hosts import HOSTS
+    from tickets.hosts.base import HostSpec
+    from tickets.hosts.supernet import Supernet
+    from tickets.masks import keep_top, prunable
+    from tickets.method import Method, Pass
+    from tickets.network import Network
+    from tickets.patterns import PATTERNS
+    from tickets.patterns.base import Pattern, Share, Whole
+    from tickets.recipes import RECIPES
+    from tickets.recipes.base import Recipe
+    from tickets.recipes.finetune import Finetune
+    from tickets.scorers import SCORERS
+    from tickets.scorers.base import DataScorer, Scorer
+    from tickets.searchable import Searchable
+    from tickets.settings import Settings
+    from tickets.source import Source
+    from tickets.ticket import Ticket
+    from tickets.training import Training
+    from tickets.traits import Need, Traits
+    from tickets.transforms import TRANSFORMS
+    from tickets.transforms.base import Transform
+
+__all__ = [
+    "DRAWERS",
+    "HOSTS",
+    "PATTERNS",
+    "RECIPES",
+    "SCORERS",
+    "TRANSFORMS",
+    "DataScorer",
+    "Drawer",
+    "Event",
+    "Finetune",
+    "HostSpec",
+    "Method",
+    "Need",
+    "Network",
+    "Pass",
+    "Pattern",
+    "Recipe",
+    "Request",
+    "Round",
+    "Scorer",
+    "Searchable",
+    "Settings",
+    "Share",
+    "Source",
+    "Supernet",
+    "Ticket",
+    "Training",
+    "Traits",
+    "Transform",
+    "UserError",
+    "Whole",
+    "keep_top",
+    "last_prune",
+    "prunable",
+]
+
+_HOMES = {
+    "tickets.drawers": ("DRAWERS",),
+    "tickets.drawers.base": ("Drawer", "Request", "Round", "last_prune"),
+    "tickets.errors": ("UserError",),
+    "tickets.events": ("Event",),
+    "tickets.hosts": ("HOSTS",),
+    "tickets.hosts.base": ("HostSpec",),
+    "tickets.hosts.supernet": ("Supernet",),
+    "tickets.masks": ("keep_top", "prunable"),
+    "tickets.method": ("Method", "Pass"),
+    "tickets.network": ("Network",),
+    "tickets.patterns": ("PATTERNS",),
+    "tickets.patterns.base": ("Pattern", "Share", "Whole"),
+    "tickets.recipes": ("RECIPES",),
+    "tickets.recipes.base": ("Recipe",),
+    "tickets.recipes.finetune": ("Finetune",),
+    "tickets.scorers": ("SCORERS",),
+    "tickets.scorers.base": ("DataScorer", "Scorer"),
+    "tickets.searchable": ("Searchable",),
+    "tickets.settings": ("Settings",),
+    "tickets.source": ("Source",),
+    "tickets.ticket": ("Ticket",),
+    "tickets.training": ("Training",),
+    "tickets.traits": ("Need", "Traits"),
+    "tickets.transforms": ("TRANSFORMS",),
+    "tickets.transforms.base": ("Transform",),
 }
+_HOME = {name: module for module, names in _HOMES.items() for name in names}
 
 
 def __getattr__(name: str) -> Any:
     """Import a public name when it is first asked for."""
-    if name not in _PUBLIC:
+    if name not in _HOME:
         raise AttributeError(f"module 'tickets' has no attribute '{name}'")
-    return getattr(importlib.import_module(_PUBLIC[name]), name)
+    return getattr(importlib.import_module(_HOME[name]), name)

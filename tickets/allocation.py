@@ -20,7 +20,12 @@ ALLOCATIONS = ("global", *_WEIGHING)
 """The known allocations."""
 
 
-def allocate(scores: Mapping[str, Tensor], sparsity: float, allocation: str) -> Masks:
+def allocate(
+    scores: Mapping[str, Tensor],
+    sparsity: float,
+    allocation: str,
+    shapes: Mapping[str, Sequence[int]] | None = None,
+) -> Masks:
     """Keep the highest scores, with each layer's number of kept weights set by an allocation.
 
     - "global": the highest of all layers, by `keep_top`; a layer may end up empty.
@@ -36,6 +41,7 @@ def allocate(scores: Mapping[str, Tensor], sparsity: float, allocation: str) -> 
         scores: per weight, float, of one dimension or more, not empty; larger is kept. Not modified.
         sparsity: removed fraction of all entries, in [0, 1).
         allocation: one of `ALLOCATIONS`.
+        shapes: of the layers' weights, where a score stands for several of them; None for those of the scores.
 
     Returns:
         Boolean masks with the keys and shapes of `scores`. Exactly round(sparsity * total) entries are
@@ -56,7 +62,7 @@ def allocate(scores: Mapping[str, Tensor], sparsity: float, allocation: str) -> 
     if allocation == "global":
         return masks
     counts = _counts(
-        weights=[_WEIGHING[allocation](score.shape) for score in scores.values()],
+        weights=[_WEIGHING[allocation](shapes[name] if shapes else score.shape) for name, score in scores.items()],
         sizes=[score.numel() for score in scores.values()],
         kept=sum(int(mask.sum()) for mask in masks.values()),
     )

@@ -18,9 +18,11 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.nn.utils import skip_init
 
-from tickets.blocks import SearchBlock
 from tickets.errors import UserError
-from tickets.supernet import Features, Fuse, Supernet, live_units, upsample
+from tickets.hosts.base import Features
+from tickets.hosts.blocks import SearchBlock
+from tickets.hosts.supernet import Fuse, Supernet, upsample
+from tickets.searchable import live_units
 
 
 @torch.no_grad()
@@ -48,7 +50,7 @@ def compact(host: nn.Module) -> nn.Module:
         UserError: a module of the host is in training mode.
 
     Example:
-        >>> from tickets.supernet import Supernet, preset
+        >>> from tickets.hosts.supernet import Supernet, preset
         >>> host = Supernet(preset("tiny")).eval()
         >>> _ = nn.init.zeros_(host.fuses[0].paths["0to0"].depthwise["3"].weight)
         >>> removed(host, compact(host))

@@ -1,19 +1,12 @@
-"""What happens at a step of training, as plain data; the loop and the drawer give it meaning."""
+"""What happens at a step of training, as plain data; the method that rides on the training gives it meaning."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from enum import StrEnum
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
 
-
-class Action(StrEnum):
-    """The kinds of event."""
-
-    EVALUATE = "evaluate"  # score the averaged, recalibrated copy on val, under the event's label
-    SHRINK = "shrink"  # cut units whose importance vanished
-    PRUNE = "prune"  # choose the masks anew, at the event's sparsity
-    RESET = "reset"  # set all masks to ones
-    SAVE = "save"  # keep the host as it is: the rewind point
+PREFIX = "do_"
 
 
 @dataclass(frozen=True)
@@ -21,18 +14,24 @@ class Event:
     """One event; it happens after the optimiser step number `step` (1 is the first).
 
     Args:
-        step: in [1, all steps]; events of one step happen in the order in which they are listed.
-        action: what happens.
-        sparsity: for PRUNE, the removed fraction asked for.
-        label: for EVALUATE, the name under which the score is kept.
-        final: for SHRINK, whether the average alone decides and nothing is too small to cut.
+        step: in [0, all steps]; 0 is before the first step. Events of one step happen in the order in which they are
+            listed.
+        do: what happens: "prune" calls the method `do_prune` of what rides on the training, with the training and `to`.
+        to: its further arguments; plain values.
+
+    Example:
+        >>> Event(40, "prune", {"sparsity": 0.5})
+        Event(step=40, do='prune', to={'sparsity': 0.5})
     """
 
     step: int
-    action: Action
-    sparsity: float | None = None
-    label: str = ""
-    final: bool = False
+    do: str
+    to: Mapping[str, Any] = field(default_factory=dict)
+
+
+def actions(of: object) -> dict[str, Callable[..., None]]:
+    """What events may have an object do, by name."""
+    return {name.removeprefix(PREFIX): getattr(of, name) for name in dir(of) if name.startswith(PREFIX)}
 
 
 def at(fraction: float, steps: int) -> int:

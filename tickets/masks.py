@@ -13,15 +13,11 @@ Masks = dict[str, Tensor]
 
 
 class Semantics(StrEnum):
-    """What a mask does to its weight while training.
-
-    REPARAM: the forward pass uses m*w; a masked weight gets no data gradient and keeps its value,
-    so that it can return (SuperTickets, CV_LTH).
-    PROJECTION: w <- m*w after every step; the gradient reaches every weight (open_lth, jaxpruner).
-    """
+    """The names of what a mask does to its weight while training; `tickets.masking` holds what they do."""
 
     REPARAM = "reparam"
     PROJECTION = "projection"
+    SCORED = "scored"
 
 
 def prunable(module: nn.Module) -> dict[str, nn.Parameter]:
@@ -91,11 +87,3 @@ def project(module: nn.Module, masks: Mapping[str, Tensor]) -> None:
     """Set every masked weight of `module` to zero, in place: w <- m*w."""
     for name, mask in masks.items():
         module.get_parameter(name).mul_(mask)
-
-
-def shuffled(masks: Mapping[str, Tensor], generator: torch.Generator) -> Masks:
-    """The same number of kept weights in every layer, at random positions drawn from `generator`."""
-    return {
-        name: mask.flatten()[torch.randperm(mask.numel(), generator=generator)].view(mask.shape)
-        for name, mask in masks.items()
-    }

@@ -7,24 +7,26 @@ from typing import TYPE_CHECKING
 
 import torch
 from mmengine.optim import LinearLR, MultiStepLR, OneCycleLR, StepLR
-from torch import nn
 
 if TYPE_CHECKING:
     from mmengine.optim.scheduler.param_scheduler import _ParamScheduler as Scheduler
 
-    from tickets.training import Settings
+    from tickets.network import Network
+    from tickets.settings import Settings
 
 POSITION = ("last_step", "_global_step")  # the rest of a scheduler's state is functions and settings
 
 
-def optimizer(network: nn.Module, settings: Settings) -> torch.optim.Optimizer:
+def optimizer(network: Network, settings: Settings) -> torch.optim.Optimizer:
     """Adam or RMSprop with L2 on weights of two or more dimensions; biases and batch norms come last, without.
 
     The weight decay is added to the gradient, which is that of wd/2 |w|^2, the explicit L2 term of the released code.
     """
-    parameters = [p for p in network.parameters() if p.requires_grad]
+    parts = (network.host, network.head)
+    parameters = [p for part in parts for p in part.parameters() if p.requires_grad]
     groups = [
         {"params": [p for p in parameters if p.dim() > 1], "weight_decay": settings.weight_decay},
+        *network.masking.groups(settings),
         {"params": [p for p in parameters if p.dim() <= 1], "weight_decay": 0.0},
     ]
     if settings.optimizer == "rmsprop":

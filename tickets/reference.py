@@ -12,7 +12,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from tickets.blocks import SearchBlock
+from tickets.hosts.blocks import SearchBlock
 from tickets.masks import Masks
 from tickets.network import Network
 

@@ -1,68 +1,251 @@
-"""Names of tasks, drawers and recipes, resolved without importing what they name."""
+"""Names of tasks, hosts, drawers, recipes, transforms, scorers and patterns, resolved without importing their members.
+
+One grammar for all: a registered name, with options behind it where the defaults are not meant, as in
+"imp@rounds=5" or "omp@allocation=erk@scorer=snip". Other packages add names under the registry's entry-point group.
+"""
 
 from __future__ import annotations
 
 import importlib
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field, fields, is_dataclass
 from functools import cached_property
-from importlib.metadata import entry_points
-from typing import Any
+from importlib.metadata import Distribution, EntryPoint, entry_points
+from typing import Any, Generic, TypeVar, cast
 
 from tickets.errors import UserError, unknown
+from tickets.traits import Traits
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
-class Registry:
-    """A table of names to "module:attribute", open to other packages.
+class Member:
+    """One row of a registry's table.
+
+    Args:
+        target: "module:attribute"; a class, or an instance whose fields are the defaults.
+        options: that make it this variant.
+        traits: what planning must know, where that is known without importing it.
+    """
+
+    target: str
+    options: Mapping[str, Any] = field(default_factory=dict)
+    traits: Traits | None = None
+
+
+@dataclass(frozen=True)
+class Registry(Generic[T]):
+    """A table of names to members of one kind, open to other packages.
 
     Args:
         noun: what a member is, as in "task"; used in messages.
-        builtin: name to "module:attribute".
-        group: entry-point group whose members are added; a built-in name wins over a plug-in's.
+        builtin: the members that come with the project.
+        group: entry-point group whose members are added.
+        base: "module:class" that every member's class is derived from.
+        example: a name with an option, for messages.
         aliases: other names of members, which really resolve to them.
+        families: first part of a name to "module:function", which makes a member from what follows the slash, as
+            "timm" in "timm/resnet18"; its members are not listed.
     """
 
     noun: str
-    builtin: Mapping[str, str]
+    builtin: Mapping[str, Member]
     group: str
+    base: str
+    example: str = "name@option=value"
     aliases: Mapping[str, str] = field(default_factory=dict)
+    families: Mapping[str, str] = field(default_factory=dict)
 
     @cached_property
-    def targets(self) -> dict[str, str]:
-        """Every name and its "module:attribute", built-ins first, then plug-ins by name."""
-        plugins = {e.name: e.value for e in sorted(entry_points(group=self.group))}
-        return {**self.builtin, **{k: v for k, v in plugins.items() if k not in self.builtin}}
+    def _plugins(self) -> dict[str, list[EntryPoint]]:
+        """Entry points of other packages by name; more than one where packages disagree."""
+        found: dict[str, list[EntryPoint]] = {}
+        for point in sorted(entry_points(group=self.group), key=lambda point: (point.name, point.value)):
+            if not any(point.value == known.value for known in found.get(point.name, ())):
+                found.setdefault(point.name, []).append(point)
+        return found
+
+    def names(self) -> list[str]:
+        """Every name: those that come with the project, then those of other packages."""
+        return [*self.builtin, *(name for name in self._plugins if name not in self.builtin)]
+
+    def traits_by_name(self) -> Iterator[tuple[str, Traits]]:
+        """The built-in members' names and facts."""
+        return ((name, self.traits(name)) for name in self.builtin)
 
     def resolve(self, name: str) -> str:
-        """The member's own name for a name or an alias.
+        """A member's full name, its options sorted.
 
         Raises:
-            UserError: the name is neither; says the nearest one and lists all.
+            UserError: there is none of that name (says the nearest one and lists all), two packages register it, or
+                it has no such option, or the option's value is not allowed.
 
         Example:
-            >>> Registry("task", {"cls/figures": "m:A"}, "no.group", {"cls": "cls/figures"}).resolve("cls")
+            >>> table = {"cls/figures": Member("m:A")}
+            >>> Registry("task", table, "no.group", "m:B", aliases={"cls": "cls/figures"}).resolve("cls")
             'cls/figures'
         """
-        name = self.aliases.get(name, name)
-        if name not in self.targets:
-            raise unknown(self.noun, name, [*self.aliases, *self.targets])
-        return name
+        name, options = self.parts(name)
+        self._check(name)
+        if options or self._family(name):
+            self.make(_joined(name, options))
+        return _joined(name, options)
 
-    def load(self, name: str) -> Any:
-        """Import and return the member.
+    def parts(self, name: str) -> tuple[str, dict[str, str]]:
+        """A member's own name, aliases resolved, and its options as texts; neither is checked.
 
         Raises:
-            UserError: the name is unknown, or a plug-in cannot be imported (named, with the reason).
+            UserError: what follows the name is not options.
         """
-        name = self.resolve(name)
-        module, _, attribute = self.targets[name].partition(":")
-        if name in self.builtin:
-            return getattr(importlib.import_module(module), attribute)
+        own, *options = name.split("@")
+        pairs = [option.partition("=") for option in options]
+        for key, equals, value in pairs:
+            if not (key and equals and value):
+                raise UserError(f"'{name}' is no {self.noun} with options; write {self.example}.")
+        return self.aliases.get(own, own), {key: value for key, _, value in pairs}
+
+    def load(self, name: str) -> Any:
+        """Import and return what a name without its options stands for: a class, or an instance of defaults.
+
+        Raises:
+            UserError: the name is unknown, or a plug-in cannot be imported or is no such thing (named, with the
+                reason).
+        """
+        own, _ = self.parts(name)
+        self._check(own)
+        if make := self._family(own):
+            return cast(Callable[[str], Any], _attribute(make))(own.partition("/")[2])
+        if own in self.builtin:
+            return _attribute(self.builtin[own].target)
+        return self._plugin(own)
+
+    def _plugin(self, own: str) -> Any:
+        point = self._plugins[own][0]
+        where = f"the plug-in {self.noun} '{own}' ({point.value})"
         try:
-            return getattr(importlib.import_module(module), attribute)
+            found = _attribute(point.value)
         except (ImportError, AttributeError) as error:
             raise UserError(
-                f"the plug-in {self.noun} '{name}' ({module}:{attribute}) cannot be loaded: {error}; "
-                "repair or uninstall the package that registers it."
+                f"{where} cannot be loaded: {error}; repair or uninstall the package that registers it."
             ) from error
+        base = _attribute(self.base)
+        if not issubclass(found if isinstance(found, type) else type(found), base):
+            raise UserError(
+                f"{where} is a {type(found).__name__} and no {self.noun}; derive its class from "
+                f"{base.__module__}.{base.__name__}, or uninstall the package that registers it."
+            )
+        return found
+
+    def make(self, name: str, known: Mapping[str, Any] | None = None) -> T:
+        """The configured member of a name.
+
+        Args:
+            name: with or without options.
+            known: options that it has unless the name says otherwise; those that it does not know are passed over.
+
+        Raises:
+            UserError: as `resolve` and `load`.
+        """
+        own, options = self.parts(name)
+        found = self.load(own)
+        wanted = [f.name for f in fields(found)] if is_dataclass(found) else []
+        for key in options:
+            if key not in wanted:
+                raise unknown(f"option of the {self.noun} {own}", key, wanted)
+        row = self.builtin.get(own)
+        useful = {key: value for key, value in (known or {}).items() if key in wanted}
+        given = {**(row.options if row else {}), **useful, **options}
+        if not isinstance(found, type):
+            if not given:
+                return cast(T, found)
+            given = {**{f.name: getattr(found, f.name) for f in fields(found)}, **given}
+        return cast(T, self._validated(found if isinstance(found, type) else type(found), own, given, options))
+
+    def _validated(self, cls: type, own: str, given: Mapping[str, Any], options: Mapping[str, str]) -> Any:
+        if not given:
+            return cls()
+        from pydantic import TypeAdapter, ValidationError
+
+        try:
+            return TypeAdapter(cls).validate_python(dict(given))
+        except ValidationError as error:
+            first = error.errors()[0]
+            where = f", option {first['loc'][0]}" if first["loc"] else ""
+            said = first["msg"].removeprefix("Value error, ").rstrip(".")
+            raise UserError(f"{self.noun} {own}{where}: {said}; got {dict(options) or dict(given)}.") from error
+
+    def traits(self, name: str) -> Traits:
+        """What planning must know of a member; imports it only where it is a plug-in or has options.
+
+        Raises:
+            UserError: as `resolve`, or a drawer that needs itself.
+        """
+        row = self.builtin.get(name)
+        if row is not None and row.traits is not None:
+            return row.traits
+        own, options = self.parts(name)
+        found = self.make(name) if options or self._family(own) else self.load(own)
+        traits = getattr(found, "traits", None)
+        if isinstance(traits, Traits):
+            return traits
+        made = found() if isinstance(found, type) else found
+        return cast(Traits, getattr(made, "traits", Traits()))
+
+    def distribution(self, name: str) -> Distribution | None:
+        """The distribution that a member comes from; None for what comes with the project.
+
+        Raises:
+            UserError: there is no such member.
+        """
+        own, _ = self.parts(name)
+        self._check(own)
+        return None if own in self.builtin or self._family(own) else self._plugins[own][0].dist
+
+    def target(self, name: str) -> str:
+        """The "module:attribute" of a member.
+
+        Raises:
+            UserError: there is no such member.
+        """
+        own, _ = self.parts(name)
+        self._check(own)
+        if make := self._family(own):
+            return make
+        return self.builtin[own].target if own in self.builtin else self._plugins[own][0].value
+
+    def _family(self, own: str) -> str | None:
+        first, slash, rest = own.partition("/")
+        return self.families.get(first) if slash and rest and own not in self.builtin else None
+
+    def _check(self, own: str) -> None:
+        """Refuse a name that stands for nothing, or for more than one thing."""
+        if self._family(own):
+            return
+        points = self._plugins.get(own, [])
+        owners = [f"{point.value} of {point.dist.name if point.dist else 'an unknown package'}" for point in points]
+        if own in self.builtin and points:
+            raise UserError(
+                f"the {self.noun} '{own}' comes with ticketbench, and {owners[0]} registers the same name; rename that "
+                "plug-in, or uninstall it."
+            )
+        if len(points) > 1:
+            raise UserError(
+                f"two plug-ins register the {self.noun} '{own}': {' and '.join(owners)}; rename one of them, or "
+                "uninstall it."
+            )
+        if own not in self.builtin and not points:
+            known = [*self.aliases, *self.names(), *(f"{family}/NAME" for family in self.families)]
+            raise unknown(self.noun, own, known)
+
+
+def _attribute(target: str) -> Any:
+    module, _, attribute = target.partition(":")
+    found: Any = importlib.import_module(module)
+    for part in attribute.split("."):
+        found = getattr(found, part)
+    return found
+
+
+def _joined(own: str, options: Mapping[str, str]) -> str:
+    return "@".join([own, *(f"{key}={value}" for key, value in sorted(options.items()))])

@@ -6,14 +6,12 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
-from tickets.blocks import Cut, SearchBlock
 from tickets.cost import LayerCost, layer_costs
 from tickets.ema import Ema
 from tickets.network import Network
-from tickets.supernet import search_blocks
+from tickets.searchable import Cut, Searchable, Tensors, search_blocks
 
 if TYPE_CHECKING:
     from tickets.training import Training
@@ -29,17 +27,16 @@ def unit_costs(network: nn.Module, layers: Iterable[LayerCost]) -> UnitCosts:
         network: any module that holds search blocks; blocks without units are left out.
         layers: its layers' costs, from `layer_costs`.
     """
-    macs = {layer.name: layer.macs for layer in layers}
-    found: UnitCosts = {}
-    for name, block in search_blocks(network).items():
-        if not block.units:
-            continue
-        hidden = sum(block.units.values())
-        found[name] = {
-            k: (macs[f"{name}.expand"] + macs[f"{name}.project"]) / hidden + macs[f"{name}.depthwise.{k}"] / n
-            for k, n in block.units.items()
-        }
-    return found
+    macs: dict[str, int] = {}
+    for layer in layers:  # a layer may run more than once
+        macs[layer.name] = macs.get(layer.name, 0) + layer.macs
+    return {name: block.unit_macs(_inside(macs, name)) for name, block in search_blocks(network).items() if block.units}
+
+
+def _inside(macs: Mapping[str, int], block: str) -> dict[str, int]:
+    """Those of a block's layers, by its own names."""
+    prefix = f"{block}."
+    return {name.removeprefix(prefix): number for name, number in macs.items() if name.startswith(prefix)}
 
 
 def penalties(network: nn.Module, costs: UnitCosts) -> UnitCosts:
@@ -52,7 +49,7 @@ def penalties(network: nn.Module, costs: UnitCosts) -> UnitCosts:
     return {name: {k: cost / mean for k, cost in kernels.items()} for name, kernels in costs.items()}
 
 
-def per_unit(block: SearchBlock, values: Mapping[int, float]) -> Tensor:
+def per_unit(block: Searchable, values: Mapping[int, float]) -> Tensor:
     """A value per kernel size spread over a block's units; float32 (hidden,) on the block's device."""
     parts = [block.gamma.new_full((n,), values[k]) for k, n in block.units.items()]
     return torch.cat(parts)
@@ -108,7 +105,7 @@ def within_macs(
         Boolean (hidden,) per block; of equal gammas the earlier unit stays.
     """
     blocks, alive = search_blocks(network), torch.cat(list(live.values()))
-    gamma = torch.cat([ema.values[f"{name}.depthwise_bn.weight"].abs() for name in live])
+    gamma = torch.cat([ema.values[f"{name}.{blocks[name].gamma_name}"].abs() for name in live])
     cost = torch.cat([per_unit(blocks[name], costs[name]) for name in live]) * alive
     order = gamma.argsort(descending=True, stable=True)
     fits = torch.empty_like(alive)
@@ -126,7 +123,7 @@ def live_units_mask(network: Network, ema: Ema, threshold: float, by_average: bo
     found = {}
     for name, block in search_blocks(network).items():
         if block.units:
-            averaged = ema.values[f"{name}.depthwise_bn.weight"].abs() > threshold
+            averaged = ema.values[f"{name}.{block.gamma_name}"].abs() > threshold
             found[name] = averaged if by_average else averaged | (block.gamma.detach().abs() > threshold)
     return found
 
@@ -135,9 +132,8 @@ def live_units_mask(network: Network, ema: Ema, threshold: float, by_average: bo
 def shrink(network: Network, ema: Ema, optimizer: torch.optim.Optimizer, live: Mapping[str, Tensor]) -> int:
     """Cut the units that are not live out of the network, its average, its masks and the optimiser's moments.
 
-    Exact: the network computes afterwards what it computes with the gammas of the cut units at zero. Such
-    a unit emits the constant relu(beta) everywhere; what its projection makes of that constant is
-    taken off the running mean of the projection's BN, in the network and in its average alike.
+    Exact: the network computes afterwards what it computes with the gammas of the cut units at zero, since each block
+    first folds what such units emit into what stays, in the network and in its average alike.
 
     Args:
         network: changed in place; parameters keep their identity.
@@ -152,47 +148,48 @@ def shrink(network: Network, ema: Ema, optimizer: torch.optim.Optimizer, live: M
     for name, keep in live.items():
         if bool(keep.all()):
             continue
-        block = network.get_submodule(name)
-        assert isinstance(block, SearchBlock)
+        block = search_blocks(network)[name]
         cut += int((~keep).sum())
-        _fold(network, ema, name, ~keep)
+        views = _views(network, ema, name)
+        for tensor in views:
+            block.fold(tensor, ~keep)
         parts = keep.split(list(block.units.values()))
         units = {k: int(part.sum()) for k, part in zip(block.units, parts, strict=True)}
         if not any(units.values()):
-            _bury(network, ema, optimizer, name)
-        for tensor, change in block.cuts(keep).items():
-            _slice(network, ema, optimizer, f"{name}.{tensor}", change)
+            _bury(block, ema, optimizer, name, views)
+        for own, change in block.cuts(keep).items():
+            _slice(network, ema, optimizer, f"{name}.{own}", change)
         block.conform(units)
     return cut
 
 
-def _fold(network: Network, ema: Ema, name: str, dead: Tensor) -> None:
-    """Take the constant that dead units still emit off the running mean of the projection's BN."""
+def _views(network: Network, ema: Ema, name: str) -> tuple[Tensors, Tensors]:
+    """A block's tensors in the network and in its average, weights under their masks."""
     block = network.get_submodule(name)
-    mask = network.masks.get(f"{name}.project.weight")
-    states = [
-        (block.project.weight, block.depthwise_bn.bias, block.project_bn.running_mean),
-        tuple(ema.values[f"{name}.{t}"] for t in ("project.weight", "depthwise_bn.bias", "project_bn.running_mean")),
-    ]
-    for weight, beta, mean in states:
-        effective = weight if mask is None else weight * mask
-        mean -= effective[:, dead, 0, 0] @ F.relu(beta[dead])
+    own = {**dict(block.named_parameters()), **dict(block.named_buffers())}
+
+    def under_mask(tensor: str, value: Tensor) -> Tensor:
+        mask = network.masks.get(f"{name}.{tensor}")
+        return value if mask is None else value * mask
+
+    return (lambda t: under_mask(t, own[t])), (lambda t: under_mask(t, ema.values[f"{name}.{t}"]))
 
 
-def _bury(network: Network, ema: Ema, optimizer: torch.optim.Optimizer, name: str) -> None:
-    """Replace a path without units by the constant that its last BN emits, as a parameter `shift`."""
-    block = network.get_submodule(name)
-    norm, prefix = block.project_bn, f"{name}.project_bn"
-
-    def constant(weight: Tensor, bias: Tensor, mean: Tensor, var: Tensor) -> Tensor:
-        return bias - weight * mean / torch.sqrt(var + norm.eps)
-
-    block.shift = nn.Parameter(constant(norm.weight, norm.bias, norm.running_mean, norm.running_var).clone())
-    values = [ema.values.pop(f"{prefix}.{t}") for t in ("weight", "bias", "running_mean", "running_var")]
-    ema.values[f"{name}.shift"] = constant(*values)
-    for parameter in (norm.weight, norm.bias):
-        _forget(optimizer, parameter)
-    optimizer.param_groups[-1]["params"].append(block.shift)
+def _bury(
+    block: Searchable, ema: Ema, optimizer: torch.optim.Optimizer, name: str, views: tuple[Tensors, Tensors]
+) -> None:
+    """Replace a path without units by the constants that it emits, as parameters."""
+    now, averaged = (block.constants(tensor) for tensor in views)
+    for own, value in now.items():
+        parameter = nn.Parameter(value.clone())
+        block.register_parameter(own, parameter)
+        ema.values[f"{name}.{own}"] = averaged[own]
+        optimizer.param_groups[-1]["params"].append(parameter)
+    parameters = dict(block.named_parameters())
+    for own in block.last:
+        ema.values.pop(f"{name}.{own}")
+        if own in parameters:
+            _forget(optimizer, parameters[own])
 
 
 def _slice(network: Network, ema: Ema, optimizer: torch.optim.Optimizer, name: str, change: Cut) -> None:

@@ -8,6 +8,8 @@ from typing import Any, Protocol
 import torch
 from torch import Tensor, nn
 
+from tickets.seeding import seeded
+
 Batch = dict[str, Tensor]
 """A task's batch; only `image`, float32 (B, 3, H, W), is known here, the rest is between loss and metric."""
 
@@ -19,16 +21,25 @@ class Source(Protocol):
     and training resumes at the right batch.
     """
 
-    name: str
-    """The task's registered name, as in "cls/figures"."""
-    size: tuple[int, int]
-    """Input (H, W) in pixels."""
-    batch_size: int
-    """Images per training batch."""
-    device: torch.device
-    """Where batches lie and networks are trained."""
-    primary: str
-    """Name of the primary metric, a fraction in [0, 1], higher is better."""
+    @property
+    def name(self) -> str:
+        """The task's registered name, as in "cls/figures"."""
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """Input (H, W) in pixels."""
+
+    @property
+    def batch_size(self) -> int:
+        """Images per training batch."""
+
+    @property
+    def device(self) -> torch.device:
+        """Where batches lie and networks are trained."""
+
+    @property
+    def primary(self) -> str:
+        """Name of the primary metric, a fraction in [0, 1], higher is better."""
 
     def head(self, features: list[tuple[int, int]], units: Any = None, width: int | None = None) -> nn.Module:
         """A fresh head on feature maps of these (width, stride).
@@ -51,3 +62,16 @@ class Source(Protocol):
 
     def score(self, network: nn.Module, split: str) -> dict[str, float]:
         """All metrics on "val" or "test", the primary one first."""
+
+
+def initial_head(source: Source, host: nn.Module, seed: int, units: Any = None, width: int | None = None) -> nn.Module:
+    """The head that all methods at one seed put on a source or target.
+
+    Args:
+        source: whose head.
+        host: with `features`, whose maps it takes.
+        seed: of its first weights.
+        units, width: as `Source.head` takes them.
+    """
+    with seeded(seed, "head", source.name):
+        return source.head(host.features, units, width)

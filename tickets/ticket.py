@@ -16,13 +16,16 @@ import torch
 from torch import Tensor, nn
 
 from tickets import whole
-from tickets.blocks import Units
 from tickets.cost import dense_macs, estimated_macs, layer_costs, sparse_macs
 from tickets.errors import DamagedTicketError, UserError
-from tickets.host import HostSpec, spec_from_json
+from tickets.hosts import spec_from_json
+from tickets.hosts.base import HostSpec
 from tickets.masks import Masks, ones, project, prunable
+from tickets.network import Network
+from tickets.patterns import ELEMENT, PATTERNS
+from tickets.searchable import Units, live_units
 from tickets.seeding import seeded
-from tickets.supernet import live_units
+from tickets.source import Source, initial_head
 
 FORMAT = 2
 Tensors = dict[str, Tensor]
@@ -113,8 +116,10 @@ class Ticket:
 
     @property
     def macs_spent(self) -> int:
-        """Training MACs of its drawing, that of the ticket which it started from included."""
-        return self.provenance["spent"]["macs"] + self.provenance["base"]["macs"]
+        """Training MACs of its drawing, those of the tickets which that was given included."""
+        given = sum(one["macs"] for one in self.provenance.get("given", {}).values())
+        spent: int = self.provenance["spent"]["macs"] + self.provenance["base"]["macs"] + given
+        return spent
 
     def build(self, weights: Weights = "ema") -> nn.Module:
         """The plain module: images (B, 3, H, W) -> list of feature maps; pruned weights are zero.
@@ -128,6 +133,30 @@ class Ticket:
         with seeded(0, "overwritten"):
             host = self.spec.build(self.host.units)
         return self.apply(host, weights)
+
+    def network(self, source: Source) -> Network:
+        """The averaged ticket with its source head, as loaded: what its source score belongs to.
+
+        Args:
+            source: the task that it was drawn on, or one with the same head.
+
+        Returns:
+            A new network on the source's device, in eval mode.
+
+        Raises:
+            UserError: the head does not fit the source.
+        """
+        host = self.build("ema")
+        head = initial_head(source, host, 0, self.head.units or None)
+        state = self.head.state("ema")
+        if wrong := _disagreement(state, head.state_dict()):
+            raise UserError(
+                f"the ticket's head does not fit {source.name}: '{wrong}' differs; it was drawn on "
+                f"{self.provenance.get('source')}."
+            )
+        head.load_state_dict(state, strict=True)
+        network = Network(host, head, self.network_masks()).to(source.device)
+        return network.to(memory_format=torch.channels_last).eval()
 
     def apply(self, host: nn.Module, weights: Weights = "ema") -> nn.Module:
         """Put the ticket's weights, masked ones at zero, into a host of its shape.
@@ -245,9 +274,8 @@ class Ticket:
             raise DamagedTicketError(f"{file} keeps {self.kept} weights, its description {description['kept']}.")
         asked = self.provenance.get("sparsity", self.sparsity)
         masks = self.network_masks() if self.provenance.get("joint") else self.host.masks
-        total, kept = (sum(count(m) for m in masks.values()) for count in (torch.numel, torch.count_nonzero))
-        if total - int(kept) != round(asked * total):
-            raise DamagedTicketError(f"{file}: sparsity {self.sparsity} is not the {asked} that was drawn.")
+        if wrong := PATTERNS.make(self.provenance.get("pattern", ELEMENT)).wrong(masks, asked):
+            raise DamagedTicketError(f"{file}: {wrong}.")
 
     @property
     def description(self) -> dict[str, Any]:

@@ -2,113 +2,35 @@
 
 from __future__ import annotations
 
-import io
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import torch
 from mmengine.optim import OptimWrapper
-from torch import Tensor
+from torch import Tensor, nn
 
-from tickets import whole
-from tickets.blocks import Units
-from tickets.cost import LayerCost, dense_macs, layer_costs, sparse_macs
+from tickets.checkpoint import Checkpoint
+from tickets.cost import LayerCost, layer_costs
 from tickets.ema import Ema, recalibrate
-from tickets.events import Event
-from tickets.masks import Masks, Semantics, project, sparsity_of
+from tickets.errors import unknown
+from tickets.events import Event, actions
+from tickets.masks import Masks, sparsity_of
+from tickets.method import Method, Pass
 from tickets.network import Network
 from tickets.optimisation import Schedule, optimizer
 from tickets.progress import Progress
+from tickets.searchable import live_units
 from tickets.seeding import seeded
+from tickets.settings import Settings
 from tickets.source import Batch, Source
-from tickets.supernet import live_units
-
-CHECKPOINT_EVERY_S = 30.0
-
-
-@dataclass(frozen=True)
-class Settings:
-    """How long and how a network is trained; part of a job's identity.
-
-    Args:
-        steps: optimiser steps, at least 1.
-        learning_rate: its peak.
-        weight_decay: L2 factor on convolution and linear weights, masked ones included.
-        optimizer: "adam", or "rmsprop" as TensorFlow has it (decay and momentum 0.9).
-        eps: the optimiser's, beside the second moment's root (adam) or inside it (rmsprop).
-        schedule: of the learning rate: "onecycle" (cosine, 30 % up), "staircase" or "multistep".
-        decay: the factor of each fall of a staircase or multistep schedule.
-        falls: when it falls, in fractions of all steps: at each multiple of the one number of a staircase, at
-            each of the numbers of a multistep.
-        warmup: fraction of all steps in which a staircase or multistep rises linearly from half its peak.
-        ema_decay: nominal decay per update; the warm-up rule rules in short runs.
-        calibration_batches: training batches over which BN statistics are recomputed before scoring.
-        rho: weight of the search penalty, for drawers that search.
-        equal: what `steps` is worth: "steps" trains just so many; "macs" trains until the executed training
-            MACs are those of so many steps of the full dense network, so that smaller networks train longer.
-        precision: "float32", or "bfloat16" for the forward pass under autocast.
-        compiled: whether the network runs through `torch.compile`.
-    """
-
-    steps: int
-    learning_rate: float
-    weight_decay: float = 1e-5
-    optimizer: Literal["adam", "rmsprop"] = "adam"
-    eps: float = 1e-8
-    schedule: Literal["onecycle", "staircase", "multistep"] = "onecycle"
-    decay: float = 0.1
-    falls: tuple[float, ...] = ()
-    warmup: float = 0.0
-    ema_decay: float = 0.9999
-    calibration_batches: int = 10
-    rho: float = 0.0
-    equal: Literal["steps", "macs"] = "steps"
-    precision: Literal["float32", "bfloat16"] = "float32"
-    compiled: bool = False
+from tickets.spent import Cost, Meter, Spent
+from tickets.ticket import Ticket
 
 
 class DivergedError(RuntimeError):
     """The loss stopped being a number."""
-
-
-@dataclass
-class Spent:
-    """Executed work so far.
-
-    `macs` counts, per training image, the forward pass once and twice more for the layers that are
-    trained; per recalibration image the forward pass; for scorers what they say. Dense as executed (the
-    architecture of the moment); `sparse_macs` counts only kept weights. Scoring on val or test is
-    measurement and is not counted.
-    """
-
-    macs: int = 0
-    sparse_macs: int = 0
-    images: int = 0
-
-    def add(self, images: int, cost: Cost) -> None:
-        """Count some images at a cost each."""
-        self.images += images
-        self.macs += images * cost.dense
-        self.sparse_macs += images * cost.sparse
-
-
-@dataclass(frozen=True)
-class Cost:
-    """MACs for one image, of all weights and of the kept ones."""
-
-    dense: int
-    sparse: int
-
-    @classmethod
-    def of(cls, layers: Sequence[LayerCost], masks: Masks) -> Cost:
-        """What some layers cost under these masks."""
-        return cls(dense_macs(layers), sparse_macs(layers, masks))
-
-    def __add__(self, other: Cost) -> Cost:
-        return Cost(self.dense + other.dense, self.sparse + other.sparse)
 
 
 @dataclass
@@ -120,29 +42,36 @@ class Training:
         source: batches and loss.
         settings: how.
         seed: of the randomness inside the network (dropout).
+        method: rides on it.
         events: what happens when, in order of steps.
-        handle: called for each event as handle(training, event).
-        extra_loss: a term added to the loss, as a function of the training; None for none.
-        full_macs: forward MACs of one image through the full network, by which "equal macs" measures; None
-            for those of `network` itself.
-        step: optimiser steps done, which is also the number of the next batch.
-        memory: what the drawer wants to find again after an interruption; tensors and plain values.
+        given: the tickets that the job was given, by role.
+        full_macs: forward MACs of one image through the full network, by which "equal macs" measures; 0 for those of
+            `network` itself.
+        step: optimiser steps done, which is also the number of the next batch. A training that begins later has not
+            had the events before it.
+        memory: what the method wants to find again after an interruption; tensors and plain values.
+        aside: what it can make anew; not in checkpoints.
+
+    Raises:
+        UserError: an event does what is no action of the method.
     """
 
     network: Network
     source: Source
     settings: Settings
     seed: int
-    events: tuple[Event, ...] = ()
-    handle: Callable[[Training, Event], None] = lambda training, event: None
-    extra_loss: Callable[[Training], Tensor] | None = None
-    full_macs: int | None = None
+    method: Method = field(default_factory=Method)
+    events: Sequence[Event] = ()
+    given: Mapping[str, Ticket] = field(default_factory=dict)
+    full_macs: int = 0
     step: int = 0
     memory: dict[str, Any] = field(default_factory=dict)
+    aside: dict[str, Any] = field(default_factory=dict)
     scores: dict[str, float] = field(default_factory=dict)
     spent: Spent = field(default_factory=Spent)
 
     def __post_init__(self) -> None:
+        self._actions = _known(self.method, self.events)
         device = self.source.device
         self.network.to(device=device, memory_format=torch.channels_last)
         self.network.masks = {name: mask.to(device) for name, mask in self.network.masks.items()}
@@ -151,28 +80,55 @@ class Training:
         self.wrapper = OptimWrapper(self.optimizer)
         self.schedule = Schedule(self.optimizer, self.settings)
         self.layers: list[LayerCost] = []
-        self._units: Mapping[str, Units] | None = None
-        self._forward = torch.compile(self.network) if self.settings.compiled else self.network
+        self._architecture: Any = None
+        self._forward = torch.compile(self.network.both) if self.settings.compiled else self.network.both
+        self.meter = Meter(lambda images: self.spent.add(images, self.forward_cost))
         self.masks_changed()
         self._used = self.step * self._worth
-        self._fired = sum(event.step <= self.step for event in self.events)
+        self._fired = sum(event.step < self.step for event in self.events)
+        self.due = 0
         self.schedule.advance(int(self.clock))
+        self._given: dict[str, Network] = {}
+
+    def network_of(self, role: str) -> Network:
+        """The network of a ticket that the job was given: averaged weights, frozen; what it computes is counted.
+
+        Raises:
+            UserError: no ticket was given in this role, or its head does not fit the source.
+        """
+        if role not in self._given:
+            if role not in self.given:
+                raise unknown("role of a given ticket", role, self.given)
+            self._given[role] = self.given[role].network(self.source).requires_grad_(False)
+            self._count(self._given[role])
+        return self._given[role]
+
+    def _count(self, network: Network) -> None:
+        """Have all that a given network computes added to the spent work."""
+        cost = Cost.of(layer_costs(network, self.source.size), network.masks)
+
+        def count(images: int) -> None:
+            self.spent.add(images, cost)
+            self.spent.teacher_macs += images * cost.dense
+
+        Meter(count).always_on(network.host)
 
     def masks_changed(self) -> None:
         """Bring weights and costs in line with new masks or a new architecture; to be called after either."""
-        if self.network.semantics is Semantics.PROJECTION:
-            project(self.network, self.network.masks)
-        if self._units != (units := live_units(self.network)):
-            self._units = units
+        self.network.masking.settle(self.network)
+        if self._architecture != (architecture := _architecture(self.network.host, self.network.head)):
+            self._architecture = architecture
             self.layers = layer_costs(Network(self.network.host, self.network.head), self.source.size)
-        trained = [layer for layer in self.layers if self._is_trained(layer)]
+        trained = [layer for layer in self.layers if self.network.trains(layer.name)]
         self.forward_cost = Cost.of(self.layers, self.network.masks)
         backward = Cost.of(trained, self.network.masks)
         self.step_cost = self.forward_cost + backward + backward
         self.full_macs = self.full_macs or self.forward_cost.dense
 
-    def _is_trained(self, layer: LayerCost) -> bool:
-        return self.network.get_submodule(layer.name).weight.requires_grad
+    def set_masks(self, masks: Masks) -> None:
+        """Put masks in force."""
+        self.network.masks = masks
+        self.masks_changed()
 
     @property
     def _worth(self) -> int:
@@ -192,29 +148,29 @@ class Training:
         """Removed share of the host's weights."""
         return sparsity_of({n: m for n, m in self.network.masks.items() if n.startswith("host.")})
 
-    def run(self, checkpoint: Path | None = None, report: Callable[[Progress], None] | None = None) -> None:
-        """Train to the last step; goes on from the file `checkpoint` where it exists.
+    def run(self, checkpoint: Checkpoint | None = None, report: Callable[[Progress], None] | None = None) -> None:
+        """Train to the last step; goes on from the checkpoint where that holds a state.
 
         Args:
-            checkpoint: written about twice a minute, under a temporary name, then renamed.
+            checkpoint: written about twice a minute.
             report: called about three times a second.
 
         Raises:
             DivergedError: the loss is not finite.
         """
         with seeded(self.seed, "training"):
-            if checkpoint is not None and checkpoint.exists():
-                self.load_state_dict(load_checkpoint(checkpoint))
-            saved = told = time.monotonic()
+            if checkpoint is not None and (state := checkpoint.take()):
+                self.load_state_dict(state)
+            self._fire()
+            told = time.monotonic()
             for batch in self._batches():
                 loss = self._step(batch)
                 now = time.monotonic()
                 if now - told > 0.3 or self.clock >= self.settings.steps:
                     told = now
                     self._tell(float(loss), report)
-                if checkpoint is not None and now - saved > CHECKPOINT_EVERY_S:
-                    saved = now
-                    save_checkpoint(checkpoint, self.state_dict())
+                if checkpoint is not None and checkpoint.is_due:
+                    checkpoint.save(self.state_dict())
 
     def _batches(self) -> Iterator[Batch]:
         """The batches that are still to be trained on."""
@@ -226,26 +182,36 @@ class Training:
             yield next(batches)
 
     def _step(self, batch: Batch) -> Tensor:
-        """One optimiser step, then the events whose time has come; returns the task's loss."""
+        """One optimiser step, then the events whose time has come; returns the loss. `Method` tells the order."""
         self.network.train()
         image = batch["image"].contiguous(memory_format=torch.channels_last)
         low = self.settings.precision == "bfloat16"
         with torch.autocast(image.device.type, torch.bfloat16, enabled=low):
-            outputs = self._forward(image)
-        loss = self.source.loss(outputs.float() if low else outputs, batch)
-        total = loss if self.extra_loss is None else loss + self.extra_loss(self)
-        self.wrapper.update_params(total)
-        if self.network.semantics is Semantics.PROJECTION:
-            project(self.network, self.network.masks)
+            maps, outputs = self._forward(image)
+        with self.meter.on(self.network.host):
+            loss = self.method.loss(self, Pass(maps, outputs.float() if low else outputs, batch))
+            self.wrapper.backward(loss)
+            self.method.on_gradient(self)
+            self.wrapper.step()
+            self.method.after_step(self)
+        self.network.masking.settle(self.network)
         self.ema.update(self.network)
         self.spent.add(len(image), self.step_cost)
         self.step += 1
         self._used += self._worth
         self.schedule.advance(int(self.clock))
-        while self._fired < len(self.events) and self.events[self._fired].step <= self.clock:
-            self._fired += 1
-            self.handle(self, self.events[self._fired - 1])
+        self._fire()
+        self.wrapper.zero_grad()
         return loss.detach()
+
+    def _fire(self) -> None:
+        """Do what the events say whose time has come."""
+        while self._fired < len(self.events) and self.events[self._fired].step <= self.clock:
+            event = self.events[self._fired]
+            self._fired += 1
+            self.due = event.step
+            with self.meter.on(self.network.host):
+                self._actions[event.do](self, **event.to)
 
     def _tell(self, loss: float, report: Callable[[Progress], None] | None) -> None:
         if not loss - loss == 0:
@@ -259,11 +225,36 @@ class Training:
 
     def averaged(self) -> Network:
         """A copy with averaged weights x masks and recalibrated batch norms, in eval mode."""
-        twin = self.ema.copy_of(self.network)
-        batches = self.source.calibration(self.settings.calibration_batches)
-        images = (batch["image"].contiguous(memory_format=torch.channels_last) for batch in batches)
-        self.spent.add(recalibrate(twin, images), self.forward_cost)
+        with self.meter.on(self.network.host):
+            twin = self.ema.copy_of(self.network)
+            batches = self.source.calibration(self.settings.calibration_batches)
+            recalibrate(twin, (batch["image"].contiguous(memory_format=torch.channels_last) for batch in batches))
         return twin
+
+    def measure(self, label: str) -> None:
+        """Score the averaged network on val and keep the primary metric under a label; nothing is chosen by it."""
+        twin = self.averaged()
+        with self.meter.off():
+            self.scores[label] = self.source.score(twin, "val")[self.source.primary]
+
+    def gradients(self, batches: int, network: nn.Module | None = None) -> Iterator[tuple[dict[str, Tensor], Batch]]:
+        """Gradients of the source's loss on calibration batches, one after the other; the training is left as it was.
+
+        Args:
+            batches: how many.
+            network: run in the mode that it is in; None for a copy of the network of now, m*w, in eval mode.
+
+        Yields:
+            The gradient with respect to each prunable weight, by name, zero where the loss does not depend on it; and
+            the batch.
+        """
+        twin = network or self.network.effective()
+        weights = twin.weights()
+        for batch in self.source.calibration(batches):
+            with torch.enable_grad():
+                loss = self.source.loss(twin(batch["image"]), batch)
+            found = torch.autograd.grad(loss, list(weights.values()), allow_unused=True, materialize_grads=True)
+            yield dict(zip(weights, found, strict=True)), batch
 
     def state_dict(self) -> dict[str, Any]:
         """Everything that a resumed run needs to go on bit by bit; tensors and plain values only."""
@@ -290,8 +281,7 @@ class Training:
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Go on from `state_dict`; the network must have been built with its `units`."""
-        self.network.load_state_dict(state["network"], strict=True)
-        self.network.to(memory_format=torch.channels_last)
+        _take_over(self.network, state["network"])
         self.network.masks = state["masks"]
         parameters = dict(self.network.named_parameters())
         for name, moments in state["moments"].items():
@@ -309,17 +299,30 @@ class Training:
         self.masks_changed()
 
 
-def save_checkpoint(path: Path, state: dict[str, Any]) -> None:
-    """Write a state, whole or not at all.
+def _known(method: Method, events: Sequence[Event]) -> dict[str, Callable[..., None]]:
+    """The method's actions; refuses an event that does none of them."""
+    known = actions(method)
+    for event in events:
+        if event.do not in known:
+            raise unknown(f"event of {type(method).__name__} at step {event.step}", event.do, known)
+    return known
 
-    Raises:
-        CannotWriteError: the disk does not take it.
+
+def _architecture(*parts: nn.Module) -> list[Any]:
+    """What layer costs depend on: live units, and how often a host repeats its layers, where it does."""
+    return [(live_units(part), getattr(part, "timesteps", None)) for part in parts]
+
+
+@torch.no_grad()
+def _take_over(network: nn.Module, state: Mapping[str, Tensor]) -> None:
+    """Give a network the saved tensors themselves, strides included, which choose the kernel of some convolutions.
+
+    Parameters keep their identity, so that the optimiser still has them.
     """
-    data = io.BytesIO()
-    torch.save(state, data)
-    whole.write(path, data.getvalue())
-
-
-def load_checkpoint(path: Path) -> dict[str, Any]:
-    """The state in a checkpoint; only tensors and plain values are accepted."""
-    return torch.load(path, weights_only=True)
+    own = network.state_dict(keep_vars=True)
+    if own.keys() != state.keys():
+        raise ValueError(f"the checkpoint is another network's: they differ in {sorted(own.keys() ^ state.keys())[:3]}")
+    for name, tensor in own.items():
+        if tensor.shape != state[name].shape:
+            raise ValueError(f"the checkpoint is another network's: {name} is {list(state[name].shape)} there")
+        tensor.data = state[name].to(tensor.device)

@@ -1,23 +1,58 @@
-"""What a plan must know of a drawer before anything is imported or computed."""
+"""What a plan must know of a member before anything is imported or computed."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal
+
+
+@dataclass(frozen=True)
+class Need:
+    """A ticket that a member's jobs are given, drawn by a job of its own.
+
+    Args:
+        role: under which name it is given, as in "base" or "teacher".
+        drawer: that draws it.
+        on: which of the job's tasks it is drawn on.
+        sparsity: of the draw; None for that of the job.
+    """
+
+    role: str
+    drawer: str
+    on: Literal["source", "target"] = "source"
+    sparsity: float | None = 0.0
 
 
 @dataclass(frozen=True)
 class Traits:
-    """Plain facts about a drawer.
+    """Plain facts about a member; those that its noun does not have keep their defaults.
 
     Args:
-        base: name of the drawer whose ticket it starts from, as "dense"; that ticket is drawn once, at
-            sparsity 0, and shared by all drawers that start from it. None: it trains from fresh weights.
-        searches: whether it searches the architecture, which needs the supernet.
-        prunes: whether it removes weights; if not, its sparsity is 0 whatever is asked for.
-        rewinds: whether its tickets keep a rewind point, which the recipe `rewind` starts from.
+        needs: tickets that its jobs are given.
+        searches: drawers: whether the architecture is searched, which needs a host with units.
+        prunes: drawers: whether weights are removed; if not, the sparsity is 0 whatever is asked for.
+        rewinds: drawers: whether tickets keep a rewind point, which the recipe `rewind` starts from.
+        is_control: transforms: whether what it makes is a control that tickets must beat, not a ticket.
+        is_on_source: recipes: whether it goes on with the source head, and so trains on the source only.
+        is_from_rewind: recipes: whether it needs a ticket with a rewind point.
+        has_units: hosts: whether there is an architecture to search.
     """
 
-    base: str | None = None
+    needs: tuple[Need, ...] = ()
     searches: bool = False
     prunes: bool = True
     rewinds: bool = False
+    is_control: bool = False
+    is_on_source: bool = False
+    is_from_rewind: bool = False
+    has_units: bool = False
+
+    @property
+    def base(self) -> str | None:
+        """The drawer whose ticket a drawer starts from, shared by all that start from it; None for none."""
+        return next((need.drawer for need in self.needs if need.role == "base"), None)
+
+
+def based_on(drawer: str) -> tuple[Need, ...]:
+    """The need of a drawer that starts from another one's ticket of sparsity 0, on the same source."""
+    return (Need("base", drawer),)

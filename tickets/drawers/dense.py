@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from tickets.drawer import Drawer
+from tickets.drawers.base import Drawer
 from tickets.events import Event
 from tickets.traits import Traits
 

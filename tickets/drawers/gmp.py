@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from tickets.drawer import Drawer, last_prune
+from tickets.drawers.base import Drawer, last_prune
 from tickets.errors import UserError
-from tickets.events import Action, Event
+from tickets.events import Event
 from tickets.schedules import cubic
 
 
@@ -25,6 +25,7 @@ class GradualMagnitude(Drawer):
     interval: float = 0.02
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         if not 0 <= self.start < self.stop <= 1 or not 0 < self.interval <= 1:
             raise UserError(
                 f"start {self.start}, stop {self.stop} and interval {self.interval} are fractions of training with "
@@ -34,4 +35,4 @@ class GradualMagnitude(Drawer):
     def events(self, steps: int, sparsity: float) -> tuple[Event, ...]:
         """A pruning every `interval`, along the cubic schedule."""
         *early, (last, final) = cubic(steps, sparsity, self.start, self.stop, self.interval)
-        return (*(Event(step, Action.PRUNE, sparsity=level) for step, level in early), *last_prune(last, final))
+        return (*(Event(step, "prune", {"sparsity": level}) for step, level in early), *last_prune(last, final))

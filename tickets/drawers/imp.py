@@ -3,29 +3,19 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Sequence
+from dataclasses import dataclass
 
 from torch import Tensor
 
-from tickets.drawer import Drawer, Request, last_prune
+from tickets.drawers.base import Drawer, Request, Round, last_prune
 from tickets.errors import UserError
-from tickets.events import Action, Event
+from tickets.events import Event
 from tickets.network import Network
-from tickets.progress import Progress
 from tickets.schedules import geometric
 from tickets.source import Source
-from tickets.training import Training, load_checkpoint, save_checkpoint
+from tickets.training import Training
 from tickets.traits import Traits
-
-
-@dataclass(frozen=True)
-class Round:
-    """One training among several: from step `start` of `steps`, with events by its own steps."""
-
-    steps: int
-    start: int = 0
-    events: tuple[Event, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -49,6 +39,7 @@ class IterativeMagnitude(Drawer):
     share: float = 0.0
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         if self.rounds < 1:
             raise UserError(f"rounds is {self.rounds}; give a whole number of at least 1")
         if not 0 <= self.rate < 1:
@@ -71,76 +62,30 @@ class IterativeMagnitude(Drawer):
             return self.rounds
         return max(1, math.ceil(math.log(1 - sparsity) / math.log(1 - self.rate) - 1e-9))
 
-    def plan(self, steps: int, sparsity: float) -> list[Round]:
+    def trainings(self, steps: int, sparsity: float) -> Sequence[Round]:
         """The trainings, in order."""
         count = self.prunings(sparsity)
         length = max(1, round(steps * (self.share or 1 / (1 + count * (1 - self.rewind)))))
         k = min(round(self.rewind * length), length - 1)
         prunes = closing_prunes(length, geometric(sparsity, count))
-        first = Round(length, 0, ((Event(k, Action.SAVE),) if k else ()) + prunes[0])
+        first = Round(length, 0, (Event(k, "save"), *prunes[0]))
         return [first, *(Round(length, k, events) for events in (*prunes[1:], ()))]
-
-    def steps(self, steps: int, sparsity: float) -> int:
-        """Those of all rounds."""
-        return sum(r.steps - r.start for r in self.plan(steps, sparsity))
 
     def scores(self, network: Network, source: Source) -> dict[str, Tensor]:
         """|w| of the live weights; removed ones rank below all."""
         found = super().scores(network, source)
         return {name: s.masked_fill(~network.masks[name], -1) if network.masks else s for name, s in found.items()}
 
-    def train(self, request: Request) -> Training:
-        """The last of several trainings at its end."""
-        rounds = self.plan(request.settings.steps, self.target(request.sparsity))
-        resumed = request.checkpoint is not None and request.checkpoint.exists()
-        first = load_checkpoint(request.checkpoint)["memory"]["round"] if resumed else 0
-        training = None
-        for number in range(first, len(rounds)):
-            training = self._begin(request, rounds[number], training)
-            training.memory["round"] = number
-            if number > first and request.checkpoint:  # else it would go on from the round before
-                save_checkpoint(request.checkpoint, training.state_dict())
-            training.run(request.checkpoint, _overall(request, rounds, number))
-        return training
-
-    def _begin(self, request: Request, this: Round, previous: Training | None) -> Training:
-        """A round before its first step: rewound, under the masks that the round before it left."""
-        network = self.network(request)
-        if previous is not None:
-            network.load_state_dict(previous.memory["rewind"])
-            network.masks = previous.network.masks
-        training = Training(
-            network=network,
-            source=request.source,
-            settings=replace(request.settings, steps=this.steps),
-            seed=request.seed,
-            events=this.events,
-            handle=self.handle,
-            step=this.start,
-        )
-        if previous is None:
-            self.handle(training, Event(0, Action.SAVE))
-        else:
-            training.memory, training.scores, training.spent = previous.memory, previous.scores, previous.spent
-        return training
+    def network(self, request: Request, before: Training | None) -> Network:
+        """The network at its rewind point, under the masks that the round before left."""
+        network = super().network(request, None)
+        if before is not None:
+            network.load_state_dict(before.memory["rewind"])
+            network.masks = before.network.masks
+        return network
 
 
 def closing_prunes(step: int, levels: Sequence[float]) -> list[tuple[Event, ...]]:
     """The events of each training that ends with a pruning; the last one is shown before and after."""
     *early, final = levels
-    return [*((Event(step, Action.PRUNE, sparsity=level),) for level in early), last_prune(step, final)]
-
-
-def _overall(request: Request, rounds: Sequence[Round], number: int) -> Callable[[Progress], None] | None:
-    """Reports of one round as those of the whole draw, in the request's steps."""
-    if request.report is None:
-        return None
-    before = sum(r.steps - r.start for r in rounds[:number])
-    total = sum(r.steps - r.start for r in rounds)
-    steps = request.settings.steps
-
-    def report(progress: Progress) -> None:
-        done = before + progress.step - rounds[number].start
-        request.report(replace(progress, step=round(steps * done / total), steps=steps))
-
-    return report
+    return [*((Event(step, "prune", {"sparsity": level}),) for level in early), last_prune(step, final)]

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
-from tickets.drawer import Request
-from tickets.drawers.imp import IterativeMagnitude, Round, closing_prunes
+from tickets.drawers.base import Request, Round
+from tickets.drawers.imp import IterativeMagnitude, closing_prunes
 from tickets.errors import UserError
-from tickets.events import Action, Event
+from tickets.events import Event
 from tickets.schedules import geometric
 from tickets.training import Training
 
@@ -34,7 +35,7 @@ class PretrainedIterativeMagnitude(IterativeMagnitude):
         if self.rewind:
             raise UserError(f"rewind is {self.rewind}; imp_pretrained rewinds to the end of its dense training")
 
-    def plan(self, steps: int, sparsity: float) -> list[Round]:
+    def trainings(self, steps: int, sparsity: float) -> Sequence[Round]:
         """The dense training, then the trainings between prunings."""
         count = self.prunings(sparsity)
         dense = max(1, round(self.pretrain * steps)) if count > 1 else steps
@@ -42,10 +43,10 @@ class PretrainedIterativeMagnitude(IterativeMagnitude):
         levels = geometric(sparsity, count)
         lengths = [dense, *[length] * (count - 1)]
         events = [closing_prunes(n, levels)[j] for j, n in enumerate(lengths)]
-        events[0] = (Event(dense, Action.SAVE), *events[0])
+        events[0] = (Event(dense, "save"), *events[0])
         return [Round(n, 0, e) for n, e in zip(lengths, events, strict=True)]
 
     def train(self, request: Request) -> Training:
         """The dense weights under the last mask."""
         last = super().train(request)
-        return self._begin(request, Round(last.settings.steps), last)
+        return self.begin(request, Round(last.settings.steps), last)

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal
 
-from tickets.drawer import Drawer, Request, initial_head, last_prune
-from tickets.drawers import traits
+from tickets.drawers import DRAWERS
+from tickets.drawers.base import Drawer, Request, Round, last_prune
 from tickets.errors import UserError
 from tickets.masks import Masks
 from tickets.network import Network
-from tickets.scores import SCORERS
+from tickets.scorers import SCORERS
+from tickets.source import initial_head
 from tickets.training import Training
-from tickets.traits import Traits
+from tickets.traits import Traits, based_on
 
 
 @dataclass(frozen=True)
@@ -25,48 +26,55 @@ class PruneOnce(Drawer):
 
     Args:
         base: the drawer that trains the network.
-        scorer: importance of weights, a name in `tickets.scores.SCORERS`.
+        scorer: importance of weights, a name in `tickets.scorers.SCORERS`.
         batches: training batches that a scorer with data sees, at least 1.
     """
 
     base: str = "dense"
-    scorer: Literal["magnitude", "random", "snip", "grasp", "synflow"] = "magnitude"
+    scorer: str = "magnitude"
     batches: int = 8
 
     def __post_init__(self) -> None:
+        super().__post_init__()
+        SCORERS.resolve(self.scorer)
         if self.batches < 1:
             raise UserError(f"batches is {self.batches}; a scorer needs at least 1 training batch")
 
     @property
     def traits(self) -> Traits:
         """It starts from another drawer's ticket."""
-        return Traits(self.base, searches=traits(self.base).searches)
+        return Traits(based_on(self.base), searches=DRAWERS.traits(self.base).searches)
 
-    def steps(self, steps: int, sparsity: float) -> int:
-        """None."""
-        return 0
+    @property
+    def members(self) -> dict[str, str]:
+        """The scorer too."""
+        return {**super().members, "scorer": self.scorer}
 
-    def train(self, request: Request) -> Training:
-        """No training: the base's network and average, with the last pruning's events."""
-        base = request.base
-        if base is None:
-            raise ValueError(f"{type(self).__name__} starts from a ticket of '{self.base}' and was given none")
-        host = base.build("raw")
-        head = initial_head(request.source, host, request.seed, base.head.units or None)
-        head.load_state_dict(base.head.state("raw"), strict=True)
-        network = Network(host, head, semantics=self.semantics)
-        training = Training(network=network, source=request.source, settings=request.settings, seed=request.seed)
+    def trainings(self, steps: int, sparsity: float) -> Sequence[Round]:
+        """No training: the last pruning alone."""
+        return [Round(steps, steps, last_prune(steps, sparsity))]
+
+    def begin(self, request: Request, this: Round, before: Training | None) -> Training:
+        """The base's network with its average."""
+        training, base = super().begin(request, this, before), request.given["base"]
         for part, saved in (("host", base.host), ("head", base.head)):
             for name, tensor in saved.state("ema").items():
                 if f"{part}.{name}" in training.ema.values:
                     training.ema.values[f"{part}.{name}"].copy_(tensor)
-        for event in last_prune(0, self.target(request.sparsity)):
-            self.handle(training, event)
         return training
 
+    def network(self, request: Request, before: Training | None) -> Network:
+        """The base's network as it was trained."""
+        base = request.given["base"]
+        host = base.build("raw")
+        head = initial_head(request.source, host, request.seed, base.head.units or None)
+        head.load_state_dict(base.head.state("raw"), strict=True)
+        network = Network(host, head)
+        network.masking = self.masking(network, request)
+        return network
+
     def choose(self, training: Training, sparsity: float) -> Masks:
-        """The masks by the scorer, its work counted."""
-        scorer = SCORERS[self.scorer]
-        found = scorer(training.network, training.source, training.seed, self.batches, sparsity)
-        training.spent.add(found.macs_images, training.forward_cost)
-        return self.allocate(training.network, found.values, sparsity)
+        """The masks by the scorer."""
+        scorer = SCORERS.make(self.scorer, {"batches": self.batches})
+        found = scorer.scores(training.network, training.source, training.seed, sparsity)
+        return self.allocate(training.network, found, sparsity)

@@ -7,22 +7,34 @@ weights are set to zero and grow anew until the next prune.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from typing import Any, Literal
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Literal
 
 import torch
 from torch import Tensor
 
-from tickets.drawer import Drawer, Request, last_prune
+from tickets.cost import layer_costs
+from tickets.drawers.base import Drawer, Request, Round, last_prune
 from tickets.errors import UserError
-from tickets.events import Action, Event, at
+from tickets.events import Event, at
+from tickets.hosts.base import features_of
 from tickets.masks import Masks
+from tickets.method import Pass
 from tickets.network import Network
 from tickets.schedules import ramp, staircase
-from tickets.search import gamma_penalty, live_units_mask, shrink, total_unit_macs, unit_costs, within_macs
-from tickets.supernet import search_blocks
-from tickets.training import Settings, Training
+from tickets.search import (
+    l1_penalty,
+    live_units_mask,
+    penalties,
+    shrink,
+    total_unit_macs,
+    unit_costs,
+    within_macs,
+)
+from tickets.searchable import search_blocks
+from tickets.stated import ELSEWHERE
+from tickets.training import Training
 from tickets.traits import Traits
 
 
@@ -51,6 +63,7 @@ class SuperTickets(Drawer):
         macs_target: share of the units' MACs that shall stay, in (0, 1]; the bound falls linearly to it, and
             a shrink also cuts the units of smallest |gamma| above it. 1 for no target.
         penalty_stays: whether the L1 penalty goes on in later trainings of the ticket.
+        rho: weight of the L1 penalty, at least 0; a scale sets it.
     """
 
     search: bool = True
@@ -65,11 +78,15 @@ class SuperTickets(Drawer):
     least_cut: float = 1.7e-4
     macs_target: float = 1.0
     penalty_stays: bool = False
+    rho: float = field(default=0.0, metadata=ELSEWHERE)
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         for name in ("interval", "last", "shrink_interval", "macs_target"):
             if not 0 < getattr(self, name) <= 1:
                 raise UserError(f"{name} is {getattr(self, name)}; give a fraction above 0 and at most 1")
+        if self.rho < 0:
+            raise UserError(f"rho is {self.rho}; give a weight of at least 0")
         if not (self.search or self.prune):
             raise UserError("search and prune are both off; use the drawer 'dense'")
 
@@ -78,7 +95,7 @@ class SuperTickets(Drawer):
         """Searching needs the supernet."""
         return Traits(searches=self.search, prunes=self.prune)
 
-    def events(self, steps: int, sparsity: float) -> tuple[Event, ...]:
+    def events(self, steps: int, sparsity: float) -> Sequence[Event]:
         """Shrinks every `shrink_interval`, prunings every `interval`, a shrink first where they meet.
 
         After the last pruning, at about `last` of training, the architecture and the masks stay.
@@ -87,58 +104,67 @@ class SuperTickets(Drawer):
         last, final_sparsity = prunes[-1]
         found: list[Event] = []
         if self.search:
-            found += [Event(step, Action.SHRINK) for step in self._shrink_steps(steps) if step < last]
+            found += [Event(step, "shrink") for step in self._shrink_steps(steps) if step < last]
         for step, level in prunes[:-1] if self.prune and self.progressive else ():
-            found.append(Event(step, Action.PRUNE, sparsity=level))
+            found.append(Event(step, "prune", {"sparsity": level}))
             if self.after_prune == "reset":
-                found.append(Event(step, Action.RESET))
+                found.append(Event(step, "reset"))
         found.sort(key=lambda event: event.step)  # stable: a shrink stays before the prune of its step
         if self.search:
-            found.append(Event(last, Action.SHRINK, final=True))
+            found.append(Event(last, "shrink", {"final": True}))
         return (*found, *(last_prune(last, final_sparsity) if self.prune else ()))
 
     def _shrink_steps(self, steps: int) -> list[int]:
         return sorted({at(j * self.shrink_interval, steps) for j in range(1, int(1 / self.shrink_interval))})
 
-    def lasting_rho(self, settings: Settings) -> float:
+    @property
+    def lasting_rho(self) -> float:
         """The penalty of the drawing, where it stays."""
-        return settings.rho if self.penalty_stays else 0.0
+        return self.rho if self.penalty_stays else 0.0
 
-    def extra_loss(self, request: Request) -> Callable[[Training], Tensor] | None:
-        """rho(t) x sum over units of (unit cost / mean unit cost) x |gamma|; rho ramps up over 1/14."""
+    def begin(self, request: Request, this: Round, before: Training | None) -> Training:
+        """With the units' penalty factors, which are those of the full network throughout."""
+        training = super().begin(request, this, before)
+        if self.search:
+            with torch.device("meta"):
+                host = request.spec.build()
+                full = Network(host, request.source.head(features_of(host)))
+            costs = unit_costs(full, layer_costs(full, request.source.size))
+            training.aside["penalties"] = penalties(full, costs)
+        return training
+
+    def loss(self, training: Training, seen: Pass) -> Tensor:
+        """+ rho(t) x sum over units of (unit cost / mean unit cost) x |gamma|; rho ramps up over 1/14."""
+        loss = super().loss(training, seen)
         if not self.search:
-            return None
-        with torch.device("meta"):
-            host = request.spec.build()
-            full = Network(host, request.source.head(host.features))
-        settings = request.settings
-        return gamma_penalty(full, request.source.size, lambda t: settings.rho * ramp(t.clock, settings.steps))
+            return loss
+        rho = self.rho * ramp(training.clock, training.settings.steps)
+        return loss + rho * l1_penalty(training.network, training.aside["penalties"])
 
-    def handle(self, training: Training, event: Event) -> None:
-        """Shrink here; everything else as every drawer does."""
-        if event.action is Action.SHRINK:
-            self._shrink(training, event)
-        else:
-            super().handle(training, event)
+    def do_shrink(self, training: Training, final: bool = False) -> None:
+        """Cut units whose importance vanished.
 
-    def _shrink(self, training: Training, event: Event) -> None:
+        Args:
+            training: whose network.
+            final: whether the average alone decides and nothing is too small to cut.
+        """
         network, ema = training.network, training.ema
-        live = live_units_mask(network, ema, self.threshold, by_average=event.final)
+        live = live_units_mask(network, ema, self.threshold, by_average=final)
         if self.macs_target < 1:
-            reached = event.step / at(self.last, training.settings.steps)
-            bound = (1 - (1 - self.macs_target) * min(1.0, reached)) * self._unit_macs(training, training.memory)
-            live = within_macs(network, ema, live, unit_costs(network, training.layers), bound)
-        if not event.final and _dead_share(training, live) < self.least_cut:
+            live = within_macs(network, ema, live, unit_costs(network, training.layers), self._bound(training))
+        if not final and _dead_share(training, live) < self.least_cut:
             return
         if shrink(network, ema, training.optimizer, live):
             if self.on_shrink == "reset":
                 network.masks = _reset_blocks(network)
             training.masks_changed()
 
-    @staticmethod
-    def _unit_macs(training: Training, memory: dict[str, Any]) -> float:
-        """MACs of all units of the full network: those at the first shrink, remembered."""
-        return memory.setdefault("unit_macs", total_unit_macs(training.network, training.layers))
+    def _bound(self, training: Training) -> float:
+        """MACs that the units may have at this step; of the full network's, those at the first shrink, remembered."""
+        full = training.memory.setdefault("unit_macs", total_unit_macs(training.network, training.layers))
+        reached = training.due / at(self.last, training.settings.steps)
+        share = 1 - (1 - self.macs_target) * min(1.0, reached)
+        return share * full
 
 
 def _dead_share(training: Training, live: Mapping[str, Tensor]) -> float:
@@ -148,9 +174,11 @@ def _dead_share(training: Training, live: Mapping[str, Tensor]) -> float:
 
 
 def _reset_blocks(network: Network) -> Masks:
-    """The masks with those of all search blocks set to ones, the skips' excepted (they are not rebuilt)."""
-    blocks = tuple(f"{name}." for name in search_blocks(network))
-    return {
-        name: torch.ones_like(mask) if name.startswith(blocks) and ".skip." not in name else mask
-        for name, mask in network.masks.items()
+    """The masks with those of all that a shrink may slice set to ones."""
+    rebuilt = {
+        f"{name}.{tensor}"
+        for name, block in search_blocks(network).items()
+        if block.units
+        for tensor in block.cuts(torch.ones_like(block.gamma, dtype=torch.bool))
     }
+    return {name: torch.ones_like(mask) if name in rebuilt else mask for name, mask in network.masks.items()}

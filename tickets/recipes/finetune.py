@@ -2,7 +2,7 @@
 
 from torch import nn
 
-from tickets.recipe import Recipe
+from tickets.recipes.base import Recipe
 from tickets.ticket import Ticket
 
 

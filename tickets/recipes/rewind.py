@@ -2,12 +2,15 @@
 
 from torch import nn
 
-from tickets.recipe import Recipe
+from tickets.recipes.base import Recipe
 from tickets.ticket import Ticket
+from tickets.traits import Traits
 
 
 class Rewind(Recipe):
     """Start from the weights that the drawing had at its rewind point (Frankle et al., arXiv 1912.05671)."""
+
+    traits = Traits(is_from_rewind=True)
 
     def host(self, ticket: Ticket, seed: int) -> nn.Module:
         """The ticket's masks on its early weights."""

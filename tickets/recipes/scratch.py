@@ -1,15 +1,19 @@
-"""Recipe: the ticket's architecture and masks with fresh weights."""
+"""Recipe: the ticket's architecture and masks with the first weights of this seed."""
 
 from torch import nn
 
-from tickets.drawer import initial_host
-from tickets.recipe import Recipe
+from tickets.recipes.base import Recipe
 from tickets.ticket import Ticket
 
 
 class Scratch(Recipe):
-    """Fresh weights under the ticket's architecture and masks; at sparsity 0 the plain dense reference."""
+    """The first weights of this seed under the ticket's architecture and masks; at sparsity 0 the dense reference.
+
+    At the seed of the drawing, a ticket whose architecture was not searched gets back the very weights that its
+    drawing began with, as in the first lottery tickets (arXiv 1803.03635): it is the reset to the start, not the
+    control with other weights, which is `reinit`. After a search fewer weights are drawn, and none is the old one.
+    """
 
     def host(self, ticket: Ticket, seed: int) -> nn.Module:
-        """The architecture with the initial weights of this seed."""
-        return initial_host(ticket.spec, seed, ticket.host.units)
+        """The architecture with the first weights of this seed."""
+        return ticket.spec.initial(seed, ticket.host.units)

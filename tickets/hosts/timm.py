@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
-from typing import Any, ClassVar
+from dataclasses import dataclass
+from typing import ClassVar
 
 from torch import Tensor, nn
 
-from tickets.blocks import Units
 from tickets.errors import UserError, unknown
-from tickets.host import Features
+from tickets.hosts.base import Features, HostSpec
+from tickets.searchable import Units
 
 
 class TimmHost(nn.Module):
@@ -36,7 +36,7 @@ class TimmHost(nn.Module):
 
 
 @dataclass(frozen=True)
-class TimmSpec:
+class TimmSpec(HostSpec):
     """A timm backbone before any drawing.
 
     Args:
@@ -44,7 +44,6 @@ class TimmSpec:
     """
 
     kind: ClassVar[str] = "timm"
-    searchable: ClassVar[bool] = False
     model: str
 
     @classmethod
@@ -76,12 +75,3 @@ class TimmSpec:
         if units:
             raise ValueError(f"a timm host has no units to search, got {len(units)} blocks")
         return TimmHost(self.model)
-
-    def to_json(self) -> dict[str, Any]:
-        """Plain values that `from_json` turns back into the same spec."""
-        return {"kind": self.kind, **asdict(self)}
-
-    @classmethod
-    def from_json(cls, data: Mapping[str, Any]) -> TimmSpec:
-        """The spec written by `to_json`."""
-        return cls(data["model"])

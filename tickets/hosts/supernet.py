@@ -6,15 +6,17 @@ Widths between blocks are never searched, so any two tickets of one preset have 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from tickets.blocks import KERNELS, Norm, SearchBlock, Units
 from tickets.errors import unknown
-from tickets.host import Features
+from tickets.hosts.base import Features, HostSpec
+from tickets.hosts.blocks import KERNELS, Norm, SearchBlock
+from tickets.searchable import Units
+from tickets.traits import Traits
 
 
 @dataclass(frozen=True)
@@ -26,7 +28,7 @@ class Stage:
 
 
 @dataclass(frozen=True)
-class Spec:
+class Spec(HostSpec):
     """The supernet before any search.
 
     Args:
@@ -42,7 +44,7 @@ class Spec:
     """
 
     kind: ClassVar[str] = "supernet"
-    searchable: ClassVar[bool] = True
+    traits: ClassVar[Traits] = Traits(has_units=True)
     stem: int
     stages: tuple[Stage, ...]
     expansion: int = 4
@@ -52,10 +54,6 @@ class Spec:
     def build(self, units: Mapping[str, Units] | None = None) -> Supernet:
         """The supernet with fresh weights; `units` rebuilds what a search left."""
         return Supernet(self, units)
-
-    def to_json(self) -> dict[str, Any]:
-        """Plain values that `from_json` turns back into the same spec."""
-        return {"kind": self.kind, **asdict(self)}
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> Spec:
@@ -68,31 +66,31 @@ def _stages(*stages: tuple[tuple[int, ...], tuple[int, ...]]) -> tuple[Stage, ..
     return tuple(Stage(blocks, widths) for blocks, widths in stages)
 
 
-PRESETS: dict[str, Spec] = {
-    "tiny": Spec(
-        stem=12,
-        stages=_stages(((1,), (12,)), ((1, 1), (12, 24)), ((1, 1, 1), (12, 24, 40))),
-        expansion=2,
-        initial_std=0.01,
+TINY = Spec(
+    stem=12,
+    stages=_stages(((1,), (12,)), ((1, 1), (12, 24)), ((1, 1, 1), (12, 24, 40))),
+    expansion=2,
+    initial_std=0.01,
+)
+SMALL = Spec(
+    stem=16,
+    stages=_stages(((1,), (16,)), ((1, 1), (12, 24)), ((1, 1, 2), (12, 24, 48)), ((1, 1, 2, 2), (12, 24, 48, 96))),
+    expansion=3,
+    initial_std=0.01,
+)
+PAPER = Spec(
+    stem=24,
+    stages=_stages(
+        ((1,), (24,)),
+        ((2, 2), (18, 36)),
+        ((2, 2, 3), (18, 36, 72)),
+        ((2, 2, 3, 4), (18, 36, 72, 144)),
+        ((2, 2, 3, 4), (18, 36, 72, 144)),
     ),
-    "small": Spec(
-        stem=16,
-        stages=_stages(((1,), (16,)), ((1, 1), (12, 24)), ((1, 1, 2), (12, 24, 48)), ((1, 1, 2, 2), (12, 24, 48, 96))),
-        expansion=3,
-        initial_std=0.01,
-    ),
-    "paper": Spec(
-        stem=24,
-        stages=_stages(
-            ((1,), (24,)),
-            ((2, 2), (18, 36)),
-            ((2, 2, 3), (18, 36, 72)),
-            ((2, 2, 3, 4), (18, 36, 72, 144)),
-            ((2, 2, 3, 4), (18, 36, 72, 144)),
-        ),
-        norm=Norm(momentum=0.01, eps=1e-3),
-    ),
-}
+    norm=Norm(momentum=0.01, eps=1e-3),
+)
+
+PRESETS: dict[str, Spec] = {"tiny": TINY, "small": SMALL, "paper": PAPER}
 """The three sizes: `tiny` and `small` for CPUs, `paper` as released."""
 
 
@@ -208,13 +206,3 @@ class Supernet(nn.Module):
         for fuse, branches in zip(self.fuses, self.branches, strict=True):
             maps = [branch(x) for branch, x in zip(branches, fuse(maps), strict=True)]
         return maps
-
-
-def search_blocks(module: nn.Module) -> dict[str, SearchBlock]:
-    """The search blocks of a network by name, in order of definition."""
-    return {name: block for name, block in module.named_modules() if isinstance(block, SearchBlock)}
-
-
-def live_units(module: nn.Module) -> dict[str, dict[int, int]]:
-    """Live units per search block: the architecture that the search left."""
-    return {name: block.units for name, block in search_blocks(module).items()}

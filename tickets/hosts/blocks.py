@@ -17,11 +17,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from tickets.fastconv import depthwise, pointwise
+from tickets.hosts.fastconv import depthwise, pointwise
+from tickets.searchable import Cut, Searchable, Tensors, Units
 
 KERNELS = (3, 5, 7)
-Units = Mapping[int, int]
-"""Live hidden units per kernel size, as in {3: 96, 5: 96, 7: 96}."""
 
 
 @dataclass(frozen=True)
@@ -34,14 +33,6 @@ class Norm:
     def __call__(self, width: int) -> nn.BatchNorm2d:
         """A batch norm over `width` channels."""
         return nn.BatchNorm2d(width, eps=self.eps, momentum=self.momentum)
-
-
-@dataclass(frozen=True)
-class Cut:
-    """How one tensor of a block changes when units die: keep `index` along `dim`, or drop it whole."""
-
-    dim: int
-    index: Tensor
 
 
 def _normalisers(norm: nn.BatchNorm2d, sizes: list[int]) -> list[Callable[[Tensor], Tensor]]:
@@ -57,7 +48,7 @@ def _normalise(norm: nn.BatchNorm2d, part: tuple[Tensor, ...], x: Tensor) -> Ten
     return F.batch_norm(x, *part, norm.training, norm.momentum, norm.eps)
 
 
-class SearchBlock(nn.Module):
+class SearchBlock(Searchable):
     """Inverted residual with searched hidden units; (B, in, H, W) -> (B, out, H/stride, W/stride).
 
     Hidden units are ordered by kernel size. A block that lost all units is its skip plus a constant
@@ -70,6 +61,9 @@ class SearchBlock(nn.Module):
         units: live hidden units per kernel size; kernel sizes with 0 are left out.
         norm: settings of the batch norms.
     """
+
+    gamma_name = "depthwise_bn.weight"
+    last = tuple(f"project_bn.{t}" for t in ("weight", "bias", "running_mean", "running_var"))
 
     def __init__(self, width_in: int, width_out: int, stride: int, units: Units, norm: Norm) -> None:
         super().__init__()
@@ -98,11 +92,6 @@ class SearchBlock(nn.Module):
     def units(self) -> dict[int, int]:
         """Live hidden units per kernel size; empty for a dead block."""
         return {int(k): conv.out_channels for k, conv in self.depthwise.items()}
-
-    @property
-    def gamma(self) -> Tensor:
-        """Scale of the BN after the depthwise convolution, (hidden,): a unit's importance is its size."""
-        return self.depthwise_bn.weight
 
     def reset_parameters(self) -> None:
         """Initialise convolutions as MnasNet does: normal, variance 2 / fan-out.
@@ -154,15 +143,13 @@ class SearchBlock(nn.Module):
             total = part if total is None else total + part
         return total
 
+    def unit_macs(self, macs: Mapping[str, int]) -> dict[int, float]:
+        """A unit's share of expansion, depthwise and projection, by kernel size."""
+        shared = (macs["expand"] + macs["project"]) / sum(self.units.values())
+        return {k: shared + macs[f"depthwise.{k}"] / n for k, n in self.units.items()}
+
     def cuts(self, live: Tensor) -> dict[str, Cut]:
-        """How each tensor of the block is sliced when only the `live` units stay.
-
-        Args:
-            live: boolean, (hidden,), in the block's order of units.
-
-        Returns:
-            Tensor name -> `Cut`, for parameters and BN statistics that depend on the hidden units.
-        """
+        """Rows of the expansion, columns of the projection, channels of what lies between."""
         keep = live.nonzero().flatten()
         found = {"expand.weight": Cut(0, keep), "project.weight": Cut(1, keep)}
         for norm in ("expand_bn", "depthwise_bn"):
@@ -173,12 +160,18 @@ class SearchBlock(nn.Module):
             found[f"depthwise.{k}.weight"] = Cut(0, part.nonzero().flatten())
         return found
 
-    def conform(self, units: Units) -> None:
-        """Make the modules' own numbers agree with tensors that were sliced to `units` per kernel size.
+    def fold(self, tensor: Tensors, dead: Tensor) -> None:
+        """A unit emits relu(beta) everywhere; what its projection makes of that is taken off the last mean."""
+        mean = tensor("project_bn.running_mean")
+        mean -= tensor("project.weight")[:, dead, 0, 0] @ F.relu(tensor("depthwise_bn.bias")[dead])
 
-        Kernel branches without units are deleted; a block without any keeps its skip and `shift`,
-        which the caller registers first.
-        """
+    def constants(self, tensor: Tensors) -> dict[str, Tensor]:
+        """What the last batch norm emits where nothing reaches it: `shift`, (width_out,)."""
+        weight, bias, mean, var = (tensor(name) for name in self.last)
+        return {"shift": bias - weight * mean / torch.sqrt(var + self.project_bn.eps)}
+
+    def conform(self, units: Units) -> None:
+        """Kernel branches without units go; a block without any keeps its skip and `shift`."""
         for k, n in units.items():
             if n:
                 conv = self.depthwise[str(k)]

@@ -1,9 +1,9 @@
-"""How a ticket is trained on a target: a recipe says what it starts from, the rest is the same for all."""
+"""How a ticket is trained on a target: a recipe says what it starts from and what rides on the training."""
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
-from collections.abc import Callable
+from abc import abstractmethod
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import ClassVar, Literal
 
@@ -11,27 +11,39 @@ import torch
 from torch import Tensor, nn
 
 from tickets.cost import dense_macs, layer_costs
-from tickets.drawer import initial_head
 from tickets.errors import UserError
-from tickets.host import HostSpec
-from tickets.masks import Masks, Semantics
+from tickets.hosts.base import HostSpec, features_of
+from tickets.masks import Masks
+from tickets.method import Method, Pass
 from tickets.network import Network
-from tickets.search import gamma_penalty
-from tickets.source import Source
+from tickets.search import l1_penalty, penalties, unit_costs
+from tickets.settings import Settings
+from tickets.source import Source, initial_head
 from tickets.ticket import Ticket
-from tickets.training import Settings, Training
+from tickets.training import Training
+from tickets.traits import Traits
 
 
 @dataclass(frozen=True)
-class Recipe(ABC):
-    """Start of a transfer; host and head are then trained on the target under the fixed masks."""
+class Recipe(Method):
+    """Start of a transfer; host and head are then trained on the target under the fixed masks.
 
-    version: ClassVar[int] = 1
+    What else it does while training it says as every `Method`, most often by `loss`.
+    """
+
     trains_host: ClassVar[bool] = True
+    traits: ClassVar[Traits] = Traits()
 
     @abstractmethod
     def host(self, ticket: Ticket, seed: int) -> nn.Module:
         """The host to start from; masked weights may hold values, they are zeroed."""
+
+    def loss(self, training: Training, seen: Pass) -> Tensor:
+        """The target's loss, with the search penalty of tickets whose drawer keeps it on."""
+        loss = super().loss(training, seen)
+        if "penalties" not in training.aside:
+            return loss
+        return loss + training.aside["rho"] * l1_penalty(training.network, training.aside["penalties"])
 
 
 def transfer(
@@ -41,6 +53,7 @@ def transfer(
     settings: Settings,
     seed: int,
     head: Literal["fresh", "keep"] = "fresh",
+    given: Mapping[str, Ticket] | None = None,
 ) -> Training:
     """A ticket's host under its fixed masks with a head for the target, ready to run.
 
@@ -51,6 +64,7 @@ def transfer(
         settings: how long and how.
         seed: of fresh weights and the head, shared by all methods at that seed.
         head: "fresh", or "keep" for the source head where the target is of the same kind.
+        given: the further tickets that the recipe's traits say it needs, by role.
 
     Raises:
         UserError: the ticket lacks the weights that the recipe inherits, or a head that cannot be kept.
@@ -63,28 +77,27 @@ def transfer(
         masks |= {f"head.{name}": mask for name, mask in ticket.head.masks.items()}
     else:
         module = initial_head(target, host, seed)
-    network = Network(host, module, masks, Semantics.PROJECTION)
-    return Training(
-        network=network,
+    training = Training(
+        network=Network(host, module, masks),
         source=target,
         settings=settings,
         seed=seed,
-        extra_loss=_lasting_penalty(ticket, network, target),
+        method=recipe,
+        events=recipe.events(settings.steps, ticket.sparsity),
+        given=given or {},
         full_macs=full_macs(ticket.spec, target),
     )
+    if rho := ticket.provenance.get("lasting_rho", 0.0):  # normalised anew on what is left
+        costs = unit_costs(training.network, layer_costs(training.network, target.size))
+        training.aside |= {"rho": rho, "penalties": penalties(training.network, costs)}
+    return training
 
 
 def full_macs(spec: HostSpec, source: Source) -> int:
     """Forward MACs of one image through the full host with a fresh head for a task."""
     with torch.device("meta"):
         host = spec.build()
-        return dense_macs(layer_costs(Network(host, source.head(host.features)), source.size))
-
-
-def _lasting_penalty(ticket: Ticket, network: Network, target: Source) -> Callable[[Training], Tensor] | None:
-    """The search penalty, for tickets of drawers that keep it on; normalised anew on what is left."""
-    rho = ticket.provenance.get("lasting_rho", 0.0)
-    return gamma_penalty(network, target.size, lambda training: rho) if rho else None
+        return dense_macs(layer_costs(Network(host, source.head(features_of(host))), source.size))
 
 
 def _kept_head(ticket: Ticket, target: Source, host: nn.Module, seed: int) -> nn.Module:

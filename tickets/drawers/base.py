@@ -1,0 +1,317 @@
+"""How a ticket is drawn: train on the source while events shape the network, then take what is left."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any, Literal
+
+import torch
+from torch import Tensor
+
+from tickets.checkpoint import Checkpoint
+from tickets.errors import UserError
+from tickets.events import Event
+from tickets.hosts.base import HostSpec
+from tickets.masking import Masking, masking
+from tickets.masks import Masks, Semantics, ones, prunable
+from tickets.method import Method
+from tickets.network import Network, part_masks
+from tickets.patterns import ELEMENT, PATTERNS
+from tickets.progress import Progress
+from tickets.settings import Settings
+from tickets.source import Source, initial_head
+from tickets.stated import LATER, stated
+from tickets.ticket import Ticket, copied, part_of
+from tickets.training import Training
+from tickets.traits import Traits
+
+BEFORE, AFTER = "val_before_last_prune", "val_after_last_prune"
+
+
+@dataclass(frozen=True)
+class Request:
+    """What to draw.
+
+    Args:
+        spec: the host to draw from.
+        source: the task to draw on.
+        settings: how long and how to train.
+        sparsity: removed share of the host's prunable weights, in [0, 1).
+        seed: of initial weights, head and training.
+        given: the tickets that the drawer's traits say it needs, by role.
+        checkpoint: what to go on from and to write to; None for none.
+        report: told about progress; None for quiet.
+    """
+
+    spec: HostSpec
+    source: Source
+    settings: Settings
+    sparsity: float
+    seed: int
+    given: dict[str, Ticket] = field(default_factory=dict)
+    checkpoint: Checkpoint | None = None
+    report: Callable[[Progress], None] | None = None
+
+
+@dataclass(frozen=True)
+class Round:
+    """One training among the several that a draw may have: from step `start` of `steps`, with events by its own steps.
+
+    One that starts at its last step trains nothing; its events of that step happen.
+    """
+
+    steps: int
+    start: int = 0
+    events: Sequence[Event] = ()
+
+
+@dataclass(frozen=True)
+class Drawer(Method):
+    """Train dense, then keep the weights of the highest score: a method usually overrides `scores` only.
+
+    Methods that act during training override what `Method` tells of, or `trainings`; such as train no plain masks
+    override `masking`.
+
+    Args:
+        semantics: what a mask does while training.
+        allocation: how sparsity is spread over the layers: "global", "uniform" or "erk".
+        joint: whether one threshold rules host and head, where the head is pruned too; else each part has
+            the sparsity asked for.
+        pattern: which weights stay or go together, a name in `tickets.patterns.PATTERNS`.
+    """
+
+    semantics: Semantics = Semantics.PROJECTION
+    allocation: Literal["global", "uniform", "erk"] = "global"
+    joint: bool = False
+    pattern: str = field(default=ELEMENT, metadata=LATER)
+
+    def __post_init__(self) -> None:
+        PATTERNS.resolve(self.pattern)
+
+    @property
+    def traits(self) -> Traits:
+        """What planning must know; the default needs nothing but a host."""
+        return Traits()
+
+    @property
+    def members(self) -> dict[str, str]:
+        """Names of other registries that it uses, by noun."""
+        return {"pattern": self.pattern}
+
+    def check(self, spec: HostSpec, sparsity: float) -> None:
+        """Refuse before any work starts what cannot be drawn from a host.
+
+        Raises:
+            UserError: the pattern does not fit a layer, or cannot have the sparsity.
+        """
+        self.target(sparsity)
+        with torch.device("meta"):
+            weights = prunable(spec.build())
+        pattern = PATTERNS.make(self.pattern)
+        for name, weight in weights.items():
+            pattern.grouping(name, weight.shape)
+
+    def scores(self, network: Network, source: Source) -> dict[str, Tensor]:
+        """Importance of each weight of `network.weights()`, shaped like it; larger is kept.
+
+        The default is magnitude, |w|.
+        """
+        return {name: w.detach().abs() for name, w in network.weights().items()}
+
+    def events(self, steps: int, sparsity: float) -> Sequence[Event]:
+        """What happens when, in order; the default prunes once, after the last step."""
+        return last_prune(steps, sparsity)
+
+    def trainings(self, steps: int, sparsity: float) -> Sequence[Round]:
+        """The trainings, in order; the default is one with all `events`.
+
+        Args:
+            steps: that the request allows.
+            sparsity: that the ticket shall have.
+        """
+        return [Round(steps, events=self.events(steps, sparsity))]
+
+    # ---- what events may do
+
+    def do_evaluate(self, training: Training, label: str) -> None:
+        """Score the averaged, recalibrated copy on val and keep it under a label; a measurement."""
+        training.measure(label)
+
+    def do_prune(self, training: Training, sparsity: float) -> None:
+        """Choose the masks anew at a sparsity."""
+        training.set_masks(self.choose(training, sparsity))
+
+    def do_reset(self, training: Training) -> None:
+        """Set all masks to ones."""
+        training.set_masks(ones(training.network.weights()))
+
+    def do_save(self, training: Training) -> None:
+        """Keep the network as it is: the rewind point."""
+        training.memory["rewind"] = copied(training.network)
+
+    # ---- how masks are chosen
+
+    def choose(self, training: Training, sparsity: float) -> Masks:
+        """Masks for the host, and for a head that holds search blocks, by `scores`."""
+        return self.allocate(training.network, self.scores(training.network, training.source), sparsity)
+
+    def allocate(self, network: Network, scores: dict[str, Tensor], sparsity: float) -> Masks:
+        """Masks that keep the highest scores; every part has the sparsity, or all of them together."""
+        groups = [network.weights()] if self.joint else network.prunable().values()
+        pattern, masks = PATTERNS.make(self.pattern), {}
+        for names in groups:
+            masks |= pattern.masks({name: scores[name] for name in names}, sparsity, self.allocation)
+        return masks
+
+    def target(self, sparsity: float) -> float:
+        """The sparsity that the ticket will have when `sparsity` is asked for.
+
+        Raises:
+            UserError: the pattern cannot have it.
+        """
+        return PATTERNS.make(self.pattern).target(sparsity) if self.traits.prunes else 0.0
+
+    # ---- the draw
+
+    def steps(self, steps: int, sparsity: float) -> int:
+        """Optimiser steps of a draw that is given so many, before any network shrinks."""
+        return sum(this.steps - this.start for this in self.trainings(steps, sparsity))
+
+    def draw(self, request: Request) -> Ticket:
+        """Train and prune on the source; exactly round(sparsity * prunable) weights of the host go.
+
+        Raises:
+            UserError: a ticket that the drawer needs was not given, or an event does what is no action of it.
+        """
+        for need in self.traits.needs:
+            if need.role not in request.given:
+                raise UserError(
+                    f"{type(self).__name__} needs a ticket of '{need.drawer}' as its {need.role}; give one."
+                )
+        return self.ticket(request, self.train(request))
+
+    def train(self, request: Request) -> Training:
+        """The last training at its end, under its last masks."""
+        rounds = self.trainings(request.settings.steps, self.target(request.sparsity))
+        checkpoint = request.checkpoint
+        first = checkpoint.state["memory"].get("round", 0) if checkpoint and checkpoint.state else 0
+        training: Training | None = None
+        for number in range(first, len(rounds)):
+            training = self.begin(request, rounds[number], training)
+            training.memory["round"] = number
+            if number > first and checkpoint:  # else it would go on from the round before
+                checkpoint.save(training.state_dict())
+            training.run(checkpoint, _overall(request, rounds, number))
+        if training is None:
+            raise ValueError(f"{type(self).__name__} plans no round for {request.settings.steps} steps")
+        return training
+
+    def begin(self, request: Request, this: Round, before: Training | None) -> Training:
+        """A round before its first step, or before it goes on from a checkpoint.
+
+        Args:
+            request: what is drawn.
+            this: the round.
+            before: the round before it at its end; None for the first, and for the first one of a resumed draw.
+        """
+        training = Training(
+            network=self.network(request, before),
+            source=request.source,
+            settings=replace(request.settings, steps=this.steps),
+            seed=request.seed,
+            method=self,
+            events=this.events,
+            given=request.given,
+            step=this.start,
+        )
+        if before is not None:
+            training.memory, training.scores, training.spent = before.memory, before.scores, before.spent
+        return training
+
+    def network(self, request: Request, before: Training | None) -> Network:
+        """What a round starts from: the untrained network, then what the round before left, masks included.
+
+        A resumed draw gets the architecture that it had reached.
+        """
+        if before is not None:
+            return before.network
+        state = request.checkpoint.state if request.checkpoint else None
+        units: dict[str, dict[str, dict[int, int]]] = {"host": {}, "head": {}}
+        for name, branches in state["units"].items() if state else ():
+            part, _, block = name.partition(".")
+            units[part][block] = branches
+        host = request.spec.initial(request.seed, units["host"] if state else None)
+        head = initial_head(request.source, host, request.seed, units["head"] if state else None)
+        network = Network(host, head)
+        network.masking = self.masking(network, request)
+        return network
+
+    def masking(self, network: Network, request: Request) -> Masking:
+        """What masks do in a network that is about to be trained; the default goes by `semantics`."""
+        return masking(self.semantics)
+
+    @property
+    def lasting_rho(self) -> float:
+        """Weight of the search penalty in later trainings of the ticket; 0 for none."""
+        return 0.0
+
+    def ticket(self, request: Request, training: Training) -> Ticket:
+        """What a training left, as a ticket."""
+        network, averaged = training.network, training.averaged()
+        masks = network.masks or ones(network.weights())
+        rewind = part_masks(training.memory.get("rewind", {}), "host")
+        base = request.given.get("base")
+        return Ticket(
+            spec=request.spec,
+            host=part_of(network.host, averaged.host, part_masks(masks, "host"), rewind),
+            head=part_of(network.head, averaged.head, part_masks(masks, "head")),
+            provenance={
+                "drawer": type(self).__name__,
+                "drawer_version": self.version,
+                "options": stated(self),
+                "source": request.source.name,
+                "size": list(request.source.size),
+                "sparsity": self.target(request.sparsity),
+                "joint": self.joint,
+                "lasting_rho": self.lasting_rho,
+                "seed": request.seed,
+                "settings": request.settings.to_json(),
+                "scores": dict(training.scores),
+                "spent": training.spent.to_json(),
+                "base": {"hash": base and base.hash, "macs": base.macs_spent if base else 0},
+                **({} if self.pattern == ELEMENT else {"pattern": self.pattern}),
+                **_given_beside(request.given),
+            },
+        )
+
+
+def _given_beside(given: dict[str, Ticket]) -> dict[str, Any]:
+    """Provenance of the tickets that were given beside the base."""
+    beside = {role: {"hash": t.hash, "macs": t.macs_spent} for role, t in given.items() if role != "base"}
+    return {"given": beside} if beside else {}
+
+
+def last_prune(step: int, sparsity: float) -> tuple[Event, ...]:
+    """Score, prune, score again: how the last pruning of any method is shown."""
+    return (
+        Event(step, "evaluate", {"label": BEFORE}),
+        Event(step, "prune", {"sparsity": sparsity}),
+        Event(step, "evaluate", {"label": AFTER}),
+    )
+
+
+def _overall(request: Request, rounds: Sequence[Round], number: int) -> Callable[[Progress], None] | None:
+    """Reports of one round as those of the whole draw, in the request's steps."""
+    if request.report is None:
+        return None
+    told = request.report
+    before = sum(r.steps - r.start for r in rounds[:number])
+    total = sum(r.steps - r.start for r in rounds)
+    steps = request.settings.steps
+
+    def report(progress: Progress) -> None:
+        done = before + progress.step - rounds[number].start
+        told(replace(progress, step=round(steps * done / total), steps=steps))
+
+    return report

@@ -1,0 +1,67 @@
+"""What tickets are drawn from: hosts by name, and as a ticket's description states them. Imports no torch."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from tickets.errors import UserError, unknown
+from tickets.registry import Member, Registry
+from tickets.traits import Traits
+
+if TYPE_CHECKING:
+    from tickets.hosts.base import HostSpec
+
+_SEARCHED = Traits(has_units=True)
+
+HOSTS: Registry[HostSpec] = Registry(
+    "host",
+    {
+        "supernet/tiny": Member("tickets.hosts.supernet:TINY", traits=_SEARCHED),
+        "supernet/small": Member("tickets.hosts.supernet:SMALL", traits=_SEARCHED),
+        "supernet/paper": Member("tickets.hosts.supernet:PAPER", traits=_SEARCHED),
+    },
+    "ticketbench.hosts",
+    "tickets.hosts.base:HostSpec",
+    "supernet/tiny@expansion=3",
+    families={"timm": "tickets.hosts.timm:TimmSpec.named"},
+)
+
+KINDS = {"supernet": "tickets.hosts.supernet:Spec", "timm": "tickets.hosts.timm:TimmSpec"}
+"""Classes of the built-in specs by their kind; a plug-in's kind is the first part of its members' names."""
+
+
+def host_spec(name: str) -> HostSpec:
+    """The spec of a named host, as "supernet/tiny", "timm/MODEL" or another package's.
+
+    Raises:
+        UserError: there is no such host, or it gives no feature maps.
+    """
+    return HOSTS.make(name)
+
+
+def spec_from_json(data: Mapping[str, Any]) -> HostSpec:
+    """The spec that a ticket's description states.
+
+    Raises:
+        UserError: no host that is installed is of this kind.
+    """
+    kind = str(data.get("kind"))
+    members = [name for name in HOSTS.names() if name.partition("/")[0] == kind]
+    if not members and kind not in KINDS:
+        raise unknown("kind of host", kind, [*KINDS, *(name.partition("/")[0] for name in HOSTS.names())])
+    if kind in KINDS:
+        import importlib
+
+        module, _, attribute = KINDS[kind].partition(":")
+        cls = getattr(importlib.import_module(module), attribute)
+    else:
+        found = HOSTS.load(members[0])
+        cls = found if isinstance(found, type) else type(found)
+    try:
+        spec: HostSpec = cls.from_json({key: value for key, value in data.items() if key != "kind"})
+    except (KeyError, TypeError) as error:
+        raise UserError(
+            f"the host's description {dict(data)} is none of the kind {kind}: {error!r} is wrong."
+        ) from error
+    return spec

@@ -1,0 +1,93 @@
+"""What a host is, before any drawing: its architecture and its first weights, as plain values."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from typing import Any, ClassVar, Protocol, Self, cast
+
+import torch
+from torch import Tensor, nn
+
+from tickets.errors import UserError
+from tickets.searchable import Units
+from tickets.seeding import seeded
+from tickets.stated import stated
+from tickets.traits import Traits
+
+Features = list[tuple[int, int]]
+"""(width, stride) of each feature map of a host, in its order."""
+
+
+class Host(Protocol):
+    """A feature extractor: an `nn.Module` that maps (B, 3, H, W) to a list of maps (B, width, h, w).
+
+    One that runs its layers several times an image, as over time steps, says in `timesteps` when that number changes.
+    """
+
+    features: Features
+
+    def __call__(self, image: Tensor) -> list[Tensor]:
+        """The feature maps of some images."""
+
+
+class HostSpec(ABC):
+    """A host before any drawing; a frozen dataclass of plain values, whose fields are its options.
+
+    A host of one's own derives from this and gives `kind` and `build`; see docs/new-host.md.
+    """
+
+    kind: ClassVar[str]
+    """The first part of its name, as in "supernet" of "supernet/tiny"."""
+    version: ClassVar[int] = 1
+    traits: ClassVar[Traits] = Traits()
+    """Whether it has units that a drawer can search."""
+
+    @abstractmethod
+    def build(self, units: Mapping[str, Units] | None = None) -> nn.Module:
+        """The architecture, a `Host`, with some weights.
+
+        Args:
+            units: live units per block, which rebuild what a search left; None for all of them.
+        """
+
+    def initial(self, seed: int, units: Mapping[str, Units] | None = None) -> nn.Module:
+        """The host with its first weights, the same for all methods at one seed.
+
+        Args:
+            seed: of weights that are drawn; those that come from a file do not depend on it.
+            units: as for `build`.
+        """
+        with seeded(seed, "host"):
+            return self.build(units)
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain values that `from_json` turns back into the same spec, and the kind."""
+        return {"kind": self.kind, **stated(self)}  # type: ignore[arg-type]  # every member is a dataclass
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> Self:
+        """The spec that `to_json` described, without the kind."""
+        return cls(**data)
+
+
+def features_of(host: nn.Module) -> Features:
+    """(width, stride) of each feature map of a host."""
+    return cast(Host, host).features
+
+
+def check_size(spec: HostSpec, name: str, size: tuple[int, int]) -> None:
+    """Run a host on the meta device.
+
+    Raises:
+        UserError: it cannot take images of (H, W) = `size`.
+    """
+    try:
+        with torch.device("meta"), torch.no_grad():
+            spec.build().eval()(torch.empty(1, 3, *size))
+    except Exception as error:  # hosts refuse sizes with assertions, shape errors and more
+        reason = str(error).strip().partition("\n")[0]
+        raise UserError(
+            f"the host {name} cannot take {size[0]}x{size[1]} images ({reason}); choose a fully convolutional one, or "
+            "another --scale."
+        ) from error
