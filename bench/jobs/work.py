@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 
-from bench.request.plan import Job
+from bench.request.plan import TICKET, Job
 from bench.request.scale import Scale
+from bench.setting import Setting
 from tasks.base import Task
 
 
@@ -15,33 +17,23 @@ class Facts:
     """What all jobs of a run share; plain values only, so that it travels to worker processes.
 
     Args:
-        scale: sizes and steps, the budget's factor included.
-        budget: that factor.
+        setting: everything beside the job that decides a result.
+        scale: that of the setting, its sizes and steps, the budget's factor included.
         tasks: the prepared adapters by name.
         fingerprints: of the data, by task and split.
         home: where records, tickets and checkpoints lie.
-        threads: of PyTorch in a job.
+        device: that jobs run on, as PyTorch calls it: "cpu", "cuda" or "cuda:N".
         workers: loader processes of a job.
-        host: what tickets are drawn from, as "supernet/tiny" or "timm/resnet18".
-        equal: "steps" or "macs": what makes two budgets equal.
-        precision: "float32" or "bfloat16".
-        compiled: whether networks run through torch.compile.
         tensorboard: whether jobs write their curves.
-        device: "cpu", "cuda" or "cuda:N".
     """
 
+    setting: Setting
     scale: Scale
-    budget: float
     tasks: dict[str, Task]
     fingerprints: dict[str, dict[str, str]]
     home: Path
-    threads: int
-    workers: int
-    device: str
-    host: str
-    equal: str = "steps"
-    precision: str = "float32"
-    compiled: bool = False
+    device: str = "cpu"
+    workers: int = 0
     tensorboard: bool = False
 
 
@@ -52,13 +44,23 @@ class Work:
     Args:
         job: what to compute.
         id: name of its record.
-        draw_id: name of the draw that it needs, which is also its ticket's.
+        draws: names of the draws that it needs, which are also their tickets', by role.
         facts: what it shares with the run's other jobs.
         unless_finished: take over a record that has come since the run began, instead of computing the job again.
     """
 
     job: Job
     id: str
-    draw_id: str | None
     facts: Facts
+    draws: Mapping[str, str] = field(default_factory=dict)
     unless_finished: bool = True
+
+
+def own_draw(draws: Mapping[str, str]) -> str | None:
+    """The draw that stands for the ticket which a job starts from: its own, or that of a draw's base."""
+    return draws.get(TICKET, draws.get("base"))
+
+
+def beside(draws: Mapping[str, str]) -> dict[str, str]:
+    """The other draws, by role."""
+    return {role: draw for role, draw in draws.items() if role not in (TICKET, "base")}

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -10,64 +9,63 @@ from pathlib import Path
 from typing import Any
 
 from bench import curves, flags
+from bench import setting as settings
 from bench.request import scale as scales
 from bench.request.scale import Scale
 from bench.request.sweep import Sweep
 from bench.request.sweep import parse as parse_sweep
-from tickets import drawers
-from tickets.errors import UserError, unknown
+from bench.setting import Setting
+from tickets.drawers import DRAWERS
+from tickets.errors import UserError
+from tickets.hosts import HOSTS
+from tickets.patterns import ELEMENT
 
-EQUAL = ("steps", "macs")
-PRECISIONS = ("float32", "bfloat16")
+SUPERNET = "supernet"
+"""The host that means the scale's own supernet."""
 
 
 @dataclass(frozen=True)
-class RunConfig:
-    """What to compute, and how to run it; names are resolved, lists have no duplicates.
+class How:
+    """How a run is made; none of it changes a result.
 
-    The fields down to `data_root` say what is computed; the others only how it is run.
+    Args:
+        home: where records and tickets go.
+        data_root: folder of the data sets' own folders.
+        device: that jobs run on, as "cuda:1".
+        workers: loader processes of a job.
+        jobs: at once.
+        force: compute jobs whose record exists.
+        tensorboard: write curves.
     """
 
-    sweeps: tuple[Sweep, ...]
-    scale: Scale
-    host: str
-    budget: float
-    equal: str
-    precision: str
-    compiled: bool
-    threads: int
-    device: str
-    data_root: Path | None
     home: Path
+    data_root: Path | None = None
+    device: str = "cpu"
     workers: int = 0
     jobs: int = 2
     force: bool = False
     tensorboard: bool = False
 
 
+@dataclass(frozen=True)
+class RunConfig:
+    """What to compute, and how to run it; names are resolved, lists have no duplicates."""
+
+    sweeps: tuple[Sweep, ...]
+    scale: Scale
+    setting: Setting
+    how: How
+
+
 def parse(
-    *,
-    sweeps: Sequence[Mapping[str, str]],
-    scale: str,
-    host: str,
-    budget: float,
-    equal: str,
-    precision: str,
-    compiled: bool,
-    threads: int,
-    device: str,
-    data_root: Path | None,
-    home: Path,
-    workers: int,
-    jobs: int,
-    force: bool,
-    tensorboard: bool = False,
-    mistakes: Sequence[str] = (),
+    sweeps: Sequence[Mapping[str, str]], setting: Mapping[str, Any], how: How, mistakes: Sequence[str] = ()
 ) -> RunConfig:
     """Check what the command line or a suite gave and resolve it.
 
     Args:
         sweeps: texts by the keys of `bench.request.sweep.DEFAULTS`.
+        setting: by the fields of `Setting`; the device as PyTorch calls it.
+        how: the device is that of the setting.
         mistakes: known so far, to be told with the others.
 
     Raises:
@@ -82,26 +80,30 @@ def parse(
             mistakes.append(str(error))
             return None
 
-    fields = {
-        "sweeps": tuple(parse_sweep(sweep, checked) for sweep in sweeps),
-        "budget": checked(_above_zero, budget),
-        "equal": checked(flags.one_of, equal, EQUAL, "equal"),
-        "precision": checked(flags.one_of, precision, PRECISIONS, "precision"),
-        "compiled": checked(flags.compiler, compiled),
-        "device": checked(flags.device, device),
-        "data_root": checked(flags.data_root, data_root),
-        "home": checked(_writable, home),
-    }
-    if tensorboard:
+    parsed = tuple(parse_sweep(sweep, checked) for sweep in sweeps)
+    asked = {**{name: info.default for name, info in Setting.model_fields.items()}, **setting}
+    device = checked(flags.device, asked["device"]) or "cpu"
+    taken, wrong = settings.checked({**asked, "device": device.partition(":")[0]})
+    mistakes += wrong
+    checked(flags.compiler, asked["compiled"])
+    checked(flags.data_root, how.data_root)
+    home = checked(_writable, how.home)
+    if how.tensorboard:
         checked(curves.require)
-    fields["scale"] = checked(scales.load, scale, fields["budget"] or 1.0)
-    fields["host"] = checked(_host, host, fields["scale"])
-    for name, value, least in (("threads", threads, 1), ("workers", workers, 0), ("jobs", jobs, 1)):
-        if value < least:
-            mistakes.append(f"--{name} is {value}; give a whole number of at least {least}.")
+    scale = checked(scales.load, asked["scale"], taken.get("budget", 1.0))
+    host = checked(_host, asked["host"], scale)
+    for name, least in (("workers", 0), ("jobs", 1)):
+        if getattr(how, name) < least:
+            mistakes.append(f"--{name} is {getattr(how, name)}; give a whole number of at least {least}.")
     if mistakes:
         raise UserError(" ".join(dict.fromkeys(mistakes)))
-    found = RunConfig(**fields, threads=threads, workers=workers, jobs=jobs, force=force, tensorboard=tensorboard)
+    root = flags.data_root(how.data_root)
+    found = RunConfig(
+        sweeps=parsed,
+        scale=scale,
+        setting=Setting(**{**taken, "scale": scale.name, "host": host}),
+        how=How(home, root, device, how.workers, how.jobs, how.force, how.tensorboard),
+    )
     _fits(found)
     return found
 
@@ -110,39 +112,30 @@ def _fits(config: RunConfig) -> None:
     """What is allowed alone but not together."""
     for sweep in config.sweeps:
         sweep.check()
-    if config.host.startswith("supernet/"):
-        return
-    for name in dict.fromkeys(name for sweep in config.sweeps for name in sweep.drawers):
-        if drawers.traits(name).searches:
-            able = [other for other, method in drawers.METHODS.items() if not method.traits.searches]
+    host = config.setting.host
+    pairs = dict.fromkeys((name, s) for sweep in config.sweeps for name in sweep.drawers for s in sweep.sparsities)
+    for name, sparsity in pairs:
+        if DRAWERS.traits(name).searches and not HOSTS.traits(host).has_units:
+            able = [other for other, traits in DRAWERS.traits_by_name() if not traits.searches]
             raise UserError(
-                f"the drawer {name} searches an architecture and needs the supernet; {config.host} has no units to "
-                f"search; leave --host out, or draw with {', '.join(able)}."
+                f"the drawer {name} searches an architecture, and {host} has no units to search; leave --host out, or "
+                f"draw with {', '.join(able)}."
             )
-    from tickets.host import check_size, host_spec  # only here, since it imports torch
+        if "@" in name and getattr(drawer := DRAWERS.make(name), "pattern", ELEMENT) != ELEMENT:
+            drawer.check(HOSTS.make(host), sparsity)
+    if host.startswith(f"{SUPERNET}/") and "@" not in host:
+        return
+    from tickets.hosts.base import check_size  # only here, since it imports torch
 
     for task in dict.fromkeys(task for sweep in config.sweeps for task in sweep.tasks):
-        check_size(host_spec(config.host), config.host, config.scale.plan(task).size)
+        check_size(HOSTS.make(host), host, config.scale.plan(task).size)
 
 
 def _host(name: str, scale: Scale | None) -> str:
     """The host's full name; "supernet" alone means the scale's preset."""
-    known = [f"supernet/{preset}" for preset in scales.presets()]
-    if name == "supernet":
-        return f"supernet/{scale.preset}" if scale else known[0]
-    if name.startswith("timm/"):
-        from tickets.host import host_spec  # only here, since it imports torch and timm
-
-        host_spec(name)
-    elif name not in known:
-        raise unknown("host", name, ["supernet", *known, "timm/MODEL"])
-    return name
-
-
-def _above_zero(budget: float) -> float:
-    if not (math.isfinite(budget) and budget > 0):
-        raise UserError(f"--budget is {budget}; give a factor above 0, e.g. 0.5 for half of all steps.")
-    return budget
+    if name == SUPERNET:
+        return f"{SUPERNET}/{scale.preset}" if scale else f"{SUPERNET}/{scales.presets()[0]}"
+    return HOSTS.resolve(name)
 
 
 def _writable(home: Path) -> Path:

@@ -8,10 +8,13 @@ from typing import Any, Literal
 
 from bench.request.config import RunConfig
 from bench.request.sweep import Sweep
-from tickets.drawers import traits
-from tickets.recipes import ON_SOURCE
+from tickets.drawers import DRAWERS
+from tickets.errors import UserError
+from tickets.recipes import RECIPES
+from tickets.traits import Need
+from tickets.transforms import TRANSFORMS
 
-DENSE, SCRATCH = "dense", "scratch"
+DENSE, SCRATCH, NATIVE, TICKET = "dense", "scratch", "native", "ticket"
 
 
 @dataclass(frozen=True)
@@ -25,7 +28,7 @@ class Job:
         drawer: method.
         sparsity: as asked for; 0 for drawers that remove nothing.
         seed: of everything random.
-        transform: "random" for the random control.
+        transform: what is made of the ticket first; None for nothing.
         recipe: how it is trained on the target.
         head: "fresh" or "keep".
         control: which control this is.
@@ -43,14 +46,18 @@ class Job:
     control: str | None = None
 
     @property
-    def needs(self) -> Job | None:
-        """The draw whose ticket this job uses; None where it starts from fresh weights."""
-        if self.source is None:
-            return None
-        if self.kind != "draw":
-            return Job("draw", self.source, None, self.drawer, self.sparsity, self.seed)
-        base = traits(self.drawer).base
-        return Job("draw", self.source, None, base, 0.0, self.seed) if base else None
+    def needs(self) -> dict[str, Job]:
+        """The draws whose tickets this job is given, by role; its own ticket's first, none where it needs none."""
+        if self.kind == "draw":
+            return {need.role: self._needed(need) for need in DRAWERS.traits(self.drawer).needs}
+        own = {TICKET: _draw(self.source, self.drawer, self.sparsity, self.seed)} if self.source else {}
+        traits = [RECIPES.traits(self.recipe)] if self.recipe else []
+        traits += [TRANSFORMS.traits(self.transform)] if self.transform else []
+        return own | {need.role: self._needed(need) for one in traits for need in one.needs}
+
+    def _needed(self, need: Need) -> Job:
+        task = self.source if need.on == "source" or self.kind == "draw" else self.target
+        return _draw(task, need.drawer, self.sparsity if need.sparsity is None else need.sparsity, self.seed)
 
     @property
     def asked(self) -> Job:
@@ -68,16 +75,27 @@ class Job:
         return (self.source if self.kind == "draw" else self.target) or ""
 
     @property
+    def phase(self) -> Literal["draw", "transfer"]:
+        """Which of a scale's trainings it is."""
+        return "draw" if self.kind == "draw" else "transfer"
+
+    @property
+    def is_control(self) -> bool:
+        """Whether what it trains was made by a transform that is a control."""
+        return self.transform is not None and TRANSFORMS.traits(self.transform).is_control
+
+    @property
     def prefix(self) -> str:
         """The readable start of its record's name."""
-        where = [task.replace("/", "-") for task in (self.source, self.target) if task]
-        how = [self.drawer.replace("/", "-").replace("@", "+"), self.transform, f"s{self.sparsity:g}", self.recipe]
+        where = [_plain(task) for task in (self.source, self.target) if task]
+        transform = _plain(self.transform) if self.transform else None
+        how = [_plain(self.drawer), transform, f"s{self.sparsity:g}", self.recipe and _plain(self.recipe)]
         kind = self.control or self.kind
         return "_".join([kind, "-to-".join(where), *(part for part in how if part), f"seed{self.seed}"])
 
     def __str__(self) -> str:
         """As a person says it: what, from where to where."""
-        what = f"random({self.drawer})" if self.transform else self.drawer
+        what = f"{self.transform}({self.drawer})" if self.transform else self.drawer
         sparsity = f" at {self.sparsity:g}" if self.sparsity else ""
         if self.kind == "draw":
             return f"draw {what}{sparsity} on {self.source}, seed {self.seed}"
@@ -86,56 +104,83 @@ class Job:
         return f"{what}{sparsity} {self.source} -> {self.target} by {self.recipe}, seed {self.seed}"
 
 
+def _plain(name: str) -> str:
+    return name.replace("/", "-").replace("@", "+")
+
+
+def _draw(source: str | None, drawer: str, sparsity: float, seed: int) -> Job:
+    """A draw; of a drawer that removes nothing at sparsity 0, whatever is asked for."""
+    return Job("draw", source, None, drawer, sparsity if DRAWERS.traits(drawer).prunes else 0.0, seed)
+
+
 def jobs(config: RunConfig) -> list[Job]:
     """All jobs of a configuration, draws before what needs them, none twice.
 
-    A sweep holds every drawer x sparsity x source x target x recipe x seed. The controls add, per seed: `dense`, the
-    target's own dense training; `random`, every transfer again with a shuffled mask; `native`, the
-    ticket drawn on the target itself. Seed by seed, so that a run that is cut short holds whole seeds.
+    A sweep holds every drawer x sparsity x source x target x recipe x seed, and of every transform. The controls
+    add, per seed: `dense`, the target's own dense training; `native`, the ticket drawn on the target itself; the name
+    of a transform that is a control, every transfer again with what that makes of the ticket. Seed by seed, so that a
+    run that is cut short holds whole seeds.
+
+    Raises:
+        UserError: a drawer needs itself.
     """
     everything = [job for sweep in config.sweeps for job in _comparisons(sweep)]
     wanted = sorted(dict.fromkeys(everything), key=lambda job: job.seed)
     asked = {job for job in wanted if not job.control}
     unique = [job for job in wanted if not job.control or job.asked not in asked]
     alone = [Job("draw", *draw) for sweep in config.sweeps if not sweep.targets for draw in _draws(sweep)]
-    draws = sorted([*(job.needs for job in unique if job.needs), *alone], key=lambda job: job.seed)
-    bases = [draw.needs for draw in draws if draw.needs]
-    return [*dict.fromkeys([*bases, *draws]), *unique]
+    draws = sorted([*(need for job in unique for need in job.needs.values()), *alone], key=lambda job: job.seed)
+    return [*dict.fromkeys(step for draw in draws for step in chain(draw)), *unique]
+
+
+def chain(job: Job, behind: tuple[Job, ...] = ()) -> list[Job]:
+    """A job after all draws that it needs, the first of them first.
+
+    Raises:
+        UserError: a drawer needs itself.
+    """
+    if job in behind:
+        through = " -> ".join(one.drawer for one in (*behind[behind.index(job) :], job))
+        raise UserError(f"the drawer {job.drawer} needs itself ({through}); let its traits name another one.")
+    return [*dict.fromkeys(one for need in job.needs.values() for one in chain(need, (*behind, job))), job]
 
 
 def _comparisons(sweep: Sweep) -> Iterator[Job]:
     """Transfers and controls."""
+    shuffles = [name for name in sweep.controls if name not in (DENSE, NATIVE)]
     for seed in sweep.seeds:
         for target in sweep.targets:
             if DENSE in sweep.controls:
                 yield Job("control", None, target, DENSE, 0.0, seed, None, SCRATCH, "fresh", DENSE)
             for transfer in _transfers(sweep, target, seed):
                 yield transfer
-                if "random" in sweep.controls and traits(transfer.drawer).prunes and transfer.recipe not in ON_SOURCE:
-                    yield replace(transfer, kind="control", transform="random", control="random")
-                if "native" in sweep.controls and transfer.source != target:
-                    yield replace(transfer, kind="control", source=target, control="native")
+                if DRAWERS.traits(transfer.drawer).prunes and not RECIPES.traits(transfer.recipe or "").is_on_source:
+                    for name in shuffles if transfer.transform is None else ():
+                        yield replace(transfer, kind="control", transform=name, control=name)
+                if NATIVE in sweep.controls and transfer.source != target:
+                    yield replace(transfer, kind="control", source=target, control=NATIVE)
 
 
 def _transfers(sweep: Sweep, target: str, seed: int) -> Iterator[Job]:
     for source, _, drawer, sparsity, _ in _draws(replace(sweep, seeds=(seed,)), sweep.sources_of(target)):
         for recipe in sweep.recipes:
-            if recipe not in ON_SOURCE:
-                yield Job("transfer", source, target, drawer, sparsity, seed, None, recipe, sweep.head)
-            elif source == target:
-                yield Job("transfer", source, target, drawer, sparsity, seed, None, recipe, "keep")
+            for transform in sweep.transforms:
+                if not RECIPES.traits(recipe).is_on_source:
+                    yield Job("transfer", source, target, drawer, sparsity, seed, transform, recipe, sweep.head)
+                elif source == target and transform is None:
+                    yield Job("transfer", source, target, drawer, sparsity, seed, None, recipe, "keep")
 
 
 def _draws(sweep: Sweep, sources: tuple[str, ...] | None = None) -> Iterator[tuple[str, None, str, float, int]]:
     """Source, no target, drawer, sparsity and seed of every draw of a sweep, or of some of its sources."""
     for seed in sweep.seeds:
         for drawer in sweep.drawers:
-            for sparsity in sweep.sparsities if traits(drawer).prunes else (0.0,):
+            for sparsity in sweep.sparsities if DRAWERS.traits(drawer).prunes else (0.0,):
                 for source in sweep.sources if sources is None else sources:
                     yield source, None, drawer, sparsity, seed
 
 
 def describe(job: Job) -> dict[str, Any]:
-    """The job under the names of a record, without scale and budget."""
+    """The job under the names of a record."""
     names = ("source", "target", "drawer", "sparsity", "transform", "recipe", "head", "control", "seed")
     return {name: getattr(job, name) for name in names}

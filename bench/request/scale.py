@@ -11,13 +11,13 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from tasks import TASKS
+from tickets.drawers import DRAWERS
 from tickets.errors import UserError, unknown
 
 if TYPE_CHECKING:
     from tasks.base import Task
 
 FOLDER = Path(__file__).parent / "scales"
-KINDS = ("cls", "seg", "pose")
 PHASES = ("draw", "transfer")
 WHOLE = ("preset", "heads")
 
@@ -32,14 +32,10 @@ class Phase(_Part):
     Args:
         steps: of the optimiser.
         learning_rate: its peak.
-        rho: weight of the penalty of searching drawers.
-        interval: fraction of training between the prunings of drawers that have such an option; None for theirs.
     """
 
     steps: int = Field(ge=1)
     learning_rate: float = Field(gt=0)
-    rho: float = Field(default=0.0, ge=0)
-    interval: float | None = Field(default=None, gt=0, lt=1)
 
 
 class Plan(_Part):
@@ -53,6 +49,8 @@ class Plan(_Part):
         weight_decay: L2 factor on weights.
         optimizer, eps, schedule, decay, falls, warmup: as `tickets.training.Settings` has them.
         options: fields of the task's adapter, as pipeline: full.
+        drawers: options of drawers, by the first part of their names or by all of it, as supertickets: {rho: 0.001};
+            they hold where the drawer has such an option and its name does not say otherwise.
     """
 
     size: tuple[int, int]
@@ -67,6 +65,12 @@ class Plan(_Part):
     falls: tuple[float, ...] = ()
     warmup: float = Field(default=0.0, ge=0, lt=1)
     options: dict[str, Any] = {}
+    drawers: dict[str, dict[str, Any]] = {}
+
+    def knobs(self, drawer: str) -> dict[str, Any]:
+        """What the scale says to a drawer: under the first part of its name, then under the whole of it."""
+        own, _ = DRAWERS.parts(drawer)
+        return {**self.drawers.get(own.partition("/")[0], {}), **self.drawers.get(own, {})}
 
     def budgeted(self, factor: float) -> Plan:
         """The plan with so many times the steps, at least one a phase."""
@@ -83,11 +87,12 @@ class Plan(_Part):
             UserError: the adapter does not know an option.
         """
         adapter = TASKS.load(name)
+        given = {"size": self.size, "root": root, **self.options}
         known = [field.name for field in fields(adapter) if field.name not in ("size", "root", "cache")]
         for option in self.options:
             if option not in known:
                 raise UserError(f"the scale sets {option} for {name}, whose options are {', '.join(known)}.")
-        return adapter(size=self.size, root=root, **self.options)
+        return TASKS.make(name, given) if "@" in name else adapter(**given)
 
 
 class Scale(_Part):
@@ -97,7 +102,7 @@ class Scale(_Part):
         name: as in "tiny", or with its options "tiny@batch_size=16".
         preset: the supernet's preset.
         heads: "light" or "paper".
-        plans: by kind ("cls", "seg", "pose") or by task ("seg/camvid"); the nearest one counts.
+        plans: by kind (as "cls") or by task ("seg/camvid"); the nearest one counts.
     """
 
     name: str
@@ -177,17 +182,24 @@ def _option(text: str) -> tuple[str, Any]:
 def _override(plans: dict[str, dict[str, Any]], key: str, value: Any) -> None:
     """Change an entry of all plans, or of those of the kind or task that the key starts with."""
     owner, _, rest = key.partition(".")
-    if "/" in owner or owner in KINDS:
+    if "/" in owner or owner in _kinds():
         owner = TASKS.resolve(owner) if "/" in owner else owner
         plans.setdefault(owner, _nearest(plans, owner))
         touched, path = [name for name in plans if name == owner or name.startswith(f"{owner}/")], rest.split(".")
     else:
         touched, path = list(plans), key.split(".")
-    name, known = ".".join(path), [*Plan.model_fields, *_phase_keys()]
-    if name not in known and not (len(path) == 2 and path[0] == "options"):
+    name, known = ".".join(path), [*Plan.model_fields, *_phase_keys(), "drawers.NAME.OPTION"]
+    if name not in known and not (path[0], len(path)) in (("options", 2), ("drawers", 3)):
         raise unknown("option of a scale", name, [*WHOLE, *known])
+    for part in reversed(path[1:]):
+        value = {part: value}
     for entry in touched:
-        plans[entry] = _merged(plans[entry], {path[0]: {path[1]: value} if len(path) == 2 else value})
+        plans[entry] = _merged(plans[entry], {path[0]: value})
+
+
+def _kinds() -> set[str]:
+    """The kinds of all tasks that are known, other packages' included."""
+    return {name.partition("/")[0] for name in TASKS.names()}
 
 
 def _phase_keys() -> list[str]:
@@ -195,8 +207,9 @@ def _phase_keys() -> list[str]:
 
 
 def _nearest(plans: Mapping[str, Any], task: str) -> Any:
-    """The entry of a task, or of its kind, or the default."""
-    return plans.get(task) or plans.get(task.partition("/")[0]) or plans["default"]
+    """The entry of a task, or of its kind, or the default; what stands behind an @ is not looked at."""
+    own, _, _ = task.partition("@")
+    return plans.get(own) or plans.get(own.partition("/")[0]) or plans["default"]
 
 
 def _read(name: str) -> dict[str, Any]:
@@ -214,5 +227,6 @@ def _read(name: str) -> dict[str, Any]:
 
 
 def _merged(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
-    both = {k: {**base.get(k, {}), **v} if isinstance(v, Mapping) else v for k, v in over.items()}
+    """One entry over another, also where they lie deeper."""
+    both = {k: _merged(base.get(k) or {}, v) if isinstance(v, Mapping) else v for k, v in over.items()}
     return {**base, **both}

@@ -10,11 +10,12 @@ from typing import Any
 import yaml
 
 from bench.request.sweep import DEFAULTS
+from bench.setting import FLAGS, type_of
 from tickets.errors import UserError, unknown
 
 FOLDER = Path(__file__).parent / "suites"
-WHOLE = {"scale": str, "host": str, "budget": (int, float), "equal": str, "precision": str}
-"""Keys that hold for all sweeps of a suite, and the types of their values."""
+WHOLE = {name: (int, float) if type_of(name) is float else type_of(name) for name in FLAGS}
+"""Keys that hold for all sweeps of a suite, those of `bench.setting.Setting`, and the types of their values."""
 KEYS = ("about", "set", "sweeps", *WHOLE)
 
 
@@ -103,7 +104,7 @@ def parse(data: Any, where: str) -> Suite:
         raise UserError(f"{where} holds {_called(data)}; a suite has keys such as scale and sweeps.")
     mistakes = [str(unknown("key of a suite", str(key), KEYS)) for key in data if key not in KEYS]
     whole = {key: data[key] for key in WHOLE if key in data}
-    for key in [key for key, value in whole.items() if not isinstance(value, WHOLE[key]) or isinstance(value, bool)]:
+    for key in [key for key, value in whole.items() if not _is_a(value, WHOLE[key])]:
         mistakes.append(f"{key} is {whole.pop(key)!r}; give one value.")
     changes, sweeps = data.get("set") or {}, data.get("sweeps")
     if not isinstance(changes, Mapping):
@@ -132,6 +133,11 @@ def _text(value: Any, joint: str = ",") -> str:
     if isinstance(value, list):
         return joint.join(_text(part, joint) for part in value)
     return "" if value is None else str(value)
+
+
+def _is_a(value: Any, wanted: type | tuple[type, ...]) -> bool:
+    """Whether a value is of a type; true and false are no numbers."""
+    return isinstance(value, wanted) and (wanted is bool or not isinstance(value, bool))
 
 
 def _called(value: Any) -> str:

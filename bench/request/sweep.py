@@ -9,16 +9,19 @@ from typing import Any
 
 from bench import flags
 from tasks import TASKS
-from tickets import drawers
-from tickets.errors import UserError
-from tickets.recipes import FROM_REWIND_POINT, ON_SOURCE, RECIPES
+from tickets.drawers import DRAWERS
+from tickets.errors import UserError, unknown
+from tickets.recipes import RECIPES
+from tickets.transforms import TRANSFORMS
 
-CONTROLS = ("dense", "random", "native", "none")
+NONE = "none"
+REFERENCES = ("dense", "native")
+"""Controls that are other jobs of the grid; the others are transforms."""
 HEADS = ("fresh", "keep")
 PAIRS = ("all", "cross", "each")
 DEFAULTS = {
     "source": "cls", "target": "seg", "drawer": "supertickets", "sparsity": "0.9", "seed": "0", "recipe": "finetune",
-    "head": "fresh", "control": "dense", "pairs": "all",
+    "head": "fresh", "control": "dense", "transform": "none", "pairs": "all",
 }  # fmt: skip
 """What a sweep says where nothing else is said; the command line's flags of the same names."""
 
@@ -28,6 +31,8 @@ class Sweep:
     """Names resolved, lists without duplicates.
 
     Args:
+        transforms: what is made of tickets before they are trained; None for the ticket as it was drawn.
+        controls: "dense", "native", and transforms that are controls.
         pairs: which sources go with which targets: "all", "cross" (those that differ), or "each" (the first with
             the first, the second with the second).
     """
@@ -41,6 +46,7 @@ class Sweep:
     controls: tuple[str, ...]
     head: str
     pairs: str = "all"
+    transforms: tuple[str | None, ...] = (None,)
 
     @property
     def tasks(self) -> tuple[str, ...]:
@@ -79,16 +85,16 @@ class Sweep:
                         f"--head keep cannot carry a head from {source} to {target}; give tasks of one kind, or "
                         "--head fresh."
                     )
-        for recipe in self.recipes:
-            if recipe in ON_SOURCE and pairs and all(source != target for source, target in pairs):
+        recipes = {name: RECIPES.traits(name) for name in self.recipes}
+        for recipe in (name for name, traits in recipes.items() if traits.is_on_source):
+            if pairs and all(source != target for source, target in pairs):
                 raise UserError(
                     f"the recipe {recipe} trains a ticket on, on its own source; name a source among the targets, "
                     f"as in --source {self.sources[0]} --target {self.sources[0]}."
                 )
-        traits = {name: drawers.traits(name) for name in self.drawers}
-        for recipe in FROM_REWIND_POINT.intersection(self.recipes):
-            for name in (name for name, facts in traits.items() if not facts.rewinds):
-                able = [other for other, method in drawers.METHODS.items() if method.traits.rewinds]
+        for recipe in (name for name, traits in recipes.items() if traits.is_from_rewind):
+            for name in (name for name in self.drawers if not DRAWERS.traits(name).rewinds):
+                able = [other for other, traits in DRAWERS.traits_by_name() if traits.rewinds]
                 raise UserError(
                     f"the recipe {recipe} needs a rewind point and the drawer {name} keeps none; draw with "
                     f"{', '.join(able)}."
@@ -106,15 +112,16 @@ def parse(asked: Mapping[str, str], checked: Callable[..., Any]) -> Sweep | None
         The sweep, or None where something was refused.
     """
     told = {**DEFAULTS, **asked}
-    methods = ",".join(drawers.names()) if told["drawer"] == "all" else told["drawer"]
+    methods = ",".join(DRAWERS.names()) if told["drawer"] == "all" else told["drawer"]
     fields = {
-        "sources": () if told["source"] == "none" else checked(_names, told["source"], TASKS.resolve, "source"),
-        "targets": () if told["target"] == "none" else checked(_names, told["target"], TASKS.resolve, "target"),
-        "drawers": checked(_names, methods, drawers.resolve, "drawer"),
+        "sources": () if told["source"] == NONE else checked(_names, told["source"], TASKS.resolve, "source"),
+        "targets": () if told["target"] == NONE else checked(_names, told["target"], TASKS.resolve, "target"),
+        "drawers": checked(_names, methods, DRAWERS.resolve, "drawer"),
         "sparsities": checked(_numbers, told["sparsity"], _sparsity, "sparsity"),
         "recipes": checked(_names, told["recipe"], RECIPES.resolve, "recipe"),
         "seeds": checked(_numbers, told["seed"], _seed, "seed"),
         "controls": checked(_controls, told["control"]),
+        "transforms": checked(_names, told["transform"], _transform, "transform"),
         "head": checked(flags.one_of, told["head"], HEADS, "head"),
         "pairs": checked(flags.one_of, told["pairs"], PAIRS, "choice of pairs"),
     }
@@ -160,7 +167,38 @@ def _seed(text: str) -> int:
 
 
 def _controls(text: str) -> tuple[str, ...]:
-    found = _unique(flags.one_of(part, CONTROLS, "control") for part in _split(text, "control"))
-    if "none" in found and len(found) > 1:
+    found = _unique(_control(part) for part in _split(text, "control"))
+    if NONE in found and len(found) > 1:
         raise UserError(f"--control '{text}' asks for none and for others; give one or the other.")
-    return () if found == ("none",) else found
+    return () if found == (NONE,) else found
+
+
+def _control(name: str) -> str:
+    """A control's full name.
+
+    Raises:
+        UserError: there is no such control, or it is a transform that makes tickets.
+    """
+    if name in (*REFERENCES, NONE):
+        return name
+    known = [other for other in TRANSFORMS.names() if TRANSFORMS.traits(other).is_control]
+    if TRANSFORMS.parts(name)[0] not in TRANSFORMS.names():
+        raise unknown("control", name, [REFERENCES[0], *known, *REFERENCES[1:], NONE])
+    found = TRANSFORMS.resolve(name)
+    if not TRANSFORMS.traits(found).is_control:
+        raise UserError(f"the transform {name} makes tickets and no controls; give it by --transform {name}.")
+    return found
+
+
+def _transform(name: str) -> str | None:
+    """A transform's full name, or None for "none".
+
+    Raises:
+        UserError: there is no such transform, or it makes controls.
+    """
+    if name == NONE:
+        return None
+    found = TRANSFORMS.resolve(name)
+    if TRANSFORMS.traits(found).is_control:
+        raise UserError(f"the transform {name} makes controls and no tickets; give it by --control {name}.")
+    return found
