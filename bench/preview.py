@@ -81,7 +81,7 @@ def _drawn(record: Path) -> tuple[Path, str]:
             f"{record} is the record of a {found.kind} that is {found.status}, and only a draw leaves a network; give "
             "the record of a draw that is ok."
         )
-    return Store(record.absolute().parent.parent).ticket(found.id), found.job.scale
+    return Store(record.absolute().parent.parent).ticket(found.id), found.setting.scale
 
 
 def _predictor(path: Path, name: str, task: Task, scale: Scale) -> tuple[Task, Callable[[Any], Any]]:

@@ -9,6 +9,12 @@ import subprocess
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from bench.record import Code
 
 CODE = ("bench", "tasks", "tickets", "pyproject.toml")
 """What must be unmodified for a checkout to count as clean; a changed README changes no score."""
@@ -34,7 +40,7 @@ def checkout() -> Path | None:
     None too when the package is installed in an environment that happens to lie inside some other checkout.
     """
     root = Path(__file__).resolve().parent.parent
-    tracked = _git(root, "ls-files", "--full-name", "--error-unmatch", "bench/__init__.py")
+    tracked = git(root, "ls-files", "--full-name", "--error-unmatch", "bench/__init__.py")
     return root if tracked == "bench/__init__.py" else None
 
 
@@ -49,14 +55,14 @@ def commit() -> tuple[str | None, bool | None]:
         (commit, dirty); (None, None) when installed from a wheel, without git or before the first commit.
     """
     root = checkout()
-    head = _git(root, "rev-parse", "HEAD") if root else None
+    head = git(root, "rev-parse", "HEAD") if root else None
     if head is None:
         return None, None
-    changes = _git(root, "status", "--porcelain", "--", *CODE)
+    changes = git(root, "status", "--porcelain", "--", *CODE)
     return head, None if changes is None else bool(changes)
 
 
-def _git(root: Path, *args: str) -> str | None:
+def git(root: Path, *args: str) -> str | None:
     """What git says, or None when it fails or is not there."""
     try:
         done = subprocess.run(
@@ -129,22 +135,22 @@ def now() -> str:
     return datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
-def stamp(device: str, threads: int) -> dict[str, object]:
+def stamp(device: str, codes: Iterable[Code] = ()) -> dict[str, object]:
     """The record's keys that tell where it comes from.
 
     Args:
         device: the device's name as the job knows it: "cpu", or the accelerator's own name.
-        threads: threads that the job computes with.
+        codes: of the job's members that are not ours; one that is dirty makes the record so.
 
     Returns:
-        commit, dirty, packages, device (with the machine's type), threads, created.
+        commit, dirty, packages, device (with the machine's type), created.
     """
     head, dirty = commit()
+    dirty = True if any(code.dirty for code in codes) else dirty
     return {
         "commit": head,
         "dirty": dirty,
         "packages": packages(),
         "device": f"{device} ({machine()})",
-        "threads": threads,
         "created": now(),
     }

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from bench import console, flags, record
+from bench import console, flags, members, record
 from bench.jobs.store import Store
 from bench.record import Record
 from tasks import TASKS
@@ -159,12 +159,13 @@ class Publisher:
         from bench.audit import replica
 
         if found.job.source is None:
-            _agree(found, _dense_hash(found.job.host))
+            _agree(found, _dense_hash(found.setting.host))
             return "trained from fresh weights on the whole host"
         draw = replica.draw_of(found)
         if draw is None:
             raise UserError("it does not tell in config.draw which ticket it started from; run its job again.")
-        self._clean(draw)
+        for name in dict.fromkeys([draw, *found.needs.values()]):
+            self._clean(name)
         _agree(found, _hash(self.store.ticket(draw), found.job.transform, found.job.seed))
         return f"its ticket {draw} verified"
 
@@ -178,7 +179,7 @@ class Publisher:
                 found = record.read(self.store.records / f"{name}.json")
                 unpublished(found)
             except UserError as error:
-                raise UserError(f"its ticket's record {name} is not fit: {error}") from error
+                raise UserError(f"the record {name}, which it needs, is not fit: {error}") from error
             if name == draw:
                 _agree(found, _hash(self.store.ticket(name)))
             name = replica.draw_of(found)
@@ -195,7 +196,7 @@ def _agree(found: Record, got: str) -> None:
 
 
 def unpublished(found: Record) -> None:
-    """Refuse what is no result: failed, from unknown or changed code, or not measured here.
+    """Refuse what is no result: failed, from unknown, changed or private code, or not measured here.
 
     Raises:
         UserError: says which.
@@ -204,6 +205,8 @@ def unpublished(found: Record) -> None:
         raise UserError(f"it failed: {(found.error or '').strip().splitlines()[0]}")
     if found.origin != "measured":
         raise UserError(f"its origin is '{found.origin}', and only measured records are published from a home.")
+    if private := members.private(found.code):
+        raise UserError(private)
     if found.commit is None:
         raise UserError("it names no commit; run its job again from a git checkout.")
     if found.dirty is not False:

@@ -18,16 +18,27 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 from pydantic import model_validator as validator
 
 from bench.migrations import upgraded
+from bench.setting import Setting
 from tickets import whole
 from tickets.errors import UserError
 
-SCHEMA = 1
+SCHEMA = 2
+NEWEST = f'"schema": {SCHEMA}'.encode()
+"""How this version writes the number of its schema."""
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+=-]*")
 
 Fraction = Annotated[float, Field(ge=0, le=1)]
 Sparsity = Annotated[float, Field(ge=0, lt=1)]
 Count = Annotated[int, Field(ge=0)]
+Positive = Annotated[int, Field(ge=1)]
 Amount = Annotated[float, Field(ge=0)]
+Plain = Annotated[str, Field(pattern=r"^\S+$")]
+Hash = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+
+STATED = ("scale", "host", "budget", "threads", "device")
+"""Keys of a record's setting that must be told; an option that came later may go without saying."""
+PLAIN_CONTROLS = ("dense", "native")
+"""Controls that are a job of their own; any other one is the transform of that name."""
 
 
 class Part(BaseModel):
@@ -43,25 +54,33 @@ class Job(Part):
     target: str | None
     drawer: str
     sparsity: Sparsity
-    transform: Literal["random"] | None = None
+    transform: Plain | None = None
     recipe: str | None = None
     head: Literal["fresh", "keep"] | None = None
-    control: Literal["dense", "random", "native"] | None = None
+    control: Plain | None = None
     seed: Count
-    scale: str
-    host: str
-    budget: Annotated[float, Field(gt=0)]
-    equal: Literal["steps", "macs"] = "steps"
+    host_drawn: Plain | None = None
+
+    @validator(mode="after")
+    def _control_is_its_transform(self) -> Self:
+        if self.control in (None, *PLAIN_CONTROLS) or self.control == (self.transform or "").partition("@")[0]:
+            return self
+        raise ValueError(
+            f"control is {self.control!r} and transform {self.transform!r}; a control is null, dense, native or the "
+            "transform's name"
+        )
 
 
 class Scores(Part):
-    """What was measured, as fractions."""
+    """What was measured, as fractions but for the metrics named in `amounts`."""
 
     primary: str
     score: Fraction
     test: dict[str, float]
     val: dict[str, float]
     classes: dict[str, dict[str, float | None]] = {}
+    amounts: list[Plain] = []
+    members: list[dict[str, float]] = []
     val_before_last_prune: Fraction | None = None
     val_after_last_prune: Fraction | None = None
 
@@ -80,11 +99,23 @@ class TicketSize(Part):
 
     hash: str
     sparsity: Sparsity
-    remaining: Fraction
+    remaining: Amount
     parameters: Count
     macs: Count
     sparse_macs: Count
     estimated_macs: Count
+    members: Positive = 1
+    synops: Count | None = None
+    pattern: Plain = "element"
+
+    @validator(mode="after")
+    def _remains_of_its_members(self) -> Self:
+        if self.remaining > self.members:
+            raise ValueError(
+                f"remaining is {self.remaining!r} and members {self.members}; no more than the host's weights remain "
+                "in each member"
+            )
+        return self
 
 
 class Deployed(Part):
@@ -102,6 +133,8 @@ class Costs(Part):
     training_macs: Count
     sparse_training_macs: Count
     drawing_macs: Count = 0
+    teacher_macs: Count = 0
+    timesteps: Positive | None = None
     images: Count
     wall_s: Amount
     peak_mib: Amount
@@ -115,16 +148,35 @@ class Versions(Part):
     recipe: int | None = None
 
 
+class Code(Part):
+    """A member of the job (a drawer, scorer, recipe, transform, host or task) whose code is another distribution's."""
+
+    noun: str
+    name: str
+    distribution: str | None
+    version: str | None
+    source: Hash
+    commit: str | None
+    dirty: bool | None
+    is_public: bool
+
+    @property
+    def label(self) -> str:
+        """How messages call it, as in "drawer 'rigl' of acme-tickets"."""
+        return f"{self.noun} '{self.name}' of {self.distribution or 'no distribution'}"
+
+
 class Record(Part):
     """One job and its outcome."""
 
-    schema_number: Literal[1] = Field(default=SCHEMA, alias="schema")
+    schema_number: Literal[2] = Field(default=SCHEMA, alias="schema")
     id: str
     kind: Literal["draw", "transfer", "control"]
     status: Literal["ok", "failed"]
     error: str | None = None
     origin: Literal["measured", "submitted", "reported"] = "measured"
     job: Job
+    setting: Setting
     config: dict[str, Any]
     scores: Scores | None = None
     counts: dict[str, Count] = {}
@@ -135,11 +187,11 @@ class Record(Part):
     versions: Versions
     fingerprints: dict[str, dict[str, str]] = {}
     redraw: str | None = None
+    code: list[Code] = []
     commit: str | None = None
     dirty: bool | None = None
     packages: dict[str, str] = {}
     device: str
-    threads: Annotated[int, Field(ge=1)]
     created: str
 
     @field_validator("schema_number", mode="before")
@@ -161,6 +213,14 @@ class Record(Part):
     def _created_is_utc(cls, value: str) -> str:
         if datetime.fromisoformat(value).utcoffset() != timedelta(0):
             raise ValueError("must be a UTC time such as 2026-01-31T12:00:00Z")
+        return value
+
+    @field_validator("setting", mode="before")
+    @classmethod
+    def _setting_is_told(cls, value: Any) -> Any:
+        silent = [name for name in STATED if isinstance(value, dict) and name not in value]
+        if silent:
+            raise ValueError(f"must tell {', '.join(silent)}")
         return value
 
     @field_validator("config")
@@ -192,6 +252,13 @@ class Record(Part):
     def task(self) -> str:
         """The task that the score is about: the target, or the source for a draw."""
         return (self.job.source if self.kind == "draw" else self.job.target) or ""
+
+    @property
+    def needs(self) -> dict[str, str]:
+        """Names of the records of all draws that the job needed, by what for, as far as `config.needs` tells."""
+        told = self.config.get("needs")
+        named = told.items() if isinstance(told, dict) else ()
+        return {role: name for role, name in named if isinstance(name, str) and NAME.fullmatch(name)}
 
     def to_json(self) -> str:
         """The file's text: sorted keys, full precision, final newline; the same bytes for the same record."""
@@ -264,7 +331,9 @@ def read(path: Path) -> Record:
 
 
 def _read_fast(text: bytes) -> Record | None:
-    """A record of this schema in one go; None for anything else."""
+    """A record of this schema in one go; None for anything else, an older schema above all."""
+    if NEWEST not in text:
+        return None
     try:
         record = Record.model_validate_json(text)
     except ValidationError:

@@ -4,10 +4,16 @@ from __future__ import annotations
 
 from typing import Any
 
-from bench.record import Record, job_id
+from bench.record import Code, Costs, Deployed, Job, Record, Scores, TicketSize, job_id
+from bench.setting import Setting
 
 METRIC = {"cls": "top1", "seg": "miou", "pose": "pck"}
 VERSIONS = {"cls/figures": 1, "seg/figures": 1, "pose/figures": 1}
+
+
+MODELS = {"job": Job, "setting": Setting, "costs": Costs, "ticket": TicketSize, "deployed": Deployed, "scores": Scores}
+PARTS = {key: model.model_fields for key, model in MODELS.items()}
+"""Keys of a record's parts; the first part that has a key is meant, and the record itself before all but the job."""
 
 
 def record(
@@ -24,15 +30,37 @@ def record(
         target: task transferred to.
         score: of the test split.
         seed: the job's seed.
-        changes: keys of the record's `job`, or of the record itself, or of its `costs`, `ticket`, `deployed`.
+        changes: keys of the record's `job`, `setting`, or of the record itself, or of its `costs`, `ticket`,
+            `deployed`, `scores`.
     """
     data = template(source, target, score, seed)
     for name, value in changes.items():
-        parts = [data["job"], data, data["costs"], data["ticket"], data["deployed"], data["scores"]]
-        part = next((part for part in parts if part and name in part), data)
-        part[name] = value
-    data["id"] = changes.get("id") or job_id("sample", {"job": data["job"], "versions": data["versions"]})
+        places = [data[key] for key, fields in PARTS.items() if data[key] and name in fields]
+        own = name in Record.model_fields and name not in PARTS["job"]
+        (data if own or not places else places[0])[name] = value
+    data["id"] = changes.get("id") or job_id("sample", {key: data[key] for key in ("job", "setting", "versions")})
     return Record.model_validate(data)
+
+
+def code(**changes: Any) -> Code:
+    """A drawer of another distribution, installed from an index and unchanged."""
+    told = {"noun": "drawer", "name": "rigl", "distribution": "acme-tickets", "version": "1.0", "source": "ab" * 32}
+    return Code(**{**told, "commit": None, "dirty": False, "is_public": True, **changes})
+
+
+def older(found: Record) -> dict[str, Any]:
+    """The JSON data of a record as schema 1 told them; what it could not tell is left out."""
+    data = found.model_dump(mode="json", by_alias=True)
+    setting = data.pop("setting")
+    data["job"] |= {name: setting[name] for name in ("scale", "host", "budget", "equal")}
+    data["config"] |= {"settings": {name: setting[name] for name in ("precision", "compiled")}}
+    data |= {"schema": 1, "threads": setting["threads"]}
+    late = {"job": ["host_drawn"], "scores": ["amounts", "members"], "ticket": ["members", "synops", "pattern"]}
+    late |= {"costs": ["teacher_macs", "timesteps"]}
+    for part, names in late.items():
+        data[part] = data[part] and {name: value for name, value in data[part].items() if name not in names}
+    del data["code"]
+    return data
 
 
 def template(source: str | None, target: str | None, score: float | None, seed: int) -> dict[str, Any]:
@@ -50,7 +78,7 @@ def template(source: str | None, target: str | None, score: float | None, seed: 
         "val_after_last_prune": None,
     }
     return {
-        "schema": 1,
+        "schema": 2,
         "id": "",
         "kind": kind,
         "status": "failed" if score is None else "ok",
@@ -66,10 +94,8 @@ def template(source: str | None, target: str | None, score: float | None, seed: 
             "head": "fresh" if kind == "transfer" else None,
             "control": "dense" if kind == "control" else None,
             "seed": seed,
-            "scale": "tiny",
-            "host": "supernet/tiny",
-            "budget": 1.0,
         },
+        "setting": {"scale": "tiny", "host": "supernet/tiny", "budget": 1.0, "threads": 1, "device": "cpu"},
         "config": {"preset": "tiny", "size": [64, 64]},
         "scores": None if score is None else scores,
         "counts": {"train": 3684, "val": 412, "test": 1024},
@@ -107,6 +133,5 @@ def template(source: str | None, target: str | None, score: float | None, seed: 
         "dirty": False,
         "packages": {"python": "3.11.7", "torch": "2.15.0"},
         "device": "cpu (Linux x86_64)",
-        "threads": 1,
         "created": "2026-01-31T12:00:00Z",
     }

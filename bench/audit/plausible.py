@@ -7,7 +7,8 @@ from collections.abc import Callable, Iterator
 from functools import cache
 from typing import Any
 
-from bench.record import Record
+from bench import members
+from bench.record import Record, Scores, TicketSize
 from tasks import TASKS
 from tickets import drawers
 from tickets.errors import UserError
@@ -16,6 +17,13 @@ from tickets.recipes import RECIPES
 LAST_DIGITS = 1e-9
 """By how much two ways of counting the same fraction may differ."""
 EMBEDDED = "figures"
+ELEMENT = "element"
+"""The pattern whose weights are removed one by one, so that their number is exact."""
+ASKED = ("source", "drawer", "sparsity", "seed")
+SET = ("scale", "host", "budget", "equal", "precision", "compiled", "threads")
+"""Keys of a record's job and setting that `redraw` must tell as they are."""
+FLAGS = {"compiled": "compile"}
+"""Flags whose names are not their keys'."""
 
 
 def wrong(found: Record) -> Iterator[str]:
@@ -47,14 +55,28 @@ def _strings(value: Any, key: str = "") -> Iterator[tuple[str, str]]:
 def _fractions(found: Record) -> Iterator[str]:
     if found.scores is None:
         return
-    by_class = {f"classes.{key}": values for key, values in found.scores.classes.items()}
-    for key, values in {"test": found.scores.test, "val": found.scores.val, **by_class}.items():
-        for name, value in values.items():
-            if value is not None and not 0 <= value <= 1:
-                yield f"'scores.{key}.{name}' is {value!r}; metrics are fractions from 0 to 1."
+    amounts = found.scores.amounts
+    for key, metric, value in _numbers(found.scores):
+        if metric in amounts and value < 0:
+            yield f"'scores.{key}' is {value!r}; an amount, as 'scores.amounts' calls it, is at least 0."
+        elif metric not in amounts and not 0 <= value <= 1:
+            yield f"'scores.{key}' is {value!r}; metrics are fractions from 0 to 1 unless 'scores.amounts' names them."
+    for name in amounts:
+        if name == found.scores.primary or name not in found.scores.test:
+            yield f"'scores.amounts' names '{name}'; it names metrics of 'scores.test' other than the primary one."
     primary = _primary(found.task)
     if primary is not None and found.scores.primary != primary:
         yield f"'scores.primary' is '{found.scores.primary}', and {found.task} is scored by '{primary}'."
+
+
+def _numbers(scores: Scores) -> Iterator[tuple[str, str, float]]:
+    """(key with dots, metric, value) of every number there is."""
+    members = {f"members.{number}": values for number, values in enumerate(scores.members)}
+    for part, values in {"test": scores.test, "val": scores.val, **members}.items():
+        yield from ((f"{part}.{metric}", metric, value) for metric, value in values.items())
+    for metric, by_class in scores.classes.items():
+        known = {name: value for name, value in by_class.items() if value is not None}
+        yield from ((f"classes.{metric}.{name}", metric, value) for name, value in known.items())
 
 
 def _primary(task: str) -> str | None:
@@ -69,6 +91,11 @@ def _primary(task: str) -> str | None:
 def _origin(found: Record) -> Iterator[str]:
     if found.origin == "reported":
         return
+    if private := members.private(found.code):
+        yield private
+    for code in found.code:
+        if code.is_public and code.dirty:
+            yield f"'code' calls {code.label} public and dirty, and it cannot be both."
     if found.commit is None:
         yield "it names no commit, so that nobody can find its code; run it from a git checkout."
     elif found.dirty is not False:
@@ -96,31 +123,7 @@ def _sizes(found: Record) -> Iterator[str]:
         yield "'ticket' is missing; a job that was run tells of its ticket."
     if ticket is None:
         return
-    if ticket.remaining > 1 - ticket.sparsity + LAST_DIGITS:
-        yield (
-            f"'ticket.remaining' is {ticket.remaining!r}, and at sparsity {ticket.sparsity!r} at most "
-            f"{1 - ticket.sparsity!r} can remain."
-        )
-    elif not _may_search(found.job.drawer) and ticket.remaining < 1 - ticket.sparsity - LAST_DIGITS:
-        yield (
-            f"'ticket.remaining' is {ticket.remaining!r}, and {found.job.drawer}, which does not search, leaves "
-            f"{1 - ticket.sparsity!r} at sparsity {ticket.sparsity!r}."
-        )
-    total = _host_weights(found.job.host)
-    if total is not None and ticket.parameters > total:
-        yield f"'ticket.parameters' is {ticket.parameters}, and {found.job.host} has {total} weights."
-    elif total is not None and abs(ticket.parameters / total - ticket.remaining) > LAST_DIGITS:
-        yield (
-            f"'ticket.parameters' is {ticket.parameters} of the {total} weights of {found.job.host}, which is "
-            f"{ticket.parameters / total!r}, and 'ticket.remaining' is {ticket.remaining!r}."
-        )
-    if total is not None and not _may_search(found.job.drawer):
-        removed = round(found.job.sparsity * total)
-        if total - ticket.parameters != removed:
-            yield (
-                f"'ticket.parameters' is {ticket.parameters}; at sparsity {found.job.sparsity:g} exactly "
-                f"{total - removed} of {total} weights are kept."
-            )
+    yield from _kept(found, ticket)
     for part, sizes in {"ticket": ticket, **({"deployed": deployed} if deployed else {})}.items():
         if sizes.sparse_macs > sizes.macs:
             yield f"'{part}.sparse_macs' is {sizes.sparse_macs}, more than the {sizes.macs} of '{part}.macs'."
@@ -131,6 +134,39 @@ def _sizes(found: Record) -> Iterator[str]:
                     f"'deployed.{name}' is {getattr(deployed, name)}, less than the {getattr(ticket, name)} of the "
                     "ticket that is part of it."
                 )
+
+
+def _kept(found: Record, ticket: TicketSize) -> Iterator[str]:
+    """Whether remaining, sparsity, weights and members tell the same; members keep as many weights each."""
+    count, host, searches = ticket.members, found.setting.host, _may_search(found.job.drawer)
+    most, of = count * (1 - ticket.sparsity), f" of {count} members" if count > 1 else ""
+    if ticket.remaining > most + LAST_DIGITS:
+        yield (
+            f"'ticket.remaining' is {ticket.remaining!r}, and at sparsity {ticket.sparsity!r}{of} at most "
+            f"{most!r} can remain."
+        )
+    elif not searches and found.job.host_drawn is None and ticket.remaining < most - LAST_DIGITS:
+        yield (
+            f"'ticket.remaining' is {ticket.remaining!r}, and {found.job.drawer}, which does not search, leaves "
+            f"{most!r} at sparsity {ticket.sparsity!r}{of}."
+        )
+    total = _host_weights(host)
+    if total is None:
+        return
+    if ticket.parameters > count * total:
+        yield f"'ticket.parameters' is {ticket.parameters}{of}, and {host} has {total} weights."
+    elif abs(ticket.parameters / total - ticket.remaining) > LAST_DIGITS:
+        yield (
+            f"'ticket.parameters' is {ticket.parameters} of the {total} weights of {host}, which is "
+            f"{ticket.parameters / total!r}, and 'ticket.remaining' is {ticket.remaining!r}."
+        )
+    kept = count * (total - round(found.job.sparsity * total))
+    is_exact = not searches and found.job.host_drawn is None and ticket.pattern == ELEMENT
+    if is_exact and ticket.parameters != kept:
+        yield (
+            f"'ticket.parameters' is {ticket.parameters}{of}; at sparsity {found.job.sparsity:g} exactly {kept} of "
+            f"{count * total} weights are kept."
+        )
 
 
 def _may_search(drawer: str) -> bool:
@@ -186,10 +222,11 @@ def _redraw(found: Record) -> Iterator[str]:
         return
     base, *options = [asked["scale"], *(asked.get("changes") or ())]
     asked["scale"] = "@".join([base, *sorted(options)])
-    for name in ("source", "drawer", "sparsity", "seed", "scale", "host", "budget", "equal"):
-        wanted = getattr(found.job, name)
+    told = {name: getattr(found.job, name) for name in ASKED} | {name: getattr(found.setting, name) for name in SET}
+    told["host"] = found.job.host_drawn or told["host"]
+    for name, wanted in told.items():
         if not _same(asked[name], wanted, name):
-            yield f"'redraw' has --{name} {asked[name]}, and the job's is {wanted}."
+            yield f"'redraw' has --{FLAGS.get(name, name)} {asked[name]}, and the job's is {wanted}."
 
 
 def _flags(words: list[str]) -> dict[str, Any]:

@@ -110,7 +110,7 @@ def recompute(
     work = replica.work_of(found, home, data, device)
     _refuse_unlike(found, records, home, data, device)
     jobs = chain(work.job)
-    with Workers(1, found.threads) as workers:
+    with Workers(1, found.setting.threads) as workers:
         ids = workers.call("bench.jobs.execute:identify_all", jobs, work.facts)
         path = home / "records" / f"{ids[work.job]}.json"
         if path.exists():

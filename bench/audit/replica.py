@@ -85,7 +85,7 @@ def draw_of(found: Record) -> str | None:
 
 def device_of(found: Record) -> str:
     """What PyTorch calls the device that a record was measured on: "cpu" or "cuda"."""
-    return "cpu" if found.device.startswith("cpu") else "cuda"
+    return found.setting.device
 
 
 def work_of(found: Record, home: Path, data: Data, device: str | None = None) -> Work:
@@ -100,22 +100,22 @@ def work_of(found: Record, home: Path, data: Data, device: str | None = None) ->
     Raises:
         UserError: a name is not known here, the scale is not, or the data are missing.
     """
-    job, settings = job_of(found), _at(found.config, "settings")
-    scale = scales.load(found.job.scale, found.job.budget)
+    job, setting = job_of(found), found.setting
+    scale = scales.load(setting.scale, setting.budget)
     prepared = {name: data.task(name, scale) for name in job.tasks}
     facts = Facts(
         scale=scale,
-        budget=found.job.budget,
+        budget=setting.budget,
         tasks={name: task for name, (task, _) in prepared.items()},
         fingerprints={name: prints for name, (_, prints) in prepared.items()},
         home=home,
-        threads=found.threads,
+        threads=setting.threads,
         workers=0,
         device=device or device_of(found),
-        host=found.job.host,
-        equal=found.job.equal,
-        precision=settings.get("precision", "float32"),
-        compiled=settings.get("compiled", False),
+        host=setting.host,
+        equal=setting.equal,
+        precision=setting.precision,
+        compiled=setting.compiled,
     )
     return Work(job, found.id, draw_of(found), facts)
 

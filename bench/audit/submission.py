@@ -79,7 +79,7 @@ def _other_data(found: Record, data: Data) -> Iterator[str]:
         if not (is_embedded(task) and is_ours(found, task)):
             continue
         try:
-            _, here = data.task(task, _scale(found.job.scale))
+            _, here = data.task(task, _scale(found.setting.scale))
         except UserError as error:
             yield f"its data cannot be compared: {error}"
             continue
@@ -139,7 +139,7 @@ def _other_tickets(records: Sequence[Record]) -> Iterator[Finding]:
             continue
         if one.job.transform is None and one.ticket.hash != draw.ticket.hash:
             yield Finding(f"{one.id}.json", f"its ticket has another hash than {draw.id}.json tells.")
-        if one.costs and draw.costs:
+        if one.costs and draw.costs and set(one.needs.values()) <= {draw.id}:
             spent = draw.costs.training_macs + draw.costs.drawing_macs
             if one.costs.drawing_macs != spent:
                 yield Finding(

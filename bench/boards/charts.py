@@ -51,14 +51,14 @@ def is_current(old: str, new: str) -> bool:
 def _digest(board: Board, heading: str) -> str:
     """Of everything that a chart shows."""
     rows = [
-        (render.label(row.key), row.key.drawer, row.key.role, row.key.sparsity, row.score, row.total_macs)
+        (render.label(row.key), row.key.method, row.key.role, row.key.sparsity, row.score, row.total_macs)
         for row in board.rows
     ]
     return hashlib.sha256(repr((heading, board.metric, rows)).encode()).hexdigest()
 
 
 def _chart(board: Board, heading: str) -> str:
-    methods = sorted({row.key.drawer for row in board.rows if row.key.role != "dense"})
+    methods = sorted({row.key.method for row in board.rows if row.key.role != "dense"})
     looks = {name: (COLOURS[i % 8], MARKERS[(i + i // 8) % len(MARKERS)]) for i, name in enumerate(methods)}
 
     def draw(figure: Figure) -> None:
@@ -132,7 +132,7 @@ def _points(
     if not rows:
         return
     role = rows[0].key.role
-    colour, marker = looks.get(rows[0].key.drawer, (INK, "h")) if role != "dense" else (INK, "h")
+    colour, marker = looks.get(rows[0].key.method, (INK, "h")) if role != "dense" else (INK, "h")
     axes.errorbar(
         places,
         [row.score.mean for row in rows],

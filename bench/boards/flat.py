@@ -49,19 +49,20 @@ FIELDS: dict[str, Callable[[Board, Row], Any]] = {
     **_of_row("pareto_macs", "pareto_remaining"),
     **_of_row("remaining", "parameters", "sparse_macs", "deployed_parameters", "deployed_macs"),
     **_of_row("drawing_macs", "training_macs", "budget_ratio", "wall_s"),
-    **_of_key("drawer_version", "recipe_version", "source_data"),
+    **_of_key("drawer_version", "recipe_version", "source_data", "code", "host_drawn"),
     "host": lambda board, _: board.place.host,
     "equal": lambda board, _: board.place.equal,
     "data": lambda board, _: board.place.data,
+    "compute": lambda board, _: board.place.compute,
     **_of_row("edition", "missing"),
 }
 """CSV columns in order; fractions stay fractions, an absent number is an empty cell."""
 
 OF_KEY = ("drawer", "transform", "recipe", "head", "control", "sparsity", "scale", "budget", "origin",
-          "drawer_version", "recipe_version", "source_data")  # fmt: skip
+          "drawer_version", "recipe_version", "source_data", "code", "host_drawn")  # fmt: skip
 """Columns that a line over all targets shares with the rows that it is made from."""
 
-IDENTITY = ("kind", "source", "target", *OF_KEY, "host", "equal", "data")
+IDENTITY = ("kind", "source", "target", *OF_KEY, "host", "equal", "data", "compute")
 """Columns that tell one row from all others."""
 
 
@@ -92,7 +93,8 @@ def _shared(found: Overall, line: Line | Key) -> dict[str, Any]:
     key = line.key if isinstance(line, Line) else line
     place = found.boards[0].place
     where = {"kind": "overall", "source": found.source, "target": " ".join(found.targets)}
-    return {**where, **{name: getattr(key, name) for name in OF_KEY}, "host": place.host, "equal": place.equal}
+    setting = {name: getattr(place, name) for name in ("host", "equal", "compute")}
+    return {**where, **{name: getattr(key, name) for name in OF_KEY}, **setting}
 
 
 def first_difference(old: str, new: str) -> str | None:
@@ -120,7 +122,7 @@ def first_difference(old: str, new: str) -> str | None:
 def _by_identity(text: str) -> dict[tuple, dict[str, str]]:
     found = {}
     for row in csv.DictReader(io.StringIO(text)):
-        found[tuple(row.get(name) for name in IDENTITY)] = row
+        found[tuple(row.get(name) or "" for name in IDENTITY)] = row
     return found
 
 

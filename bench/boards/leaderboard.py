@@ -1,6 +1,7 @@
 """Records -> boards of rows: aggregated over seeds, compared with their references, ordered. Pure.
 
-A *board* holds what may be compared: one target (one source, for draws), its data, one host, one budget.
+A *board* holds what may be compared: one target (one source, for draws), its data, one host, one budget,
+one way of computing.
 A *row* is all records of one board that differ in nothing but the seed. Only complete rows have a mean.
 """
 
@@ -273,7 +274,7 @@ class References:
                 self.dense[key.source, key.source_data, key.head].append(key)
             if key.drawer == "dense" and key.source is None and key.recipe == "scratch":
                 self.scratch.append(key)
-            if key.is_native and key.transform is None:
+            if key.is_native and not key.is_spoilt:
                 self.native[method(key)].append(key)
 
     def compared(self, row: Row) -> Row:
@@ -285,7 +286,7 @@ class References:
         if key.source is None:
             return row
         row = replace(row, of_dense=stats.ratio(own, self._of(key, self.dense[key.source, key.source_data, key.head])))
-        if key.is_native and key.transform is None:
+        if key.is_native and not key.is_spoilt:
             return row
         return replace(row, gap=stats.paired(own, self._of(key, self.native[method(key)])))
 
@@ -297,7 +298,7 @@ class References:
 
 def method(key: Key) -> tuple:
     """What a ticket, its random controls and the native ticket have in common, wherever they were drawn."""
-    return (key.drawer, key.drawer_version, key.sparsity, key.recipe, key.recipe_version, key.head)
+    return (key.method, key.drawer_version, key.sparsity, key.recipe, key.recipe_version, key.head)
 
 
 def _marked(rows: list[Row]) -> list[Row]:
@@ -352,20 +353,22 @@ def _arranged(rows: list[Row]) -> list[Row]:
 
     A native ticket stands below the best ticket of its method, where there is one.
     """
-    tickets = {row.key for row in rows}
+    tickets = {row.key: row.key for row in reversed(rows)}
+    of_any_code = {replace(key, code=None): key for key in tickets}
     best: dict[tuple, Key] = {}
     for row in rows:
         if row.key.is_contender:
             best.setdefault(method(row.key), row.key)
 
     def lead(key: Key) -> Key:
-        if key.transform:
+        if key.is_spoilt:
             plain = replace(key, transform=None, control=None)
-            return lead(plain) if plain in tickets else key
+            plain = tickets.get(plain) or of_any_code.get(replace(plain, code=None))
+            return lead(plain) if plain else key
         return best.get(method(key), key) if key.is_native else key
 
     groups: dict[Key, list[Row]] = {key: [] for key in (row.key for row in rows) if lead(key) == key}
-    for row in sorted(rows, key=lambda row: (row.key.is_native, row.key.transform is not None)):
+    for row in sorted(rows, key=lambda row: (row.key.is_native, row.key.is_spoilt)):
         groups[lead(row.key)].append(row)
     return [
         replace(row, group=number, is_control=row.key != key)

@@ -1,7 +1,7 @@
 """Boards of several targets -> methods compared over all of them. Pure.
 
-Tickets of one source, at equal scale, host and budget, on every target that most of their methods were transferred
-to. A method that lacks one of these targets has neither a mean nor a rank.
+Tickets of one source, at equal scale, host, budget and way of computing, on every target that most of their methods
+were transferred to. A method that lacks one of these targets has neither a mean nor a rank.
 """
 
 from __future__ import annotations
@@ -72,7 +72,7 @@ def over_targets(boards: Iterable[Board]) -> tuple[Overall, ...]:
     settings: dict[tuple, dict[str, Board]] = defaultdict(dict)
     for board in sorted((b for b in boards if b.place.kind == "transfer" and b.rows), key=_newest):
         place = board.place
-        settings[place.scale, place.host, place.budget, place.equal][place.task] = board
+        settings[place.scale, place.host, place.budget, place.equal, place.compute][place.task] = board
     found = []
     for _, by_task in sorted(settings.items()):
         members = [by_task[task] for task in sorted(by_task)]

@@ -27,7 +27,7 @@ class Cell:
     """What the jobs that are compared have in common; what they are compared by is "".
 
     Args:
-        place: target, data, scale, host and budget.
+        place: target, data, scale, host, budget and way of computing.
         source: task that tickets are drawn on; by origin, that of the transferred one.
         method: as tables call it.
         recipe: how they are trained on the target.
@@ -101,8 +101,8 @@ def _cell(place: Place, key: Key, by: str) -> tuple[Cell, str, str | None]:
     return replace(cell, **{by: ""}), getattr(cell, by), wide
 
 
-def _edition(key: Key) -> tuple[int, int, str]:
-    return (key.drawer_version or 0, key.recipe_version or 0, key.source_data or "")
+def _edition(key: Key) -> tuple[int, int, str, str]:
+    return (key.drawer_version or 0, key.recipe_version or 0, key.source_data or "", key.code or "")
 
 
 def names_of(found: dict[Cell, Scores]) -> list[str]:
@@ -133,7 +133,8 @@ def chosen(
     if not shared:
         raise UserError(
             f"no job is shared by two of {', '.join(names)}; they must have everything but the {by} in common: "
-            "source, target, sparsity, scale, budget. Run both, or ask for less by --source, --target or --sparsity."
+            "source, target, sparsity, scale, budget, precision, device. Run both, or ask for less by --source, "
+            "--target or --sparsity."
         )
     return shared
 

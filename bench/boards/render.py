@@ -172,7 +172,7 @@ def heading(board: Board, boards: Sequence[Board] = ()) -> str:
 
 
 def setting_of(place: Place) -> list[str]:
-    """Scale, host and budget of a board in words, those that go without saying left out."""
+    """Scale, host, budget and way of computing of a board in words, those that go without saying left out."""
     parts = [f"scale {place.scale}"]
     if place.host != f"supernet/{place.scale}":
         parts.append(f"host {place.host}")
@@ -180,7 +180,7 @@ def setting_of(place: Place) -> list[str]:
         parts.append("equal training MACs")
     if place.budget != 1:
         parts.append(f"budget {place.budget:g}")
-    return parts
+    return parts + ([place.compute] if place.compute else [])
 
 
 def slugs(boards: Sequence[Board]) -> list[str]:
@@ -199,6 +199,7 @@ def _slug(board: Board) -> str:
     parts += [place.host] if place.host != f"supernet/{place.scale}" else []
     parts += [place.equal] if place.equal != "steps" else []
     parts += [f"{place.budget:g}"] if place.budget != 1 else []
+    parts += [place.compute] if place.compute else []
     return re.sub(r"[^A-Za-z0-9.]+", "-", "-".join(parts)).strip("-.")
 
 

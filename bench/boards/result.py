@@ -8,11 +8,15 @@ from __future__ import annotations
 import hashlib
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import Any
 
 from bench.record import Record, canonical
 
-EDITION = ("drawer_version", "recipe_version", "source_data")
+EDITION = ("drawer_version", "recipe_version", "source_data", "code")
 """Fields of a key that change when a method or a data set does, not when another job is asked for."""
+
+TASK = "task"
+"""The noun of members whose code belongs to their data."""
 
 
 @dataclass(frozen=True)
@@ -22,10 +26,13 @@ class Key:
     Args:
         source: task that the ticket was drawn on; None for dense training on the target alone.
         target: task that it is scored on; None for a draw.
-        control: "dense", "random" or None; a native control is the same job as a transfer to its own source,
-            so it is None here.
+        transform: what was done to the ticket before its transfer; a control only where `control` names it.
+        control: "dense", the name of the transform that is a control, or None; a native control is the same job as a
+            transfer to its own source, so it is None here.
         source_data: digest of the source's version and fingerprints; None where the record does not tell.
         origin: "measured", "submitted" or "reported".
+        host_drawn: host that the ticket was drawn from where it is not the board's.
+        code: digest of the code that is not ours, tasks' apart; None where all is.
     """
 
     source: str | None
@@ -42,11 +49,24 @@ class Key:
     recipe_version: int | None
     source_data: str | None
     origin: str
+    host_drawn: str | None = None
+    code: str | None = None
 
     @property
     def ticket(self) -> str:
-        """How the ticket is called in tables, as in "random of omp"."""
-        return f"{self.transform} of {self.drawer}" if self.transform else self.drawer
+        """How the ticket is called in tables, as in "random of omp", "elastic of omp on supernet/tiny2"."""
+        name = f"{self.transform} of {self.drawer}" if self.transform else self.drawer
+        return f"{name} on {self.host_drawn}" if self.host_drawn else name
+
+    @property
+    def method(self) -> str:
+        """What the row, or the ticket that it is a control of, shows of a method: as in "omp" for "random of omp"."""
+        return self.drawer if self.is_spoilt else self.ticket
+
+    @property
+    def is_spoilt(self) -> bool:
+        """Whether it is a control that a transform makes of a ticket by spoiling it; other transforms make tickets."""
+        return self.control not in (None, "dense")
 
     @property
     def is_native(self) -> bool:
@@ -55,10 +75,10 @@ class Key:
 
     @property
     def role(self) -> str:
-        """ "draw", "dense" or "random" for the references and controls, "native", or "ticket" for a contender."""
+        """ "draw", "dense" or "random" (any transform that is a control), "native", or "ticket" for a contender."""
         if self.target is None:
             return "draw"
-        if self.transform or self.control == "random":
+        if self.is_spoilt:
             return "random"
         if self.drawer == "dense" or self.control or self.source is None:
             return "dense"
@@ -73,7 +93,7 @@ class Key:
     def name(self) -> tuple[str, ...]:
         """What orders rows of equal score."""
         parts = (self.ticket, self.source, self.recipe, self.head, f"{self.sparsity:.9f}", self.control)
-        rest = (self.drawer_version, self.recipe_version, self.source_data, self.origin)
+        rest = (self.drawer_version, self.recipe_version, self.source_data, self.origin, self.code)
         return tuple("" if part is None else str(part) for part in (*parts, *rest))
 
 
@@ -87,6 +107,7 @@ class Place:
         host: what tickets are drawn from, as "supernet/tiny".
         equal: what budgets count, "steps" or "macs".
         data: digest of the task's version and fingerprints; "" when no record tells.
+        compute: how scores were computed, as `Setting.compute`: "" for float32 on one CPU thread.
     """
 
     kind: str
@@ -96,6 +117,7 @@ class Place:
     budget: float
     equal: str
     data: str
+    compute: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,20 +186,40 @@ class Result:
 
 
 def data_digest(record: Record, task: str | None) -> str | None:
-    """Eight hex digits of a task's version and fingerprints as the record tells them, or None."""
+    """Eight hex digits of a task's version, fingerprints and foreign code as the record tells them, or None."""
     if task is None or task not in record.versions.task or not record.fingerprints.get(task):
         return None
-    return _digest(record.versions.task[task], tuple(sorted(record.fingerprints[task].items())))
+    sources = tuple(code.source for code in record.code if (code.noun, code.name) == (TASK, task))
+    return _digest(record.versions.task[task], tuple(sorted(record.fingerprints[task].items())), sources)
 
 
 @lru_cache
-def _digest(version: int, fingerprints: tuple[tuple[str, str], ...]) -> str:
-    return hashlib.sha256(canonical([version, dict(fingerprints)]).encode()).hexdigest()[:8]
+def _digest(version: int, fingerprints: tuple[tuple[str, str], ...], sources: tuple[str, ...]) -> str:
+    return _short([version, dict(fingerprints), *sources])
+
+
+def _short(data: Any) -> str:
+    return hashlib.sha256(canonical(data).encode()).hexdigest()[:8]
+
+
+def code_digest(record: Record) -> str | None:
+    """Eight hex digits of what the code of the job's foreign members is, or None; a task's belongs to its data."""
+    told = sorted([code.noun, code.name, code.source] for code in record.code if code.noun != TASK)
+    return _short(told) if told else None
 
 
 def _place(record: Record) -> Place:
-    kind, job, task = "draw" if record.kind == "draw" else "transfer", record.job, record.task
-    return Place(kind, task, job.scale, job.host, job.budget, job.equal, data_digest(record, task) or "")
+    setting, task = record.setting, record.task
+    return Place(
+        kind="draw" if record.kind == "draw" else "transfer",
+        task=task,
+        scale=setting.scale,
+        host=setting.host,
+        budget=setting.budget,
+        equal=setting.equal,
+        data=data_digest(record, task) or "",
+        compute=setting.compute,
+    )
 
 
 def _key(record: Record) -> Key:
@@ -190,11 +232,13 @@ def _key(record: Record) -> Key:
         recipe=job.recipe,
         head=job.head,
         sparsity=job.sparsity,
-        scale=job.scale,
-        budget=job.budget,
+        scale=record.setting.scale,
+        budget=record.setting.budget,
         control=None if job.control == "native" else job.control,
         drawer_version=record.versions.drawer,
         recipe_version=record.versions.recipe,
         source_data=data_digest(record, job.source),
         origin=record.origin,
+        host_drawn=job.host_drawn,
+        code=code_digest(record),
     )

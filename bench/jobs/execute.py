@@ -254,12 +254,16 @@ def frame(work: Work) -> dict[str, Any]:
     return {
         "id": work.id,
         "kind": job.kind,
-        "job": {
-            **describe(job),
+        "job": describe(job),
+        "setting": {
             "scale": work.facts.scale.name,
             "host": work.facts.host,
             "budget": work.facts.budget,
             "equal": work.facts.equal,
+            "precision": work.facts.precision,
+            "compiled": work.facts.compiled,
+            "threads": work.facts.threads,
+            "device": device.partition(":")[0],
         },
         "config": {
             "heads": work.facts.scale.heads,
@@ -273,9 +277,7 @@ def frame(work: Work) -> dict[str, Any]:
         "versions": versions(job, work.facts.tasks),
         "fingerprints": {task: work.facts.fingerprints[task] for task in job.tasks},
         "redraw": redraw_command(job, work.facts) if job.source else None,
-        **provenance.stamp(
-            torch.cuda.get_device_name(device) if device.startswith("cuda") else device, work.facts.threads
-        ),
+        **provenance.stamp(torch.cuda.get_device_name(device) if device.startswith("cuda") else device),
     }
 
 

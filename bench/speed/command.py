@@ -237,7 +237,8 @@ def _raw(request: Request, parts: Mapping[str, Part], found: Mapping[str, float]
         name = torch.cuda.get_device_name(request.device)
     return {
         "request": asdict(request),
-        **stamp(name, request.threads),
+        **stamp(name),
+        "threads": request.threads,
         "parts": {key: part.to_json() for key, part in parts.items()},
         "figures": dict(found),
     }

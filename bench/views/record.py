@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from bench.aligned import show as print_table
 from bench.amounts import MISSING, counted, percent
-from bench.record import Record
+from bench.record import Code, Record
 
 
 def show(found: Record) -> None:
@@ -17,10 +17,11 @@ def show(found: Record) -> None:
     dirty = " (dirty)" if found.dirty else ""
     lines = {
         "job": f"{job.control or found.kind}: {drawer}{sparsity}, {way}{how}, seed {job.seed}",
-        "scale": f"{job.scale}, host {job.host}, budget {job.budget:g}, equal {job.equal}",
+        "setting": _setting(found),
         "status": found.status if found.error is None else f"{found.status}: {found.error.splitlines()[0]}",
         "from": f"{found.origin}, {found.created}, commit {(found.commit or MISSING)[:10]}{dirty}",
         **_sizes(found),
+        "code": "; ".join(map(_code, found.code)),
         "redraw": found.redraw,
     }
     for name, text in lines.items():
@@ -38,6 +39,20 @@ def show(found: Record) -> None:
         classes = list(by_class[keys[0]])
         cells = [[name, *(_share(by_class[key].get(name)) for key in keys)] for name in classes]
         print_table("Test scores by class", ["class", *keys], cells)
+
+
+def _setting(found: Record) -> str:
+    setting, drawn = found.setting, found.job.host_drawn
+    host = f"{setting.host}, drawn from {drawn}" if drawn else setting.host
+    parts = [setting.scale, f"host {host}", f"budget {setting.budget:g}", f"equal {setting.equal}", setting.compute]
+    return ", ".join(part for part in parts if part)
+
+
+def _code(code: Code) -> str:
+    """A member that is another distribution's, as in "drawer 'rigl' of acme-tickets 1.0"."""
+    version = f" {code.version}" if code.version else ""
+    commit = f", commit {code.commit[:10]}" if code.commit else ""
+    return f"{code.label}{version}{commit}{' (dirty)' if code.dirty else ''}"
 
 
 def _sizes(found: Record) -> dict[str, str]:

@@ -63,4 +63,4 @@ def test_a_pair_with_the_papers_network(data, tmp_path):
     found = run(data, tmp_path, "cls/imagenet", "pose/coco", short)
     assert [each.status for each in found] == ["ok"] * 3
     (transfer,) = [each for each in found if each.kind == "transfer"]
-    assert transfer.job.host == "supernet/paper" and transfer.config["size"] == [256, 192]
+    assert transfer.setting.host == "supernet/paper" and transfer.config["size"] == [256, 192]

@@ -226,7 +226,7 @@ def test_console_script_works_beside_a_users_tasks_py(tmp_path):
 
 def test_records_are_plain_json(home):
     for path in (home / "records").glob("*.json"):
-        assert json.loads(path.read_text())["schema"] == 1
+        assert json.loads(path.read_text())["schema"] == 2
 
 
 def test_two_runs_of_one_home_do_each_job_once(tmp_path):

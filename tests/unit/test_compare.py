@@ -23,7 +23,8 @@ def test_only_jobs_that_share_everything_but_the_method_are_paired():
     records = [
         *transfers("a", 0.5, 0.6, 0.7), *transfers("b", 0.4, None, 0.4), *transfers("b", 0.1, 0.1, sparsity=0.5),
         *transfers("b", 0.1, target=POSE), *transfers("b", 0.1, recipe="scratch"), *transfers("b", 0.1, budget=0.5),
-        *transfers("b", 0.1, host="timm/resnet18"),
+        *transfers("b", 0.1, host="timm/resnet18"), *transfers("b", 0.1, precision="bfloat16"),
+        *transfers("b", 0.1, threads=2), *transfers("b", 0.1, compiled=True),
     ]  # fmt: skip
     (only,) = pairing.differences(pairing.cells(records), "a", "b")
     assert only.by_seed == pytest.approx({0: 0.1, 2: 0.3})
@@ -140,6 +141,9 @@ def test_settings_stand_in_the_lines_where_they_differ(tmp_path, capsys):
         for made in (*transfers("a", 0.5, budget=budget), *transfers("b", 0.4, budget=budget)):
             made.write(tmp_path)
     said = told(capsys, tmp_path, "a", "b")[1].out
+    for made in (*transfers("a", 0.5, threads=2), *transfers("b", 0.4, threads=2)):
+        made.write(tmp_path)
+    assert "90%, scale tiny, 2 threads " in told(capsys, tmp_path, "a", "b")[1].out
     assert "a - b, in points\n" in said and "90%, scale tiny " in said and "90%, scale tiny, budget 0.5 " in said
 
 

@@ -4,16 +4,23 @@ from __future__ import annotations
 
 import random
 import time
+from pathlib import Path
 from typing import Any
 
 import pytest
-from samples import record
+from samples import code, record
 
 from bench.boards.leaderboard import Board, Row, boards
-from bench.record import Record
+from bench.boards.render import heading, setting_of, slugs
+from bench.record import Record, read
 from bench.stats import Estimate, estimate
 
 CLS, SEG, POSE = "cls/figures", "seg/figures", "pose/figures"
+
+
+H100 = {"scale": "tiny", "host": "supernet/tiny", "budget": 1.0, "threads": 1, "device": "cuda"}
+FLOAT32 = Path(__file__).parents[1] / "golden" / "records" / "supertickets-cls-seg-s0-853000605e.json"
+BFLOAT16 = FLOAT32.with_name("supertickets-cls-seg-bfloat16-s0-2f1c9b07d4.json")
 
 
 def over_seeds(*scores: float | None, **changes: Any) -> list[Record]:
@@ -70,7 +77,6 @@ def test_costs_and_sizes_are_averaged() -> None:
         ("recipe", "scratch"),
         ("head", "keep"),
         ("sparsity", 0.95),
-        ("control", "random"),
         ("origin", "submitted"),
     ],
 )
@@ -80,10 +86,119 @@ def test_records_that_differ_in_the_job_are_different_rows(name: str, value: obj
     assert all(r.edition == "" for r in found.rows)
 
 
-@pytest.mark.parametrize(("name", "value"), [("target", POSE), ("scale", "small"), ("budget", 2.0)])
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("target", POSE),
+        ("scale", "small"),
+        ("budget", 2.0),
+        ("precision", "bfloat16"),
+        ("compiled", True),
+        ("threads", 2),
+        ("setting", H100),
+    ],
+)
 def test_records_that_cannot_be_compared_are_on_different_boards(name: str, value: object) -> None:
     found = boards([record(), record(**{name: value})])
     assert [len(b.rows) for b in found] == [1, 1]
+
+
+def test_float32_on_a_cpu_and_bfloat16_on_an_h100_are_two_rows() -> None:
+    cpu, gpu = read(FLOAT32), read(BFLOAT16)
+    assert (cpu.job, cpu.versions, cpu.fingerprints) == (gpu.job, gpu.versions, gpu.fingerprints)
+    found = boards([cpu, gpu])
+    assert [(b.place.compute, [r.score.mean for r in b.rows], b.superseded) for b in found] == [
+        ("", [cpu.scores.score], 0),
+        ("bfloat16, cuda", [gpu.scores.score], 0),
+    ]
+    assert [setting_of(b.place) for b in found] == [["scale tiny"], ["scale tiny", "bfloat16, cuda"]]
+    assert heading(found[1], found) == "Transfers to seg/figures: mIoU on test, scale tiny, bfloat16, cuda"
+    assert slugs(found) == ["seg-figures-tiny", "seg-figures-tiny-bfloat16-cuda"]
+
+
+def test_references_are_never_those_of_another_way_of_computing() -> None:
+    native, dense = {"source": SEG}, {"drawer": "dense", "sparsity": 0.0}
+    cpu = [*over_seeds(0.5, 0.6), *over_seeds(0.5, 0.7, **native), *over_seeds(0.8, 0.8, **dense)]
+    both = boards([*cpu, *over_seeds(0.4, 0.4, setting=H100)])
+    assert [b.place.compute for b in both] == ["", "cuda"]
+    (alone,) = both[1].rows
+    assert (alone.gap, alone.of_dense, alone.rank) == (None, None, 1)
+    assert row(both[0], source=CLS, drawer="omp").gap is not None
+
+
+def test_a_transform_is_a_control_only_where_the_job_says_so() -> None:
+    """Elastic tickets are ranked, have natives, gaps and controls of their own; shuffled ones are controls."""
+    grown = {"transform": "elastic@depth=2"}
+    found = board(
+        [
+            *over_seeds(0.5, 0.5),
+            *over_seeds(0.7, 0.6, **grown),
+            *over_seeds(0.8, 0.8, source=SEG, **grown),
+            *over_seeds(0.9, 0.9, source=SEG),
+            *over_seeds(0.2, 0.2, transform="permuted@by=row", control="permuted", kind="control"),
+        ]
+    )
+    rows = [(r.key.ticket, r.key.is_native, r.key.role, r.rank, r.is_control, r.group) for r in found.rows]
+    assert rows == [
+        ("elastic@depth=2 of omp", False, "ticket", 1, False, 1),
+        ("elastic@depth=2 of omp", True, "native", None, True, 1),
+        ("omp", False, "ticket", 2, False, 2),
+        ("permuted@by=row of omp", False, "random", None, True, 2),
+        ("omp", True, "native", None, True, 2),
+    ]
+    gaps = {r.key.ticket: r.gap and round(r.gap.mean, 6) for r in found.rows if not r.key.is_native}
+    assert gaps == {"elastic@depth=2 of omp": -0.15, "omp": -0.4, "permuted@by=row of omp": -0.7}
+    assert {r.key.ticket: r.pareto_macs is None for r in found.rows if not r.key.is_native}["permuted@by=row of omp"]
+    assert [r.key.method for r in found.rows] == [*["elastic@depth=2 of omp"] * 2, *["omp"] * 3]
+
+
+def test_another_source_of_a_plug_in_is_another_row_and_says_so() -> None:
+    """A drawer whose score was turned into its opposite, and drawn again for one seed, does not move the old mean."""
+    old = over_seeds(0.5, 0.7, code=[code()])
+    found = board([*old, record(score=0.1, seed=0, code=[code(source="cd" * 32)], created="2026-03-01T00:00:00Z")])
+    assert [r.score.mean for r in found.rows] == [0.6] and [r.seeds for r in found.incomplete] == [(0,)]
+    assert {r.edition.partition(" ")[0] for r in (*found.rows, *found.incomplete)} == {"code"}
+    ours = board(over_seeds(0.5, 0.7)).rows[0]
+    assert ours.key.code is None and found.rows[0].key.code is not None
+
+
+def test_another_source_of_a_plug_in_task_is_another_board() -> None:
+    """As another version of its data is; the code of a source is that of its data, too."""
+    task = {"noun": "task", "name": SEG}
+    found = boards([record(code=[code(**task)]), record(code=[code(**task, source="cd" * 32)]), record()])
+    assert len({b.place.data for b in found}) == len(found) == 3
+    assert all(r.key.code is None for b in found for r in b.rows)
+    drawn = {"noun": "task", "name": CLS}
+    rows = board([record(code=[code(**drawn)]), record(code=[code(**drawn, source="cd" * 32)])]).rows
+    assert [r.edition.startswith("source data") for r in rows] == [True, True]
+
+
+def test_a_control_of_a_plug_in_transform_stands_below_its_ticket() -> None:
+    """The ticket has not the transform's code; of two editions of a drawer each has its own."""
+    transform = code(noun="transform", name="permuted")
+    control = {"transform": "permuted", "control": "permuted", "kind": "control"}
+    found = board([*over_seeds(0.5, 0.5), *over_seeds(0.2, 0.2, code=[transform], **control)])
+    assert [(r.key.ticket, r.is_control) for r in found.rows] == [("omp", False), ("permuted of omp", True)]
+    random = {"transform": "random", "control": "random", "kind": "control"}
+    both = [code(), code(source="cd" * 32)]
+    records = [r for n, one in enumerate(both) for r in over_seeds(0.5 + n / 10, 0.5, code=[one])]
+    records += [r for one in both for r in over_seeds(0.1, 0.1, code=[one], **random)]
+    rows = board(records).rows
+    assert [(r.is_control, r.group) for r in rows] == [(False, 1), (True, 1), (False, 2), (True, 2)]
+    assert rows[0].key.code == rows[1].key.code != rows[2].key.code == rows[3].key.code
+
+
+def test_tickets_of_another_host_are_rows_of_their_own() -> None:
+    grown = {"transform": "elastic", "score": 0.5}
+    found = board([record(**grown, host_drawn=f"supernet/tiny{n}") for n in (2, 3)])
+    names = [f"elastic of omp on supernet/tiny{n}" for n in (2, 3)]
+    assert [r.key.ticket for r in found.rows] == names
+
+
+def test_a_dense_network_that_was_transformed_is_no_reference() -> None:
+    dense = {"drawer": "dense", "sparsity": 0.0}
+    found = board([*over_seeds(0.5, 0.5), *over_seeds(0.25, 0.25, transform="elastic", **dense)])
+    assert row(found, drawer="omp").of_dense is None and row(found, drawer="dense").key.role == "dense"
 
 
 def test_another_version_of_the_targets_data_is_another_board() -> None:

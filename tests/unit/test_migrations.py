@@ -4,13 +4,16 @@ import json
 from pathlib import Path
 
 import pytest
+import samples
 from samples import record
 
 from bench import check, console, migrations
 from bench.migrations import upgraded
-from bench.record import json_schema, read
+from bench.record import Record, json_schema, read
 from tickets.errors import UserError
 
+BFLOAT16 = {"scale": "tiny", "host": "supernet/tiny", "budget": 1.0, "threads": 1,
+            "precision": "bfloat16", "device": "cuda"}  # fmt: skip
 SCHEMA = Path(__file__).parents[2] / "results" / "record.schema.json"
 
 
@@ -35,13 +38,65 @@ def older(tmp_path):
 def test_a_record_of_an_older_schema_loads_as_one_of_this(older, monkeypatch):
     path, found = older
     monkeypatch.setitem(migrations.STEPS, 0, minutes_to_seconds)
+    monkeypatch.setitem(migrations.STEPS, 1, lambda old: old)
     before = path.read_bytes()
     assert read(path) == found and path.read_bytes() == before
 
 
 def test_one_that_no_step_leads_on_from_is_refused(older):
-    with pytest.raises(UserError, match=r"is refused: its schema is 0, and this version reads 1; no step leads on"):
+    with pytest.raises(UserError, match=r"is refused: its schema is 0, and this version reads 2; no step leads on"):
         read(older[0])
+
+
+@pytest.mark.parametrize(
+    ("changes", "told"),
+    [
+        ({}, {}),
+        ({"target": None, "threads": 2}, {"threads": 2}),
+        ({"host": "timm/resnet18", "budget": 0.5, "equal": "macs"}, {"host": "timm/resnet18", "equal": "macs"}),
+        ({"score": None, "costs": None, "ticket": None, "deployed": None, "counts": {}}, {}),
+        ({"setting": BFLOAT16, "device": "NVIDIA H100 80GB HBM3 (Linux x86_64)"}, BFLOAT16),
+        ({"transform": "random", "control": "random", "kind": "control"}, {}),
+    ],
+)
+def test_a_record_of_schema_1_has_its_setting_apart(tmp_path, changes, told):
+    found = record(id="one", **changes)
+    data = samples.older(found)
+    (tmp_path / "one.json").write_text(json.dumps(data))
+    again = read(tmp_path / "one.json")
+    assert again == found.model_copy(update={"config": data["config"]})
+    assert {name: getattr(again.setting, name) for name in told} == told
+
+
+def test_what_schema_1_did_not_say_is_float32_on_the_kind_of_its_device_and_a_transform_was_a_control():
+    data = samples.older(record(transform="random", control="random"))
+    del data["config"]["settings"], data["job"]["control"], data["job"]["equal"]
+    found = Record.model_validate(upgraded({**data, "device": "NVIDIA A100"}, 2))
+    assert (found.setting.compute, found.setting.equal, found.job.control) == ("cuda", "steps", "random")
+
+
+@pytest.mark.parametrize(
+    ("part", "key", "why"),
+    [
+        ("job", "scale", "'setting': must tell scale"),
+        (None, "threads", "'setting': must tell threads"),
+        (None, "device", "'setting': must tell device"),
+        (None, "job", "the key 'job' is missing"),
+    ],
+)
+def test_what_schema_1_wanted_is_wanted_still(tmp_path, part, key, why):
+    data = samples.older(record(id="one"))
+    del (data[part] if part else data)[key]
+    (tmp_path / "one.json").write_text(json.dumps(data))
+    with pytest.raises(UserError, match=why):
+        read(tmp_path / "one.json")
+
+
+def test_every_published_record_loads_as_what_it_says():
+    for path in sorted(SCHEMA.with_name("records").glob("*.json"))[::20]:
+        data, found = json.loads(path.read_text()), read(path)
+        kept = samples.older(found) if data["schema"] == 1 else json.loads(found.to_json())
+        assert kept == {**data, "config": kept["config"]}
 
 
 def test_steps_are_taken_in_their_order_and_none_for_the_newest():
@@ -54,12 +109,12 @@ def test_steps_are_taken_in_their_order_and_none_for_the_newest():
 
 @pytest.mark.parametrize(
     ("number", "why"),
-    [(2, "it needs the newer ticketbench that wrote it"), (True, "no record"), ("1", "no record"), (1.0, "no record")],
+    [(3, "it needs the newer ticketbench that wrote it"), (True, "no record"), ("1", "no record"), (1.0, "no record")],
 )
 def test_a_future_schema_or_none_is_refused_in_one_sentence(tmp_path, number, why):
     path = record(id="one").write(tmp_path)
     path.write_text(json.dumps({**json.loads(path.read_text()), "schema": number}))
-    with pytest.raises(UserError, match=rf"one\.json is refused: its schema is .*, and this version reads 1; .*{why}"):
+    with pytest.raises(UserError, match=rf"one\.json is refused: its schema is .*, and this version reads 2; .*{why}"):
         read(path)
 
 
@@ -74,7 +129,7 @@ def test_the_json_schema_knows_every_key_of_a_record_and_wants_its_number():
     schema = json.loads(json_schema())
     data = json.loads(record().to_json())
     assert data.keys() == schema["properties"].keys() and "schema" in schema["required"]
-    assert schema["properties"]["schema"]["const"] == 1 and schema["additionalProperties"] is False
+    assert schema["properties"]["schema"]["const"] == 2 and schema["additionalProperties"] is False
     assert data["job"].keys() == schema["$defs"]["Job"]["properties"].keys()
     assert schema["$defs"]["Job"]["properties"]["sparsity"] == {
         "exclusiveMaximum": 1, "minimum": 0, "title": "Sparsity", "type": "number",

@@ -48,6 +48,19 @@ def test_ranks_and_shares_are_averaged_over_the_targets() -> None:
     ]
 
 
+def test_methods_that_were_computed_another_way_are_compared_apart() -> None:
+    """Else b, in bfloat16, would rank among those in float32, and the csv would have two rows of one identity."""
+    slow = [*transfers("a", {SEG: 0.6, POSE: 0.2}), *transfers("b", {SEG: 0.5, POSE: 0.1})]
+    fast = [record(source=CLS, target=t, drawer="b", score=0.9, precision="bfloat16") for t in (SEG, POSE)]
+    found = overall.over_targets(boards([*slow, *fast]))
+    assert [[line.key.drawer for line in one.lines] for one in found] == [["a", "b"], ["b"]]
+    assert [render.overall_heading(one).endswith(", bfloat16") for one in found] == [False, True]
+    rows = list(csv.DictReader(io.StringIO(flat.to_csv(boards([*slow, *fast])))))
+    assert [row["compute"] for row in rows if row["kind"] == "overall"] == ["", "", "bfloat16"]
+    identities = [tuple(row[name] for name in flat.IDENTITY) for row in rows]
+    assert len(set(identities)) == len(identities)
+
+
 def test_a_method_that_lacks_a_target_has_no_mean_and_does_not_move_the_others_ranks() -> None:
     found = only(
         [

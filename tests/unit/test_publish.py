@@ -4,11 +4,14 @@ import json
 import shutil
 
 import pytest
+import samples
 from homes import few_images, short_run
 
 from bench import check, console, provenance, publish, record
 from bench.audit import replica
 from bench.request import scale as scales
+
+PRIVATE = samples.code(dirty=True, is_public=False).model_dump()
 
 
 @pytest.fixture(scope="module")
@@ -74,6 +77,12 @@ def test_filters_and_no_rescore(home, capsys, monkeypatch):
     [
         ("dense", {"dirty": True}, "its code differed from commit 4b825dc642"),
         ("dense", {"dirty": None}, "its code differed from commit 4b825dc642"),
+        (
+            "dense",
+            {"code": [PRIVATE]},
+            "nobody else can get the code of drawer 'rigl' of acme-tickets; commit the plug-in",
+        ),
+        ("dense", {"code": [{**PRIVATE, "is_public": True}], "dirty": True}, "its code differed from commit"),
         ("dense", {"commit": None}, "it names no commit"),
         ("dense", {"origin": "submitted"}, "its origin is 'submitted', and only measured records"),
         ("dense", {"status": "failed", "error": "bang\nTraceback", "scores": None}, "it failed: bang"),
@@ -125,10 +134,33 @@ def test_a_record_of_another_ticket_is_refused(ran, home, capsys):
     assert code == 1 and f"{ran[1]['random']} tells ffffffffffffffff..." in lines["random"]
 
 
+def test_a_transfer_from_a_ticket_of_private_code_is_refused_and_one_of_public_code_is_not(ran, home, capsys):
+    edited(home, ran[1]["draw"], code=[samples.code().model_dump()])
+    assert published(capsys, home, "--no-rescore")[0] == 0
+    shutil.rmtree(home.parent / "to")
+    edited(home, ran[1]["draw"], code=[PRIVATE])
+    code, lines = published(capsys, home, "--no-rescore")
+    assert (
+        code == 1 and f"the record {ran[1]['draw']}, which it needs, is not fit: nobody else can get" in lines["random"]
+    )
+
+
+def test_every_draw_that_a_job_needed_must_be_fit(ran, home, capsys):
+    path = home / "records" / f"{ran[1]['transfer']}.json"
+    config, draw = json.loads(path.read_text())["config"], ran[1]["draw"]
+    edited(home, ran[1]["transfer"], config={**config, "needs": {"ticket": draw, "teacher": "gone"}})
+    code, lines = published(capsys, home, "--no-rescore")
+    assert code == 1 and "the record gone, which it needs, is not fit: cannot read" in lines["transfer"]
+    edited(home, ran[1]["transfer"], config={**config, "needs": {"ticket": draw, "teacher": draw}})
+    assert published(capsys, home, "--no-rescore")[0] == 0
+
+
 def test_a_transfer_from_a_ticket_of_changed_code_is_refused(ran, home, capsys):
     edited(home, ran[1]["draw"], dirty=True)
     code, lines = published(capsys, home)
-    assert code == 1 and f"its ticket's record {ran[1]['draw']} is not fit: its code differed" in lines["random"]
+    assert (
+        code == 1 and f"the record {ran[1]['draw']}, which it needs, is not fit: its code differed" in lines["random"]
+    )
 
 
 def test_nothing_published_is_overwritten(ran, home, capsys):
@@ -177,10 +209,10 @@ def test_what_this_version_would_do_otherwise_is_told(ran, home):
     assert replica.unlike(found, work) == []
     config = {**found.config, "settings": {**found.config["settings"], "steps": 9}, "batch_size": 7, "unknown": 1}
     other = found.model_copy(update={"config": config})
+    steps = scales.load(found.setting.scale, 0.01).plan("seg").transfer.steps
     assert replica.unlike(other, work) == [
         "config.batch_size is 7 in the record and 8 here",
-        f"config.settings.steps is 9 in the record and {scales.load(found.job.scale, 0.01).plan('seg').transfer.steps} "
-        "here",
+        f"config.settings.steps is 9 in the record and {steps} here",
     ]
     assert replica.unlike(other, work, replica.SCORED_BY) == []
     assert provenance.commit()[1] is False

@@ -15,12 +15,14 @@ from tickets.errors import UserError
 SCORES = (0.50, 0.52, 0.54)
 HALF = 4.3026527297 * 0.02 / math.sqrt(3)
 """By hand: t of 2 degrees of freedom, a standard deviation of 0.02, three seeds."""
+CUDA = {"scale": "tiny", "host": "supernet/tiny", "budget": 1.0, "threads": 1, "device": "cuda"}
 
 
 def test_the_row_is_all_seeds_of_the_job_and_nothing_else():
     row = [record(score=score, seed=seed) for seed, score in enumerate(SCORES)]
     changes = ({"sparsity": 0.5}, {"drawer": "imp"}, {"target": "pose/figures"})
     others = [record(score=0.9, **change) for change in changes]
+    others.append(record(score=0.9, setting=CUDA, seed=4))
     failed = record(score=None, seed=3)
     older = record(score=0.1, seed=1, created="2026-01-01T00:00:00Z", id="older")
     found = row_of(row[1], [*row, *others, failed, older])
@@ -65,7 +67,7 @@ def test_a_record_tells_its_job_and_device():
     assert replica.job_of(found) == Job(
         "control", "cls/figures", "seg/figures", "omp", 0.9, 4, "random", "finetune", "fresh", "random"
     )
-    assert replica.device_of(found) == "cpu" and replica.device_of(record(device="NVIDIA A100 (Linux)")) == "cuda"
+    assert replica.device_of(found) == "cpu" and replica.device_of(record(setting=CUDA)) == "cuda"
     with pytest.raises(UserError, match=r"unknown task 'cls/figure'.*unknown recipe 'tune'.*unknown drawer 'impp'"):
         replica.job_of(record(source="cls/figure", drawer="impp", recipe="tune"))
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 from pydantic import BaseModel, ValidationError
-from samples import record
+from samples import code, record
 
 from bench import provenance
 from bench import record as records
@@ -35,7 +35,7 @@ def test_the_text_has_sorted_keys_and_one_final_newline() -> None:
     assert not text.endswith("\n\n")
     data = json.loads(text)
     assert list(data) == sorted(data)
-    assert data["schema"] == 1
+    assert data["schema"] == 2
     assert json.dumps(data, sort_keys=True, indent=1) + "\n" == text
 
 
@@ -90,11 +90,12 @@ def test_a_missing_file_is_named(tmp_path: Path) -> None:
     ("text", "reason"),
     [
         ("", "it is no JSON"),
-        ('{"schema": 1', "it is no JSON"),
+        ('{"schema": 2', "it is no JSON"),
         ("[1]", "it holds a list, not a record"),
-        ('{"schema": 2}', "its schema is 2, and this version reads 1"),
+        ('{"schema": 3}', "its schema is 3, and this version reads 2"),
         ("{}", "its schema is None"),
         ('{"schema": 1}', "the key 'id' is missing"),
+        ('{"schema": 2}', "the key 'id' is missing"),
         ('{"schema": NaN}', r"it is no JSON \(NaN is not allowed\)"),
     ],
 )
@@ -107,10 +108,10 @@ def test_a_damaged_or_foreign_file_is_refused_by_name(tmp_path: Path, text: str,
 @pytest.mark.parametrize(
     ("old", "new"),
     [
-        ('"schema": 1,', ""),
-        ('"schema": 1,', '"schema_number": 1,'),
-        ('"schema": 1,', '"schema": 1.0,'),
-        ('"schema": 1,', '"schema": true,'),
+        ('"schema": 2,', ""),
+        ('"schema": 2,', '"schema_number": 2,'),
+        ('"schema": 2,', '"schema": 2.0,'),
+        ('"schema": 2,', '"schema": true,'),
         ('"seed": 0', '"seed": 0.0'),
         ('"seed": 0', '"seed": true'),
         ('"budget": 1.0', '"budget": 1'),
@@ -156,7 +157,17 @@ def altered(tmp_path: Path, alter) -> Path:
         ("job.sparsity", -0.1, r"'job\.sparsity': .*greater than or equal to 0 \(got -0\.1\)"),
         ("job.sparsity", "abc", r"'job\.sparsity': input should be a valid number \(got 'abc'\)"),
         ("job.seed", 1.5, r"'job\.seed': input should be a valid integer .*\(got 1\.5\)"),
-        ("job.control", "naive", r"'job\.control': .*'native'"),
+        ("job.control", "naive", r"'job': control is 'naive' and transform None; a control is null, dense, native or"),
+        ("job.transform", "two words", r"'job\.transform': string should match .*\(got 'two words'\)"),
+        ("job.scale", "tiny", r"the key 'job\.scale' is not known"),
+        ("setting.precision", "half", r"'setting\.precision': input should be 'float32' or 'bfloat16' \(got 'half'\)"),
+        ("setting.colour", "red", r"the key 'setting\.colour' is not known"),
+        ("setting", {"scale": "tiny", "threads": 1}, r"'setting': must tell host, budget, device"),
+        ("ticket.members", 0, r"'ticket\.members': .*greater than or equal to 1 \(got 0\)"),
+        ("ticket.remaining", 1.5, r"'ticket': remaining is 1\.5 and members 1; no more than"),
+        ("ticket.remaining", -0.5, r"'ticket\.remaining': .*greater than or equal to 0 \(got -0\.5\)"),
+        ("costs.timesteps", 0, r"'costs\.timesteps': .*greater than or equal to 1 \(got 0\)"),
+        ("code", [{"noun": "drawer"}], r"the key 'code\.0\.name' is missing"),
         ("job.sparcity", 0.5, r"the key 'job\.sparcity' is not known"),
         ("kind", "train", r"'kind': input should be 'draw', 'transfer' or 'control' \(got 'train'\)"),
         ("scores.score", 0.75, r"'scores': score is 0\.75 and test has 0\.5 for 'miou'"),
@@ -168,7 +179,7 @@ def altered(tmp_path: Path, alter) -> Path:
         ("id", "two", r"its id is 'two', which must be the file's name"),
         ("created", "2026-01-31T12:00:00+02:00", r"'created': must be a UTC time"),
         ("created", "yesterday", r"'created': invalid isoformat string: 'yesterday'"),
-        ("threads", 0, r"'threads': .*greater than or equal to 1 \(got 0\)"),
+        ("setting.threads", 0, r"'setting\.threads': .*greater than or equal to 1 \(got 0\)"),
         ("fingerprints", {"seg/figures": "abc"}, r"'fingerprints\.seg/figures': .*dictionary"),
     ],
 )
@@ -262,11 +273,44 @@ def test_the_readme_explains_every_key() -> None:
 
 
 def test_provenance_fits_a_record() -> None:
-    stamp = provenance.stamp("cpu", threads=1)
-    assert set(stamp) == {"commit", "dirty", "packages", "device", "threads", "created"}
+    stamp = provenance.stamp("cpu")
+    assert set(stamp) == {"commit", "dirty", "packages", "device", "created"}
     told = record(**stamp)
     assert told.device.startswith("cpu (")
     assert {"python", "numpy", "torch"} <= told.packages.keys()
+
+
+def test_a_plug_in_with_changes_makes_the_record_dirty(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(provenance, "commit", lambda: ("4b825dc6", False))
+    clean, changed = code(), code(dirty=True, is_public=False)
+    assert [provenance.stamp("cpu", codes)["dirty"] for codes in ([], [clean], [clean, changed])] == [
+        False,
+        False,
+        True,
+    ]
+    monkeypatch.setattr(provenance, "commit", lambda: (None, None))
+    assert [provenance.stamp("cpu", codes)["dirty"] for codes in ([clean], [changed])] == [None, True]
+
+
+def test_a_set_of_tickets_its_amounts_and_foreign_code_survive_the_disk(tmp_path: Path) -> None:
+    """All that schema 2 holds for later steps, beside what says the same as its absence."""
+    test = {"miou": 0.5, "nll": 3.25}
+    written = record(
+        members=3, remaining=0.3, pattern="2:4", synops=7, teacher_macs=9, timesteps=4, host_drawn="supernet/tiny2",
+        transform="elastic@depth=2", scores={"primary": "miou", "score": 0.5, "test": test, "val": test,
+                                             "amounts": ["nll"], "members": [{"miou": 0.5}] * 3},
+        code=[code()],
+    )  # fmt: skip
+    found = read(written.write(tmp_path))
+    assert found == written and found.ticket.members == 3 and found.scores.members[2] == {"miou": 0.5}
+    assert found.code[0].label == "drawer 'rigl' of acme-tickets" and found.job.control is None
+    assert record(transform="elastic@depth=2", control="elastic").job.control == "elastic"
+
+
+@pytest.mark.parametrize("told", [None, ["draw"], {"ticket": 3, "base": [], "teacher": "../x"}, 1])
+def test_needs_that_are_no_names_of_records_are_not_needs(told: object) -> None:
+    assert record(config={"needs": told}).needs == {}
+    assert record(config={"needs": {"ticket": "draw-1", "teacher": told}}).needs == {"ticket": "draw-1"}
 
 
 def test_peak_memory_is_plausible() -> None:
@@ -277,7 +321,7 @@ def test_no_commit_is_told_of_somebody_elses_checkout(tmp_path: Path, monkeypatc
     """Installed in an environment inside a user's own repository, git must not answer for that repository."""
     package = tmp_path / ".venv" / "site-packages" / "bench"
     package.mkdir(parents=True)
-    provenance._git(tmp_path, "init", "-q")
+    provenance.git(tmp_path, "init", "-q")
     monkeypatch.setattr(provenance, "__file__", str(package / "provenance.py"))
     assert provenance.checkout() is None
     assert provenance.commit.__wrapped__() == (None, None)
@@ -294,7 +338,7 @@ def test_dirty_means_that_the_code_was_changed(tmp_path: Path, monkeypatch: pyte
         whole.write(tmp_path / name, b"")
     who = ("-c", "user.name=A", "-c", "user.email=a@example.org", "-c", "commit.gpgsign=false")
     for command in (("init", "-q"), ("add", "."), (*who, "commit", "-q", "-m", "first")):
-        assert provenance._git(tmp_path, *command) is not None
+        assert provenance.git(tmp_path, *command) is not None
     monkeypatch.setattr(provenance, "__file__", str(tmp_path / "bench" / "provenance.py"))
     head, dirty = provenance.commit.__wrapped__()
     assert len(head) == 40

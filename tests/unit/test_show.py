@@ -1,7 +1,7 @@
 """bench.show: what it says of a ticket adds up, the picture is one, mistakes are told."""
 
 import pytest
-from samples import record
+from samples import code, record
 from toy import SPEC, ToySource
 
 from bench import console, show
@@ -123,3 +123,12 @@ def test_a_failed_record_says_why_and_a_damaged_one_is_refused(tmp_path, capsys)
     path.write_text(path.read_text().replace('"kind"', '"knd"'))
     code, _, err = shown(capsys, path)
     assert (code == 2 and "the key 'knd' is not known" in err.replace("\n", " ")) or "is missing" in err
+
+
+def test_a_records_setting_and_foreign_code_are_told(tmp_path, capsys):
+    drawer = code(commit="4b825dc642cb6eb9", dirty=True, is_public=False)
+    path = record(precision="bfloat16", threads=2, host_drawn="supernet/tiny2", code=[drawer]).write(tmp_path)
+    lines = [" ".join(line.split()) for line in shown(capsys, path)[1].splitlines()]
+    host = "host supernet/tiny, drawn from supernet/tiny2"
+    assert f"setting: tiny, {host}, budget 1, equal steps, bfloat16, 2 threads" in lines
+    assert "code: drawer 'rigl' of acme-tickets 1.0, commit 4b825dc642 (dirty)" in lines

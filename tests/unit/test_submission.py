@@ -18,6 +18,10 @@ SIZES = {"sparsity": 1 - KEPT / TOTAL, "remaining": KEPT / TOTAL, "parameters": 
 REDRAW = "python -m bench.run --source cls --target none --drawer omp --sparsity 0.9 --seed {seed} --host supernet/tiny"
 
 
+LOSS = {"scores__amounts": ["nll"], "scores__test": {"miou": 0.5, "nll": 3.25}}
+PRIVATE = samples.code(dirty=True, is_public=False).model_dump()
+
+
 @pytest.fixture(scope="module")
 def prints(tmp_path_factory):
     """Fingerprints of 64 and 24 embedded images, which stay so few."""
@@ -63,7 +67,17 @@ def test_nothing_is_wrong_with_a_plausible_record(prints, tmp_path):
 @pytest.mark.parametrize(
     ("changes", "why"),
     [
-        ({"scores__val": {"miou": 1.5}}, r"'scores.val.miou' is 1.5; metrics are fractions from 0 to 1."),
+        (
+            {"scores__val": {"miou": 1.5}},
+            r"'scores.val.miou' is 1.5; metrics are fractions from 0 to 1 unless 'scores.amounts' names",
+        ),
+        (
+            {"scores__members": [{"miou": 0.5}, {"miou": -1.0}]},
+            "'scores.members.1.miou' is -1.0; metrics are fractions",
+        ),
+        ({**LOSS, "scores__val": {"nll": -0.5}}, "'scores.val.nll' is -0.5; an amount, as 'scores.amounts' calls it,"),
+        ({"scores__amounts": ["miou"]}, "'scores.amounts' names 'miou'; it names metrics of 'scores.test' other than"),
+        ({"scores__amounts": ["nll"]}, "'scores.amounts' names 'nll'; it names metrics of 'scores.test' other than"),
         ({"scores__classes": {"iou": {"sky": -0.1}}}, "'scores.classes.iou.sky' is -0.1; metrics are fractions"),
         ({"scores__primary": "acc", "scores__test": {"acc": 0.5}}, "is 'acc', and seg/figures is scored by 'miou'"),
         ({"counts__test": 23}, "seg/figures has 64 in train and val together and 24 in test"),
@@ -73,11 +87,22 @@ def test_nothing_is_wrong_with_a_plausible_record(prints, tmp_path):
         ({"ticket__parameters": KEPT + 1}, f"at sparsity 0.9 exactly {KEPT} of {TOTAL} weights are kept"),
         ({"ticket__parameters": 20_000}, f"'ticket.parameters' is 20000 of the {TOTAL} weights of supernet/tiny"),
         ({"ticket__parameters": 10**400}, f"000, and supernet/tiny has {TOTAL} weights"),
+        ({"ticket__members": 3, "ticket__remaining": 0.31}, "0.31, and at sparsity 0.8999"),
+        ({"ticket__members": 3}, "leaves 0.30"),
+        (
+            {"ticket__members": 3, "ticket__parameters": 4 * TOTAL},
+            f"of 3 members, and supernet/tiny has {TOTAL} weights",
+        ),
         ({"ticket__sparse_macs": 10**9}, "'ticket.sparse_macs' is 1000000000, more than the 23456789"),
         ({"deployed__parameters": 3}, "'deployed.parameters' is 3, less than the"),
         ({"costs__sparse_training_macs": 10**15}, "more than the 1000000000000 of 'costs.training_macs'"),
         ({"ticket": None}, "'ticket' is missing"),
         ({"dirty": True}, "'dirty' is True: its code differed from commit 4b825dc642"),
+        (
+            {"code": [PRIVATE]},
+            "nobody else can get the code of drawer 'rigl' of acme-tickets; commit the plug-in and install it",
+        ),
+        ({"code": [{**PRIVATE, "is_public": True}]}, "'code' calls drawer 'rigl' of acme-tickets public and dirty"),
         ({"commit": None}, "it names no commit"),
         ({"redraw": None}, "'redraw' is missing"),
         ({"redraw": "rm -rf runs"}, "let it start with python -m bench.run"),
@@ -86,6 +111,10 @@ def test_nothing_is_wrong_with_a_plausible_record(prints, tmp_path):
         ({"redraw": "python -m bench.run --help"}, "no command that can be run: it asks for help"),
         ({"job__seed": 10**400}, "'redraw' has --seed 0, and the job's is 1000"),
         ({"redraw": REDRAW.format(seed=3)}, "'redraw' has --seed 3, and the job's is 0"),
+        ({"setting__precision": "bfloat16"}, "'redraw' has --precision float32, and the job's is bfloat16"),
+        ({"setting__threads": 2}, "'redraw' has --threads 1, and the job's is 2"),
+        ({"setting__compiled": True}, "'redraw' has --compile False, and the job's is True"),
+        ({"job__host_drawn": "timm/resnet18"}, "'redraw' has --host supernet/tiny, and the job's is timm/resnet18"),
         ({"redraw": REDRAW.format(seed=0) + "; ls"}, "no command that can be run: Got unexpected extra argument"),
         ({"fingerprints__cls/figures": {"train": "00"}}, "tell other data of cls/figures: train is 00 and here"),
         ({"device": "cpu\tfast"}, r"'device' holds a tab or another sign that cannot be printed: 'cpu\tfast'"),
@@ -96,6 +125,22 @@ def test_what_cannot_be_is_told(prints, tmp_path, changes, why):
     mistakes, notes = said(written(tmp_path / "r", plausible(prints, **changes)))
     assert any(why in sentence for sentence in mistakes) and not notes
     assert all("\n" not in sentence and sentence.endswith(".") for sentence in mistakes), mistakes
+
+
+def test_sets_of_tickets_amounts_patterns_and_public_code_are_nothing_wrong(prints, tmp_path):
+    """Three members keep three times the weights; channels cannot be as exact as elements; a grown host is another."""
+    three = {"members": 3, "remaining": 3 * KEPT / TOTAL, "parameters": 3 * KEPT}
+    several = {f"ticket__{key}": value for key, value in three.items()} | {"deployed__parameters": 3 * KEPT}
+    channels = {"sparsity": 1 - 12_000 / TOTAL, "remaining": 12_000 / TOTAL, "parameters": 12_000, "pattern": "channel"}
+    grown = {"job__host_drawn": "timm/resnet18", "job__transform": "elastic", "ticket__remaining": 11_000 / TOTAL,
+             "ticket__parameters": 11_000}  # fmt: skip
+    found = [
+        plausible(prints, **several),
+        plausible(prints, seed=1, **LOSS, code=[samples.code().model_dump()]),
+        plausible(prints, seed=2, **{f"ticket__{key}": value for key, value in channels.items()}),
+        plausible(prints, seed=3, **grown, redraw=REDRAW.format(seed=3).replace("supernet/tiny", "timm/resnet18")),
+    ]
+    assert said(written(tmp_path / "r", *found)) == ([], [])
 
 
 def test_a_searching_drawer_may_leave_less_and_an_unknown_name_is_told_only(prints, tmp_path):
@@ -129,6 +174,10 @@ def test_a_transfer_must_tell_of_its_draws_ticket_and_cost(prints, tmp_path):
     spent = draw["costs"]["training_macs"]
     good = plausible(prints, config__draw="draw", costs__drawing_macs=spent)
     assert said(written(tmp_path / "r", draw, good)) == ([], [])
+    taught = {"config__needs": {"ticket": "draw", "teacher": "other"}, "costs__drawing_macs": 3 * spent}
+    grown = {"job__transform": "elastic", "ticket__hash": "ff"}
+    fine = plausible(prints, seed=1, config__draw="draw", **taught, **grown)
+    assert said(written(tmp_path / "s", draw, fine)) == ([], [])
     bad = plausible(prints, config__draw="draw", costs__drawing_macs=spent + 1, ticket__hash="ff")
     assert said(written(tmp_path / "r", bad))[0] == [
         "its ticket has another hash than draw.json tells.",

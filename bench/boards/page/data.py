@@ -72,7 +72,7 @@ def _place(key: Key) -> dict[str, Any]:
     """What a row is filtered by and drawn as."""
     return {
         "label": render.label(key),
-        "method": key.drawer,
+        "method": key.method,
         "source": key.source,
         "recipe": render.recipe(key),
         "sparsity": key.sparsity,
