@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import functools
+import inspect
 import os
 import shutil
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
+from bench.setting import FLAGS, Setting, type_of
 from tickets.errors import UserError, unknown
 
 LEAST_SIDE = 16
@@ -106,3 +109,39 @@ def data_root(root: Path | None) -> Path | None:
             "the data sets' own folders."
         )
     return None if root is None else root.resolve()
+
+
+def with_setting(panel: str) -> Callable[[Callable[..., None]], Callable[..., None]]:
+    """Give a command a flag for each field of `Setting` in place of its parameter `setting`.
+
+    Args:
+        panel: of the help page, under which the flags stand.
+
+    Returns:
+        A decorator. The command gets their values as a mapping by field, as typed and not yet checked.
+    """
+
+    def decorate(command: Callable[..., None]) -> Callable[..., None]:
+        @functools.wraps(command)
+        def spread(**given: Any) -> None:
+            setting = {name: given.pop(name) for name in FLAGS}
+            command(setting=setting, **given)
+
+        signature = inspect.signature(command, eval_str=True)
+        own = [parameter for name, parameter in signature.parameters.items() if name != "setting"]
+        spread.__signature__ = signature.replace(parameters=[*own, *_parameters(panel)])  # type: ignore[attr-defined]  # typer reads it
+        spread.__annotations__ = {p.name: p.annotation for p in (*own, *_parameters(panel))}
+        return spread
+
+    return decorate
+
+
+def _parameters(panel: str) -> list[inspect.Parameter]:
+    """A keyword parameter for each field of `Setting` that can be asked for."""
+    found = []
+    for name, flag in FLAGS.items():
+        info = Setting.model_fields[name]
+        option = typer.Option(f"--{flag}", help=info.description, rich_help_panel=panel)
+        kind = inspect.Parameter.KEYWORD_ONLY
+        found.append(inspect.Parameter(name, kind, default=info.default, annotation=Annotated[type_of(name), option]))
+    return found

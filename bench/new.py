@@ -76,8 +76,8 @@ def _parts(name: str) -> tuple[str, str]:
         raise unknown("kind", kind, KINDS)
     if not NAME.fullmatch(short) or keyword.iskeyword(short):
         raise UserError(f"task '{name}' is no name; give KIND/NAME of small letters, digits and _, as cls/plankton.")
-    if name in TASKS.targets:
-        raise UserError(f"the task {name} exists ({TASKS.targets[name]}); give yours another name.")
+    if name in TASKS.names():
+        raise UserError(f"the task {name} exists ({TASKS.target(name)}); give yours another name.")
     return kind, short
 
 

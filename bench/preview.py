@@ -88,7 +88,6 @@ def _predictor(path: Path, name: str, task: Task, scale: Scale) -> tuple[Task, C
     """The task at the size that a ticket was drawn at, and a function from its batches to outputs."""
     import torch
 
-    from bench.jobs.execute import source_network
     from tasks.feed import Feed
     from tickets.ticket import Ticket
 
@@ -98,8 +97,8 @@ def _predictor(path: Path, name: str, task: Task, scale: Scale) -> tuple[Task, C
                         f"{source}.")  # fmt: skip
     task = replace(task, size=tuple(found.provenance["size"]))
     try:
-        network = source_network(found, Feed(name, task, 1, 0, heads=scale.heads))
-    except (RuntimeError, KeyError) as error:  # what PyTorch says of a head of other layers or shapes
+        network = found.network(Feed(name, task, 1, 0, heads=scale.heads))
+    except UserError as error:
         raise UserError(
             f"the head of the ticket {path} does not fit {name} at scale {scale.name}; give the --scale and the data "
             "that it was drawn with."

@@ -15,7 +15,8 @@ from bench import console, flags, members, record
 from bench.jobs.store import Store
 from bench.record import Record
 from tasks import TASKS
-from tickets import drawers, whole
+from tickets import whole
+from tickets.drawers import DRAWERS
 from tickets.errors import CannotWriteError, UserError
 
 if TYPE_CHECKING:
@@ -78,7 +79,7 @@ def publish(
 
 
 DONE, THERE, REFUSED = "published", "there", "REFUSED"
-KEPT = {"source": TASKS.resolve, "target": TASKS.resolve, "drawer": drawers.resolve}
+KEPT = {"source": TASKS.resolve, "target": TASKS.resolve, "drawer": DRAWERS.resolve}
 
 
 def filters(source: str | None, target: str | None, drawer: str | None) -> Callable[[Record], bool]:
@@ -224,15 +225,15 @@ def _hash(stem: Path, transform: str | None = None, seed: int = 0) -> str:
     from tickets.transforms import TRANSFORMS
 
     ticket = Ticket.load(stem)
-    return (TRANSFORMS[transform](ticket, seed) if transform else ticket).hash
+    return (TRANSFORMS.make(transform).apply(ticket, seed) if transform else ticket).hash
 
 
 @cache
 def _dense_hash(host: str) -> str:
-    from tickets.host import host_spec
+    from tickets.hosts import HOSTS
     from tickets.ticket import Ticket
 
-    return Ticket.dense(host_spec(host)).hash
+    return Ticket.dense(HOSTS.make(host)).hash
 
 
 if __name__ == "__main__":

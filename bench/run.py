@@ -3,38 +3,46 @@
 from __future__ import annotations
 
 import os
-from dataclasses import fields
+from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from bench import console
+from bench import console, flags
 from bench.request import config as configs
 from bench.request import scale as scales
 from bench.request import suite as suites
-from bench.request.config import RunConfig
+from bench.request.config import How, RunConfig
 from bench.request.plan import Job, jobs
 from tasks import TASKS
-from tickets.drawers import DRAWERS, traits
+from tickets.drawers import DRAWERS
+from tickets.hosts import HOSTS
+from tickets.patterns import PATTERNS
 from tickets.recipes import RECIPES
+from tickets.scorers import SCORERS
+from tickets.transforms import TRANSFORMS
 
 if TYPE_CHECKING:
     from bench.jobs.work import Facts
     from bench.jobs.workers import Workers
+    from bench.record import Record
+    from tasks.base import Task
 
 app = console.application()
 
 GRID, TRAINING, RUNNING = "What to compare", "How it is trained", "How it is run"
 
 
-def _option(name: str, help_text: str, panel: str, **more: object) -> typer.models.OptionInfo:
+def _option(name: str, help_text: str, panel: str, **more: Any) -> Any:
     return typer.Option(f"--{name}", help=help_text, rich_help_panel=panel, **more)
 
 
 @app.command()
+@flags.with_setting(TRAINING)
 def run(
     context: typer.Context,
+    setting: Mapping[str, Any],
     source: Annotated[str, _option("source", "Tasks to draw on; none for dense references alone.", GRID)] = "cls",
     target: Annotated[str, _option("target", "Tasks to transfer to, or none.", GRID)] = "seg",
     drawer: Annotated[
@@ -43,21 +51,14 @@ def run(
     sparsity: Annotated[str, _option("sparsity", "Removed shares of the weights, in [0, 1).", GRID)] = "0.9",
     seed: Annotated[str, _option("seed", "Seeds, as in 0,1,2.", GRID)] = "0",
     recipe: Annotated[str, _option("recipe", "How tickets are trained on targets.", GRID)] = "finetune",
+    transform: Annotated[str, _option("transform", "What is made of tickets first, or none.", GRID)] = "none",
     head: Annotated[str, _option("head", "fresh, or keep for targets of one kind.", GRID)] = "fresh",
     control: Annotated[str, _option("control", "dense, random, native (several) or none.", GRID)] = "dense",
     pairs: Annotated[str, _option("pairs", "all, cross (source and target differ), or each (in order).", GRID)] = "all",
     suite: Annotated[str | None, _option("suite", "A named grid, or a file.yaml, in place of these.", GRID)] = None,
-    scale: Annotated[str, _option("scale", "Supernet, input sizes and steps.", TRAINING)] = "tiny",
     changes: Annotated[
         list[str] | None, _option("set", "Change the scale: batch_size=8, seg.draw.steps=50; repeatable.", TRAINING)
     ] = None,
-    host: Annotated[str, _option("host", "supernet (the scale's), or timm/MODEL.", TRAINING)] = "supernet",
-    budget: Annotated[float, _option("budget", "Factor on the scale's steps.", TRAINING)] = 1.0,
-    equal: Annotated[str, _option("equal", "What all methods get alike: steps, or training macs.", TRAINING)] = "steps",
-    precision: Annotated[str, _option("precision", "float32, or bfloat16 autocast.", TRAINING)] = "float32",
-    compiled: Annotated[bool, _option("compile", "Run networks through torch.compile.", TRAINING)] = False,
-    threads: Annotated[int, _option("threads", "PyTorch threads of a job; they change last bits.", TRAINING)] = 1,
-    device: Annotated[str, _option("device", "cpu, cuda or cuda:N.", TRAINING)] = "cpu",
     data_root: Annotated[
         Path | None,
         _option("data-root", "Folder that holds the data sets' own folders.", RUNNING, envvar="TICKETBENCH_DATA"),
@@ -70,7 +71,7 @@ def run(
     verbose: Annotated[bool, _option("verbose", "Tell of every job's progress.", RUNNING)] = False,
     dry_run: Annotated[bool, _option("dry-run", "List the jobs, done or not, and their price here.", RUNNING)] = False,
     download: Annotated[bool, _option("download", "Fetch sets that torchvision knows.", RUNNING)] = False,
-    list_names: Annotated[bool, _option("list", "List tasks, drawers, recipes and scales.", RUNNING)] = False,
+    list_names: Annotated[bool, _option("list", "List what the flags name, plug-ins included.", RUNNING)] = False,
 ) -> None:
     """Draw lottery tickets on source tasks and see what they are worth on target tasks.
 
@@ -89,21 +90,21 @@ def run(
         print(names())
         return
     sweep = dict(source=source, target=target, drawer=drawer, sparsity=sparsity, recipe=recipe, seed=seed,
-                 control=control, head=head, pairs=pairs)  # fmt: skip
-    whole = dict(scale=scale, host=host, budget=budget, equal=equal, precision=precision)
+                 control=control, transform=transform, head=head, pairs=pairs)  # fmt: skip
     sweeps, changes, mistakes = [sweep], changes or [], ()
     if suite is not None:
-        given = {name for name in (*sweep, *whole) if context.get_parameter_source(name).name == "COMMANDLINE"}
+        given = {name for name in (*sweep, *setting) if context.get_parameter_source(name).name == "COMMANDLINE"}
         found = suites.load(suite)
         sweeps = suites.narrowed(found, {name: sweep[name] for name in sweep if name in given})
-        whole = {**whole, **found.whole, **{name: whole[name] for name in whole if name in given}}
+        setting = {**setting, **found.whole, **{name: setting[name] for name in setting if name in given}}
         changes, mistakes = [*found.changes, *changes], found.mistakes
-    whole["scale"] = "@".join([whole["scale"], *changes])
+    at_once = jobs_at_once if jobs_at_once is not None else os.cpu_count() or 1
     asked = configs.parse(
-        sweeps=sweeps, **whole, compiled=compiled, threads=threads, device=device, data_root=data_root, home=home,
-        workers=workers, jobs=jobs_at_once if jobs_at_once is not None else os.cpu_count() or 1, force=force,
-        tensorboard=tensorboard, mistakes=mistakes,
-    )  # fmt: skip
+        sweeps,
+        {**setting, "scale": "@".join([setting["scale"], *changes])},
+        How(home, data_root, workers=workers, jobs=at_once, force=force, tensorboard=tensorboard),
+        mistakes,
+    )
     todo = jobs(asked)
     tasks = _located(asked, todo, download)
     _compute(asked, todo, tasks, verbose, dry_run)
@@ -112,17 +113,20 @@ def run(
 def names() -> str:
     """Every name that the flags take, without importing what they name."""
     aliases = {v: k for k, v in TASKS.aliases.items()}
-    tasks = [f"{name} ({aliases[name]})" if name in aliases else name for name in TASKS.targets]
-    kinds = {"tasks": tasks, "drawers": DRAWERS.targets, "recipes": RECIPES.targets}
+    kinds = {"tasks": [f"{name} ({aliases[name]})" if name in aliases else name for name in TASKS.names()]}
+    kinds |= {
+        f"{one.noun}s": [*one.names(), *(f"{family}/NAME" for family in one.families)]
+        for one in (DRAWERS, RECIPES, TRANSFORMS, HOSTS, SCORERS, PATTERNS)
+    }
     kinds |= {"scales": scales.names(), "suites": suites.names()}
     return "\n".join(f"{kind}: {', '.join(members)}" for kind, members in kinds.items())
 
 
-def _located(asked: RunConfig, todo: list[Job], download: bool) -> dict:
+def _located(asked: RunConfig, todo: list[Job], download: bool) -> dict[str, Task]:
     """The adapters of all tasks, their data found, or fetched if that was asked for, but not read."""
-    found = {}
+    found: dict[str, Task] = {}
     for name in dict.fromkeys(task for job in todo for task in job.tasks):
-        task = asked.scale.plan(name).task(name, asked.data_root)
+        task = asked.scale.plan(name).task(name, asked.how.data_root)
         if download:
             task.download()
         task.locate()
@@ -130,25 +134,27 @@ def _located(asked: RunConfig, todo: list[Job], download: bool) -> dict:
     return found
 
 
-def _compute(asked: RunConfig, todo: list[Job], tasks: dict, verbose: bool, dry_run: bool) -> None:
+def _compute(asked: RunConfig, todo: list[Job], tasks: dict[str, Task], verbose: bool, dry_run: bool) -> None:
     """Prepare the data, run what is missing, show the table; or only tell what that would take."""
     from bench.display import Display
     from bench.jobs.grid import Grid
     from bench.jobs.work import Facts
     from bench.jobs.workers import Workers
 
-    with Display(verbose) as display, Workers(asked.jobs, asked.threads) as workers:
+    with Display(verbose) as display, Workers(asked.how.jobs, asked.setting.threads) as workers:
         fingerprints = {
             name: task.prepare(os.cpu_count() or 1, lambda *at, name=name: display.preparing(name, *at))
             for name, task in tasks.items()
         }
-        shared = {field.name for field in fields(Facts)} & {field.name for field in fields(asked)}
-        facts = Facts(tasks=tasks, fingerprints=fingerprints, **{name: getattr(asked, name) for name in shared})
-        ids = workers.call("bench.jobs.execute:identify_all", todo, facts)
+        how = asked.how
+        facts = Facts(
+            asked.setting, asked.scale, tasks, fingerprints, how.home, how.device, how.workers, how.tensorboard
+        )
+        ids = workers.call("bench.jobs.identity:identify_all", todo, facts)
         if dry_run:
             print(_price(todo, ids, facts, workers))
             return
-        grid = Grid(todo, ids, facts, display, cost=lambda job: _length(asked, job), force=asked.force)
+        grid = Grid(todo, ids, facts, display, cost=lambda job: _length(asked, job), force=how.force)
         grid.skip_finished()
         display.expect(sum(_steps(asked, job) for job in grid.waiting))
         grid.run(workers)
@@ -175,17 +181,17 @@ def _length(asked: RunConfig, job: Job) -> float:
 
 def _steps(asked: RunConfig, job: Job) -> int:
     if job.kind == "draw":
-        return 0 if traits(job.drawer).base else asked.scale.plan(job.source).draw.steps
-    return asked.scale.plan(job.target).transfer.steps
+        return 0 if DRAWERS.traits(job.drawer).base else asked.scale.plan(job.trained_on).draw.steps
+    return asked.scale.plan(job.trained_on).transfer.steps
 
 
-def _show(asked: RunConfig, records: list) -> None:
+def _show(asked: RunConfig, records: list[Record]) -> None:
     """The table of this run's records, and where they are; exit code 1 if a job failed."""
     from bench.boards.leaderboard import boards
     from bench.boards.render import show
 
     show(boards(records))
-    folder = asked.home / "records"
+    folder = asked.how.home / "records"
     print(f"records: {os.path.relpath(folder)}")
     if any(record.status == "failed" for record in records):
         raise typer.Exit(1)

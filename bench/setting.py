@@ -30,20 +30,20 @@ class Setting(BaseModel):
     model_config = ConfigDict(extra="forbid", strict=True, allow_inf_nan=False, frozen=True)
 
     scale: Annotated[str, Field(description="Supernet, input sizes and steps.")] = "tiny"
-    host: Annotated[
-        str, Field(description="supernet (the scale's), or another host, as timm/resnet18 (--list).")
-    ] = "supernet"
+    host: Annotated[str, Field(description="supernet (the scale's), or another host, as timm/resnet18 (--list).")] = (
+        "supernet"
+    )
     budget: Annotated[float, Field(description="Factor on the scale's steps.", gt=0)] = 1.0
     equal: Annotated[
         Literal["steps", "macs"], Field(description="What all methods get alike: steps, or training macs.")
     ] = "steps"
-    precision: Annotated[
-        Literal["float32", "bfloat16"], Field(description="float32, or bfloat16 autocast.")
-    ] = "float32"
+    precision: Annotated[Literal["float32", "bfloat16"], Field(description="float32, or bfloat16 autocast.")] = (
+        "float32"
+    )
     compiled: Annotated[bool, Field(description="Run networks through torch.compile."), Flag("compile")] = False
-    kernels: Annotated[
-        Literal["torch"], Field(description="Whose kernels compute the search blocks."), Flag(None)
-    ] = "torch"
+    kernels: Annotated[Literal["torch"], Field(description="Whose kernels compute the search blocks."), Flag(None)] = (
+        "torch"
+    )
     threads: Annotated[int, Field(description="PyTorch threads of a job; they change last bits.", ge=1)] = 1
     device: Annotated[Literal["cpu", "cuda"], Field(description="cpu, cuda or cuda:N.")] = "cpu"
 

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 import torch
+from tickets.searchable import Units
 from torch import Tensor, nn
 from torch.utils.data import DataLoader, Dataset, default_collate
 
@@ -14,7 +15,6 @@ from tasks.base import Task
 from tasks.metrics import Metric
 from tasks.originals import Originals
 from tasks.paper_heads import make_head
-from tickets.blocks import Units
 from tickets.errors import DataError
 from tickets.seeding import derive, generator, libraries_seeded
 from tickets.source import Batch

@@ -11,9 +11,9 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from tickets.drawers import DRAWERS as BUILT_IN
+from tickets.hosts.supernet import Spec, Stage
 from tickets.seeding import generator
 from tickets.source import Batch
-from tickets.hosts.supernet import Spec, Stage
 
 SPEC = Spec(stem=4, stages=(Stage((1,), (4,)), Stage((1, 1), (4, 6))), expansion=1)
 """A supernet of two branches and 6 blocks, for 16x16 images."""

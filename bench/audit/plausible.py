@@ -10,7 +10,7 @@ from typing import Any
 from bench import members
 from bench.record import Record, Scores, TicketSize
 from tasks import TASKS
-from tickets import drawers
+from tickets.drawers import DRAWERS
 from tickets.errors import UserError
 from tickets.recipes import RECIPES
 
@@ -172,7 +172,7 @@ def _kept(found: Record, ticket: TicketSize) -> Iterator[str]:
 def _may_search(drawer: str) -> bool:
     """Whether a drawer may leave fewer units than the host has; true of one that is not known here."""
     try:
-        return drawers.traits(drawer).searches
+        return DRAWERS.traits(drawer).searches
     except UserError:
         return True
 
@@ -182,12 +182,12 @@ def _host_weights(host: str) -> int | None:
     """Prunable weights of a host; None where it is not known here."""
     import torch
 
-    from tickets.host import host_spec
+    from tickets.hosts import HOSTS
     from tickets.masks import prunable
 
     try:
         with torch.device("meta"):
-            return sum(weight.numel() for weight in prunable(host_spec(host).build()).values())
+            return sum(weight.numel() for weight in prunable(HOSTS.make(host).build()).values())
     except UserError:
         return None
 
@@ -259,7 +259,7 @@ def _same(asked: Any, wanted: Any, name: str) -> bool:
     """Whether a flag's value is what the job has; names of tasks and drawers by what they resolve to."""
     if name == "host" and asked == "supernet":
         return wanted.startswith("supernet/")
-    resolve: Callable[[Any], Any] = {"source": TASKS.resolve, "drawer": drawers.resolve}.get(name, str)
+    resolve: Callable[[Any], Any] = {"source": TASKS.resolve, "drawer": DRAWERS.resolve}.get(name, str)
     try:
         if isinstance(wanted, (int, float)):
             return f"{float(asked):g}" == f"{wanted:g}"
@@ -271,7 +271,7 @@ def _same(asked: Any, wanted: Any, name: str) -> bool:
 def unknown(found: Record) -> Iterator[str]:
     """Names that this installation does not know, a plug-in's or misspelt, a sentence each."""
     names = [(TASKS.resolve, found.job.source), (TASKS.resolve, found.job.target)]
-    for resolve, name in [*names, (drawers.resolve, found.job.drawer), (RECIPES.resolve, found.job.recipe)]:
+    for resolve, name in [*names, (DRAWERS.resolve, found.job.drawer), (RECIPES.resolve, found.job.recipe)]:
         try:
             resolve(name) if name is not None else None
         except UserError as error:

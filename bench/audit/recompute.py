@@ -11,7 +11,7 @@ from bench import record, stats
 from bench.audit import replica
 from bench.boards.leaderboard import grouped, placed
 from bench.record import Record
-from bench.request.plan import Job
+from bench.request.plan import chain
 from bench.stats import Estimate
 from tickets.errors import UserError, unknown
 
@@ -83,11 +83,6 @@ def row_of(found: Record, records: Sequence[Record]) -> Estimate:
     return stats.estimate([found.scores.score])
 
 
-def chain(job: Job) -> list[Job]:
-    """A job after all draws that it needs, the first of them first."""
-    return [*(chain(job.needs) if job.needs else ()), job]
-
-
 def recompute(
     found: Record, records: Sequence[Record], home: Path, data: Data, display: Display, device: str | None
 ) -> Verdict:
@@ -111,7 +106,7 @@ def recompute(
     _refuse_unlike(found, records, home, data, device)
     jobs = chain(work.job)
     with Workers(1, found.setting.threads) as workers:
-        ids = workers.call("bench.jobs.execute:identify_all", jobs, work.facts)
+        ids = workers.call("bench.jobs.identity:identify_all", jobs, work.facts)
         path = home / "records" / f"{ids[work.job]}.json"
         if path.exists():
             raise UserError(f"{path} is there already and would be taken for the result; give another --home, or none.")

@@ -12,10 +12,10 @@ from bench import provenance
 from bench.jobs.work import Facts, Work
 from bench.record import NAME, Record, Scores
 from bench.request import scale as scales
-from bench.request.plan import Job
+from bench.request.plan import TICKET, Job
 from bench.request.scale import Scale
 from tasks import TASKS
-from tickets import drawers
+from tickets.drawers import DRAWERS
 from tickets.errors import UserError
 from tickets.recipes import RECIPES
 
@@ -66,7 +66,7 @@ def job_of(found: Record) -> Job:
     """
     asked, mistakes = found.job, []
     names = [(TASKS.resolve, asked.source), (TASKS.resolve, asked.target), (RECIPES.resolve, asked.recipe)]
-    for resolve, name in [*names, (drawers.resolve, asked.drawer)]:
+    for resolve, name in [*names, (DRAWERS.resolve, asked.drawer)]:
         try:
             resolve(name) if name else None
         except UserError as error:
@@ -83,9 +83,10 @@ def draw_of(found: Record) -> str | None:
     return name if isinstance(name, str) and NAME.fullmatch(name) else None
 
 
-def device_of(found: Record) -> str:
-    """What PyTorch calls the device that a record was measured on: "cpu" or "cuda"."""
-    return found.setting.device
+def draws_of(found: Record) -> dict[str, str]:
+    """The names of all draws whose tickets a job was given, by role, as far as the record tells."""
+    own = draw_of(found)
+    return {**({"base" if found.kind == "draw" else TICKET: own} if own else {}), **found.needs}
 
 
 def work_of(found: Record, home: Path, data: Data, device: str | None = None) -> Work:
@@ -104,20 +105,14 @@ def work_of(found: Record, home: Path, data: Data, device: str | None = None) ->
     scale = scales.load(setting.scale, setting.budget)
     prepared = {name: data.task(name, scale) for name in job.tasks}
     facts = Facts(
+        setting=setting,
         scale=scale,
-        budget=setting.budget,
         tasks={name: task for name, (task, _) in prepared.items()},
         fingerprints={name: prints for name, (_, prints) in prepared.items()},
         home=home,
-        threads=setting.threads,
-        workers=0,
-        device=device or device_of(found),
-        host=setting.host,
-        equal=setting.equal,
-        precision=setting.precision,
-        compiled=setting.compiled,
+        device=device or setting.device,
     )
-    return Work(job, found.id, draw_of(found), facts)
+    return Work(job, found.id, facts, draws_of(found))
 
 
 def unlike(found: Record, work: Work, keys: Sequence[str] = RUN_BY) -> list[str]:
@@ -192,19 +187,14 @@ def scored(work: Work, ticket: Path) -> dict[str, Any]:
     import torch
 
     from bench import flags
-    from bench.jobs.execute import make_feed, scores_of, source_network
+    from bench.jobs.scoring import make_feed, scores_of
     from tickets.ticket import Ticket
 
     flags.device(work.facts.device)
-    torch.set_num_threads(work.facts.threads)
+    torch.set_num_threads(work.facts.setting.threads)
     torch.set_flush_denormal(True)
-    source = work.job.source
-    loaded, feed = Ticket.load(ticket), make_feed(work, source, work.facts.scale.plan(source))
-    try:
-        network = source_network(loaded, feed)
-    except (RuntimeError, KeyError) as error:  # what PyTorch says of a head of other layers or shapes
-        raise UserError(f"the head in {ticket}.safetensors does not fit {source}: it is another ticket's.") from error
-    return scores_of(feed, network)
+    feed = make_feed(work.job.trained_on, work.job.seed, work.facts)
+    return scores_of(feed, Ticket.load(ticket).network(feed))
 
 
 def _measured(scores: Scores) -> dict[str, Any]:

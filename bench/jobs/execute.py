@@ -2,39 +2,39 @@
 
 from __future__ import annotations
 
-import time
 import traceback
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import torch
 from filelock import FileLock, Timeout
 
 from bench import curves, provenance, record
+from bench.jobs.identity import codes, knobs, settings_of, versions
+from bench.jobs.scoring import make_feed, scores_of
 from bench.jobs.store import Store
-from bench.jobs.work import Facts, Work
-from bench.request.plan import Job, describe
-from bench.request.scale import Phase, Plan
-from tasks.base import Task
+from bench.jobs.work import Facts, Work, beside, own_draw
+from bench.request.plan import TICKET, Job, describe
 from tasks.feed import Feed
-from tickets import drawers
+from tickets.checkpoint import Checkpoint
 from tickets.cost import dense_macs, layer_costs, sparse_macs
-from tickets.drawer import AFTER, BEFORE, Request, initial_head
-from tickets.errors import CannotWriteError
-from tickets.host import host_spec
+from tickets.drawers import DRAWERS
+from tickets.drawers.base import AFTER, BEFORE, Request
+from tickets.errors import CannotWriteError, UserError
+from tickets.hosts import HOSTS
 from tickets.masks import Masks
 from tickets.network import Network
+from tickets.patterns import ELEMENT
 from tickets.progress import Progress
-from tickets.recipe import transfer
 from tickets.recipes import RECIPES
+from tickets.recipes.base import transfer
+from tickets.spent import Spent
 from tickets.ticket import Ticket
-from tickets.training import Settings, Spent
 from tickets.transforms import TRANSFORMS
 
-TRAINED_BY = ("weight_decay", "optimizer", "eps", "schedule", "decay", "falls", "warmup")
-"""What a plan says in the words of `Settings`."""
+Report = Callable[[Progress], None] | None
 
 
 @dataclass(frozen=True)
@@ -48,7 +48,7 @@ class Outcome:
         masks: in force, as the network names them.
         spent: training work of this job.
         scores: metrics by split, and for draws those around the last pruning.
-        drawing_macs: training MACs of the draw that this job used.
+        drawing_macs: training MACs of the draws that this job used.
     """
 
     ticket: Ticket
@@ -60,7 +60,24 @@ class Outcome:
     drawing_macs: int = 0
 
 
-def execute(work: Work, report: Callable[[Progress], None] | None = None) -> record.Record | None:
+@dataclass(frozen=True)
+class Place:
+    """Where a job's process finds and leaves its files.
+
+    Args:
+        store: of the home.
+        checkpoint: of this job.
+        report: told about progress.
+        given: the tickets of the draws that the job needs, by role, each verified.
+    """
+
+    store: Store
+    checkpoint: Checkpoint
+    report: Report
+    given: dict[str, Ticket] = field(default_factory=dict)
+
+
+def execute(work: Work, report: Report = None) -> record.Record | None:
     """Do a job and write its record; a job that fails leaves a record that says why.
 
     Two runs that share a home do each job once: while one does it, the other gets None, and then the record.
@@ -91,21 +108,48 @@ def execute(work: Work, report: Callable[[Progress], None] | None = None) -> rec
         raise CannotWriteError(f"cannot lock {store.lock(work.id)}: {error.strerror or error}.") from error
 
 
-def _done(work: Work, store: Store, report: Callable[[Progress], None] | None) -> record.Record:
-    torch.set_num_threads(work.facts.threads)
+def _done(work: Work, store: Store, report: Report) -> record.Record:
+    torch.set_num_threads(work.facts.setting.threads)
     torch.set_flush_denormal(True)
     provenance.forget_peak()
-    started = time.monotonic()
     try:
+        checkpoint = Checkpoint(store.checkpoint(work.id))
+        _verify_data(work.job, work.facts)
         with curves.written(store.curves(work.id) if work.facts.tensorboard else None, report) as told:
-            outcome = _draw(work, store, told) if work.job.kind == "draw" else _transfer(work, store, told)
-        found = _succeeded(work, outcome, time.monotonic() - started)
+            place = Place(store, checkpoint, told, _given(work, store))
+            outcome = _draw(work, place) if work.job.kind == "draw" else _transfer(work, place)
+        _verify_data(work.job, work.facts)
+        found = _succeeded(work, outcome, checkpoint.elapsed_s)
     except CannotWriteError:  # no fault of the job, and its record would not be taken either
         raise
     except Exception as error:  # whatever it is: it goes into the record, and the grid goes on
         return fail(work, f"{type(error).__name__}: {error}\n{traceback.format_exc(limit=-4)}")
     found.write(store.records)
     store.checkpoint(work.id).unlink(missing_ok=True)
+    return found
+
+
+def _verify_data(job: Job, facts: Facts) -> None:
+    """See that the job's data are still those that the run prepared and the record will name."""
+    for task in job.tasks:
+        facts.tasks[task].verify(task, facts.fingerprints[task])
+
+
+def _given(work: Work, store: Store) -> dict[str, Ticket]:
+    """The tickets that a job needs, each the one that its draw's record tells of.
+
+    Raises:
+        UserError: a file is missing, damaged, or another ticket's.
+    """
+    found = {}
+    for role, name in work.draws.items():
+        found[role] = ticket = Ticket.load(store.ticket(name))
+        told = record.read(store.records / f"{name}.json").ticket
+        if told is None or told.hash != ticket.hash:
+            raise UserError(
+                f"the ticket's file {store.ticket(name)}.safetensors is not that of the record {name}, which tells the "
+                f"hash {told and told.hash[:16]}... where the file has {ticket.hash[:16]}...; draw it again with --force."
+            )
     return found
 
 
@@ -116,98 +160,42 @@ def fail(work: Work, error: str, report: object = None) -> record.Record:
     return found
 
 
-def _draw(work: Work, store: Store, report: Callable[[Progress], None] | None) -> Outcome:
+def _draw(work: Work, place: Place) -> Outcome:
     """Draw a ticket, save it, and score it from its file."""
-    job, plan = work.job, work.facts.scale.plan(work.job.source)
-    feed = make_feed(work, job.source, plan)
-    base = Ticket.load(store.ticket(work.draw_id)) if work.draw_id else None
+    job, facts = work.job, work.facts
+    feed, path = make_feed(job.trained_on, job.seed, facts), place.store.ticket(work.id)
     request = Request(
-        spec=host_spec(work.facts.host),
+        spec=HOSTS.make(facts.setting.host),
         source=feed,
-        settings=settings_of(plan, plan.draw, work.facts),
+        settings=settings_of(job, facts),
         sparsity=job.sparsity,
         seed=job.seed,
-        base=base,
-        checkpoint=store.checkpoint(work.id),
-        report=report,
+        given=place.given,
+        checkpoint=place.checkpoint,
+        report=place.report,
     )
-    drawers.make(job.drawer, interval=plan.draw.interval).draw(request).save(store.ticket(work.id))
-    ticket = Ticket.load(store.ticket(work.id))
-    network = source_network(ticket, feed)
+    drawer = DRAWERS.make(job.drawer, knobs(job, facts.scale.plan(job.trained_on)))
+    drawer.draw(request).save(path)
+    ticket = Ticket.load(path)
+    network = ticket.network(feed)
     during = {key: score for key, score in ticket.provenance["scores"].items() if key in (BEFORE, AFTER)}
     spent, scores = Spent(**ticket.provenance["spent"]), {**scores_of(feed, network), **during}
-    return Outcome(ticket, network, feed, ticket.network_masks(), spent, scores, ticket.provenance["base"]["macs"])
+    return Outcome(ticket, network, feed, ticket.network_masks(), spent, scores, ticket.macs_spent - spent.macs)
 
 
-def _transfer(work: Work, store: Store, report: Callable[[Progress], None] | None) -> Outcome:
+def _transfer(work: Work, place: Place) -> Outcome:
     """Train a ticket, or its control, on the target and score it once."""
-    job, plan = work.job, work.facts.scale.plan(work.job.target)
-    feed = make_feed(work, job.target, plan)
-    drawing = 0
-    if work.draw_id is None:
-        ticket = Ticket.dense(host_spec(work.facts.host))
-    else:
-        ticket = Ticket.load(store.ticket(work.draw_id))
-        drawing = ticket.macs_spent
+    job, given = work.job, dict(place.given)
+    feed = make_feed(job.trained_on, job.seed, work.facts)
+    ticket = given.pop(TICKET, None) or Ticket.dense(HOSTS.make(work.facts.setting.host))
+    drawing = sum(one.macs_spent for one in place.given.values())
     if job.transform is not None:
-        ticket = TRANSFORMS[job.transform](ticket, job.seed)
-    training = transfer(
-        ticket, RECIPES.load(job.recipe)(), feed, settings_of(plan, plan.transfer, work.facts), job.seed, job.head
-    )
-    training.run(store.checkpoint(work.id), report)
+        ticket = TRANSFORMS.make(job.transform).apply(ticket, job.seed)
+    recipe = RECIPES.make(job.recipe or "")
+    training = transfer(ticket, recipe, feed, settings_of(job, work.facts), job.seed, job.head or "fresh", given)
+    training.run(place.checkpoint, place.report)
     network = training.averaged()
-    scores = scores_of(feed, network)
-    return Outcome(ticket, network, feed, training.network.masks, training.spent, scores, drawing)
-
-
-def scores_of(feed: Feed, network: Network) -> dict[str, Any]:
-    """All metrics on val and, read only here, on test, there by class too where the metric tells."""
-    test = feed.measure(network, "test")
-    by_class = getattr(test, "per_class", dict)()
-    names = feed.task.info.names
-    return {
-        "val": feed.score(network, "val"),
-        "test": test.compute(),
-        "classes": {
-            key: {name: None if value != value else value for name, value in zip(names, values.tolist(), strict=True)}
-            for key, values in by_class.items()
-        },
-    }
-
-
-def make_feed(work: Work, task: str, plan: Plan) -> Feed:
-    """The task bound to this job's seed, batch size and device."""
-    return Feed(
-        name=task,
-        task=work.facts.tasks[task],
-        batch_size=plan.batch_size,
-        seed=work.job.seed,
-        heads=work.facts.scale.heads,
-        workers=work.facts.workers,
-        device=torch.device(work.facts.device),
-    )
-
-
-def settings_of(plan: Plan, phase: Phase, facts: Facts) -> Settings:
-    """A scale's numbers as the training loop takes them."""
-    return Settings(
-        steps=phase.steps,
-        learning_rate=phase.learning_rate,
-        rho=phase.rho,
-        **{name: getattr(plan, name) for name in TRAINED_BY},
-        equal=facts.equal,
-        precision=facts.precision,
-        compiled=facts.compiled,
-    )
-
-
-def source_network(ticket: Ticket, feed: Feed) -> Network:
-    """The averaged ticket with its source head, as loaded: what its source score belongs to."""
-    host = ticket.build("ema")
-    head = initial_head(feed, host, 0, ticket.head.units or None)
-    head.load_state_dict(ticket.head.state("ema"), strict=True)
-    network = Network(host, head).to(feed.device)
-    return network.to(memory_format=torch.channels_last).eval()
+    return Outcome(ticket, network, feed, training.network.masks, training.spent, scores_of(feed, network), drawing)
 
 
 def _succeeded(work: Work, outcome: Outcome, wall_s: float) -> record.Record:
@@ -226,6 +214,7 @@ def _succeeded(work: Work, outcome: Outcome, wall_s: float) -> record.Record:
             "hash": outcome.ticket.hash,
             "sparsity": outcome.ticket.sparsity,
             "remaining": outcome.ticket.remaining,
+            "pattern": outcome.ticket.provenance.get("pattern", ELEMENT),
             **size,
         },
         deployed={
@@ -237,6 +226,7 @@ def _succeeded(work: Work, outcome: Outcome, wall_s: float) -> record.Record:
         costs={
             "training_macs": spent.macs,
             "sparse_training_macs": spent.sparse_macs,
+            "teacher_macs": spent.teacher_macs,
             "drawing_macs": outcome.drawing_macs,
             "images": spent.images,
             "wall_s": wall_s,
@@ -247,101 +237,42 @@ def _succeeded(work: Work, outcome: Outcome, wall_s: float) -> record.Record:
 
 def frame(work: Work) -> dict[str, Any]:
     """What a record says whether or not the job succeeded."""
-    job = work.job
-    phase = "draw" if job.kind == "draw" else "transfer"
-    plan = work.facts.scale.plan(job.trained_on)
-    device = work.facts.device
+    job, facts = work.job, work.facts
+    plan, foreign = facts.scale.plan(job.trained_on), codes(job, facts)
+    is_gpu = facts.setting.device == "cuda"
     return {
         "id": work.id,
         "kind": job.kind,
         "job": describe(job),
-        "setting": {
-            "scale": work.facts.scale.name,
-            "host": work.facts.host,
-            "budget": work.facts.budget,
-            "equal": work.facts.equal,
-            "precision": work.facts.precision,
-            "compiled": work.facts.compiled,
-            "threads": work.facts.threads,
-            "device": device.partition(":")[0],
-        },
+        "setting": facts.setting,
         "config": {
-            "heads": work.facts.scale.heads,
+            "heads": facts.scale.heads,
             "size": list(plan.size),
             "batch_size": plan.batch_size,
             "options": plan.options,
-            "interval": getattr(plan, phase).interval,
-            "settings": asdict(settings_of(plan, getattr(plan, phase), work.facts)),
-            "draw": work.draw_id,
+            "interval": knobs(job, plan).get("interval"),
+            "knobs": knobs(job, plan),
+            "settings": settings_of(job, facts).to_json(),
+            "draw": own_draw(work.draws),
+            "needs": beside(work.draws),
         },
-        "versions": versions(job, work.facts.tasks),
-        "fingerprints": {task: work.facts.fingerprints[task] for task in job.tasks},
-        "redraw": redraw_command(job, work.facts) if job.source else None,
-        **provenance.stamp(torch.cuda.get_device_name(device) if device.startswith("cuda") else device),
+        "versions": versions(job, facts.tasks),
+        "fingerprints": {task: facts.fingerprints[task] for task in job.tasks},
+        "redraw": redraw_command(job, facts) if job.source else None,
+        "code": foreign,
+        **provenance.stamp(torch.cuda.get_device_name(facts.device) if is_gpu else facts.device, foreign),
     }
 
 
 def redraw_command(job: Job, facts: Facts) -> str:
     """What draws the job's ticket again and does nothing else."""
-    options = {
+    asked = {
         "source": job.source,
         "target": "none",
         "drawer": job.drawer,
         "sparsity": f"{job.sparsity:g}",
         "seed": job.seed,
-        "scale": facts.scale.name,
-        "host": facts.host,
-        "budget": f"{facts.budget:g}",
-        "equal": facts.equal,
-        "precision": facts.precision,
-        "threads": facts.threads,
     }
-    flags = [f"--{name} {value}" for name, value in options.items()] + ["--compile"] * facts.compiled
-    return " ".join(["python -m bench.run", *flags])
-
-
-def identify(job: Job, draw_id: str | None, facts: Facts) -> str:
-    """The name of a job's record: readable, with a hash of everything that determines the result.
-
-    Args:
-        job: what is computed.
-        draw_id: name of the draw that it needs, which stands for all that determines the ticket.
-        facts: the run's scale, data and threads.
-    """
-    phase = "draw" if job.kind == "draw" else "transfer"
-    plan = facts.scale.plan(job.trained_on)
-    return record.job_id(
-        job.prefix,
-        {
-            "job": describe(job.asked) if job.kind != "draw" else describe(job),
-            "draw": draw_id,
-            "spec": host_spec(facts.host).to_json(),
-            "heads": facts.scale.heads,
-            "size": plan.size,
-            "batch_size": plan.batch_size,
-            "options": plan.options,
-            "interval": getattr(plan, phase).interval,
-            "settings": asdict(settings_of(plan, getattr(plan, phase), facts)),
-            "versions": versions(job, facts.tasks),
-            "fingerprints": {task: facts.fingerprints[task] for task in job.tasks},
-            "threads": facts.threads,
-            "device": facts.device.partition(":")[0],
-        },
+    return " ".join(
+        ["python -m bench.run", *(f"--{name} {value}" for name, value in asked.items()), facts.setting.flags]
     )
-
-
-def identify_all(jobs: list[Job], facts: Facts, report: object = None) -> dict[Job, str]:
-    """Names for jobs that are listed draws first; `report` is there for `bench.jobs.workers` and is not used."""
-    found: dict[Job, str] = {}
-    for job in jobs:
-        found[job] = identify(job, found.get(job.needs), facts)
-    return found
-
-
-def versions(job: Job, tasks: dict[str, Task]) -> dict[str, Any]:
-    """Versions of everything of ours that computes a job's score."""
-    return {
-        "task": {task: tasks[task].info.version for task in job.tasks},
-        "drawer": drawers.make(job.drawer).version if job.source else None,
-        "recipe": RECIPES.load(job.recipe).version if job.recipe else None,
-    }

@@ -55,7 +55,7 @@ class Grid:
                 self.display.skipped(job, found)
 
     def run(self, workers: Workers) -> None:
-        """Do all queued jobs, each as soon as its draw is there and a worker is free, the longest way first.
+        """Do all queued jobs, each as soon as the draws that it needs are there and a worker is free, the longest way first.
 
         A job that another run of this home is at is asked for again until its record is there.
 
@@ -67,7 +67,7 @@ class Grid:
         asked: dict[Job, float] = {}
         while self.waiting or running:
             now = time.monotonic()
-            ready = [job for job in self.waiting if job.needs is None or job.needs in self.records]
+            ready = [job for job in self.waiting if all(need in self.records for need in job.needs.values())]
             ready = [job for job in ready if now - asked.get(job, -AGAIN_S) >= AGAIN_S]
             for job in ready[: workers.free]:
                 self.waiting.remove(job)
@@ -99,8 +99,10 @@ class Grid:
 
     def _start(self, job: Job, workers: Workers) -> None:
         self.display.started(job)
-        if job.needs and self.records[job.needs].status == "failed":
-            self._fail(job, f"its draw failed; see the record {self.ids[job.needs]}", workers)
+        failed = [(role, need) for role, need in job.needs.items() if self.records[need].status == "failed"]
+        if failed:
+            role, need = failed[0]
+            self._fail(job, f"the draw of its {role} failed; see the record {self.ids[need]}.", workers)
         else:
             workers.start(job, "bench.jobs.execute:execute", self._work(job))
 
@@ -110,7 +112,8 @@ class Grid:
         workers.start(job, "bench.jobs.execute:fail", self._work(job), why)
 
     def _work(self, job: Job) -> Work:
-        return Work(job, self.ids[job], self.ids.get(job.needs), self.facts, unless_finished=not self.force)
+        draws = {role: self.ids[need] for role, need in job.needs.items()}
+        return Work(job, self.ids[job], self.facts, draws, unless_finished=not self.force)
 
 
 def by_length(jobs: list[Job], cost: Callable[[Job], float]) -> list[Job]:
@@ -121,8 +124,9 @@ def by_length(jobs: list[Job], cost: Callable[[Job], float]) -> list[Job]:
         cost: of one job, in any unit.
     """
     way: dict[Job, float] = {}
-    behind: dict[Job | None, float] = {}
+    behind: dict[Job, float] = {}
     for job in reversed(jobs):
         way[job] = cost(job) + behind.get(job, 0.0)
-        behind[job.needs] = max(behind.get(job.needs, 0.0), way[job])
+        for need in job.needs.values():
+            behind[need] = max(behind.get(need, 0.0), way[job])
     return sorted(jobs, key=lambda job: -way[job])

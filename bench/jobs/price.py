@@ -16,7 +16,7 @@ from bench.jobs.work import Facts
 from bench.jobs.workers import Workers
 from bench.record import read
 from bench.request.plan import Job
-from tickets.drawers import make
+from tickets.drawers import DRAWERS
 from tickets.errors import UserError
 
 if TYPE_CHECKING:
@@ -83,7 +83,7 @@ def paces(jobs: Sequence[Job], facts: Facts, workers: Workers) -> dict[str, Pace
 def cost(job: Job, facts: Facts, pace: Pace) -> Cost:
     """What one job will take, from the pace of its task."""
     task, plan = job.trained_on, facts.scale.plan(job.trained_on)
-    steps = make(job.drawer).steps(plan.draw.steps, job.sparsity) if job.kind == "draw" else plan.transfer.steps
+    steps = DRAWERS.make(job.drawer).steps(plan.draw.steps, job.sparsity) if job.kind == "draw" else plan.transfer.steps
     counts = {split: len(facts.tasks[task].split(split)) for split in ("val", "test")}
     scored = counts["val"] + counts["test"] + 2 * counts["val"] * (job.kind == "draw" and job.sparsity > 0)
     trainings = 3 if job.kind == "draw" and job.sparsity > 0 else 1
@@ -104,7 +104,9 @@ def makespan(jobs: Sequence[Job], seconds: Mapping[Job, float], at_once: int) ->
     running: list[tuple[float, int, Job]] = []
     now, number = 0.0, 0
     while waiting or running:
-        for job in [job for job in waiting if job.needs not in seconds or ends.get(job.needs, float("inf")) <= now]:
+        for job in [
+            job for job in waiting if all(ends.get(need, float("inf")) <= now for need in _needed(job, seconds))
+        ]:
             if len(running) < at_once:
                 waiting.remove(job)
                 number += 1
@@ -112,6 +114,10 @@ def makespan(jobs: Sequence[Job], seconds: Mapping[Job, float], at_once: int) ->
         now, _, job = heapq.heappop(running)
         ends[job] = now
     return now
+
+
+def _needed(job: Job, among: Mapping[Job, float]) -> list[Job]:
+    return [need for need in job.needs.values() if need in among]
 
 
 def told(jobs: Sequence[Job], state: Mapping[Job, str], costs: Mapping[Job, Cost], facts: Facts, at_once: int,

@@ -8,14 +8,14 @@ from dataclasses import dataclass
 import torch
 
 from bench import provenance
-from bench.jobs.execute import make_feed, settings_of
-from bench.jobs.work import Facts, Work
+from bench.jobs.identity import settings_of
+from bench.jobs.scoring import make_feed
+from bench.jobs.work import Facts
 from bench.request.plan import Job
-from tickets.drawer import initial_head, initial_host
-from tickets.host import host_spec
-from tickets.masks import Semantics
+from tickets.hosts import HOSTS
 from tickets.network import Network
-from tickets.recipe import full_macs
+from tickets.recipes.base import full_macs
+from tickets.source import initial_head
 from tickets.training import Training
 
 WARM_UP, TIMED = 2, 4
@@ -49,13 +49,12 @@ def pace(task: str, facts: Facts, started: float, report: object = None) -> Pace
         facts: the run's.
         started: `time.time()` when the process was asked for.
     """
-    torch.set_num_threads(facts.threads)
-    plan = facts.scale.plan(task)
-    feed = make_feed(Work(Job("draw", task, None, "dense", 0.0, 0), "", None, facts), task, plan)
-    spec = host_spec(facts.host)
-    host = initial_host(spec, 0)
-    network = Network(host, initial_head(feed, host, 0), semantics=Semantics.PROJECTION)
-    training = Training(network, feed, settings_of(plan, plan.draw, facts), 0)
+    torch.set_num_threads(facts.setting.threads)
+    feed = make_feed(task, 0, facts)
+    spec = HOSTS.make(facts.setting.host)
+    host = spec.initial(0)
+    network = Network(host, initial_head(feed, host, 0))
+    training = Training(network, feed, settings_of(Job("draw", task, None, "dense", 0.0, 0), facts), 0)
     batches = feed.batches(0, None)
     for _ in range(WARM_UP):
         training._step(next(batches))

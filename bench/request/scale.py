@@ -189,7 +189,7 @@ def _override(plans: dict[str, dict[str, Any]], key: str, value: Any) -> None:
     else:
         touched, path = list(plans), key.split(".")
     name, known = ".".join(path), [*Plan.model_fields, *_phase_keys(), "drawers.NAME.OPTION"]
-    if name not in known and not (path[0], len(path)) in (("options", 2), ("drawers", 3)):
+    if name not in known and (path[0], len(path)) not in (("options", 2), ("drawers", 3)):
         raise unknown("option of a scale", name, [*WHOLE, *known])
     for part in reversed(path[1:]):
         value = {part: value}

@@ -15,9 +15,10 @@ from bench.speed.synthetic import SEED, Synthetic, as_asked, layout_of, network_
 from bench.speed.timing import Run
 from tickets.compact import compact
 from tickets.export import ONNX_PACKAGES, to_onnx
+from tickets.hosts.supernet import Supernet
 from tickets.masks import Masks, keep_top, ones, project, prunable
+from tickets.searchable import search_blocks
 from tickets.seeding import generator
-from tickets.supernet import Supernet, search_blocks
 
 DENSE, MASKED, COMPACTED, ONNX = "dense", "masked", "compacted", "onnx runtime"
 DEAD_SHARE = 0.5

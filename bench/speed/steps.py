@@ -13,11 +13,13 @@ from bench.speed.request import Request
 from bench.speed.synthetic import SEED, Synthetic, as_asked, layout_of, masks_of, network_of
 from bench.speed.timing import Run
 from tickets.ema import averaged_tensors
+from tickets.masking import masking
 from tickets.masks import Semantics
 from tickets.network import Network
 from tickets.reference import plain
+from tickets.settings import Settings
 from tickets.source import Batch
-from tickets.training import Settings, Training
+from tickets.training import Training
 
 REFERENCE, DENSE = "reference", "dense"
 VARIANTS = (REFERENCE, DENSE, str(Semantics.PROJECTION), str(Semantics.REPARAM))
@@ -34,16 +36,16 @@ class Laid(Network):
     """
 
     def __init__(self, network: Network, layout: torch.memory_format) -> None:
-        super().__init__(network.host, network.head, network.masks, network.semantics)
+        super().__init__(network.host, network.head, network.masks, network.masking)
         self.layout = layout
 
     def to(self, *args: Any, **kwargs: Any) -> Laid:
         """As `nn.Module.to`, but for the memory format."""
         return super().to(*args, **{**kwargs, "memory_format": self.layout})
 
-    def forward(self, image: Tensor) -> Any:
-        """Images (B, 3, H, W) -> the head's outputs."""
-        return super().forward(image.contiguous(memory_format=self.layout))
+    def both(self, image: Tensor) -> tuple[list[Tensor], Any]:
+        """Images (B, 3, H, W) -> the host's maps and the head's outputs."""
+        return super().both(image.contiguous(memory_format=self.layout))
 
 
 def training_step(request: Request, variant: str) -> Run:
@@ -61,7 +63,7 @@ def training_step(request: Request, variant: str) -> Run:
     if variant == REFERENCE:
         step: Callable[[Batch], object] = PlainTraining(plain(network), source, request).step
     else:
-        network.semantics = Semantics.PROJECTION if variant == DENSE else Semantics(variant)
+        network.masking = masking(Semantics.PROJECTION if variant == DENSE else Semantics(variant))
         step = Training(Laid(network, layout_of(request)), source, settings_of(request), SEED)._step
     return lambda: step(next(batches))
 

@@ -16,11 +16,11 @@ from bench.speed.request import Request
 from tasks import TASKS
 from tasks.base import Task
 from tasks.paper_heads import make_head
+from tickets.hosts.supernet import Supernet, preset
 from tickets.masks import Masks, keep_top
 from tickets.network import Network
 from tickets.seeding import generator, seeded
 from tickets.source import Batch
-from tickets.supernet import Supernet, preset
 
 SEED = 0
 BATCHES = 2

@@ -10,14 +10,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from tickets.drawer import Drawer, Request
+from tickets.recipe import transfer
 from toy import SPEC
 
 from bench import check, console, preview
 from tasks import TASKS, contract, figures
 from tasks.feed import Feed
 from tickets import registry
-from tickets.drawer import Drawer, Request
-from tickets.recipe import transfer
 from tickets.recipes import RECIPES
 from tickets.training import Settings
 

@@ -5,6 +5,7 @@ import pytest
 import torch
 from PIL import Image
 from samples import record
+from tickets.drawer import Request
 from toy import SPEC
 
 from bench import console, preview
@@ -14,7 +15,6 @@ from tasks.feed import Feed
 from tasks.folder import Folder
 from tasks.glimpse import glimpse
 from tasks.picture import LARGEST, Key, Panel, colours, sheet, zoom
-from tickets.drawer import Request
 from tickets.drawers import make
 from tickets.errors import DataError, UserError
 from tickets.training import Settings

@@ -10,6 +10,7 @@ import torch
 import torch.nn.functional as F
 import trees
 from refusals import SIZE, opened
+from tickets.supernet import preset
 
 from tasks import TASKS, mmseg_views
 from tasks.ade20k import ADE20K
@@ -24,7 +25,6 @@ from tasks.paper_heads import PaperDense
 from tasks.segmentation import FiguresSegmentation, hard
 from tickets.errors import UserError
 from tickets.seeding import libraries_seeded
-from tickets.supernet import preset
 
 
 def has_opencv():

@@ -1,0 +1,141 @@
+"""The name of a job's record: readable, with a hash of everything that determines the result."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from bench import record
+from bench.jobs.work import Facts, beside, own_draw
+from bench.members import code_of
+from bench.record import Code
+from bench.request.plan import Job, describe
+from bench.request.scale import Plan
+from tasks import TASKS
+from tasks.base import Task
+from tickets.drawers import DRAWERS
+from tickets.hosts import HOSTS
+from tickets.patterns import PATTERNS
+from tickets.recipes import RECIPES
+from tickets.registry import Registry
+from tickets.scorers import SCORERS
+from tickets.settings import Settings
+from tickets.transforms import TRANSFORMS
+
+REGISTRIES: dict[str, Registry[Any]] = {
+    one.noun: one for one in (TASKS, DRAWERS, RECIPES, TRANSFORMS, HOSTS, SCORERS, PATTERNS)
+}
+"""Every noun that members of jobs are, by what messages call it."""
+
+SEARCH = "supertickets"
+"""Whose `rho` and `interval` identities have stated for all drawers since before knobs had their owners' names."""
+
+
+def identify(job: Job, draws: Mapping[str, str], facts: Facts) -> str:
+    """The name of a job's record.
+
+    Args:
+        job: what is computed.
+        draws: names of the draws that it needs, by role, which stand for all that determines their tickets.
+        facts: the run's setting, scale and data.
+    """
+    return record.job_id(job.prefix, determinants(job, draws, facts))
+
+
+def determinants(job: Job, draws: Mapping[str, str], facts: Facts) -> dict[str, Any]:
+    """Everything that determines a job's result, as JSON data; what is usual or not there is left out or null."""
+    plan, setting = facts.scale.plan(job.trained_on), facts.setting
+    found = {
+        "job": describe(job.asked) if job.kind != "draw" else describe(job),
+        "draw": own_draw(draws),
+        "spec": HOSTS.make(setting.host).to_json(),
+        "heads": facts.scale.heads,
+        "size": plan.size,
+        "batch_size": plan.batch_size,
+        "options": plan.options,
+        "interval": knobs(job, plan).get("interval"),
+        "settings": settings_of(job, facts).to_json(),
+        "versions": versions(job, facts.tasks),
+        "fingerprints": {task: facts.fingerprints[task] for task in job.tasks},
+        "threads": setting.threads,
+        "device": setting.device,
+    }
+    kernels = {} if setting.kernels == "torch" else {"kernels": setting.kernels}
+    further = {
+        "needs": beside(draws),
+        "knobs": {key: value for key, value in knobs(job, plan).items() if key not in ("rho", "interval")},
+        "code": [[one.noun, one.name, one.distribution, one.version, one.source] for one in codes(job, facts)],
+    }
+    return found | kernels | {name: value for name, value in further.items() if value}
+
+
+def identify_all(jobs: list[Job], facts: Facts, report: object = None) -> dict[Job, str]:
+    """Names for jobs that are listed draws first; `report` is there for `bench.jobs.workers` and is not used."""
+    found: dict[Job, str] = {}
+    for job in jobs:
+        found[job] = identify(job, {role: found[need] for role, need in job.needs.items()}, facts)
+    return found
+
+
+def knobs(job: Job, plan: Plan) -> dict[str, Any]:
+    """What the scale says to a draw's drawer, of the options that it has."""
+    if job.kind != "draw":
+        return {}
+    drawer = DRAWERS.make(job.drawer)
+    return {key: value for key, value in plan.knobs(job.drawer).items() if hasattr(drawer, key)}
+
+
+def settings_of(job: Job, facts: Facts) -> Settings:
+    """A scale's numbers as the training loop takes them."""
+    plan, setting = facts.scale.plan(job.trained_on), facts.setting
+    phase = plan.draw if job.kind == "draw" else plan.transfer
+    return Settings(
+        steps=phase.steps,
+        learning_rate=phase.learning_rate,
+        weight_decay=plan.weight_decay,
+        optimizer=plan.optimizer,
+        eps=plan.eps,
+        schedule=plan.schedule,
+        decay=plan.decay,
+        falls=plan.falls,
+        warmup=plan.warmup,
+        equal=setting.equal,
+        precision=setting.precision,
+        compiled=setting.compiled,
+        knobs={"rho": plan.drawers.get(SEARCH, {}).get("rho", 0.0) if job.kind == "draw" else 0.0},
+    )
+
+
+def versions(job: Job, tasks: Mapping[str, Task]) -> dict[str, Any]:
+    """Versions of everything that computes a job's score and states one."""
+    return {
+        "task": {task: tasks[task].info.version for task in job.tasks},
+        "drawer": DRAWERS.make(job.drawer).version if job.source else None,
+        "recipe": RECIPES.make(job.recipe).version if job.recipe else None,
+    }
+
+
+def codes(job: Job, facts: Facts) -> list[Code]:
+    """The job's members whose code comes from other distributions."""
+    found = []
+    for noun, name in dict.fromkeys(_members(job, facts)):
+        registry = REGISTRIES[noun]
+        if (distribution := registry.distribution(name)) is not None:
+            own, _ = registry.parts(name)
+            found.append(code_of(noun, own, registry.target(name), distribution))
+    return found
+
+
+def _members(job: Job, facts: Facts) -> Iterator[tuple[str, str]]:
+    """(noun, name) of every member that computes a job; what draws that it needs are computed by stands in theirs."""
+    yield from ((TASKS.noun, task) for task in job.tasks)
+    yield HOSTS.noun, facts.setting.host
+    if job.kind == "draw":
+        yield DRAWERS.noun, job.drawer
+        yield from getattr(
+            DRAWERS.make(job.drawer, knobs(job, facts.scale.plan(job.trained_on))), "members", {}
+        ).items()
+    if job.recipe:
+        yield RECIPES.noun, job.recipe
+    if job.transform:
+        yield TRANSFORMS.noun, job.transform

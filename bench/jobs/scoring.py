@@ -1,0 +1,39 @@
+"""A job's task bound to its seed and device, and what a network scores on it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+
+from bench.jobs.work import Facts
+from tasks.feed import Feed
+from tickets.network import Network
+
+
+def make_feed(task: str, seed: int, facts: Facts) -> Feed:
+    """A task bound to a seed, and to its scale's batch size and the run's device."""
+    return Feed(
+        name=task,
+        task=facts.tasks[task],
+        batch_size=facts.scale.plan(task).batch_size,
+        seed=seed,
+        heads=facts.scale.heads,
+        workers=facts.workers,
+        device=torch.device(facts.device),
+    )
+
+
+def scores_of(feed: Feed, network: Network) -> dict[str, Any]:
+    """All metrics on val and, read only here, on test, there by class too where the metric tells."""
+    test = feed.measure(network, "test")
+    by_class = getattr(test, "per_class", dict)()
+    names = feed.task.info.names
+    return {
+        "val": feed.score(network, "val"),
+        "test": test.compute(),
+        "classes": {
+            key: {name: None if value != value else value for name, value in zip(names, values.tolist(), strict=True)}
+            for key, values in by_class.items()
+        },
+    }
