@@ -157,8 +157,8 @@ class Task(ABC):
         Raises:
             DataError: they are not; says what was looked for, and where.
         """
-        self.samples("train")
-        self.samples("test")
+        for split in self.official:
+            self.samples(split)
 
     def download(self) -> bool:
         """Fetch the data into the root if they are not there.
@@ -168,10 +168,17 @@ class Task(ABC):
         """
         return False
 
+    @property
+    def official(self) -> tuple[str, ...]:
+        """The splits that `samples` knows: "train" and "test", and "val" where the data set has one beside them.
+
+        Where it has none, val is a slice of train. An adapter says `official = SPLITS`, or decides by its tree.
+        """
+        return "train", "test"
+
     @abstractmethod
     def samples(self, split: str) -> Sequence[Sample]:
-        """All samples of the official "train" or "test" split, in a fixed order; val is taken out of train
-        afterwards."""
+        """All samples of an official split, in a fixed order."""
 
     def check(self, arrays: Mapping[str, np.ndarray], start: int) -> Iterable[tuple[int, str]]:
         """What is wrong with decoded samples.
@@ -222,8 +229,8 @@ class Task(ABC):
         """
         if self.pipeline == "full":
             return {name: fingerprint(self.members(name)) for name in SPLITS}
-        train, test = (self._built(split, workers, progress)[1]["fingerprints"] for split in ("train", "test"))
-        return {"train": train["train"], "val": train["val"], "test": test["all"]}
+        built = {split: self._built(split, workers, progress)[1]["fingerprints"] for split in self.official}
+        return {name: built[split][part] for name, (split, part) in self._parts().items()}
 
     def split(self, name: str) -> Arrays | Originals:
         """The samples of "train", "val" or "test", prepared if they are not yet; `Originals` in a full pipeline.
@@ -236,13 +243,20 @@ class Task(ABC):
             raise unknown("split", name, SPLITS)
         if self.pipeline == "full":
             return Originals(self.members(name), self.load)
-        folder, beside = self._built("test" if name == "test" else "train")
+        split, part = self._parts()[name]
+        folder, beside = self._built(split)
         rows = np.arange(beside["count"], dtype=np.int64)
-        if name != "test":
+        if part != "all":
             held = np.isin(rows, beside["val_rows"])
-            rows = rows[held if name == "val" else ~held]
+            rows = rows[held if part == "val" else ~held]
         columns = self.columns or {file.stem: file.stem for file in sorted(folder.glob("*.npy"))}
         return Arrays(folder, columns, rows)
+
+    def _parts(self) -> dict[str, tuple[str, str]]:
+        """For "train", "val" and "test" the official split that holds it, and which part: "all", "train" or "val"."""
+        if "val" in self.official:
+            return {name: (name, "all") for name in SPLITS}
+        return {"train": ("train", "train"), "val": ("train", "val"), "test": ("test", "all")}
 
     def _built(self, split: str, workers: int = 2, progress: Progress | None = None) -> tuple[Path, dict[str, Any]]:
         """The folder of an official split's arrays, built if it is not there, and what stands beside them."""
@@ -264,7 +278,8 @@ class Task(ABC):
         """
         if name not in SPLITS:
             raise unknown("split", name, SPLITS)
-        return self.samples("test") if name == "test" else parted(self.samples("train"))[name]
+        split, part = self._parts()[name]
+        return self.samples(split) if part == "all" else parted(self.samples(split))[part]
 
     # ---- what a kind of task defines
 

@@ -47,18 +47,18 @@ def own_tree(root: Path | None, task: str) -> Path:
 
 
 def split_of_own(tree: Path, split: str, holding: str, usable: Callable[[Path], object]) -> Path:
-    """The folder of a split: `train`, or `test`, or `val` in its place where test is not there or not usable.
+    """The folder of a split; of test `val` in its place where `test` is not there or not usable.
 
     Args:
         tree: holds them.
-        split: the official "train" or "test".
+        split: "train", "val" or "test".
         holding: for the message, what such a folder holds.
         usable: whether a folder has what the task needs.
 
     Raises:
         DataError: the tree has none.
     """
-    wanted = (tree / "train",) if split == "train" else (tree / "test", tree / "val")
+    wanted = (tree / "test", tree / "val") if split == "test" else (tree / split,)
     found = [place for place in wanted if place.is_dir()]
     if not found:
         looked = " or ".join(f"{place.name}/" for place in wanted)
@@ -67,6 +67,12 @@ def split_of_own(tree: Path, split: str, holding: str, usable: Callable[[Path], 
             "TICKETBENCH_DATA."
         )
     return next((place for place in found if usable(place)), found[0])
+
+
+def splits_of_own(tree: Path, usable: Callable[[Path], object]) -> tuple[str, ...]:
+    """The splits of the user's own data: val is one where both `val` and `test` are there and usable."""
+    both = all((tree / name).is_dir() and usable(tree / name) for name in ("val", "test"))
+    return ("train", "val", "test") if both else ("train", "test")
 
 
 def lines_in(path: Path, noun: str = "split file") -> list[str]:

@@ -85,8 +85,8 @@ def test_cifar10(cache):
 
 def test_camvid(cache):
     task, (train, val, test) = prepared(CamVid, "camvid", (96, 128), cache)
-    assert (len(train) + len(val), len(test)) == (367, 101)
-    assert test[0]["label"].shape == (360, 480)
+    assert [len(data) for data in (train, val, test)] == [367, 101, 233]
+    assert test[0]["label"].shape == val[0]["label"].shape == (360, 480)
     assert train[0]["label"].shape == (96, 128)
     label = test.gather(range(len(test)))["label"]
     assert set(label.unique().tolist()) == {*range(11), 255}
