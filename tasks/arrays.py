@@ -21,7 +21,7 @@ from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypedDict
 
 import numpy as np
 from PIL import Image
@@ -33,9 +33,28 @@ if TYPE_CHECKING:
 
 VAL_SHARE = 10  # one name in so many is held out of train as val
 CHUNK = 32  # samples that a decoding process is given at a time
+PARTS = ("all", "val", "train")  # of built arrays, each with its fingerprint
 
 Row = dict[str, np.ndarray]
 Progress = Callable[[str, int, int], None]
+
+
+class Meta(TypedDict):
+    """What stands in `meta.json` beside built arrays.
+
+    Args:
+        count: samples, rows of every array.
+        val_rows: the rows that form val where it is a slice of them.
+        fingerprints: of the parts "all", "val" and "train", as `fingerprint` gives them.
+    """
+
+    count: int
+    val_rows: list[int]
+    fingerprints: dict[str, str]
+
+
+class Damaged(Exception):
+    """A folder's arrays are no longer those that were decoded into it; the message says what is wrong."""
 
 
 @dataclass(frozen=True)
@@ -235,12 +254,77 @@ def build(
         (place / "meta.json").write_text(json.dumps(_meta(arrays, job.samples)))
 
 
-def meta(folder: Path) -> dict[str, Any] | None:
-    """{"count", "val_rows", "fingerprints": {"all", "val", "train"}} of built arrays; None where none are."""
+def meta(folder: Path) -> Meta | None:
+    """What stands beside built arrays; None where none are.
+
+    Raises:
+        Damaged: it cannot be read.
+    """
     try:
-        return json.loads((folder / "meta.json").read_text())
+        found = json.loads((folder / "meta.json").read_text())
+        return Meta(
+            count=int(found["count"]),
+            val_rows=[int(row) for row in found["val_rows"]],
+            fingerprints={part: str(found["fingerprints"][part]) for part in PARTS},
+        )
     except (FileNotFoundError, NotADirectoryError):
         return None
+    except (OSError, ValueError, LookupError, TypeError) as error:
+        raise Damaged(f"its meta.json cannot be read ({error})") from error
+
+
+def verified(folder: Path, parts: Iterable[str]) -> Meta | None:
+    """What stands beside built arrays, whose content it was held against; None where none are.
+
+    The content is read once a process, and again where a file's size or time has changed.
+
+    Args:
+        folder: as `build` left it.
+        parts: whose fingerprints count: "all", or "train" and "val".
+
+    Raises:
+        Damaged: the content has other fingerprints, or cannot be read.
+    """
+    if (beside := meta(folder)) is None:
+        return None
+    key, state = (folder, *sorted(parts)), _state(folder)
+    if _verified.get(key) != state:
+        _hold(folder, beside, key[1:])
+        _verified[key] = state
+    return beside
+
+
+_verified: dict[tuple[Path | str, ...], list[tuple[str, int, int]]] = {}
+"""The folders and parts that this process has verified, and the states of the files when it did."""
+
+
+def _state(folder: Path) -> list[tuple[str, int, int]]:
+    """(name, bytes, modification time in ns) of the files in a folder."""
+    files = [(file.name, file.stat()) for file in sorted(folder.iterdir())]
+    return [(name, state.st_size, state.st_mtime_ns) for name, state in files]
+
+
+def _hold(folder: Path, beside: Meta, parts: Iterable[str]) -> None:
+    try:
+        arrays = {file.stem: np.load(file, mmap_mode="r") for file in folder.glob("*.npy")}
+        counts = {key: len(array) for key, array in arrays.items()}
+        if not arrays or set(counts.values()) != {beside["count"]}:
+            raise Damaged(f"its arrays have {counts} rows, not {beside['count']}")
+        now = {part: fingerprint(arrays, None if part == "all" else rows_of(beside, part)) for part in parts}
+    except Damaged:
+        raise
+    except Exception as error:  # whatever NumPy meets in a damaged file
+        raise Damaged(f"its arrays cannot be read ({error})") from error
+    for part, value in now.items():
+        if value != (known := beside["fingerprints"][part]):
+            raise Damaged(f"its arrays have the fingerprint {value}, and {known} when they were decoded")
+
+
+def rows_of(beside: Meta, part: str) -> np.ndarray:
+    """The rows, int64, of a part of built arrays: "all", "val" or "train"."""
+    rows = np.arange(beside["count"], dtype=np.int64)
+    held = np.isin(rows, beside["val_rows"])
+    return rows if part == "all" else rows[held if part == "val" else ~held]
 
 
 def fingerprint(arrays: Mapping[str, np.ndarray], rows: Sequence[int] | np.ndarray | None = None) -> str:
@@ -256,12 +340,11 @@ def fingerprint(arrays: Mapping[str, np.ndarray], rows: Sequence[int] | np.ndarr
     return digest.hexdigest()
 
 
-def _meta(arrays: Mapping[str, np.ndarray], samples: Sequence[Sample]) -> dict[str, Any]:
+def _meta(arrays: Mapping[str, np.ndarray], samples: Sequence[Sample]) -> Meta:
     """Fingerprints of the whole and of the two slices, and which rows are val."""
-    val = np.array(val_rows_of(samples), dtype=np.int64)
-    rest = np.setdiff1d(np.arange(len(samples)), val)
-    prints = {"all": fingerprint(arrays), "val": fingerprint(arrays, val), "train": fingerprint(arrays, rest)}
-    return {"count": len(samples), "val_rows": val.tolist(), "fingerprints": prints}
+    beside = Meta(count=len(samples), val_rows=val_rows_of(samples), fingerprints={})
+    prints = {part: fingerprint(arrays, rows_of(beside, part)) for part in ("val", "train")}
+    return {**beside, "fingerprints": {"all": fingerprint(arrays), **prints}}
 
 
 def _parts(count: int, size: int) -> Iterator[slice]:

@@ -28,6 +28,7 @@ it, never at the top of their module, since decoding processes and `--list` load
 from __future__ import annotations
 
 import os
+import shutil
 import sys
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -38,7 +39,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 from PIL import Image
 
-from tasks.arrays import Arrays, Job, Progress, Row, Sample, build, meta
+from tasks.arrays import Arrays, Damaged, Job, Meta, Progress, Row, Sample, build, rows_of, verified
 from tasks.originals import Originals, fingerprint, parted
 from tasks.picture import Panel, sheet
 from tickets.errors import DataError, UserError, unknown
@@ -216,6 +217,8 @@ class Task(ABC):
     def prepare(self, workers: int = 2, progress: Progress | None = None) -> dict[str, str]:
         """Decode everything once into the cache; a second call only looks. Full pipelines only look for the files.
 
+        Arrays that are no longer those that were decoded are decoded anew, which a line on stderr says.
+
         Args:
             workers: decoding processes; the result does not depend on it.
             progress: called with (split, samples done, samples in all).
@@ -227,17 +230,40 @@ class Task(ABC):
         Raises:
             DataError: an image or annotation is missing or wrong; names the file.
         """
+        return self._prints(lambda split: self._built(split, workers, progress, mend=True))
+
+    def verify(self, name: str, recorded: Mapping[str, str]) -> None:
+        """Hold the data as they are now against the fingerprints that a run recorded.
+
+        Content is read once a process, and again where a file's size or time has changed.
+
+        Args:
+            name: the task's registered name, for the message.
+            recorded: as `prepare` gave them.
+
+        Raises:
+            DataError: the data have changed since, or their decoded arrays have; names task and split, or the folder.
+        """
+        for split, value in self._prints(self._built).items():
+            if value != recorded.get(split):
+                raise DataError(
+                    f"the data of {name} have changed since this run prepared them: the fingerprint of {split} is "
+                    f"{value} and was {recorded.get(split)}; run the command again."
+                )
+
+    def _prints(self, built: Callable[[str], tuple[Path, Meta]]) -> dict[str, str]:
+        """The fingerprints of the splits; `built` gives an official split's decoded arrays."""
         if self.pipeline == "full":
             return {name: fingerprint(self.members(name)) for name in SPLITS}
-        built = {split: self._built(split, workers, progress)[1]["fingerprints"] for split in self.official}
-        return {name: built[split][part] for name, (split, part) in self._parts().items()}
+        found = {split: built(split)[1]["fingerprints"] for split in self.official}
+        return {name: found[split][part] for name, (split, part) in self._parts().items()}
 
     def split(self, name: str) -> Arrays | Originals:
         """The samples of "train", "val" or "test", prepared if they are not yet; `Originals` in a full pipeline.
 
         Raises:
             UserError: another name.
-            DataError: as `prepare`.
+            DataError: as `prepare`, or the decoded arrays are no longer what they were.
         """
         if name not in SPLITS:
             raise unknown("split", name, SPLITS)
@@ -245,12 +271,8 @@ class Task(ABC):
             return Originals(self.members(name), self.load)
         split, part = self._parts()[name]
         folder, beside = self._built(split)
-        rows = np.arange(beside["count"], dtype=np.int64)
-        if part != "all":
-            held = np.isin(rows, beside["val_rows"])
-            rows = rows[held if part == "val" else ~held]
         columns = self.columns or {file.stem: file.stem for file in sorted(folder.glob("*.npy"))}
-        return Arrays(folder, columns, rows)
+        return Arrays(folder, columns, rows_of(beside, part))
 
     def _parts(self) -> dict[str, tuple[str, str]]:
         """For "train", "val" and "test" the official split that holds it, and which part: "all", "train" or "val"."""
@@ -258,16 +280,31 @@ class Task(ABC):
             return {name: (name, "all") for name in SPLITS}
         return {"train": ("train", "train"), "val": ("train", "val"), "test": ("test", "all")}
 
-    def _built(self, split: str, workers: int = 2, progress: Progress | None = None) -> tuple[Path, dict[str, Any]]:
-        """The folder of an official split's arrays, built if it is not there, and what stands beside them."""
+    def _built(
+        self, split: str, workers: int = 2, progress: Progress | None = None, mend: bool = False
+    ) -> tuple[Path, Meta]:
+        """The folder of an official split's verified arrays, built if it is not there, and what stands beside them.
+
+        Raises:
+            DataError: as `prepare`, or without `mend`, which decodes them anew, the arrays are damaged.
+        """
         job = Job(self.samples(split), self.read, self.size)
         height, width = self.size
         folder = self.cache / self.store / f"{split}-{height}x{width}-{job.stamp()}"
-        if (beside := meta(folder)) is None:
-            report = (lambda done, total: progress(split, done, total)) if progress else None
-            build(folder, job, workers=workers, progress=report, check=self.check)
-            beside = meta(folder)
-        return folder, beside
+        parts = {part for official, part in self._parts().values() if official == split}
+        try:
+            beside = verified(folder, parts)
+        except Damaged as damage:
+            if not mend:
+                raise DataError(f"{folder}: {damage}; remove this folder, so that it is decoded anew.") from damage
+            print(f"{folder}: {damage}; it is decoded anew.", file=sys.stderr)
+            shutil.rmtree(folder)
+            beside = None
+        if beside is not None:
+            return folder, beside
+        report = (lambda done, total: progress(split, done, total)) if progress else None
+        build(folder, job, workers=workers, progress=report, check=self.check)
+        return self._built(split, workers, progress)  # looked at as any other: its files may have changed meanwhile
 
     def members(self, name: str) -> Sequence[Sample]:
         """Which samples "train", "val" or "test" holds, in its order; none is decoded.

@@ -97,8 +97,10 @@ def _done(work: Work, store: Store, report: Callable[[Progress], None] | None) -
     provenance.forget_peak()
     started = time.monotonic()
     try:
+        _verify_data(work.job, work.facts)
         with curves.written(store.curves(work.id) if work.facts.tensorboard else None, report) as told:
             outcome = _draw(work, store, told) if work.job.kind == "draw" else _transfer(work, store, told)
+        _verify_data(work.job, work.facts)
         found = _succeeded(work, outcome, time.monotonic() - started)
     except CannotWriteError:  # no fault of the job, and its record would not be taken either
         raise
@@ -107,6 +109,12 @@ def _done(work: Work, store: Store, report: Callable[[Progress], None] | None) -
     found.write(store.records)
     store.checkpoint(work.id).unlink(missing_ok=True)
     return found
+
+
+def _verify_data(job: Job, facts: Facts) -> None:
+    """See that the job's data are still those that the run prepared and the record will name."""
+    for task in job.tasks:
+        facts.tasks[task].verify(task, facts.fingerprints[task])
 
 
 def fail(work: Work, error: str, report: object = None) -> record.Record:
