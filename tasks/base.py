@@ -39,9 +39,12 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 from PIL import Image
 
-from tasks.arrays import Arrays, Damaged, Job, Meta, Progress, Row, Sample, build, rows_of, verified
-from tasks.originals import Originals, fingerprint, parted
+from tasks.arrays import Arrays, Damaged, Meta, rows_of, verified
+from tasks.decoding import Job, build
+from tasks.originals import Fresh, Originals
 from tasks.picture import Panel, sheet
+from tasks.samples import SPLITS, Progress, Row, Sample, parted
+from tasks.split import Split
 from tickets.errors import DataError, UserError, unknown
 
 if TYPE_CHECKING:
@@ -50,7 +53,7 @@ if TYPE_CHECKING:
 
     from tasks.metrics import Metric
 
-SPLITS = ("train", "val", "test")
+Features = Sequence[tuple[int, int]]  # (width, stride) of each feature map of a host, in its order
 PIPELINES = ("resized", "full")
 
 
@@ -230,7 +233,7 @@ class Task(ABC):
         Raises:
             DataError: an image or annotation is missing or wrong; names the file.
         """
-        return self._prints(lambda split: self._built(split, workers, progress, mend=True))
+        return {name: self._kept(name, workers, progress, mend=True).fingerprint() for name in SPLITS}
 
     def verify(self, name: str, recorded: Mapping[str, str]) -> None:
         """Hold the data as they are now against the fingerprints that a run recorded.
@@ -244,41 +247,54 @@ class Task(ABC):
         Raises:
             DataError: the data have changed since, or their decoded arrays have; names task and split, or the folder.
         """
-        for split, value in self._prints(self._built).items():
-            if value != recorded.get(split):
+        for split in SPLITS:
+            if (now := self._kept(split).fingerprint()) != (known := recorded.get(split)):
                 raise DataError(
                     f"the data of {name} have changed since this run prepared them: the fingerprint of {split} is "
-                    f"{value} and was {recorded.get(split)}; run the command again."
+                    f"{now} and was {known}; run the command again."
                 )
 
-    def _prints(self, built: Callable[[str], tuple[Path, Meta]]) -> dict[str, str]:
-        """The fingerprints of the splits; `built` gives an official split's decoded arrays."""
-        if self.pipeline == "full":
-            return {name: fingerprint(self.members(name)) for name in SPLITS}
-        found = {split: built(split)[1]["fingerprints"] for split in self.official}
-        return {name: found[split][part] for name, (split, part) in self._parts().items()}
-
-    def split(self, name: str) -> Arrays | Originals:
-        """The samples of "train", "val" or "test", prepared if they are not yet; `Originals` in a full pipeline.
+    def split(self, name: str) -> Split:
+        """The samples of "train", "val" or "test", prepared if they are not yet: `Arrays`, or in a full pipeline
+        `Originals`.
 
         Raises:
             UserError: another name.
             DataError: as `prepare`, or the decoded arrays are no longer what they were.
         """
+        return self._kept(name)
+
+    def fresh(self, name: str) -> Split:
+        """The same samples, decoded when asked for; the cache is neither read nor written.
+
+        Raises:
+            UserError: another name.
+            DataError: the data are not there, or hold no sample.
+        """
+        samples = self.members(name)
+        if self.load is not None and self.pipeline == "full":
+            return Originals(samples, self.load)
+        return Fresh(Job(samples, self.read, self.size), self.columns, self.check)
+
+    def _kept(self, name: str, workers: int = 2, progress: Progress | None = None, mend: bool = False) -> Split:
+        """A split, prepared with so many workers; `mend` decodes damaged arrays anew."""
+        if self.pipeline == "full":
+            return self.fresh(name)
+        split, part = self._part(name)
+        folder, beside = self._built(split, workers, progress, mend)
+        columns = self.columns or {file.stem: file.stem for file in sorted(folder.glob("*.npy"))}
+        return Arrays(folder, columns, rows_of(beside, part), beside["fingerprints"][part])
+
+    def _part(self, name: str) -> tuple[str, str]:
+        """The official split that holds a split, and which part of it that is: "all", "train" or "val".
+
+        Raises:
+            UserError: another name.
+        """
         if name not in SPLITS:
             raise unknown("split", name, SPLITS)
-        if self.pipeline == "full":
-            return Originals(self.members(name), self.load)
-        split, part = self._parts()[name]
-        folder, beside = self._built(split)
-        columns = self.columns or {file.stem: file.stem for file in sorted(folder.glob("*.npy"))}
-        return Arrays(folder, columns, rows_of(beside, part))
-
-    def _parts(self) -> dict[str, tuple[str, str]]:
-        """For "train", "val" and "test" the official split that holds it, and which part: "all", "train" or "val"."""
-        if "val" in self.official:
-            return {name: (name, "all") for name in SPLITS}
-        return {"train": ("train", "train"), "val": ("train", "val"), "test": ("test", "all")}
+        sliced = "val" not in self.official and name != "test"
+        return ("train", name) if sliced else (name, "all")
 
     def _built(
         self, split: str, workers: int = 2, progress: Progress | None = None, mend: bool = False
@@ -291,7 +307,7 @@ class Task(ABC):
         job = Job(self.samples(split), self.read, self.size)
         height, width = self.size
         folder = self.cache / self.store / f"{split}-{height}x{width}-{job.stamp()}"
-        parts = {part for official, part in self._parts().values() if official == split}
+        parts = [part for official, part in map(self._part, SPLITS) if official == split]
         try:
             beside = verified(folder, parts)
         except Damaged as damage:
@@ -313,9 +329,7 @@ class Task(ABC):
             UserError: another name.
             DataError: the data are not there, or hold no sample.
         """
-        if name not in SPLITS:
-            raise unknown("split", name, SPLITS)
-        split, part = self._parts()[name]
+        split, part = self._part(name)
         return self.samples(split) if part == "all" else parted(self.samples(split))[part]
 
     # ---- what a kind of task defines
@@ -350,12 +364,8 @@ class Task(ABC):
         return network(batch["image"])
 
     @abstractmethod
-    def head(self, features: Sequence[tuple[int, int]]) -> nn.Module:
-        """A fresh head; its `forward` takes the list of the host's maps.
-
-        Args:
-            features: (width, stride) of each of the host's maps, in its order.
-        """
+    def head(self, features: Features) -> nn.Module:
+        """A fresh head; its `forward` takes the list of the host's maps."""
 
     @abstractmethod
     def loss(self, outputs: Tensor, batch: Mapping[str, Tensor]) -> Tensor:

@@ -6,10 +6,10 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 from tasks import pairs
-from tasks.arrays import Row, Sample
-from tasks.base import SPLITS, Info
+from tasks.base import Info
 from tasks.files import names_in
-from tasks.segmentation import IGNORED, Segmentation
+from tasks.samples import IGNORED, SPLITS, Row, Sample
+from tasks.segmentation import Segmentation
 
 NAMES = (
     "sky", "building", "pole", "road", "pavement", "tree", "sign symbol", "fence", "car", "pedestrian",

@@ -11,12 +11,12 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 from PIL import Image
 
-from tasks import figures, topdown
+from tasks import joints, topdown
 from tasks.annotations import Box, Content, detections, keypoints
-from tasks.arrays import Row, Sample
 from tasks.base import Info
 from tasks.files import rgb
 from tasks.pose import Pose
+from tasks.samples import Row, Sample
 from tickets.errors import DataError, UserError
 
 if TYPE_CHECKING:
@@ -176,12 +176,12 @@ class Coco(Annotated):
         """COCO's person, and which boxes test has."""
         boxes = f"detections {Path(self.detections).name}" if self.detections else "ground-truth boxes"
         return Info(
-            kind="pose", version=1, primary="ap", outputs=len(figures.KEYPOINTS), names=figures.KEYPOINTS,
+            kind="pose", version=1, primary="ap", outputs=len(joints.KEYPOINTS), names=joints.KEYPOINTS,
             test=f"val2017, {boxes}",
             citation="T.-Y. Lin et al., Microsoft COCO: Common Objects in Context, ECCV 2014",
             licence="annotations CC BY 4.0; images under Flickr's terms; not redistributed with this project",
             url="https://cocodataset.org/",
-            flip_pairs=figures.FLIP_PAIRS, skeleton=figures.SKELETON, torso=((5, 6), (11, 12)),
+            flip_pairs=joints.FLIP_PAIRS, skeleton=joints.SKELETON, torso=joints.TORSO,
         )  # fmt: skip
 
     def places(self, split: str) -> tuple[Path, Path]:
@@ -227,7 +227,7 @@ class KeypointFolder(Annotated):
         content = keypoints(path)
         torso, head = ends(content.names)
         return Info(
-            kind="pose", version=1, primary="ap" if content.names == figures.KEYPOINTS else "pck",
+            kind="pose", version=1, primary="ap" if content.names == joints.KEYPOINTS else "pck",
             outputs=len(content.names), names=content.names, test=self.places("test")[1].name,
             citation="your own data", licence="as you hold it", url="",
             flip_pairs=pairs(path, content.names), skeleton=content.skeleton, torso=torso, head=head,

@@ -9,8 +9,27 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from tasks.arrays import picture
+from tasks.samples import SPLITS
 from tickets.errors import DataError
+
+
+def picture(path: Path, mode: str | None = "RGB") -> Image.Image:
+    """A whole image file, decoded.
+
+    Args:
+        path: any format that Pillow reads.
+        mode: Pillow's mode to convert to; None keeps the file's own (label images).
+
+    Raises:
+        DataError: missing, truncated or no image; names the file.
+    """
+    try:
+        with Image.open(path) as image:
+            image.load()
+            return image if mode is None else image.convert(mode)
+    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
+        reason = "missing" if isinstance(error, FileNotFoundError) else f"not readable as an image ({error})"
+        raise DataError(f"{path}: {reason}; restore the file or remove it from the set.") from error
 
 
 def rgb(path: Path) -> Image.Image:
@@ -72,7 +91,7 @@ def split_of_own(tree: Path, split: str, holding: str, usable: Callable[[Path], 
 def splits_of_own(tree: Path, usable: Callable[[Path], object]) -> tuple[str, ...]:
     """The splits of the user's own data: val is one where both `val` and `test` are there and usable."""
     both = all((tree / name).is_dir() and usable(tree / name) for name in ("val", "test"))
-    return ("train", "val", "test") if both else ("train", "test")
+    return SPLITS if both else ("train", "test")
 
 
 def lines_in(path: Path, noun: str = "split file") -> list[str]:

@@ -10,10 +10,10 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageOps
 
-from tasks.arrays import Sample
 from tasks.base import Info
 from tasks.classification import Classification
 from tasks.files import own_tree, rgb, split_of_own, splits_of_own
+from tasks.samples import Sample
 from tickets.errors import DataError, UserError
 
 SUFFIXES = (".jpg", ".jpeg", ".png", ".ppm", ".pgm", ".bmp", ".tif", ".tiff", ".webp")

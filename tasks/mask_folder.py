@@ -6,11 +6,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tasks import pairs
-from tasks.arrays import Row, Sample
 from tasks.base import Info
 from tasks.files import files_below, lines_in, own_tree, split_of_own, splits_of_own
 from tasks.folder import SUFFIXES
-from tasks.segmentation import IGNORED, Segmentation
+from tasks.samples import IGNORED, Row, Sample
+from tasks.segmentation import Segmentation
 from tickets.errors import DataError
 
 

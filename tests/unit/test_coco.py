@@ -10,7 +10,7 @@ import torch
 from people import reference
 from PIL import Image
 
-from tasks import TASKS, figures
+from tasks import TASKS, joints
 from tasks.coco import Coco, KeypointFolder, ends, pairs
 from tasks.feed import Feed
 from tickets.errors import DataError, UserError
@@ -444,8 +444,8 @@ class TestFolder:
             people.write(root / "annotations" / f"{name}.json", content)
             people.photographs(root / name, content)
         task = KeypointFolder(size=SIZE, root=root, cache=place.parent.parent / "cache", objective="mse")
-        assert (task.info.primary, task.info.test, task.info.names) == ("ap", "test", figures.KEYPOINTS)
-        assert task.info.torso == ((5, 6), (11, 12)) and task.info.flip_pairs == figures.FLIP_PAIRS
+        assert (task.info.primary, task.info.test, task.info.names) == ("ap", "test", joints.KEYPOINTS)
+        assert task.info.torso == ((5, 6), (11, 12)) and task.info.flip_pairs == joints.FLIP_PAIRS
         batch = whole(task, "test")
         metric = task.metric()
         metric.update(perfect(task, batch), batch)
