@@ -6,10 +6,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tasks import pairs
-from tasks.arrays import Row, Sample
 from tasks.base import Info
 from tasks.files import files_below
-from tasks.segmentation import IGNORED, Segmentation
+from tasks.samples import IGNORED, Row, Sample
+from tasks.segmentation import Segmentation
 
 NAMES = (
     "wall", "building", "sky", "floor", "tree", "ceiling", "road", "bed", "windowpane", "grass", "cabinet",

@@ -28,6 +28,7 @@ it, never at the top of their module, since decoding processes and `--list` load
 from __future__ import annotations
 
 import os
+import shutil
 import sys
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -38,9 +39,12 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 from PIL import Image
 
-from tasks.arrays import Arrays, Job, Progress, Row, Sample, build, meta
-from tasks.originals import Originals, fingerprint, parted
+from tasks.arrays import Arrays, Damaged, Meta, rows_of, verified
+from tasks.decoding import Job, build
+from tasks.originals import Fresh, Originals
 from tasks.picture import Panel, sheet
+from tasks.samples import SPLITS, Progress, Row, Sample, parted
+from tasks.split import Split
 from tickets.errors import DataError, UserError, unknown
 
 if TYPE_CHECKING:
@@ -49,7 +53,7 @@ if TYPE_CHECKING:
 
     from tasks.metrics import Metric
 
-SPLITS = ("train", "val", "test")
+Features = Sequence[tuple[int, int]]  # (width, stride) of each feature map of a host, in its order
 PIPELINES = ("resized", "full")
 
 
@@ -157,8 +161,8 @@ class Task(ABC):
         Raises:
             DataError: they are not; says what was looked for, and where.
         """
-        self.samples("train")
-        self.samples("test")
+        for split in self.official:
+            self.samples(split)
 
     def download(self) -> bool:
         """Fetch the data into the root if they are not there.
@@ -168,10 +172,17 @@ class Task(ABC):
         """
         return False
 
+    @property
+    def official(self) -> tuple[str, ...]:
+        """The splits that `samples` knows: "train" and "test", and "val" where the data set has one beside them.
+
+        Where it has none, val is a slice of train. An adapter says `official = SPLITS`, or decides by its tree.
+        """
+        return "train", "test"
+
     @abstractmethod
     def samples(self, split: str) -> Sequence[Sample]:
-        """All samples of the official "train" or "test" split, in a fixed order; val is taken out of train
-        afterwards."""
+        """All samples of an official split, in a fixed order."""
 
     def check(self, arrays: Mapping[str, np.ndarray], start: int) -> Iterable[tuple[int, str]]:
         """What is wrong with decoded samples.
@@ -209,6 +220,8 @@ class Task(ABC):
     def prepare(self, workers: int = 2, progress: Progress | None = None) -> dict[str, str]:
         """Decode everything once into the cache; a second call only looks. Full pipelines only look for the files.
 
+        Arrays that are no longer those that were decoded are decoded anew, which a line on stderr says.
+
         Args:
             workers: decoding processes; the result does not depend on it.
             progress: called with (split, samples done, samples in all).
@@ -220,40 +233,94 @@ class Task(ABC):
         Raises:
             DataError: an image or annotation is missing or wrong; names the file.
         """
-        if self.pipeline == "full":
-            return {name: fingerprint(self.members(name)) for name in SPLITS}
-        train, test = (self._built(split, workers, progress)[1]["fingerprints"] for split in ("train", "test"))
-        return {"train": train["train"], "val": train["val"], "test": test["all"]}
+        return {name: self._kept(name, workers, progress, mend=True).fingerprint() for name in SPLITS}
 
-    def split(self, name: str) -> Arrays | Originals:
-        """The samples of "train", "val" or "test", prepared if they are not yet; `Originals` in a full pipeline.
+    def verify(self, name: str, recorded: Mapping[str, str]) -> None:
+        """Hold the data as they are now against the fingerprints that a run recorded.
+
+        Content is read once a process, and again where a file's size or time has changed.
+
+        Args:
+            name: the task's registered name, for the message.
+            recorded: as `prepare` gave them.
+
+        Raises:
+            DataError: the data have changed since, or their decoded arrays have; names task and split, or the folder.
+        """
+        for split in SPLITS:
+            if (now := self._kept(split).fingerprint()) != (known := recorded.get(split)):
+                raise DataError(
+                    f"the data of {name} have changed since this run prepared them: the fingerprint of {split} is "
+                    f"{now} and was {known}; run the command again."
+                )
+
+    def split(self, name: str) -> Split:
+        """The samples of "train", "val" or "test", prepared if they are not yet: `Arrays`, or in a full pipeline
+        `Originals`.
 
         Raises:
             UserError: another name.
-            DataError: as `prepare`.
+            DataError: as `prepare`, or the decoded arrays are no longer what they were.
+        """
+        return self._kept(name)
+
+    def fresh(self, name: str) -> Split:
+        """The same samples, decoded when asked for; the cache is neither read nor written.
+
+        Raises:
+            UserError: another name.
+            DataError: the data are not there, or hold no sample.
+        """
+        samples = self.members(name)
+        if self.load is not None and self.pipeline == "full":
+            return Originals(samples, self.load)
+        return Fresh(Job(samples, self.read, self.size), self.columns, self.check)
+
+    def _kept(self, name: str, workers: int = 2, progress: Progress | None = None, mend: bool = False) -> Split:
+        """A split, prepared with so many workers; `mend` decodes damaged arrays anew."""
+        if self.pipeline == "full":
+            return self.fresh(name)
+        split, part = self._part(name)
+        folder, beside = self._built(split, workers, progress, mend)
+        columns = self.columns or {file.stem: file.stem for file in sorted(folder.glob("*.npy"))}
+        return Arrays(folder, columns, rows_of(beside, part), beside["fingerprints"][part])
+
+    def _part(self, name: str) -> tuple[str, str]:
+        """The official split that holds a split, and which part of it that is: "all", "train" or "val".
+
+        Raises:
+            UserError: another name.
         """
         if name not in SPLITS:
             raise unknown("split", name, SPLITS)
-        if self.pipeline == "full":
-            return Originals(self.members(name), self.load)
-        folder, beside = self._built("test" if name == "test" else "train")
-        rows = np.arange(beside["count"], dtype=np.int64)
-        if name != "test":
-            held = np.isin(rows, beside["val_rows"])
-            rows = rows[held if name == "val" else ~held]
-        columns = self.columns or {file.stem: file.stem for file in sorted(folder.glob("*.npy"))}
-        return Arrays(folder, columns, rows)
+        sliced = "val" not in self.official and name != "test"
+        return ("train", name) if sliced else (name, "all")
 
-    def _built(self, split: str, workers: int = 2, progress: Progress | None = None) -> tuple[Path, dict[str, Any]]:
-        """The folder of an official split's arrays, built if it is not there, and what stands beside them."""
+    def _built(
+        self, split: str, workers: int = 2, progress: Progress | None = None, mend: bool = False
+    ) -> tuple[Path, Meta]:
+        """The folder of an official split's verified arrays, built if it is not there, and what stands beside them.
+
+        Raises:
+            DataError: as `prepare`, or without `mend`, which decodes them anew, the arrays are damaged.
+        """
         job = Job(self.samples(split), self.read, self.size)
         height, width = self.size
         folder = self.cache / self.store / f"{split}-{height}x{width}-{job.stamp()}"
-        if (beside := meta(folder)) is None:
-            report = (lambda done, total: progress(split, done, total)) if progress else None
-            build(folder, job, workers=workers, progress=report, check=self.check)
-            beside = meta(folder)
-        return folder, beside
+        parts = [part for official, part in map(self._part, SPLITS) if official == split]
+        try:
+            beside = verified(folder, parts)
+        except Damaged as damage:
+            if not mend:
+                raise DataError(f"{folder}: {damage}; remove this folder, so that it is decoded anew.") from damage
+            print(f"{folder}: {damage}; it is decoded anew.", file=sys.stderr)
+            shutil.rmtree(folder)
+            beside = None
+        if beside is not None:
+            return folder, beside
+        report = (lambda done, total: progress(split, done, total)) if progress else None
+        build(folder, job, workers=workers, progress=report, check=self.check)
+        return self._built(split, workers, progress)  # looked at as any other: its files may have changed meanwhile
 
     def members(self, name: str) -> Sequence[Sample]:
         """Which samples "train", "val" or "test" holds, in its order; none is decoded.
@@ -262,9 +329,8 @@ class Task(ABC):
             UserError: another name.
             DataError: the data are not there, or hold no sample.
         """
-        if name not in SPLITS:
-            raise unknown("split", name, SPLITS)
-        return self.samples("test") if name == "test" else parted(self.samples("train"))[name]
+        split, part = self._part(name)
+        return self.samples(split) if part == "all" else parted(self.samples(split))[part]
 
     # ---- what a kind of task defines
 
@@ -298,12 +364,8 @@ class Task(ABC):
         return network(batch["image"])
 
     @abstractmethod
-    def head(self, features: Sequence[tuple[int, int]]) -> nn.Module:
-        """A fresh head; its `forward` takes the list of the host's maps.
-
-        Args:
-            features: (width, stride) of each of the host's maps, in its order.
-        """
+    def head(self, features: Features) -> nn.Module:
+        """A fresh head; its `forward` takes the list of the host's maps."""
 
     @abstractmethod
     def loss(self, outputs: Tensor, batch: Mapping[str, Tensor]) -> Tensor:

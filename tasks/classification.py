@@ -11,9 +11,9 @@ import numpy as np
 from PIL import Image
 
 from tasks import figures
-from tasks.arrays import Row, Sample
-from tasks.base import Info, Task
+from tasks.base import Features, Info, Task
 from tasks.picture import FAINT, INK, SIDE, Colour, Panel, card, pictures, shown
+from tasks.samples import Row, Sample
 
 if TYPE_CHECKING:
     import torch
@@ -72,7 +72,7 @@ class Classification(Task):
         transform = transforms(self.size, training)
         return {"image": transform(Image.fromarray(row["image"])), "label": torch.tensor(int(row["label"]))}
 
-    def head(self, features: Sequence[tuple[int, int]]) -> nn.Module:
+    def head(self, features: Features) -> nn.Module:
         """The host's maps -> logits (B, outputs)."""
         from tasks.heads import Classifier
 

@@ -11,13 +11,12 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 from PIL import Image
 
-from tasks import figures, topdown
+from tasks import joints, topdown
 from tasks.annotations import Box, Content, detections, keypoints
-from tasks.arrays import Row, Sample
 from tasks.base import Info
 from tasks.files import rgb
-from tasks.originals import parted
 from tasks.pose import Pose
+from tasks.samples import Row, Sample
 from tickets.errors import DataError, UserError
 
 if TYPE_CHECKING:
@@ -84,10 +83,10 @@ class Annotated(Pose):
 
     @abstractmethod
     def places(self, split: str) -> tuple[Path, Path]:
-        """The file of annotations and the folder of images of the official "train" or "test" split."""
+        """The file of annotations and the folder of images of an official split."""
 
     def content(self, split: str) -> Content:
-        """What the annotations of the official "train" or "test" split hold.
+        """What the annotations of an official split hold.
 
         Raises:
             DataError: as `tasks.annotations.keypoints`, or their joints are not this task's.
@@ -138,17 +137,16 @@ class Annotated(Pose):
     def metric(self, split: str = "test") -> Metric:
         """OKS AP of COCO's 17 joints, against everybody in the split's images; of other joints PCK@0.2.
 
-        The images of train and val are those of their samples.
+        The images of a slice of train are those of its samples.
         """
         pck = super().metric(split)
         if self.info.primary == "pck":
             return pck
         from tasks.oks import KeypointAP
 
-        content = self.content("test" if split == "test" else "train")
-        photos: Iterable[int] = content.photos
-        if split != "test":
-            photos = (sample.extra.photo for sample in parted(self.samples("train"))[split])
+        whole = split == "test" or "val" in self.official
+        content = self.content(split if whole else "train")
+        photos = content.photos if whole else [sample.extra.photo for sample in self.members(split)]
         return KeypointAP(content.truth(photos), self.codec, pck)
 
 
@@ -178,12 +176,12 @@ class Coco(Annotated):
         """COCO's person, and which boxes test has."""
         boxes = f"detections {Path(self.detections).name}" if self.detections else "ground-truth boxes"
         return Info(
-            kind="pose", version=1, primary="ap", outputs=len(figures.KEYPOINTS), names=figures.KEYPOINTS,
+            kind="pose", version=1, primary="ap", outputs=len(joints.KEYPOINTS), names=joints.KEYPOINTS,
             test=f"val2017, {boxes}",
             citation="T.-Y. Lin et al., Microsoft COCO: Common Objects in Context, ECCV 2014",
             licence="annotations CC BY 4.0; images under Flickr's terms; not redistributed with this project",
             url="https://cocodataset.org/",
-            flip_pairs=figures.FLIP_PAIRS, skeleton=figures.SKELETON, torso=((5, 6), (11, 12)),
+            flip_pairs=joints.FLIP_PAIRS, skeleton=joints.SKELETON, torso=joints.TORSO,
         )  # fmt: skip
 
     def places(self, split: str) -> tuple[Path, Path]:
@@ -193,7 +191,7 @@ class Coco(Annotated):
 
     def instances(self, split: str) -> list[Instance]:
         """The annotated people, or on test the detected ones, of whom no joint is known."""
-        if split == "train" or not self.detections:
+        if split != "test" or not self.detections:
             return super().instances(split)
         content = self.content(split)
         path = self.folder("coco") / Path(self.detections).expanduser()
@@ -208,7 +206,8 @@ class Coco(Annotated):
 class KeypointFolder(Annotated):
     """Your own people, or other things with joints: `root/annotations/{train,test}.json`, `root/{train,test}/`.
 
-    Or `val` in place of `test`, where there is no `annotations/test.json`. The files are of COCO's format: images
+    Or `val` in place of `test`, where there is no `annotations/test.json`; where there are both, val is what is
+    validated on, else that is a slice of train. The files are of COCO's format: images
     with file_name (below the split's folder), width and height; one category with keypoints and a skeleton;
     annotations with keypoints and bbox. The joints' names say what a mirror exchanges, left_x and right_x, and
     where the torso is, from neck or shoulders to pelvis or hips. COCO's 17 joints are scored by AP, others by PCK@0.2
@@ -228,14 +227,20 @@ class KeypointFolder(Annotated):
         content = keypoints(path)
         torso, head = ends(content.names)
         return Info(
-            kind="pose", version=1, primary="ap" if content.names == figures.KEYPOINTS else "pck",
+            kind="pose", version=1, primary="ap" if content.names == joints.KEYPOINTS else "pck",
             outputs=len(content.names), names=content.names, test=self.places("test")[1].name,
             citation="your own data", licence="as you hold it", url="",
             flip_pairs=pairs(path, content.names), skeleton=content.skeleton, torso=torso, head=head,
         )  # fmt: skip
 
+    @property
+    def official(self) -> tuple[str, ...]:
+        """Val too where it has annotations beside those of test."""
+        both = self.root and all((self.root / "annotations" / f"{name}.json").is_file() for name in ("val", "test"))
+        return ("train", "val", "test") if both else ("train", "test")
+
     def places(self, split: str) -> tuple[Path, Path]:
-        """Of train, or of test, or where that has no annotations of val.
+        """Of train or val, or of test, or where that has no annotations of val.
 
         Raises:
             DataError: no root was given, or it holds no such file.
@@ -245,7 +250,7 @@ class KeypointFolder(Annotated):
                 "no data folder was given for pose/folder; give the folder that holds annotations/train.json and "
                 "train/ by --data-root or TICKETBENCH_DATA."
             )
-        names = ("train",) if split == "train" else ("test", "val")
+        names = ("test", "val") if split == "test" else (split,)
         listed = [(self.root / "annotations" / f"{name}.json", self.root / name) for name in names]
         found = next((places for places in listed if places[0].is_file()), None)
         if found is None:

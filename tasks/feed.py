@@ -6,17 +6,16 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 import torch
-from tickets.searchable import Units
 from torch import Tensor, nn
-from torch.utils.data import DataLoader, Dataset, default_collate
+from torch.utils.data import DataLoader, Dataset
 
-from tasks.arrays import Arrays
 from tasks.base import Task
 from tasks.metrics import Metric
-from tasks.originals import Originals
 from tasks.paper_heads import make_head
+from tasks.split import Draw, Split
 from tickets.errors import DataError
-from tickets.seeding import derive, generator, libraries_seeded
+from tickets.searchable import Units
+from tickets.seeding import derive, generator
 from tickets.source import Batch
 
 ENDLESS = 2**40  # batches; ranges and samplers need a number
@@ -38,7 +37,7 @@ class Stream(Dataset):
     """
 
     task: Task
-    data: Arrays | Originals
+    data: Split
     batch_size: int
     seed: int
     name: str
@@ -53,16 +52,9 @@ class Stream(Dataset):
 
     def __getitem__(self, step: int) -> Batch:
         """Batch number `step`."""
-        places = self.places(step)
-        if isinstance(self.data, Arrays):
-            raw = self.data.gather([index for _, index in places])
-            return self.task.batch(raw, generator(self.seed, self.name, "augmentation", step))
-        return default_collate([self._augmented(epoch, index) for epoch, index in places])
-
-    def _augmented(self, epoch: int, index: int) -> Batch:
-        row = self.data[index]
-        with libraries_seeded(self.seed, self.name, "augmentation", epoch, index):
-            return self.task.view(row, training=True)
+        places, stream = self.places(step), (self.seed, self.name, "augmentation")
+        draw = Draw((*stream, step), [(*stream, epoch, index) for epoch, index in places])
+        return self.data.batch(self.task, [index for _, index in places], draw)
 
 
 @dataclass(frozen=True, eq=False)
@@ -70,7 +62,7 @@ class Pages(Dataset):
     """The samples of a split in their order, unaugmented, `task.scoring_batch` at a time."""
 
     task: Task
-    data: Arrays | Originals
+    data: Split
 
     def __len__(self) -> int:
         return -(-len(self.data) // self.task.scoring_batch)
@@ -78,10 +70,7 @@ class Pages(Dataset):
     def __getitem__(self, page: int) -> Batch:
         """Batch number `page`; the last one may be shorter."""
         size = self.task.scoring_batch
-        rows = range(page * size, min((page + 1) * size, len(self.data)))
-        if isinstance(self.data, Arrays):
-            return self.task.batch(self.data.gather(rows), None)
-        return default_collate([self.task.view(self.data[row], training=False) for row in rows])
+        return self.data.batch(self.task, range(page * size, min((page + 1) * size, len(self.data))))
 
 
 @dataclass(frozen=True, eq=False)

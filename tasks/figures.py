@@ -15,8 +15,8 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageDraw, ImageFilter
 
-from tasks import bodies
-from tasks.arrays import Row, Sample
+from tasks import bodies, joints
+from tasks.samples import Row, Sample
 
 VERSION = 1
 TRAIN, TEST = 4096, 1024  # samples; val is a slice of train
@@ -34,16 +34,6 @@ PARTS = (
     "object",
     "occluder",
 )
-KEYPOINTS = (
-    "nose", "left eye", "right eye", "left ear", "right ear", "left shoulder", "right shoulder",
-    "left elbow", "right elbow", "left wrist", "right wrist", "left hip", "right hip",
-    "left knee", "right knee", "left ankle", "right ankle",
-)  # fmt: skip
-FLIP_PAIRS = tuple((i, i + 1) for i in range(1, 17, 2))
-SKELETON = (
-    (0, 1), (0, 2), (1, 3), (2, 4), (5, 6), (11, 12), (5, 11), (6, 12),
-    (5, 7), (7, 9), (6, 8), (8, 10), (11, 13), (13, 15), (12, 14), (14, 16),
-)  # fmt: skip
 ABOUT = {
     "version": VERSION,
     "test": "test",
@@ -92,9 +82,13 @@ class Figure:
 
 
 def samples(split: str) -> list[Sample]:
-    """The samples of "train" or "test"; they carry a hash of the bodies' code (the cache itself looks at this
-    module's), so that a changed drawing is drawn anew and another checkout of the same code is not."""
-    code = hashlib.blake2b(Path(bodies.__file__).read_bytes(), digest_size=8).hexdigest()
+    """The samples of "train" or "test"; they carry a hash of the code of bodies and joints.
+
+    The cache itself looks at this module's, so that a changed drawing is drawn anew and another checkout of the same
+    code is not.
+    """
+    parts = b"".join(Path(part.__file__).read_bytes() for part in (bodies, joints))
+    code = hashlib.blake2b(parts, digest_size=8).hexdigest()
     count = TRAIN if split == "train" else TEST
     return [Sample(f"{split}/{i:05d}", extra=(split, i, code)) for i in range(count)]
 
@@ -205,10 +199,10 @@ class _Person:
     def keypoints(self, ids: np.ndarray) -> np.ndarray:
         """COCO's 17 (x, y, flag) in pixels of the final picture, given what is drawn where on the fine
         canvas."""
-        found = np.zeros((len(KEYPOINTS), 3), np.float32)
+        found = np.zeros((len(joints.KEYPOINTS), 3), np.float32)
         height, width = ids.shape
         middle = self.at("head")[2]
-        for k, name in enumerate(KEYPOINTS):
+        for k, name in enumerate(joints.KEYPOINTS):
             x, y, near = self.at(name)
             if 0 <= x < width and 0 <= y < height:
                 found[k] = x / OVERSAMPLING - 0.5, y / OVERSAMPLING - 0.5, 1
@@ -327,8 +321,8 @@ class _Scene:
         self._things(rng, person)
         parts = [(float(person.at("pelvis")[2] + person.at("neck")[2]) / 2, self._torso)]
         for side in bodies.SIDES:
-            for limb, joints in _JOINTS.items():
-                nearness = float(np.mean([person.at(f"{side} {j}")[2] for j in joints]))
+            for limb, ends in _JOINTS.items():
+                nearness = float(np.mean([person.at(f"{side} {j}")[2] for j in ends]))
                 nearness += 0.12 * person.scale if limb == "lower arm" else 0.0
                 parts.append((nearness, lambda p, side=side, limb=limb: self._limb(p, side, limb)))
         parts.append((float(person.at("head")[2]) + 0.05 * person.scale, self._head))
@@ -429,7 +423,7 @@ class _Scene:
     def occlude(self, rng: np.random.Generator, person: _Person) -> None:
         """A pole, a rail, a bush or a sign, near the person more often than not."""
         for _ in range(int(rng.choice(3, p=[0.6, 0.32, 0.08]))):
-            joint = person.at(KEYPOINTS[int(rng.integers(5, 17))])
+            joint = person.at(joints.KEYPOINTS[int(rng.integers(5, 17))])
             x, y = joint[:2] + rng.normal(0, 0.12, 2) * self.side
             (self._pole, self._rail, self._bush, self._sign)[int(rng.integers(4))](rng, x, y)
 

@@ -9,8 +9,27 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from tasks.arrays import picture
+from tasks.samples import SPLITS
 from tickets.errors import DataError
+
+
+def picture(path: Path, mode: str | None = "RGB") -> Image.Image:
+    """A whole image file, decoded.
+
+    Args:
+        path: any format that Pillow reads.
+        mode: Pillow's mode to convert to; None keeps the file's own (label images).
+
+    Raises:
+        DataError: missing, truncated or no image; names the file.
+    """
+    try:
+        with Image.open(path) as image:
+            image.load()
+            return image if mode is None else image.convert(mode)
+    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
+        reason = "missing" if isinstance(error, FileNotFoundError) else f"not readable as an image ({error})"
+        raise DataError(f"{path}: {reason}; restore the file or remove it from the set.") from error
 
 
 def rgb(path: Path) -> Image.Image:
@@ -47,18 +66,18 @@ def own_tree(root: Path | None, task: str) -> Path:
 
 
 def split_of_own(tree: Path, split: str, holding: str, usable: Callable[[Path], object]) -> Path:
-    """The folder of a split: `train`, or `test`, or `val` in its place where test is not there or not usable.
+    """The folder of a split; of test `val` in its place where `test` is not there or not usable.
 
     Args:
         tree: holds them.
-        split: the official "train" or "test".
+        split: "train", "val" or "test".
         holding: for the message, what such a folder holds.
         usable: whether a folder has what the task needs.
 
     Raises:
         DataError: the tree has none.
     """
-    wanted = (tree / "train",) if split == "train" else (tree / "test", tree / "val")
+    wanted = (tree / "test", tree / "val") if split == "test" else (tree / split,)
     found = [place for place in wanted if place.is_dir()]
     if not found:
         looked = " or ".join(f"{place.name}/" for place in wanted)
@@ -67,6 +86,12 @@ def split_of_own(tree: Path, split: str, holding: str, usable: Callable[[Path], 
             "TICKETBENCH_DATA."
         )
     return next((place for place in found if usable(place)), found[0])
+
+
+def splits_of_own(tree: Path, usable: Callable[[Path], object]) -> tuple[str, ...]:
+    """The splits of the user's own data: val is one where both `val` and `test` are there and usable."""
+    both = all((tree / name).is_dir() and usable(tree / name) for name in ("val", "test"))
+    return SPLITS if both else ("train", "test")
 
 
 def lines_in(path: Path, noun: str = "split file") -> list[str]:

@@ -10,10 +10,10 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageOps
 
-from tasks.arrays import Sample
 from tasks.base import Info
 from tasks.classification import Classification
-from tasks.files import own_tree, rgb, split_of_own
+from tasks.files import own_tree, rgb, split_of_own, splits_of_own
+from tasks.samples import Sample
 from tickets.errors import DataError, UserError
 
 SUFFIXES = (".jpg", ".jpeg", ".png", ".ppm", ".pgm", ".bmp", ".tif", ".tiff", ".webp")
@@ -35,8 +35,8 @@ class Folder(Classification):
     """Your own images: `root/train/<class>/*.jpg` and `root/test/<class>/*.jpg`, or `val` in place of `test`.
 
     Classes are the folders of train, sorted by name; images may lie in folders below. Hidden folders and
-    files that do not end in a picture's suffix are passed over. Where both are there, test is used if it
-    holds class folders.
+    files that do not end in a picture's suffix are passed over. Where test and val both hold class folders, val is
+    what is validated on; else that is a slice of train, and test is the one of the two that holds them.
     """
 
     store = "folder"
@@ -69,8 +69,13 @@ class Folder(Classification):
         """
         return own_tree(self.root, "cls/folder")
 
+    @property
+    def official(self) -> tuple[str, ...]:
+        """Val too where the tree has it beside test."""
+        return splits_of_own(self.tree(), folders)
+
     def place(self, split: str) -> Path:
-        """The folder of the official "train" or "test" split.
+        """The folder of an official split.
 
         Raises:
             DataError: the tree has none.

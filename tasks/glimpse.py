@@ -7,12 +7,11 @@ from dataclasses import dataclass
 
 import torch
 from torch import Tensor
-from torch.utils.data import default_collate
 
-from tasks.arrays import Job, Sample, decoded
 from tasks.base import Task
-from tickets.errors import DataError
-from tickets.seeding import generator, libraries_seeded
+from tasks.samples import Sample
+from tasks.split import Draw
+from tickets.seeding import generator
 
 
 @dataclass(frozen=True)
@@ -42,23 +41,10 @@ def glimpse(task: Task, split: str, count: int, seed: int = 0, augmented: bool =
         UserError: another split.
         DataError: a file is missing or wrong; names it.
     """
-    samples = task.members(split)
+    samples, data = task.members(split), task.fresh(split)
     chosen = torch.randperm(len(samples), generator=generator(seed, "glimpse", split))[:count].tolist()
-    read = _read_whole if task.pipeline == "full" else _read_resized
-    places = {index: (seed, "glimpse", index) for index in chosen}
-    return [Glimpse(samples[i], read(task, samples[i], place, augmented)) for i, place in places.items()]
-
-
-def _read_resized(task: Task, sample: Sample, place: tuple, augmented: bool) -> dict[str, Tensor]:
-    arrays = {key: value[None] for key, value in Job([sample], task.read, task.size).row(0).items()}
-    for _, wrong in task.check(arrays, 0):
-        raise DataError(f"{sample.where}: {wrong}")
-    columns = task.columns or {key: key for key in arrays}
-    raw = {key: torch.tensor(arrays[name]) for key, name in columns.items()}
-    return task.batch(raw, generator(*place) if augmented else None)
-
-
-def _read_whole(task: Task, sample: Sample, place: tuple, augmented: bool) -> dict[str, Tensor]:
-    row = decoded(sample, task.load)
-    with libraries_seeded(*place):
-        return default_collate([task.view(row, training=augmented)])
+    draws: list[Draw | None] = [Draw(place, [place]) for place in ((seed, "glimpse", index) for index in chosen)]
+    return [
+        Glimpse(samples[index], data.batch(task, [index], draw if augmented else None))
+        for index, draw in zip(chosen, draws, strict=True)
+    ]

@@ -8,7 +8,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-Features = Sequence[tuple[int, int]]  # (width, stride) of each feature map of a host, in its order
+from tasks.base import Features
 
 
 class Classifier(nn.Module):

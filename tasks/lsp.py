@@ -10,10 +10,10 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from tasks.arrays import Row, Sample
 from tasks.base import Info
 from tasks.files import names_in, rgb
 from tasks.pose import Pose
+from tasks.samples import Row, Sample
 from tickets.errors import DataError
 
 NAMES = (

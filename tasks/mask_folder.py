@@ -6,11 +6,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tasks import pairs
-from tasks.arrays import Row, Sample
 from tasks.base import Info
-from tasks.files import files_below, lines_in, own_tree, split_of_own
+from tasks.files import files_below, lines_in, own_tree, split_of_own, splits_of_own
 from tasks.folder import SUFFIXES
-from tasks.segmentation import IGNORED, Segmentation
+from tasks.samples import IGNORED, Row, Sample
+from tasks.segmentation import Segmentation
 from tickets.errors import DataError
 
 
@@ -27,7 +27,8 @@ def read(sample: Sample, size: tuple[int, int]) -> Row:
 @dataclass(frozen=True)
 class MaskFolder(Segmentation):
     """Your own images: `root/train/images/*`, `root/train/masks/*.png` of the same names, the same in `root/test` (or
-    `root/val`), and `root/classes.txt`, a class name a line: the first line names id 0 of the masks.
+    `root/val`), and `root/classes.txt`, a class name a line: the first line names id 0 of the masks. Where there
+    are test and val, val is what is validated on; else that is a slice of train.
 
     Masks are PNG files of one channel, class ids and 255 for pixels that are not counted. Images may differ in size,
     so that in the resized pipeline the labels of test are resized to the input as those of train are; the full
@@ -66,14 +67,18 @@ class MaskFolder(Segmentation):
         repeated = next((name for i, name in enumerate(names) if name in names[:i]), None)
         return f"holds {len(names)} names" if repeated is None else f"names '{repeated}' twice"
 
+    @property
+    def official(self) -> tuple[str, ...]:
+        """Val too where the tree has it beside test."""
+        return splits_of_own(own_tree(self.root, "seg/folder"), _has_images)
+
     def place(self, split: str) -> Path:
-        """The folder of the official "train" or "test" split.
+        """The folder of an official split.
 
         Raises:
             DataError: the tree has none.
         """
-        tree = own_tree(self.root, "seg/folder")
-        return split_of_own(tree, split, "images/ and masks/", lambda place: (place / "images").is_dir())
+        return split_of_own(own_tree(self.root, "seg/folder"), split, "images/ and masks/", _has_images)
 
     def samples(self, split: str) -> list[Sample]:
         """Every image of the split with its mask, by name.
@@ -86,3 +91,7 @@ class MaskFolder(Segmentation):
             Sample(name, (place / "masks" / f"{Path(name).stem}.png", place / "images" / name), count)
             for name in files_below(place / "images", SUFFIXES)
         ]
+
+
+def _has_images(place: Path) -> bool:
+    return (place / "images").is_dir()

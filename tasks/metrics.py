@@ -12,8 +12,8 @@ from torch import Tensor
 
 from tasks.heatmaps import Codec, Likelihood
 from tasks.oks import SIGMAS, average_precision
+from tasks.samples import IGNORED
 
-IGNORED = 255  # the label of pixels that no loss and no metric looks at
 PCK_RADIUS = 0.2  # of the torso, neck to mid-hip
 PCKH_RADIUS = 0.5  # of the head, neck to its top
 CHUNK = 2**24  # logits that MeanIoU upsamples at once: 64 MiB in float32

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from tasks.samples import IGNORED
 from tickets.errors import UserError
 
 RATIOS = (0.5, 2.0)  # of the base, uniform
@@ -68,8 +69,6 @@ def fitted(image: np.ndarray, base: tuple[int, int]) -> np.ndarray:
 def _transforms(base: tuple[int, int], size: tuple[int, int]) -> list[Callable[[dict], dict]]:
     require_opencv()
     import cv2
-
-    from tasks.metrics import IGNORED
 
     with contextlib.redirect_stdout(io.StringIO()):  # they print that an optional package is missing
         from mmcv.transforms import RandomFlip, RandomResize

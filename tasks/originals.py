@@ -1,18 +1,28 @@
-"""Samples read from their files each time they are asked for, as large as they are: the field's own pipelines."""
+"""Samples read from their files each time they are asked for: the field's own pipelines, and a look at a few."""
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-from tasks.arrays import Row, Sample, decoded, states, val_rows_of
+import numpy as np
+
+from tasks.decoding import Job, decoded
+from tasks.samples import Row, Sample, states
+from tasks.split import AtOnce, Draw, Place, Split
 from tickets.errors import DataError
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from tasks.base import Task
 
 
 @dataclass(frozen=True, eq=False)
-class Originals:
-    """The samples of one split, decoded when asked for.
+class Originals(Split):
+    """The samples of one split as large as they are, decoded when asked for and augmented one by one.
 
     Args:
         samples: in a fixed order.
@@ -21,6 +31,10 @@ class Originals:
 
     samples: Sequence[Sample]
     load: Callable[[Sample], Row]
+
+    def fingerprint(self) -> str:
+        """Of names, extras, names and sizes of files."""
+        return fingerprint(self.samples)
 
     def __len__(self) -> int:
         return len(self.samples)
@@ -33,16 +47,64 @@ class Originals:
         """
         return decoded(self.samples[index], self.load)
 
+    def take(self, indices: Sequence[int]) -> list[Row]:
+        """Several samples, decoded."""
+        return [self[index] for index in indices]
 
-def parted(samples: Sequence[Sample]) -> dict[str, list[Sample]]:
-    """The official train split -> {"train": ..., "val": ...}, by the same rule as decoded arrays."""
-    if not samples:
-        raise DataError("the data set has no samples; give a folder that holds some.")
-    held = set(val_rows_of(samples))
-    return {
-        "train": [sample for row, sample in enumerate(samples) if row not in held],
-        "val": [sample for row, sample in enumerate(samples) if row in held],
-    }
+    def made(self, task: Task, raw: Sequence[Row], draw: Draw | None = None) -> dict[str, Tensor]:
+        """The task's `view` of each."""
+        from torch.utils.data import default_collate
+
+        if draw is None:
+            return default_collate([task.view(row, training=False) for row in raw])
+        return default_collate([_augmented(task, row, place) for row, place in zip(raw, draw.each, strict=True)])
+
+
+def _augmented(task: Task, row: Row, place: Place) -> dict[str, Tensor]:
+    from tickets.seeding import libraries_seeded
+
+    with libraries_seeded(*place):
+        return task.view(row, training=True)
+
+
+@dataclass(frozen=True, eq=False)
+class Fresh(AtOnce):
+    """Samples at the input's size, as arrays hold them, but decoded when asked for: to look at a few of them.
+
+    Args:
+        job: the samples, and how each is decoded.
+        columns: key of a sample -> key that the reader gives; all, unrenamed, where empty.
+        check: as `Task.check`.
+    """
+
+    job: Job
+    columns: Mapping[str, str]
+    check: Callable[[Mapping[str, np.ndarray], int], Iterable[tuple[int, str]]]
+
+    def fingerprint(self) -> str:
+        """Of names, extras, names and sizes of files."""
+        return fingerprint(self.job.samples)
+
+    def __len__(self) -> int:
+        return len(self.job.samples)
+
+    def __getitem__(self, index: int) -> Row:
+        """One sample, decoded and checked.
+
+        Raises:
+            DataError: its file is missing or wrong; names it.
+        """
+        row = self.job.row(index)
+        for _, wrong in self.check({key: value[None] for key, value in row.items()}, 0):
+            raise DataError(f"{self.job.samples[index].where}: {wrong}")
+        return {key: row[name] for key, name in (self.columns or dict(zip(row, row, strict=True))).items()}
+
+    def take(self, indices: Sequence[int]) -> dict[str, Tensor]:
+        """Several samples, {"image": uint8 (B, 3, H, W), ...}."""
+        import torch
+
+        rows = [self[index] for index in indices]
+        return {key: torch.from_numpy(np.stack([row[key] for row in rows])) for key in rows[0]}
 
 
 def fingerprint(samples: Sequence[Sample]) -> str:

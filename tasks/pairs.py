@@ -9,9 +9,8 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from tasks.arrays import Row, Sample, picture
-from tasks.files import rgb
-from tasks.segmentation import IGNORED
+from tasks.files import picture, rgb
+from tasks.samples import IGNORED, Row, Sample
 from tickets.errors import DataError
 
 BEYOND = 256  # stands for every id that one byte cannot hold

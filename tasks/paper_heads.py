@@ -6,23 +6,19 @@ at 90 (180 for ADE20K).
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from itertools import pairwise
-from typing import TYPE_CHECKING
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from tasks.base import Features, Task
 from tickets.hosts.blocks import KERNELS, Norm, SearchBlock
 from tickets.searchable import Units
 
-if TYPE_CHECKING:
-    from tasks.base import Task
-
 PAPER_NORM = Norm(momentum=0.01, eps=1e-3)
 EXPANSION = 4
-Features = Sequence[tuple[int, int]]
 
 
 def _block(name: str, w_in: int, w_out: int, stride: int, units: Mapping[str, Units] | None) -> SearchBlock:

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 from PIL import Image
 
-from tasks import figures, topdown
-from tasks.arrays import Row, Sample
-from tasks.base import Info, Task
+from tasks import figures, joints, topdown
+from tasks.base import Features, Info, Task
 from tasks.picture import INK, Key, Panel, pictures, shown, skeleton
+from tasks.samples import Row, Sample
 from tickets.errors import UserError, unknown
 
 if TYPE_CHECKING:
@@ -156,7 +156,7 @@ class Pose(Task):
         other = network(batch["image"].flip(3))
         return (outputs + mirrored(other, self.info.flip_pairs, self.codec.shift)) / 2
 
-    def head(self, features: Sequence[tuple[int, int]]) -> nn.Module:
+    def head(self, features: Features) -> nn.Module:
         """The host's maps -> heat maps (B, outputs, h', w') of the finest map's size."""
         from tasks.heads import DenseHead
 
@@ -233,8 +233,8 @@ class FiguresPose(Pose):
     """The 17 COCO keypoints of a drawn person."""
 
     info = Info(
-        kind="pose", primary="pck", outputs=len(figures.KEYPOINTS), names=figures.KEYPOINTS,
-        flip_pairs=figures.FLIP_PAIRS, skeleton=figures.SKELETON, torso=((5, 6), (11, 12)), **figures.ABOUT,
+        kind="pose", primary="pck", outputs=len(joints.KEYPOINTS), names=joints.KEYPOINTS,
+        flip_pairs=joints.FLIP_PAIRS, skeleton=joints.SKELETON, torso=joints.TORSO, **figures.ABOUT,
     )  # fmt: skip
     store = "figures"
     columns: ClassVar[Mapping[str, str]] = {"image": "image", "keypoints": "keypoints", "area": "area"}

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
 from tasks import figures, mmseg_views
-from tasks.arrays import Row, Sample
-from tasks.base import Info, Task
+from tasks.base import Features, Info, Task
 from tasks.picture import Key, Panel, coloured, colours, pictures, shown
+from tasks.samples import IGNORED, Row, Sample
 from tickets.errors import UserError, unknown
 
 if TYPE_CHECKING:
@@ -21,7 +21,6 @@ if TYPE_CHECKING:
 
     from tasks.metrics import MeanIoU
 
-IGNORED = 255  # the label of pixels that neither loss nor metric counts
 AVERAGES = ("labelled", "all")
 LEAST_HARD = 16  # one labelled pixel in so many is hard at least
 
@@ -147,7 +146,7 @@ class Segmentation(Task):
             pixels, classes = F.pad(pixels, missing), F.pad(classes, missing, value=IGNORED)
         return {"image": pixels, "label": classes}
 
-    def head(self, features: Sequence[tuple[int, int]]) -> nn.Module:
+    def head(self, features: Features) -> nn.Module:
         """The host's maps -> logits (B, outputs, h', w') of the finest map's size."""
         from tasks.heads import DenseHead
 

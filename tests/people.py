@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from tasks import figures
+from tasks import joints
 
 SIZE = (160, 200)  # height, width of the photographs
 
@@ -42,14 +42,14 @@ def person(random: np.random.Generator, number: int, photo: int, **changes: Any)
 def annotations(split: str, photos: int, seed: int) -> dict[str, Any]:
     """The content of a file of annotations: three people an image, one without joints and one crowd in all."""
     random = np.random.default_rng(seed)
-    names = [name.replace(" ", "_") for name in figures.KEYPOINTS]
+    names = [name.replace(" ", "_") for name in joints.KEYPOINTS]
     images = [
         {"id": 500 + i, "file_name": f"{split} {i}.jpg", "height": SIZE[0], "width": SIZE[1]} for i in range(photos)
     ]
     people = [person(random, 9000 - i, 500 + i // 3) for i in range(3 * photos)]
     people[1].update(keypoints=[0] * 51, num_keypoints=0)
     people.append(person(random, 1, 500, iscrowd=1, keypoints=[0] * 51, num_keypoints=0))
-    skeleton = [[a + 1, b + 1] for a, b in figures.SKELETON]
+    skeleton = [[a + 1, b + 1] for a, b in joints.SKELETON]
     category = {"id": 1, "name": "person", "keypoints": names, "skeleton": skeleton}
     return {"images": images, "annotations": people, "categories": [category]}
 

@@ -70,8 +70,8 @@ def ade20k(root: Path, count: int = 8, size: Size = (36, 48)) -> Path:
 
 
 def camvid(root: Path, count: int = 8, size: Size = (36, 48)) -> Path:
-    """`root/camvid`: `count` scenes in each of train and val, ids 0 to 11, and the split files."""
-    for start, split in ((0, "train"), (10_000, "val")):
+    """`root/camvid`: `count` scenes in each of train, val and test, ids 0 to 11, and the split files."""
+    for start, split in ((0, "train"), (10_000, "test"), (20_000, "val")):
         lines = []
         for i in range(count):
             image, label = scene(start + i, size, [0, 1, 3, 8, 11])

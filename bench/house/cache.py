@@ -13,7 +13,7 @@ from tasks.base import default_cache
 BUILDING_S = 3600
 """Seconds within which a folder that was not finished may still be built."""
 
-_FOLDER = re.compile(r"(?P<unfinished>\.)?(train|test)-\d+x\d+-[0-9a-f]{16}(?(unfinished)-[0-9a-f]{8})")
+_FOLDER = re.compile(r"(?P<unfinished>\.)?(train|val|test)-\d+x\d+-[0-9a-f]{16}(?(unfinished)-[0-9a-f]{8})")
 
 
 @dataclass(frozen=True)

@@ -147,8 +147,8 @@ def _given(work: Work, store: Store) -> dict[str, Ticket]:
         told = record.read(store.records / f"{name}.json").ticket
         if told is None or told.hash != ticket.hash:
             raise UserError(
-                f"the ticket's file {store.ticket(name)}.safetensors is not that of the record {name}, which tells the "
-                f"hash {told and told.hash[:16]}... where the file has {ticket.hash[:16]}...; draw it again with --force."
+                f"{store.ticket(name)}.safetensors has the hash {ticket.hash[:16]}..., and the record {name} tells "
+                f"{told.hash[:16] if told else 'no'}...: it is another ticket's; draw it again with --force."
             )
     return found
 
@@ -273,6 +273,5 @@ def redraw_command(job: Job, facts: Facts) -> str:
         "sparsity": f"{job.sparsity:g}",
         "seed": job.seed,
     }
-    return " ".join(
-        ["python -m bench.run", *(f"--{name} {value}" for name, value in asked.items()), facts.setting.flags]
-    )
+    flags = [f"--{name} {value}" for name, value in asked.items()]
+    return " ".join(["python -m bench.run", *flags, facts.setting.flags])

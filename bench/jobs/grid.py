@@ -55,7 +55,7 @@ class Grid:
                 self.display.skipped(job, found)
 
     def run(self, workers: Workers) -> None:
-        """Do all queued jobs, each as soon as the draws that it needs are there and a worker is free, the longest way first.
+        """Do all queued jobs, each as soon as its draws are there and a worker is free, the longest way first.
 
         A job that another run of this home is at is asked for again until its record is there.
 

@@ -132,9 +132,8 @@ def _members(job: Job, facts: Facts) -> Iterator[tuple[str, str]]:
     yield HOSTS.noun, facts.setting.host
     if job.kind == "draw":
         yield DRAWERS.noun, job.drawer
-        yield from getattr(
-            DRAWERS.make(job.drawer, knobs(job, facts.scale.plan(job.trained_on))), "members", {}
-        ).items()
+        drawer = DRAWERS.make(job.drawer, knobs(job, facts.scale.plan(job.trained_on)))
+        yield from drawer.members.items()
     if job.recipe:
         yield RECIPES.noun, job.recipe
     if job.transform:

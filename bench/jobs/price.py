@@ -104,9 +104,7 @@ def makespan(jobs: Sequence[Job], seconds: Mapping[Job, float], at_once: int) ->
     running: list[tuple[float, int, Job]] = []
     now, number = 0.0, 0
     while waiting or running:
-        for job in [
-            job for job in waiting if all(ends.get(need, float("inf")) <= now for need in _needed(job, seconds))
-        ]:
+        for job in [job for job in waiting if _is_ready(job, seconds, ends, now)]:
             if len(running) < at_once:
                 waiting.remove(job)
                 number += 1
@@ -116,8 +114,9 @@ def makespan(jobs: Sequence[Job], seconds: Mapping[Job, float], at_once: int) ->
     return now
 
 
-def _needed(job: Job, among: Mapping[Job, float]) -> list[Job]:
-    return [need for need in job.needs.values() if need in among]
+def _is_ready(job: Job, among: Mapping[Job, float], ends: Mapping[Job, float], now: float) -> bool:
+    """Whether all draws that a job needs, of those that are still to do, have ended."""
+    return all(ends.get(need, float("inf")) <= now for need in job.needs.values() if need in among)
 
 
 def told(jobs: Sequence[Job], state: Mapping[Job, str], costs: Mapping[Job, Cost], facts: Facts, at_once: int,

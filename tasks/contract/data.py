@@ -2,21 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from hashlib import blake2b
-from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor
 
-from tasks.arrays import Arrays
-from tasks.base import SPLITS, Task
+from tasks.base import Task
 from tasks.classification import Classification
 from tasks.contract.promise import Broken, promise, require
 from tasks.contract.subject import PAGE, Batch, Subject
 from tasks.pose import Pose
-from tasks.segmentation import IGNORED, Segmentation
+from tasks.samples import IGNORED, SPLITS
+from tasks.segmentation import Segmentation
 
 MOST_DECODED = 2000  # images a split of a full pipeline that are compared with the other splits'
 
@@ -48,7 +45,7 @@ def _disjoint(subject: Subject) -> str:
     for split in SPLITS:
         data = subject.task.split(split)
         require(len(data), f"{split} holds no sample")
-        for row, image in _images(data):
+        for row, image in data.images(MOST_DECODED):
             seen[split].setdefault(blake2b(image, digest_size=16).digest(), row)
         told.append(f"{split} {len(data):,}")
     for one, other in (("train", "val"), ("train", "test"), ("val", "test")):
@@ -58,18 +55,6 @@ def _disjoint(subject: Subject) -> str:
                 "from one split, or let samples of the same image have the same group"
             )
     return ", ".join(told)
-
-
-def _images(data: Any) -> Iterator[tuple[int, bytes]]:
-    """Numbers and contents of the images of a split; of a full pipeline's at most `MOST_DECODED`."""
-    if isinstance(data, Arrays):
-        for start in range(0, len(data), 256):
-            rows = range(start, min(start + 256, len(data)))
-            yield from zip(rows, (image.tobytes() for image in data.gather(rows)["image"].numpy()), strict=True)
-        return
-    for row in np.linspace(0, len(data) - 1, min(len(data), MOST_DECODED)).astype(int).tolist():
-        image = data[row]["image"]
-        yield row, repr(image.shape).encode() + image.tobytes()
 
 
 def _named(subject: Subject, split: str, row: int) -> str:

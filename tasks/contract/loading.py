@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping
+from copy import deepcopy
+from typing import Any
 
 import numpy as np
 import torch
 
-from tasks.arrays import Arrays
 from tasks.contract.promise import promise, require
 from tasks.contract.subject import PAGE, Subject
-from tickets.seeding import generator, seeded
+from tasks.split import Draw
 
 LOADED = 32  # images a batch whose loading is timed
 
@@ -35,17 +37,27 @@ def _deterministic(subject: Subject) -> str:
 @promise("augmentation leaves the stored samples as they are")
 def _untouched(subject: Subject) -> str:
     data = subject.task.split("train")
-    raw = data.gather(range(min(PAGE, len(data)))) if isinstance(data, Arrays) else dict(data[0])
-    kept = {key: np.asarray(value).copy() for key, value in raw.items()}
-    if isinstance(data, Arrays):
-        one, other = (subject.task.batch(raw, generator(seed, "contract")) for seed in (0, 1))
-        require(not torch.equal(one["image"], other["image"]), "the generator changes nothing")
-    else:
-        with seeded(0, "contract"):
-            subject.task.view(raw, training=True)
-    wrong = [key for key, value in raw.items() if not np.array_equal(np.asarray(value), kept[key])]
+    rows = range(min(PAGE, len(data)))
+    raw = data.take(rows)
+    kept = deepcopy(raw)
+    one, other = (data.made(subject.task, raw, _drawn(seed, len(rows))) for seed in (0, 1))
+    require(not torch.equal(one["image"], other["image"]), "the generator changes nothing")
+    wrong = sorted({key for row, copy in zip(_rows(raw), _rows(kept), strict=True) for key in _changed(row, copy)})
     require(not wrong, f"{', '.join(wrong)} of the stored samples changed")
-    return ", ".join(kept)
+    return ", ".join(_rows(kept)[0])
+
+
+def _rows(raw: Any) -> list[Mapping[str, Any]]:
+    """Samples as a split takes them: a list of them, or all in one mapping."""
+    return raw if isinstance(raw, list) else [raw]
+
+
+def _changed(row: Mapping[str, Any], kept: Mapping[str, Any]) -> list[str]:
+    return [key for key, value in row.items() if not np.array_equal(np.asarray(value), np.asarray(kept[key]))]
+
+
+def _drawn(seed: int, count: int) -> Draw:
+    return Draw((seed, "contract"), [(seed, "contract", row) for row in range(count)])
 
 
 @promise("it loads training batches")

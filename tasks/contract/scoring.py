@@ -12,7 +12,7 @@ from tasks.base import Task
 from tasks.contract.promise import Skipped, promise, require
 from tasks.contract.subject import Batch, Subject
 from tasks.metrics import Metric
-from tasks.segmentation import IGNORED
+from tasks.samples import IGNORED
 from tickets.seeding import generator
 
 ALMOST_ONE = 0.99  # what a perfect prediction reaches: heat maps tell a place only as finely as they decode

@@ -9,9 +9,7 @@ from functools import cached_property
 import numpy as np
 import torch
 from torch import Tensor, nn
-from torch.utils.data import default_collate
 
-from tasks.arrays import Arrays
 from tasks.base import Task
 from tasks.feed import Feed
 from tasks.paper_heads import make_head
@@ -48,10 +46,7 @@ class Subject:
 
     def page(self, split: str, rows: list[int]) -> Batch:
         """Samples of a split as they are scored."""
-        data = self.task.split(split)
-        if isinstance(data, Arrays):
-            return self.task.batch(data.gather(rows), None)
-        return default_collate([self.task.view(data[row], training=False) for row in rows])
+        return self.task.split(split).batch(self.task, rows)
 
     def pages(self, split: str) -> Iterator[Batch]:
         """At most `most` samples of a split, some at a time."""

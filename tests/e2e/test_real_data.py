@@ -1,16 +1,10 @@
-"""Adapters on the real data sets, where they lie beside the checkout or in TICKETBENCH_DATA."""
-
-import os
-import shutil
-import tarfile
-import tempfile
-import uuid
-from pathlib import Path
+"""Adapters on the real data sets, where TICKETBENCH_DATA names the folder that holds them."""
 
 import numpy as np
 import pytest
 import torch
 from people import reference
+from real import published, root_of
 
 from tasks.camvid import CamVid
 from tasks.coco import Coco
@@ -20,33 +14,6 @@ from tasks.lsp import LeedsSports
 from tasks.metrics import PCK
 
 pytestmark = pytest.mark.data
-UNPACKED = Path(tempfile.gettempdir()) / "ticketbench-data"
-
-
-def root_of(name):
-    """The folder that holds the data set's own, unpacked once for all runs where there is only an archive."""
-    places = [os.environ.get("TICKETBENCH_DATA"), Path(__file__).parents[3] / "shared" / "data"]
-    for place in (Path(p) for p in places if p):
-        if (place / name).is_dir():
-            return place
-        if (archive := place / f"{name}.tar").is_file():
-            return unpacked(archive)
-    pytest.skip(f"no {name}/ or {name}.tar in ../shared/data beside the checkout, nor in TICKETBENCH_DATA")
-
-
-def unpacked(archive):
-    """Unpack beside, then rename: two runs may meet here."""
-    if not (UNPACKED / archive.stem).is_dir():
-        place = UNPACKED / uuid.uuid4().hex
-        with tarfile.open(archive) as tar:
-            tar.extractall(place, filter="data")
-        try:
-            (place / archive.stem).rename(UNPACKED / archive.stem)
-        except OSError:
-            if not (UNPACKED / archive.stem).is_dir():
-                raise
-        shutil.rmtree(place)
-    return UNPACKED
 
 
 @pytest.fixture(scope="module")
@@ -77,6 +44,7 @@ def test_cifar10(cache):
     task, (train, val, test) = prepared(Cifar10, "cifar10", (32, 32), cache)
     assert (len(train) + len(val), len(test)) == (20_000, 5_000)
     assert 1_800 < len(val) < 2_200
+    assert task.prepare() == published("cls/cifar10", task.info.version)
     assert np.bincount(test.gather(range(5_000))["label"].numpy()).tolist() == [500] * 10
     batch = task.batch(train.gather(range(0, 10_000, 20)))
     assert batch["image"].mean().abs() < 0.2  # normalised by another set's statistics, yet close
@@ -85,8 +53,8 @@ def test_cifar10(cache):
 
 def test_camvid(cache):
     task, (train, val, test) = prepared(CamVid, "camvid", (96, 128), cache)
-    assert (len(train) + len(val), len(test)) == (367, 101)
-    assert test[0]["label"].shape == (360, 480)
+    assert [len(data) for data in (train, val, test)] == [367, 101, 233]
+    assert test[0]["label"].shape == val[0]["label"].shape == (360, 480)
     assert train[0]["label"].shape == (96, 128)
     label = test.gather(range(len(test)))["label"]
     assert set(label.unique().tolist()) == {*range(11), 255}
@@ -114,6 +82,7 @@ def test_camvid_in_full():
 def test_lsp(cache):
     task, (train, val, test) = prepared(LeedsSports, "lspet", (64, 64), cache)
     assert (len(train) + len(val), len(test)) == (2_291, 400)
+    assert task.prepare() == published("pose/lsp", task.info.version)
     raw = test.gather(range(400))
     batch = task.batch(raw)
     assert torch.equal(batch["visible"], raw["keypoints"][..., 2] > 0)  # every labelled joint lies in its box

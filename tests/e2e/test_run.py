@@ -179,7 +179,7 @@ def broken_set(kind: str, root: Path) -> list[str]:
         (root / "lspet" / "val.txt").write_text("im00003.jpg\n")
         return ["--source", "pose/lsp", "--data-root", str(root)]
     if kind == "label out of range":
-        for split in ("train", "val"):
+        for split in ("train", "val", "test"):
             names = []
             for number in range(3):
                 for folder in (split, f"{split}annot"):

@@ -12,10 +12,12 @@ import pytest
 import torch
 from PIL import Image
 
-from tasks import arrays, figures
-from tasks.arrays import Arrays, Job, Sample
+from tasks import arrays, decoding, figures, files, samples
+from tasks.arrays import Arrays
 from tasks.base import Info
 from tasks.classification import Classification
+from tasks.decoding import Job
+from tasks.samples import Sample
 from tickets.errors import DataError, UserError
 
 ROOT = Path(__file__).parents[2]
@@ -23,7 +25,7 @@ ROOT = Path(__file__).parents[2]
 
 def read(sample, size):
     """A picture file of any size, and its number as label."""
-    image = arrays.picture(sample.files[0]).resize(size[::-1])
+    image = files.picture(sample.files[0]).resize(size[::-1])
     return {"image": np.asarray(image), "label": np.int64(sample.extra)}
 
 
@@ -86,18 +88,18 @@ def test_splits_partition_the_official_train(squares):
 
 def test_val_is_chosen_by_name_alone():
     names = [f"train/{i:05d}" for i in range(4096)]
-    rows = arrays.val_rows(names)
+    rows = samples.val_rows(names)
     assert 0.08 < len(rows) / len(names) < 0.12
-    assert [names[r] for r in rows] == [n for n in names if arrays.is_val(n)]
+    assert [names[r] for r in rows] == [n for n in names if samples.is_val(n)]
     backwards = names[::-1]
-    assert {names[r] for r in rows} == {backwards[r] for r in arrays.val_rows(backwards)}
-    assert arrays.val_rows(["a", "b"]) in ([0], [1])
+    assert {names[r] for r in rows} == {backwards[r] for r in samples.val_rows(backwards)}
+    assert samples.val_rows(["a", "b"]) in ([0], [1])
 
 
 def test_a_second_call_only_reads(squares, monkeypatch):
     prints = squares.prepare(1)
     before = listing(squares)
-    monkeypatch.setattr(arrays.Job, "row", lambda *_: pytest.fail("decoded again"))
+    monkeypatch.setattr(Job, "row", lambda *_: pytest.fail("decoded again"))
     assert squares.prepare(1) == prints and listing(squares) == before
     assert all(len(p) == 16 and int(p, 16) >= 0 for p in prints.values()) and len(set(prints.values())) == 3
 
@@ -157,7 +159,7 @@ def test_a_folder_that_is_not_there_is_a_mistake_told_at_once(squares, tmp_path)
     with pytest.raises(DataError, match="holds no folder squares/"):
         Squares(root=tmp_path, cache=tmp_path).locate()
     with pytest.raises(DataError, match="has no samples"):
-        arrays.build(tmp_path / "x", Job((), read, (16, 16)))
+        decoding.build(tmp_path / "x", Job((), read, (16, 16)))
 
 
 def test_a_size_that_is_none_is_a_mistake():
@@ -173,9 +175,9 @@ def test_a_cache_that_cannot_be_written_is_a_mistake(squares, tmp_path):
 
 def test_whoever_builds_second_keeps_the_first_one_s_arrays(squares, tmp_path):
     job = Job(squares.samples("train"), read, (16, 16))
-    arrays.build(tmp_path / "built", job)
+    decoding.build(tmp_path / "built", job)
     first = (tmp_path / "built" / "image.npy").stat().st_ino
-    arrays.build(tmp_path / "built", job)
+    decoding.build(tmp_path / "built", job)
     assert (tmp_path / "built" / "image.npy").stat().st_ino == first
     assert [p.name for p in tmp_path.iterdir() if p.name.startswith(".")] == []
 
@@ -213,8 +215,8 @@ def test_any_number_of_processes_gives_the_same_arrays(tmp_path, monkeypatch):
     monkeypatch.setattr(figures, "TRAIN", 140)
     job = Job(figures.samples("train"), figures.read, (32, 32))
     counts = []
-    arrays.build(tmp_path / "one", job, workers=1)
-    arrays.build(tmp_path / "two", job, workers=2, progress=lambda done, total: counts.append((done, total)))
+    decoding.build(tmp_path / "one", job, workers=1)
+    decoding.build(tmp_path / "two", job, workers=2, progress=lambda done, total: counts.append((done, total)))
     assert counts[-1] == (140, 140) and counts == sorted(counts)
     assert arrays.meta(tmp_path / "one") == arrays.meta(tmp_path / "two")
 
@@ -245,7 +247,7 @@ def test_errors_in_other_processes_arrive(tmp_path, name, extra, error, message)
         for (key, v), s in zip(first.items(), (first["image"].transpose(2, 0, 1), first["label"]), strict=True)
     }
     with pytest.raises(error, match=message):
-        arrays._decode(Job(job.samples, reader, (16, 16)), place, opened, 2, lambda done, total: None)
+        decoding._decode(Job(job.samples, reader, (16, 16)), place, opened, 2, lambda done, total: None)
 
 
 def test_nothing_that_decoding_processes_load_imports_torch():

@@ -10,7 +10,7 @@ import torch
 from people import reference
 from PIL import Image
 
-from tasks import TASKS, figures
+from tasks import TASKS, joints
 from tasks.coco import Coco, KeypointFolder, ends, pairs
 from tasks.feed import Feed
 from tickets.errors import DataError, UserError
@@ -444,12 +444,25 @@ class TestFolder:
             people.write(root / "annotations" / f"{name}.json", content)
             people.photographs(root / name, content)
         task = KeypointFolder(size=SIZE, root=root, cache=place.parent.parent / "cache", objective="mse")
-        assert (task.info.primary, task.info.test, task.info.names) == ("ap", "test", figures.KEYPOINTS)
-        assert task.info.torso == ((5, 6), (11, 12)) and task.info.flip_pairs == figures.FLIP_PAIRS
+        assert (task.info.primary, task.info.test, task.info.names) == ("ap", "test", joints.KEYPOINTS)
+        assert task.info.torso == ((5, 6), (11, 12)) and task.info.flip_pairs == joints.FLIP_PAIRS
         batch = whole(task, "test")
         metric = task.metric()
         metric.update(perfect(task, batch), batch)
         assert metric.compute()["ap"] == pytest.approx(1.0, abs=0.01)
+
+    def test_val_beside_test_is_what_is_validated_on(self, place):
+        root = place.parent / "own"
+        for split, names in (("train", ("train",)), ("val", ("val", "test"))):
+            content = json.loads((place / "annotations" / f"person_keypoints_{split}2017.json").read_text())
+            for name in names:
+                people.write(root / "annotations" / f"{name}.json", content)
+                people.photographs(root / name, content)
+        task = KeypointFolder(size=SIZE, root=root, cache=place.parent.parent / "cache")
+        prints, photos = task.prepare(workers=1), task.content("val").photos
+        assert prints["val"] == prints["test"] and len(task.split("train")) == len(task.samples("train"))
+        assert [each["id"] for each in task.metric("val").truth] == [each["id"] for each in task.metric("test").truth]
+        assert {each["image_id"] for each in task.metric("val").truth} <= set(photos)
 
     def test_no_root_and_no_annotations(self, folder):
         with pytest.raises(DataError, match=r"for pose/folder; give the folder that holds annotations/train\.json"):

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from tasks import bodies, figures
+from tasks import bodies, figures, joints
 
 
 @pytest.fixture(scope="module")
@@ -39,7 +39,7 @@ def test_visible_joints_lie_on_their_parts(drawn):
     allowed = {"wrist": {4}, "ankle": {6}, "knee": {5, 6}, "elbow": {3, 4}, "nose": {1}}
     hits = total = 0
     for figure in drawn:
-        for name, (x, y, flag) in zip(figures.KEYPOINTS, figure.keypoints, strict=True):
+        for name, (x, y, flag) in zip(joints.KEYPOINTS, figure.keypoints, strict=True):
             if flag == 2 and (parts := allowed.get(name.split()[-1])):
                 hits += figure.parts[round(float(y)), round(float(x))] in parts
                 total += 1

@@ -9,10 +9,10 @@ import pytest
 import torch
 from PIL import Image
 
-from tasks.arrays import Sample, is_val
 from tasks.feed import Feed
 from tasks.folder import Cifar10, Folder
-from tasks.originals import Originals, fingerprint, parted
+from tasks.originals import Originals, fingerprint
+from tasks.samples import Sample, is_val, parted
 from tickets.errors import DataError, UserError
 
 

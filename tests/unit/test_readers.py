@@ -1,6 +1,7 @@
 """Adapters of real data sets: bad input is told in one sentence with the file, odd but good input is read."""
 
 import os
+import shutil
 
 import numpy as np
 import pytest
@@ -100,6 +101,25 @@ class TestFolder:
         save(tree / "test" / "000.png", noise())  # as ImageNet's, which has no classes
         assert task.info.test == "val"
 
+    @pytest.mark.parametrize("pipeline", ["resized", "full"])
+    def test_val_beside_test_is_what_is_validated_on(self, tree, pipeline):
+        task = opened(Folder, tree, pipeline=pipeline)
+        sliced = task.prepare(workers=1)
+        shutil.copytree(tree / "test", tree / "val")
+        (tree / "val" / "Hund" / "bild 1 é.png").unlink()
+        prints = task.prepare(workers=1)
+        assert [len(task.split(name)) for name in ("train", "val", "test")] == [12, 5, 6]
+        assert (prints["test"], task.info.test) == (sliced["test"], "test")
+        assert sliced["train"] != prints["train"] != prints["val"] != sliced["val"]
+        shutil.rmtree(tree / "val")
+        save(tree / "val" / "000.png", noise())  # no class folders: no val
+        assert task.prepare(workers=1) == sliced
+
+    def test_other_classes_in_val(self, tree):
+        shutil.copytree(tree / "test", tree / "val")
+        (tree / "val" / "Hund").rename(tree / "val" / "Katze")
+        refused(opened(Folder, tree), r"val holds 3 class folders, the task 3 classes: .* Hund, Katze; give")
+
     def test_no_root(self):
         with pytest.raises(DataError, match=r"cls/folder; give the folder .*--data-root or TICKETBENCH_DATA"):
             Folder(size=SIZE).locate()
@@ -146,9 +166,9 @@ class TestFolder:
 
 @pytest.fixture
 def scenes(tmp_path):
-    """Four training and two test scenes; the label is the column number modulo 12."""
+    """Four training, two validation and three test scenes; the label is the column number modulo 12."""
     place = tmp_path / "données routières" / "camvid"
-    for split, count in (("train", 4), ("val", 2)):
+    for split, count in (("train", 4), ("val", 2), ("test", 3)):
         lines = []
         for i in range(count):
             name = f"{split}{i}"
@@ -164,9 +184,11 @@ class TestCamVid:
         task = opened(CamVid, scenes.parent)
         task.locate()
         task.prepare(workers=1)
-        assert len(task.split("train")) + len(task.split("val")) == 4
+        assert [len(task.split(name)) for name in ("train", "val", "test")] == [4, 2, 3]
+        assert [sample.name for sample in task.members("val")] == ["val0", "val1"]
         sample = task.split("test")[0]
         assert (sample["image"].shape, sample["label"].shape) == ((3, *SIZE), (20, 30))
+        assert task.split("val")[0]["label"].shape == (20, 30)
         assert sample["label"][3].tolist() == [255 if i % 12 == 11 else i % 12 for i in range(30)]
         assert task.split("train")[0]["label"].shape == SIZE
 
@@ -236,7 +258,7 @@ class TestCamVid:
         refused(opened(CamVid, scenes.parent), r"train2\.png: has 3 channels; a label image has one")
 
     def test_palette_label(self, scenes):
-        file = scenes / "valannot" / "val0.png"
+        file = scenes / "testannot" / "test0.png"
         with Image.open(file) as image:
             palette = Image.fromarray(np.asarray(image)).convert("P")
         palette.putdata(np.full(600, 7, np.uint8).tolist())

@@ -271,6 +271,14 @@ class TestMaskFolder:
         (own / "train").rename(own / "Train2")
         refused(opened(MaskFolder, own), r"own holds no folder train/ with images/ and masks/; give the folder")
 
+    def test_val_beside_test_is_what_is_validated_on(self, own):
+        sliced = opened(MaskFolder, own).prepare(workers=1)
+        shutil.copytree(own / "train", own / "val")
+        task = opened(MaskFolder, own)
+        prints = task.prepare(workers=1)
+        assert [len(task.split(name)) for name in ("train", "val", "test")] == [3, 3, 3]
+        assert prints["train"] == prints["val"] != sliced["train"] and prints["test"] == sliced["test"]
+
     def test_a_tree_whose_test_has_no_images_uses_val(self, own):
         (own / "test").rename(own / "val")
         (own / "test").mkdir()

@@ -1,0 +1,181 @@
+"""What was trained on is what the record says: damaged arrays and data that change under a run are found."""
+
+import json
+import os
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import trees
+from homes import few_images
+from PIL import Image
+
+from bench.jobs import execute as jobs
+from bench.jobs.execute import execute
+from bench.jobs.work import Facts, Work
+from bench.request import scale as scales
+from bench.request.plan import Job
+from tasks import arrays
+from tasks.folder import Folder
+from tickets.errors import DataError
+
+
+@pytest.fixture
+def tree(tmp_path):
+    """Two classes of twelve and four images."""
+    for split, count in (("train", 12), ("test", 4)):
+        for label, level in (("dark", 60), ("light", 200)):
+            for i in range(count):
+                noise = np.random.default_rng(i).integers(-40, 40, (20, 20, 3))
+                trees.save(tmp_path / "own" / split / label / f"{i}.png", (noise + level).astype(np.uint8))
+    return tmp_path / "own"
+
+
+@pytest.fixture
+def task(tree):
+    """Those images, prepared, and nothing looked at by this process."""
+    task = Folder(size=(16, 16), root=tree, cache=tree.parent / "cache")
+    task.prepare(workers=1)
+    arrays._verified.clear()
+    return task
+
+
+def built(task, split="train"):
+    return next((task.cache / task.store).glob(f"{split}-*"))
+
+
+def flip(folder, name="image.npy"):
+    """Change one bit of the last value, and leave size and time as they were."""
+    file = folder / name
+    state, content = file.stat(), bytearray(file.read_bytes())
+    content[-1] ^= 1
+    file.write_bytes(content)
+    os.utime(file, ns=(state.st_atime_ns, state.st_mtime_ns))
+
+
+def zero(folder):
+    file = folder / "image.npy"
+    content = file.read_bytes()
+    file.write_bytes(content[:2000] + bytes(1000) + content[3000:])
+
+
+def edit(folder, **changes):
+    beside = json.loads((folder / "meta.json").read_text())
+    (folder / "meta.json").write_text(json.dumps({**beside, **changes}))
+
+
+DAMAGES = {
+    "a flipped bit": (flip, "its arrays have the fingerprint [0-9a-f]{16}, and"),
+    "a flipped label": (lambda folder: flip(folder, "label.npy"), "its arrays have the fingerprint"),
+    "zeroed bytes": (zero, "its arrays have the fingerprint"),
+    "a file cut short": (lambda folder: os.truncate(folder / "image.npy", 500), "its arrays cannot be read"),
+    "no header": (lambda folder: (folder / "image.npy").write_bytes(b""), "its arrays cannot be read"),
+    "a missing file": (lambda folder: (folder / "label.npy").unlink(), "its arrays have the fingerprint"),
+    "no arrays": (lambda folder: [file.unlink() for file in folder.glob("*.npy")], "its arrays have {} rows, not 24"),
+    "no JSON": (lambda folder: (folder / "meta.json").write_text("{"), "its meta.json cannot be read"),
+    "other JSON": (lambda folder: (folder / "meta.json").write_text("[]"), "its meta.json cannot be read"),
+    "another val": (lambda folder: edit(folder, val_rows=[0, 5]), "its arrays have the fingerprint"),
+    "other rows": (lambda folder: edit(folder, count=23), "its arrays have .* rows, not 23"),
+}
+
+
+@pytest.mark.parametrize(("damage", "wrong"), DAMAGES.values(), ids=DAMAGES)
+def test_damaged_arrays_are_refused_and_prepared_anew(task, damage, wrong, capsys):
+    before, folder = task.split("train").gather([3])["image"], built(task)
+    prints = task.prepare()
+    arrays._verified.clear()
+    damage(folder)
+    with pytest.raises(DataError, match=rf"^{folder}: {wrong}.*; remove this folder, so that it is decoded anew\.$"):
+        task.split("train")
+    assert task.split("test")
+    assert task.prepare(workers=1) == prints
+    said = capsys.readouterr().err
+    assert said.startswith(f"{folder}: its ") and said.endswith("; it is decoded anew.\n") and said.count("\n") == 1
+    assert (task.split("train").gather([3])["image"] == before).all()
+
+
+def test_arrays_are_read_once_a_process_and_again_where_a_file_changed(task, monkeypatch):
+    prints, read, looks = task.prepare(), arrays.fingerprint, []
+    monkeypatch.setattr(arrays, "fingerprint", lambda *of: looks.append(of) or read(*of))
+    task.verify("cls/folder", prints)
+    task.split("val")
+    assert looks == []
+    os.utime(built(task) / "image.npy", (1, 1))
+    task.split("val")
+    task.split("train")
+    assert len(looks) == 2  # of train and val
+
+
+@pytest.mark.parametrize("pipeline", ["resized", "full"])
+def test_data_that_changed_are_named_with_task_and_split(task, tree, pipeline):
+    task = replace(task, pipeline=pipeline)
+    prints = task.prepare(workers=1)
+    task.verify("cls/folder", prints)
+    (tree / "test" / "dark" / "1.png").write_bytes((tree / "test" / "dark" / "2.png").read_bytes() + b"\0")
+    changed = r"the data of cls/folder have changed since .*: the fingerprint of test is .* and was "
+    with pytest.raises(DataError, match=f"^{changed}{prints['test']}; run the command again"):
+        task.verify("cls/folder", prints)
+    (tree / "test" / "dark" / "1.png").unlink()
+    with pytest.raises(DataError, match=f"^{changed}"):
+        task.verify("cls/folder", prints)
+
+
+def test_a_touched_file_is_no_change(task, tree):
+    prints = task.prepare()
+    os.utime(tree / "train" / "dark" / "1.png", (1, 1))
+    task.verify("cls/folder", prints)
+
+
+# ---- in a job
+
+
+@pytest.fixture
+def work(tree, tmp_path):
+    """A short draw on those images."""
+    with few_images(tmp_path / "cache"):
+        scale = scales.load("tiny@size=32x32@batch_size=8", 0.01)
+        tasks = {"cls/folder": scale.plan("cls/folder").task("cls/folder", tree)}
+        facts = Facts(
+            scale=scale, budget=0.01, tasks=tasks, fingerprints={name: task.prepare(1) for name, task in tasks.items()},
+            home=tmp_path / "home", threads=1, workers=0, device="cpu", host="supernet/tiny",
+        )  # fmt: skip
+        job = Job("draw", "cls/folder", None, "gmp", 0.9, 0)
+        yield Work(job, jobs.identify(job, None, facts), None, facts)
+
+
+def repaint(tree):
+    Image.new("RGB", (20, 20), "white").save(tree / "train" / "dark" / "3.png")
+
+
+def test_a_job_whose_data_changed_before_it_fails_untrained(work, tree, monkeypatch):
+    repaint(tree)
+    monkeypatch.setattr(jobs, "_draw", lambda *_: pytest.fail("trained"))
+    record = execute(work)
+    assert record.status == "failed" and record.scores is None
+    assert record.error.startswith("DataError: the data of cls/folder have changed since this run prepared them: ")
+
+
+def test_a_job_whose_data_change_meanwhile_fails(work, tree, monkeypatch):
+    draw = jobs._draw
+
+    def drawn(*args):
+        outcome = draw(*args)
+        repaint(tree)
+        return outcome
+
+    monkeypatch.setattr(jobs, "_draw", drawn)
+    record = execute(work)
+    assert record.status == "failed" and "cls/folder have changed since this run prepared them" in record.error
+
+
+def test_a_job_on_damaged_arrays_fails_and_names_the_folder(work):
+    folder = built(work.facts.tasks["cls/folder"])
+    arrays._verified.clear()
+    flip(folder)
+    record = execute(work)
+    assert record.status == "failed" and f"{folder}: its arrays have the fingerprint" in record.error
+
+
+def test_a_job_on_sound_data_succeeds(work):
+    record = execute(work)
+    assert record.status == "ok" and record.fingerprints == work.facts.fingerprints
