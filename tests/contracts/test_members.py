@@ -11,7 +11,7 @@ from tickets import contract
 KNOWN = {"rho": 0.1}
 """Enough that a search finds units to cut in so few steps."""
 
-SMALLER = {"drawer": {"most": 6, "longest": 18}, "recipe": {"steps": 9}, "transform": {"steps": 4}}
+SMALLER = {"drawer": {"most": 4, "longest": 12}, "recipe": {"steps": 9}, "transform": {"steps": 4}}
 LARGE = ("supernet/paper",)
 
 MEMBERS = [

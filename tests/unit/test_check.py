@@ -1,4 +1,4 @@
-"""bench.check task: a line a check, exit codes 0, 1 and 2, broken files named."""
+"""bench.check of tasks and other members: a line a check, exit codes 0, 1 and 2, broken files named."""
 
 import pytest
 from PIL import Image
@@ -6,6 +6,8 @@ from PIL import Image
 from bench import check, console
 from tasks import contract, figures
 from tasks.classification import FiguresClassification
+from tickets import contract as members
+from tickets.patterns.nm import NofM
 
 
 def run(capsys, *args):
@@ -54,6 +56,30 @@ def test_broken_data_are_named_and_exit_with_2(capsys, tmp_path):
     assert code == 2 and f"error: {file}: not readable as an image" in err.splitlines()[-1]
 
 
+@pytest.mark.parametrize("name", ["channel", "2:4@n=1"])
+def test_a_line_a_check_of_a_member(name, capsys):
+    code, out, _ = run(capsys, "pattern", name)
+    first, *lines, last = out.splitlines()
+    checks = members.of("pattern").CHECKS
+    assert code == 0 and first == f"{name}: {len(checks)} checks"
+    assert [line[8:].partition(":")[0] for line in lines] == list(checks)
+    assert last == f"{len(lines)} passed, 0 failed, 0 skipped"
+
+
+def test_a_member_that_breaks_a_promise_exits_with_1(capsys, monkeypatch):
+    monkeypatch.setattr(NofM, "wrong", lambda self, masks, sparsity: None)
+    code, out, _ = run(capsys, "pattern", "2:4")
+    assert code == 1 and "FAILED  it notices one weight that is wrong: entry 0 of a mask" in out
+    assert out.splitlines()[-1].endswith("1 failed, 0 skipped")
+
+
+def test_every_noun_has_its_command():
+    assert set(check.LOOKED_AT) == set(members.REGISTRIES)
+    for noun, (plain, other, _) in check.LOOKED_AT.items():
+        registry = members.REGISTRIES[noun]
+        assert [registry.resolve(plain), registry.resolve(other)] == [plain, other]
+
+
 @pytest.mark.parametrize(
     ("args", "message"),
     [
@@ -62,6 +88,11 @@ def test_broken_data_are_named_and_exit_with_2(capsys, tmp_path):
         (["task", "seg/camvid"], "no data folder was given for 'camvid'"),
         (["task", "seg/camvid", "--data-root", "."], "holds no folder camvid/"),
         (["task"], "missing argument"),
+        (["drawer", "impp"], "unknown drawer 'impp'. Did you mean 'imp'?"),
+        (["drawer", "imp@round=3"], "unknown option of the drawer imp 'round'. Did you mean 'rounds'?"),
+        (["pattern", "2:4@n=9"], "n is 9 and m is 4"),
+        (["host", "timm/resnet"], "unknown timm model 'resnet'"),
+        (["scorer"], "missing argument"),
         (["pictures"], "no such command 'pictures'"),
         ([], "missing command"),
     ],

@@ -18,7 +18,7 @@ from tickets.hosts.supernet import Spec, Stage
 from tickets.seeding import generator
 from tickets.source import Batch
 
-SPEC = Spec(stem=8, stages=(Stage((1,), (8,)), Stage((1, 1), (8, 8))), expansion=1)
+SPEC = Spec(stem=8, stages=(Stage((1, 1), (8, 8)),), expansion=1)
 """A supernet of two branches, for 16x16 images; every layer has a multiple of 8 weights, for patterns that want it."""
 
 

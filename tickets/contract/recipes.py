@@ -212,7 +212,7 @@ def _masked(subject: Subject) -> str:
 def _learns(subject: Subject) -> str:
     training, fresh = subject.trained.training, subject.training()
     fresh.network.masking.settle(fresh.network)
-    before, after = (_loss(one.network, subject.target) for one in (fresh, training))
+    before, after = (_loss(one.network, subject.target, subject.steps) for one in (fresh, training))
     require(after < before, f"the target's loss on training images goes from {before:.4g} to {after:.4g}")
     frozen = subject.recipe.trains_host or _unchanged(fresh.network, training.network)
     require(frozen, "trains_host is False, and the host's weights have changed")
@@ -220,10 +220,10 @@ def _learns(subject: Subject) -> str:
 
 
 @torch.no_grad()
-def _loss(network: Network, source: Brightness) -> float:
-    """The mean over some training batches, batch norms as in training; of a copy, whose statistics move."""
+def _loss(network: Network, source: Brightness, steps: int) -> float:
+    """The mean over the training batches, batch norms as in training; of a copy, whose statistics move."""
     network = copy.deepcopy(network).train()
-    batches = [source.batch("train", step) for step in range(4)]
+    batches = [source.batch("train", step) for step in range(steps)]
     return sum(float(source.loss(network(batch["image"]), batch)) for batch in batches) / len(batches)
 
 
