@@ -108,6 +108,9 @@ def _member(noun: str) -> Callable[[str], None]:
         registry = contract.REGISTRIES[noun]
         name = registry.resolve(name)
         checks = contract.of(noun)
+        import torch  # only here, since it takes a second
+
+        torch.set_num_threads(1)  # more of them cost more than they bring on images so small
         print(f"{name}: {len(checks.CHECKS)} checks")
         _tell(checks.verdicts(checks.Subject(name, registry.make(name, _known(noun, name)))))
 

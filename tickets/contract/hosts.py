@@ -26,7 +26,7 @@ from tickets.searchable import live_units, search_blocks
 from tickets.seeding import generator, seeded
 from tickets.ticket import Ticket, part_of
 
-SIZES = ((64, 64), (64, 128))
+SIZES = ((64, 64), (64, 96))
 CLOSE = 1e-4
 """How far maps may be from each other, of the largest value, that were computed in another order."""
 
