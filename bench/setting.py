@@ -45,7 +45,9 @@ class Setting(BaseModel):
         "torch"
     )
     threads: Annotated[int, Field(description="PyTorch threads of a job; they change last bits.", ge=1)] = 1
-    device: Annotated[Literal["cpu", "cuda"], Field(description="cpu, cuda or cuda:N.")] = "cpu"
+    device: Annotated[Literal["cpu", "cuda"], Field(description="cpu or cuda; asked for as cpu, cuda or cuda:N.")] = (
+        "cpu"
+    )
 
     @property
     def compute(self) -> str:

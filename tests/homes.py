@@ -13,6 +13,7 @@ from bench import provenance
 from bench.jobs.work import Facts, Work
 from bench.request import scale as scales
 from bench.request.plan import Job
+from bench.setting import Setting
 from tasks import figures
 
 COMMIT = "4b825dc642cb6eb9a060e54bf8d69288fbee4904"
@@ -33,15 +34,14 @@ def few_images(cache: Path) -> Iterator[pytest.MonkeyPatch]:
 
 def short_run(home: Path) -> dict[str, str]:
     """Draw by gmp on cls, transfer to seg, its random control, the dense reference; the records' names by kind."""
-    from bench.jobs.execute import execute, identify_all
+    from bench.jobs.execute import execute
+    from bench.jobs.identity import identify_all
 
     scale = scales.load(SHORT, 0.01)
     tasks = {name: scale.plan(name).task(name, None) for name in ("cls/figures", "seg/figures")}
     prints = {name: task.prepare(1) for name, task in tasks.items()}
-    facts = Facts(
-        scale=scale, budget=0.01, tasks=tasks, fingerprints=prints, home=home, threads=1, workers=0, device="cpu",
-        host="supernet/tiny",
-    )  # fmt: skip
+    setting = Setting(scale=SHORT, host="supernet/tiny", budget=0.01)
+    facts = Facts(setting, scale, tasks, prints, home)
     draw = Job("draw", "cls/figures", None, "gmp", 0.9, 0)
     ways = {"transfer": ("transfer", None, None), "random": ("control", "random", "random")}
     jobs = {"draw": draw} | {
@@ -51,5 +51,5 @@ def short_run(home: Path) -> dict[str, str]:
     jobs["dense"] = Job("control", None, "seg/figures", "dense", 0.0, 0, None, "scratch", "fresh", "dense")
     ids = identify_all(list(jobs.values()), facts)
     for job in jobs.values():
-        assert execute(Work(job, ids[job], ids.get(job.needs), facts)).status == "ok"
+        assert execute(Work(job, ids[job], facts, {role: ids[need] for role, need in job.needs.items()})).status == "ok"
     return {name: ids[job] for name, job in jobs.items()}
