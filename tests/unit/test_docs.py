@@ -12,7 +12,7 @@ import pytest
 import torch
 from toy import SPEC
 
-from bench import check, console, preview
+from bench import check, console, preview, run
 from tasks import TASKS, contract, figures
 from tasks.feed import Feed
 from tickets import registry
@@ -64,6 +64,15 @@ def test_every_promise_is_kept_but_the_one_that_the_page_names(edges, capsys):
 def test_the_picture_has_its_classes(edges, capsys, tmp_path):
     code, _ = told(capsys, preview.app, "--task", "edges/figures", "--out", tmp_path / "edges.png")
     assert code == 0 and (tmp_path / "edges.png").stat().st_size > 1000
+
+
+def test_its_kind_is_set_like_the_three(edges, capsys, monkeypatch):
+    asked = []
+    monkeypatch.setattr(run, "_compute", lambda config, *rest: asked.append(config))
+    code, _ = told(capsys, run.app, "--source", "edges/figures", "--target", "seg", "--set", "edges.batch_size=8")
+    scale = asked[0].scale
+    assert code == 0 and asked[0].setting.scale == scale.name == "tiny@edges.batch_size=8"
+    assert [scale.plan(name).batch_size for name in ("edges/figures", "seg/figures")] == [8, 32]
 
 
 def test_outlines_are_where_parts_meet(edges, monkeypatch):

@@ -2,6 +2,7 @@
 
 import pytest
 import yaml
+from foreign import register
 
 from bench.request import scale as scales
 from tasks import TASKS
@@ -94,6 +95,19 @@ def test_options_behind_the_name_change_all_plans_or_those_of_a_kind_or_task():
     assert scale.plan("pose/lsp").options == {"flip_test": True} and scale.plan("seg").options == {}
     assert scales.load(scale.name, 0.5) == scale
     assert scales.load("paper@preset=tiny").preset == "tiny"
+
+
+def test_another_package_s_kind_is_set_like_the_three(monkeypatch):
+    """Planning imports none of it: there is no such module."""
+    with pytest.raises(UserError, match=r"unknown option of a scale 'edges\.batch_size'"):
+        scales.load("tiny@edges.batch_size=8")
+    with pytest.raises(UserError, match="unknown task 'edges/figures'"):
+        scales.load("tiny@edges/figures.draw.steps=50")
+    register(monkeypatch, TASKS, edges__figures="nowhere:Edges", edges__photos="nowhere:Photos")
+    scale = scales.load("tiny@edges.batch_size=8@edges/figures.draw.steps=50", 0.5)
+    own, other, seg = (scale.plan(name) for name in ("edges/figures", "edges/photos", "seg/figures"))
+    assert (own.batch_size, other.batch_size, seg.batch_size) == (8, 8, 32)
+    assert (own.draw.steps, other.draw.steps, seg.draw.steps) == (25, 200, 200)
 
 
 @pytest.mark.parametrize(
