@@ -6,7 +6,7 @@ import pytest
 import torch
 from toy import DRAWERS, SPEC, ToySource
 
-from tasks.paper_heads import PaperDense
+from tasks.heads.paper import PaperDense
 from tickets import drawers
 from tickets.drawer import AFTER, BEFORE, Drawer, Request, initial_host
 from tickets.masks import prunable

@@ -13,11 +13,9 @@ from torch import Tensor, nn
 from torch.func import functional_call
 from toy import SPEC, ToySource
 
-from tasks.classification import FiguresClassification
-from tasks.heads import Classifier, DenseHead
-from tasks.paper_heads import PaperDense
-from tasks.pose import FiguresPose
-from tasks.segmentation import FiguresSegmentation
+from tasks.figures.tasks import FiguresClassification, FiguresPose, FiguresSegmentation
+from tasks.heads.light import Classifier, DenseHead
+from tasks.heads.paper import PaperDense
 from tickets import scores
 from tickets.errors import UserError
 from tickets.masks import Masks, Semantics, keep_top, project

@@ -5,7 +5,7 @@ import torch
 from torch import nn
 from toy import SPEC, ToySource
 
-from tasks.paper_heads import PaperClassifier, PaperDense
+from tasks.heads.paper import PaperClassifier, PaperDense
 from tickets.blocks import KERNELS, Norm, SearchBlock
 from tickets.cost import dense_macs, layer_costs
 from tickets.errors import UserError

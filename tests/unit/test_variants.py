@@ -9,7 +9,7 @@ import pytest
 import torch
 from toy import SPEC, ToySource
 
-from tasks.paper_heads import PaperDense
+from tasks.heads.paper import PaperDense
 from tickets.drawer import Request
 from tickets.drawers import make
 from tickets.drawers.supertickets import SuperTickets
