@@ -39,19 +39,19 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 from PIL import Image
 
-from tasks.arrays import Arrays, Damaged, Meta, rows_of, verified
-from tasks.decoding import Job, build
-from tasks.originals import Fresh, Originals
+from tasks.data.arrays import Arrays, Damaged, Meta, rows_of, verified
+from tasks.data.decoding import Job, build
+from tasks.data.originals import Fresh, Originals
+from tasks.data.samples import SPLITS, Progress, Row, Sample, parted
+from tasks.data.split import Split
 from tasks.picture import Panel, sheet
-from tasks.samples import SPLITS, Progress, Row, Sample, parted
-from tasks.split import Split
 from tickets.errors import DataError, UserError, unknown
 
 if TYPE_CHECKING:
     import torch
     from torch import Tensor, nn
 
-    from tasks.metrics import Metric
+    from tasks.metrics.base import Metric
 
 Features = Sequence[tuple[int, int]]  # (width, stride) of each feature map of a host, in its order
 PIPELINES = ("resized", "full")
@@ -110,7 +110,7 @@ class Task(ABC):
     """One data set as a task; see the module's docstring for how to add one.
 
     Batches are dictionaries of tensors with the samples first: `image` float32 (B, 3, H, W), normalised by
-    `tasks.augment.normalise`, and the truth, whose keys the kinds document.
+    `tasks.views.batches.normalise`, and the truth, whose keys the kinds document.
 
     Args:
         size: (H, W) of the input in pixels.

@@ -10,9 +10,9 @@ from torch import Tensor, nn
 from torch.utils.data import DataLoader, Dataset
 
 from tasks.base import Task
-from tasks.metrics import Metric
-from tasks.paper_heads import make_head
-from tasks.split import Draw, Split
+from tasks.data.split import Draw, Split
+from tasks.heads.paper import make_head
+from tasks.metrics.base import Metric
 from tickets.errors import DataError
 from tickets.searchable import Units
 from tickets.seeding import derive, generator

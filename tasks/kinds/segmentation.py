@@ -1,4 +1,4 @@
-"""Semantic segmentation: one class a pixel; and the embedded figures, cut into body parts and objects."""
+"""Semantic segmentation: one class a pixel."""
 
 from __future__ import annotations
 
@@ -9,17 +9,17 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
-from tasks import figures, mmseg_views
-from tasks.base import Features, Info, Task
+from tasks.base import Features, Task
+from tasks.data.samples import IGNORED, Row
 from tasks.picture import Key, Panel, coloured, colours, pictures, shown
-from tasks.samples import IGNORED, Row, Sample
+from tasks.views import mmseg
 from tickets.errors import UserError, unknown
 
 if TYPE_CHECKING:
     import torch
     from torch import Tensor, nn
 
-    from tasks.metrics import MeanIoU
+    from tasks.metrics.miou import MeanIoU
 
 AVERAGES = ("labelled", "all")
 LEAST_HARD = 16  # one labelled pixel in so many is hard at least
@@ -34,7 +34,7 @@ class Segmentation(Task):
     logits. Batch: image float32 (B, 3, H, W), normalised; label int64 (B, h, w). Outputs: logits (B, C, h',
     w').
 
-    The full pipeline is mmseg's: in training as `tasks.mmseg_views.augmented` says, smaller images padded with the
+    The full pipeline is mmseg's: in training as `tasks.views.mmseg.augmented` says, smaller images padded with the
     mean and label 255; else whole images, one at a time, resized to fit into the data set's base and scored at their
     labels' own sizes. The bases are those of the released recipes and belong to their crops: for an input of
     another size the base is multiplied by the smaller of its two ratios to the released crop, so that a rehearsal at
@@ -94,7 +94,7 @@ class Segmentation(Task):
         """
         super().locate()
         if self.pipeline == "full":
-            mmseg_views.require_opencv()
+            mmseg.require_opencv()
 
     def check(self, arrays: Mapping[str, np.ndarray], start: int) -> Iterable[tuple[int, str]]:
         """Labels that are neither a class nor 255."""
@@ -107,13 +107,13 @@ class Segmentation(Task):
 
     def batch(self, raw: Mapping[str, Tensor], generator: torch.Generator | None = None) -> dict[str, Tensor]:
         """{"image": float32 (B, 3, H, W), "label": int64 (B, h, w)}; augmented where a generator is given."""
-        from tasks import augment
+        from tasks.views import batches
 
         image, label = raw["image"], raw["label"]
         if generator is not None:
-            moved = augment.affine(augment.jitter(image, generator), generator, label=label, **self.affine)
+            moved = batches.affine(batches.jitter(image, generator), generator, label=label, **self.affine)
             image, label = moved["image"], moved["label"]
-        return {"image": augment.normalise(image), "label": label.long()}
+        return {"image": batches.normalise(image), "label": label.long()}
 
     @property
     def fit(self) -> tuple[int, int]:
@@ -132,14 +132,14 @@ class Segmentation(Task):
         import torch
         import torch.nn.functional as F
 
-        from tasks import augment
+        from tasks.views import batches
 
         image, label = row["image"], row["label"]
         if training:
-            image, label = mmseg_views.augmented(image, label, self.fit, self.size)
+            image, label = mmseg.augmented(image, label, self.fit, self.size)
         else:
-            image = mmseg_views.fitted(image, self.fit)
-        pixels = augment.normalise(torch.from_numpy(image.transpose(2, 0, 1).copy())[None])[0]
+            image = mmseg.fitted(image, self.fit)
+        pixels = batches.normalise(torch.from_numpy(image.transpose(2, 0, 1).copy())[None])[0]
         classes = torch.from_numpy(label).long()
         if training:
             missing = (0, self.size[1] - label.shape[1], 0, self.size[0] - label.shape[0])
@@ -148,7 +148,7 @@ class Segmentation(Task):
 
     def head(self, features: Features) -> nn.Module:
         """The host's maps -> logits (B, outputs, h', w') of the finest map's size."""
-        from tasks.heads import DenseHead
+        from tasks.heads.light import DenseHead
 
         return DenseHead(features, self.info.outputs)
 
@@ -176,7 +176,7 @@ class Segmentation(Task):
 
     def metric(self, split: str = "test") -> MeanIoU:
         """Mean intersection over union, pooled over the split."""
-        from tasks.metrics import MeanIoU
+        from tasks.metrics.miou import MeanIoU
 
         return MeanIoU(self.info.outputs)
 
@@ -236,17 +236,3 @@ def hard(logits: Tensor, label: Tensor, below: float) -> Tensor:
 
 def _is_number(value: object) -> bool:
     return isinstance(value, (int, float)) and not isinstance(value, bool)
-
-
-@dataclass(frozen=True)
-class FiguresSegmentation(Segmentation):
-    """The body parts of a drawn person, the objects about, and what stands in front."""
-
-    info = Info(kind="seg", primary="miou", outputs=len(figures.PARTS), names=figures.PARTS, **figures.ABOUT)
-    store = "figures"
-    columns: ClassVar[Mapping[str, str]] = {"image": "image", "label": "parts"}
-    read = staticmethod(figures.read)
-
-    def samples(self, split: str) -> list[Sample]:
-        """Nothing to find: a sample is drawn from its split and number."""
-        return figures.samples(split)

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from tasks.decoding import Job, decoded
-from tasks.samples import Row, Sample, states
-from tasks.split import AtOnce, Draw, Place, Split
+from tasks.data.decoding import Job, decoded
+from tasks.data.samples import Row, Sample, states
+from tasks.data.split import AtOnce, Draw, Place, Split
 from tickets.errors import DataError
 
 if TYPE_CHECKING:

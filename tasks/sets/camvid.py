@@ -5,11 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
-from tasks import pairs
 from tasks.base import Info
-from tasks.files import names_in
-from tasks.samples import IGNORED, SPLITS, Row, Sample
-from tasks.segmentation import Segmentation
+from tasks.data import pairs
+from tasks.data.files import names_in
+from tasks.data.samples import IGNORED, SPLITS, Row, Sample
+from tasks.kinds.segmentation import Segmentation
 
 NAMES = (
     "sky", "building", "pole", "road", "pavement", "tree", "sign symbol", "fence", "car", "pedestrian",

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from tasks.samples import IGNORED
+from tasks.data.samples import IGNORED
 from tickets.errors import UserError
 
 RATIOS = (0.5, 2.0)  # of the base, uniform

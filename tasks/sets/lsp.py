@@ -11,9 +11,9 @@ import numpy as np
 from PIL import Image
 
 from tasks.base import Info
-from tasks.files import names_in, rgb
-from tasks.pose import Pose
-from tasks.samples import Row, Sample
+from tasks.data.files import names_in, rgb
+from tasks.data.samples import Row, Sample
+from tasks.kinds.pose import Pose
 from tickets.errors import DataError
 
 NAMES = (

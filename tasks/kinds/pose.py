@@ -1,4 +1,4 @@
-"""Pose: the keypoints of one person an image; and the embedded figures' 17 joints."""
+"""Pose: the keypoints of one person an image."""
 
 from __future__ import annotations
 
@@ -9,18 +9,18 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 from PIL import Image
 
-from tasks import figures, joints, topdown
-from tasks.base import Features, Info, Task
+from tasks.base import Features, Task
+from tasks.data.samples import Row
 from tasks.picture import INK, Key, Panel, pictures, shown, skeleton
-from tasks.samples import Row, Sample
+from tasks.views import topdown
 from tickets.errors import UserError, unknown
 
 if TYPE_CHECKING:
     import torch
     from torch import Tensor, nn
 
-    from tasks.heatmaps import Codec
-    from tasks.metrics import PCK, Metric
+    from tasks.metrics.base import Metric
+    from tasks.metrics.heatmaps import Codec
 
 OBJECTIVES = ("cross_entropy", "mse")
 
@@ -43,7 +43,7 @@ class Pose(Task):
     neck to its top, likewise, of joints that have them; area float32 (B,) where the reader gives it. Outputs:
     heat maps (B, K, h', w').
 
-    The full pipeline is HRNet's and of `tasks.topdown`: `load` gives whole images, their "keypoints" and "box"
+    The full pipeline is HRNet's and of `tasks.views.topdown`: `load` gives whole images, their "keypoints" and "box"
     float32 (4,), x, y, width, height of the person; in training the views are its random ones.
 
     Args:
@@ -72,7 +72,7 @@ class Pose(Task):
     @property
     def codec(self) -> Codec:
         """The objective's loss, and how its heat maps are read."""
-        from tasks.heatmaps import CODECS
+        from tasks.metrics.heatmaps import CODECS
 
         return CODECS[self.objective]
 
@@ -95,7 +95,7 @@ class Pose(Task):
         """The batch that the class documents; augmented where a generator is given."""
         import torch
 
-        from tasks import augment
+        from tasks.views import batches
 
         image, points, labelled = (
             raw["image"],
@@ -108,12 +108,12 @@ class Pose(Task):
         visible = labelled & ((points >= -0.5) & (points < extent - 0.5)).all(2)
         if generator is not None:
             truth = {"keypoints": points, "visible": visible, "flip_pairs": self.info.flip_pairs}
-            moved = augment.affine(augment.jitter(image, generator), generator, **truth, **self.affine)
+            moved = batches.affine(batches.jitter(image, generator), generator, **truth, **self.affine)
             image, points, visible = moved["image"], moved["keypoints"], moved["visible"]
             lengths = {key: value * moved["scale"] for key, value in lengths.items()}
             area = {key: value * moved["scale"] ** 2 for key, value in area.items()}
         return {
-            "image": augment.normalise(image),
+            "image": batches.normalise(image),
             "keypoints": points,
             "visible": visible,
             **lengths,
@@ -148,7 +148,7 @@ class Pose(Task):
 
     def predict(self, network: Callable[[Tensor], Tensor], batch: Mapping[str, Tensor]) -> Tensor:
         """Heat maps; with `flip_test` the mean with those of the mirrored images, mirrored back."""
-        from tasks.heatmaps import mirrored
+        from tasks.metrics.heatmaps import mirrored
 
         outputs = network(batch["image"])
         if not self.flip_test:
@@ -158,18 +158,18 @@ class Pose(Task):
 
     def head(self, features: Features) -> nn.Module:
         """The host's maps -> heat maps (B, outputs, h', w') of the finest map's size."""
-        from tasks.heads import DenseHead
+        from tasks.heads.light import DenseHead
 
         return DenseHead(features, self.info.outputs)
 
     def loss(self, outputs: Tensor, batch: Mapping[str, Tensor]) -> Tensor:
-        """The objective's, over visible joints; see `tasks.heatmaps`."""
+        """The objective's, over visible joints; see `tasks.metrics.heatmaps`."""
         size = tuple(batch["image"].shape[-2:])
         return self.codec.loss(outputs, batch["keypoints"], batch["visible"], size)
 
     def metric(self, split: str = "test") -> Metric:
         """PCK@0.2 of the torso."""
-        from tasks.metrics import PCK
+        from tasks.metrics.pck import PCK
 
         return PCK(self.info.outputs, codec=self.codec)
 
@@ -226,26 +226,3 @@ def _span(points: Tensor, labelled: Tensor) -> Tensor:
     far = float("inf")
     low, high = (points.where(labelled[..., None], end) for end in (far, -far))
     return (high.amax(1) - low.amin(1)).amax(1).clamp_min(0)
-
-
-@dataclass(frozen=True)
-class FiguresPose(Pose):
-    """The 17 COCO keypoints of a drawn person."""
-
-    info = Info(
-        kind="pose", primary="pck", outputs=len(joints.KEYPOINTS), names=joints.KEYPOINTS,
-        flip_pairs=joints.FLIP_PAIRS, skeleton=joints.SKELETON, torso=joints.TORSO, **figures.ABOUT,
-    )  # fmt: skip
-    store = "figures"
-    columns: ClassVar[Mapping[str, str]] = {"image": "image", "keypoints": "keypoints", "area": "area"}
-    read = staticmethod(figures.read)
-
-    def samples(self, split: str) -> list[Sample]:
-        """Nothing to find: a sample is drawn from its split and number."""
-        return figures.samples(split)
-
-    def metric(self, split: str = "test") -> PCK:
-        """PCK@0.2 of the torso, with COCO's average precision over OKS beside it."""
-        from tasks.metrics import PCK
-
-        return PCK(self.info.outputs, oks=True, codec=self.codec)

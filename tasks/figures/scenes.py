@@ -15,8 +15,9 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageDraw, ImageFilter
 
-from tasks import bodies, joints
-from tasks.samples import Row, Sample
+from tasks.data.samples import Row, Sample
+from tasks.figures import bodies
+from tasks.kinds import joints
 
 VERSION = 1
 TRAIN, TEST = 4096, 1024  # samples; val is a slice of train

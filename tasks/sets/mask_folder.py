@@ -5,12 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from tasks import pairs
 from tasks.base import Info
-from tasks.files import files_below, lines_in, own_tree, split_of_own, splits_of_own
-from tasks.folder import SUFFIXES
-from tasks.samples import IGNORED, Row, Sample
-from tasks.segmentation import Segmentation
+from tasks.data import pairs
+from tasks.data.files import files_below, lines_in, own_tree, split_of_own, splits_of_own
+from tasks.data.samples import IGNORED, Row, Sample
+from tasks.kinds.segmentation import Segmentation
+from tasks.sets.folder import SUFFIXES
 from tickets.errors import DataError
 
 

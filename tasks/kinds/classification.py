@@ -1,4 +1,4 @@
-"""Classification: one class an image; and the embedded figures, told apart by what they do."""
+"""Classification: one class an image."""
 
 from __future__ import annotations
 
@@ -10,16 +10,15 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 from PIL import Image
 
-from tasks import figures
-from tasks.base import Features, Info, Task
+from tasks.base import Features, Task
+from tasks.data.samples import Row
 from tasks.picture import FAINT, INK, SIDE, Colour, Panel, card, pictures, shown
-from tasks.samples import Row, Sample
 
 if TYPE_CHECKING:
     import torch
     from torch import Tensor, nn
 
-    from tasks.metrics import TopK
+    from tasks.metrics.topk import TopK
 
 RIGHT, WRONG = (0, 120, 50), (200, 30, 30)  # colours of predictions
 
@@ -58,12 +57,12 @@ class Classification(Task):
 
     def batch(self, raw: Mapping[str, Tensor], generator: torch.Generator | None = None) -> dict[str, Tensor]:
         """{"image": float32 (B, 3, H, W), "label": int64 (B,)}; augmented where a generator is given."""
-        from tasks import augment
+        from tasks.views import batches
 
         image = raw["image"]
         if generator is not None:
-            image = augment.affine(augment.jitter(image, generator), generator, **self.affine)["image"]
-        return {"image": augment.normalise(image), "label": raw["label"].long()}
+            image = batches.affine(batches.jitter(image, generator), generator, **self.affine)["image"]
+        return {"image": batches.normalise(image), "label": raw["label"].long()}
 
     def view(self, row: Row, training: bool) -> dict[str, Tensor]:
         """{"image": float32 (3, H, W), "label": int64 ()}, by timm's transforms."""
@@ -74,7 +73,7 @@ class Classification(Task):
 
     def head(self, features: Features) -> nn.Module:
         """The host's maps -> logits (B, outputs)."""
-        from tasks.heads import Classifier
+        from tasks.heads.light import Classifier
 
         return Classifier(features, self.info.outputs)
 
@@ -86,7 +85,7 @@ class Classification(Task):
 
     def metric(self, split: str = "test") -> TopK:
         """Top-1, and top-5 above five classes."""
-        from tasks.metrics import TopK
+        from tasks.metrics.topk import TopK
 
         return TopK(self.info.outputs)
 
@@ -123,23 +122,9 @@ def transforms(size: tuple[int, int], training: bool) -> Callable[[Image.Image],
     """timm's transform of a Pillow image to a normalised float32 (3, H, W), without its colour jitter."""
     from timm.data import create_transform
 
-    from tasks.augment import MEAN, STD
+    from tasks.views.batches import MEAN, STD
 
     return create_transform(
         (3, *size), is_training=training, scale=(0.08, 1.0), ratio=(3 / 4, 4 / 3), hflip=0.5, color_jitter=None,
         interpolation="bicubic", crop_pct=0.875, mean=MEAN, std=STD,
     )  # fmt: skip
-
-
-@dataclass(frozen=True)
-class FiguresClassification(Classification):
-    """Which of eight activities a drawn person is at."""
-
-    info = Info(kind="cls", primary="top1", outputs=len(figures.ACTIVITIES), names=figures.ACTIVITIES, **figures.ABOUT)
-    store = "figures"
-    columns: ClassVar[Mapping[str, str]] = {"image": "image", "label": "activity"}
-    read = staticmethod(figures.read)
-
-    def samples(self, split: str) -> list[Sample]:
-        """Nothing to find: a sample is drawn from its split and number."""
-        return figures.samples(split)

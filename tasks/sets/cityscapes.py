@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from tasks import pairs
 from tasks.base import Info
-from tasks.files import files_below, names_below
-from tasks.samples import IGNORED, Row, Sample
-from tasks.segmentation import Segmentation
+from tasks.data import pairs
+from tasks.data.files import files_below, names_below
+from tasks.data.samples import IGNORED, Row, Sample
+from tasks.kinds.segmentation import Segmentation
 from tickets.errors import DataError
 
 # The nineteen of the benchmark's classes that are evaluated, by the id that labelIds files hold, in the order of

@@ -1,20 +1,19 @@
-"""Classification from a tree of images, a folder a class (the ImageNet layout), and CIFAR-10 in it."""
+"""Classification from a tree of images, a folder a class: the ImageNet layout."""
 
 from __future__ import annotations
 
 import os
-import tempfile
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 from PIL import Image, ImageOps
 
 from tasks.base import Info
-from tasks.classification import Classification
-from tasks.files import own_tree, rgb, split_of_own, splits_of_own
-from tasks.samples import Sample
-from tickets.errors import DataError, UserError
+from tasks.data.files import own_tree, rgb, split_of_own, splits_of_own
+from tasks.data.samples import Sample
+from tasks.kinds.classification import Classification
+from tickets.errors import DataError
 
 SUFFIXES = (".jpg", ".jpeg", ".png", ".ppm", ".pgm", ".bmp", ".tif", ".tiff", ".webp")
 
@@ -100,75 +99,6 @@ class Folder(Classification):
             for label, folder in enumerate(place / name for name in names)
             for path in images(folder)
         ]
-
-
-@dataclass(frozen=True)
-class ImageNet(Folder):
-    """ILSVRC 2012 as its archives unpack: `root/imagenet/train/<synset>/*.JPEG`, `root/imagenet/val/<synset>/*.JPEG`.
-
-    The 1,000 classes are the synsets' folders, sorted, as everyone numbers them; a part of them is a task too.
-    """
-
-    store = "imagenet"
-
-    @property
-    def info(self) -> Info:
-        """The classes that are there, and what to cite."""
-        return replace(
-            super().info, version=1, test="val",
-            citation="O. Russakovsky et al., ImageNet Large Scale Visual Recognition Challenge, IJCV 115(3), 2015",
-            licence="non-commercial research and education; not redistributed with this project",
-            url="https://www.image-net.org/",
-        )  # fmt: skip
-
-    def tree(self) -> Path:
-        """`root/imagenet`."""
-        return self.folder("imagenet")
-
-
-@dataclass(frozen=True)
-class Cifar10(Folder):
-    """CIFAR-10 as a tree of images: `root/cifar10/train/<class>/*` and `root/cifar10/test/<class>/*`."""
-
-    store = "cifar10"
-    names = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")
-    info = Info(
-        kind="cls", version=1, primary="top1", outputs=10, names=names, test="test",
-        citation="A. Krizhevsky, Learning Multiple Layers of Features from Tiny Images, "
-        "technical report, University of Toronto, 2009",
-        licence="none stated by the author; used for research; not redistributed with this project",
-        url="https://www.cs.toronto.edu/~kriz/cifar.html",
-    )  # fmt: skip
-
-    def tree(self) -> Path:
-        """`root/cifar10`."""
-        return self.folder("cifar10")
-
-    def download(self) -> bool:
-        """Fetch CIFAR-10 by torchvision and unpack it as PNG files into `root/cifar10`, unless that is there.
-
-        Raises:
-            UserError: no root was given.
-            DataError: it could not be fetched.
-        """
-        if self.root is None:
-            raise UserError("--download needs a folder to put cifar10/ in; give it by --data-root or TICKETBENCH_DATA.")
-        if (self.root / "cifar10").exists():
-            return True
-        from torchvision.datasets import CIFAR10
-
-        with tempfile.TemporaryDirectory(dir=self.root) as place:
-            try:
-                parts = {"train": CIFAR10(place, train=True, download=True), "test": CIFAR10(place, train=False)}
-            except (OSError, RuntimeError) as error:
-                raise DataError(f"CIFAR-10 could not be fetched ({error}); get it from {self.info.url}.") from error
-            for split, images in parts.items():
-                for label in self.names:
-                    (Path(place) / "cifar10" / split / label).mkdir(parents=True)
-                for number, (image, label) in enumerate(images):
-                    image.save(Path(place) / "cifar10" / split / self.names[label] / f"{number:05}.png")
-            (Path(place) / "cifar10").rename(self.root / "cifar10")
-        return True
 
 
 def folders(place: Path) -> list[str]:

@@ -9,7 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from tasks.samples import IGNORED
+from tasks.data.samples import IGNORED
 
 # ImageNet's channel means and standard deviations, of RGB in [0, 1]: one normalisation for every task, so
 # that a ticket meets the same input statistics wherever it goes, and the ones that published weights expect.

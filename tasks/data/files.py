@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from tasks.samples import SPLITS
+from tasks.data.samples import SPLITS
 from tickets.errors import DataError
 
 

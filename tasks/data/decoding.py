@@ -24,8 +24,8 @@ from typing import Any
 
 import numpy as np
 
-from tasks.arrays import Meta, fingerprint, parts, rows_of
-from tasks.samples import Row, Sample, states, val_rows_of
+from tasks.data.arrays import Meta, fingerprint, parts, rows_of
+from tasks.data.samples import Row, Sample, states, val_rows_of
 from tickets.errors import DataError, UserError
 
 CHUNK = 32  # samples that a decoding process is given at a time
@@ -214,7 +214,12 @@ def _decode(job: Job, place: Path, arrays: Mapping[str, np.ndarray], workers: in
                 future.cancel()
 
 
-_START = "import pickle, sys; sys.path[:] = pickle.load(sys.stdin.buffer); from tasks.decoding import serve; serve()"
+_START = """
+import pickle, sys
+sys.path[:] = pickle.load(sys.stdin.buffer)
+from tasks.data.decoding import serve
+serve()
+"""
 
 
 class _Child:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, TypedDict
 
 import numpy as np
 
-from tasks.split import AtOnce
+from tasks.data.split import AtOnce
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -43,7 +43,7 @@ class Arrays(AtOnce):
     """A split over memory-mapped arrays.
 
     Args:
-        folder: where `tasks.decoding.build` left them.
+        folder: where `tasks.data.decoding.build` left them.
         columns: key of a sample -> name of the array in the folder.
         rows: the arrays' rows that belong to this split, int64 (N,).
         digest: the fingerprint of their content.

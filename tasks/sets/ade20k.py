@@ -5,11 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from tasks import pairs
 from tasks.base import Info
-from tasks.files import files_below
-from tasks.samples import IGNORED, Row, Sample
-from tasks.segmentation import Segmentation
+from tasks.data import pairs
+from tasks.data.files import files_below
+from tasks.data.samples import IGNORED, Row, Sample
+from tasks.kinds.segmentation import Segmentation
 
 NAMES = (
     "wall", "building", "sky", "floor", "tree", "ceiling", "road", "bed", "windowpane", "grass", "cabinet",

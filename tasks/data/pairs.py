@@ -9,8 +9,8 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from tasks.files import picture, rgb
-from tasks.samples import IGNORED, Row, Sample
+from tasks.data.files import picture, rgb
+from tasks.data.samples import IGNORED, Row, Sample
 from tickets.errors import DataError
 
 BEYOND = 256  # stands for every id that one byte cannot hold
