@@ -1,6 +1,6 @@
 # make demo    draw a ticket on classification, transfer it to segmentation, print the table
 # make test    the test suite
-# make lint    ruff
+# make lint    ruff, mypy
 # make table   results/records -> results/tables (Markdown, CSV, LaTeX, SVG)
 # Each sets up .venv by itself, with the Python that PYTHON names, and reuses it until pyproject.toml changes.
 
@@ -22,6 +22,7 @@ test: $(INSTALLED)
 lint: $(INSTALLED_DEV)
 	$(BIN)/python -m ruff check .
 	$(BIN)/python -m ruff format --check .
+	$(BIN)/python -m mypy
 
 table: $(INSTALLED)
 	$(BIN)/python -m bench.table results/records --out results/tables
