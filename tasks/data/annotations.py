@@ -153,9 +153,8 @@ def _category(path: Path, categories: list[Any]) -> tuple[int, tuple[str, ...], 
             f"{path}: {len(found)} of its {len(categories)} categories name keypoints; exactly one has to, as COCO's "
             "person does; leave the others out."
         )
-    number, names, skeleton = (found[0].get(key) for key in ("id", "keypoints", "skeleton"))
+    number, names, pairs = found[0].get("id"), found[0]["keypoints"], found[0].get("skeleton") or []
     joints = range(1, len(names) + 1)
-    pairs = skeleton or []
     try:
         fits = len(set(names)) == len(names) and all(a in joints and b in joints for a, b in pairs)
     except (TypeError, ValueError):

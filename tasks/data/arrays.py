@@ -125,14 +125,14 @@ def verified(folder: Path, parts: Iterable[str]) -> Meta | None:
     """
     if (beside := meta(folder)) is None:
         return None
-    key, state = (folder, *sorted(parts)), _state(folder)
+    key, state = (folder, tuple(sorted(parts))), _state(folder)
     if _verified.get(key) != state:
-        _hold(folder, beside, key[1:])
+        _hold(folder, beside, key[1])
         _verified[key] = state
     return beside
 
 
-_verified: dict[tuple[Path | str, ...], list[tuple[str, int, int]]] = {}
+_verified: dict[tuple[Path, tuple[str, ...]], list[tuple[str, int, int]]] = {}
 """The folders and parts that this process has verified, and the states of the files when it did."""
 
 
@@ -174,7 +174,7 @@ def fingerprint(arrays: Mapping[str, np.ndarray], rows: Sequence[int] | np.ndarr
         count = len(array) if rows is None else len(rows)
         digest.update(repr((key, array.dtype.str, (count, *array.shape[1:]))).encode())
         for part in parts(count, 512):
-            digest.update(np.ascontiguousarray(array[part] if rows is None else array[rows[part]]))
+            digest.update(np.ascontiguousarray(array[part] if rows is None else array[rows[part]]).data)
     return digest.hexdigest()
 
 

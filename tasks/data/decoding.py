@@ -20,12 +20,12 @@ from concurrent.futures import ThreadPoolExecutor, as_completed
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import IO, Any, cast
 
 import numpy as np
 
 from tasks.data.arrays import Meta, fingerprint, parts, rows_of
-from tasks.data.samples import Row, Sample, states, val_rows_of
+from tasks.data.samples import Check, Row, Sample, states, val_rows_of
 from tickets.errors import DataError, UserError
 
 CHUNK = 32  # samples that a decoding process is given at a time
@@ -91,7 +91,7 @@ def build(
     *,
     workers: int = 1,
     progress: Callable[[int, int], None] | None = None,
-    check: Callable[[Mapping[str, np.ndarray], int], Iterable[tuple[int, str]]] | None = None,
+    check: Check | None = None,
 ) -> None:
     """Decode a job's samples into `folder`, which appears complete or not at all.
 
@@ -133,7 +133,7 @@ def _meta(arrays: Mapping[str, np.ndarray], samples: Sequence[Sample]) -> Meta:
     return {**beside, "fingerprints": {"all": fingerprint(arrays), **prints}}
 
 
-def _source_of(function: Callable) -> str:
+def _source_of(function: Callable[..., object]) -> str:
     """A hash of the file that defines a function, so that a changed reader decodes again."""
     source = getattr(sys.modules.get(function.__module__), "__file__", None)
     return hashlib.blake2b(Path(source).read_bytes() if source else b"", digest_size=8).hexdigest()
@@ -161,7 +161,7 @@ def _temporary(folder: Path) -> Iterator[Path]:
         shutil.rmtree(place, ignore_errors=True)
 
 
-def _refuse(check: Callable, arrays: Mapping[str, np.ndarray], samples: Sequence[Sample]) -> None:
+def _refuse(check: Check, arrays: Mapping[str, np.ndarray], samples: Sequence[Sample]) -> None:
     for part in parts(len(samples), 256):
         for row, wrong in check({key: array[part] for key, array in arrays.items()}, part.start):
             raise DataError(f"{samples[row].where}: {wrong}")
@@ -184,7 +184,9 @@ def _shapes(row: Row) -> dict[str, tuple[tuple[int, ...], str]]:
     return {key: (value.shape, value.dtype.str) for key, value in row.items()}
 
 
-def _decode(job: Job, place: Path, arrays: Mapping[str, np.ndarray], workers: int, progress: Callable) -> None:
+def _decode(
+    job: Job, place: Path, arrays: Mapping[str, np.ndarray], workers: int, progress: Callable[[int, int], None]
+) -> None:
     total, done = len(job.samples), 0
     chunks = [range(total)[part] for part in parts(total, CHUNK)]
     if workers <= 1 or len(chunks) < 4 or job.read.__module__ == "__main__":
@@ -233,6 +235,7 @@ class _Child:
         self.process = subprocess.Popen(
             [sys.executable, "-P", "-c", _START], stdin=subprocess.PIPE, stdout=subprocess.PIPE
         )
+        self.sink, self.source = cast(IO[bytes], self.process.stdin), cast(IO[bytes], self.process.stdout)  # both PIPE
         self._send(sys.path)
         self._send((job, place))
 
@@ -241,13 +244,13 @@ class _Child:
 
     def __exit__(self, *error: object) -> None:
         with suppress(BrokenPipeError):
-            self.process.stdin.close()
-        self.process.stdout.close()
+            self.sink.close()
+        self.source.close()
         self.process.wait()
 
     def _send(self, message: Any) -> None:
-        pickle.dump(message, self.process.stdin)
-        self.process.stdin.flush()
+        pickle.dump(message, self.sink)
+        self.sink.flush()
 
     def store(self, chunk: range) -> int:
         """Decode the chunk there; how many samples it held.
@@ -258,7 +261,7 @@ class _Child:
         """
         try:
             self._send(chunk)
-            reply = pickle.load(self.process.stdout)
+            reply = pickle.load(self.source)
         except (EOFError, BrokenPipeError) as error:
             raise RuntimeError(f"a decoding process ended with code {self.process.wait()}") from error
         if isinstance(reply, Exception):

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from tasks.data.decoding import Job, decoded
-from tasks.data.samples import Row, Sample, states
+from tasks.data.samples import Check, Row, Sample, states
 from tasks.data.split import AtOnce, Draw, Place, Split
 from tickets.errors import DataError
 
@@ -79,7 +79,7 @@ class Fresh(AtOnce):
 
     job: Job
     columns: Mapping[str, str]
-    check: Callable[[Mapping[str, np.ndarray], int], Iterable[tuple[int, str]]]
+    check: Check
 
     def fingerprint(self) -> str:
         """Of names, extras, names and sizes of files."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,8 +16,9 @@ SPLITS = ("train", "val", "test")
 IGNORED = 255  # the label of pixels that no loss and no metric looks at
 VAL_SHARE = 10  # one name in so many is held out of train as val
 
-Row = dict[str, np.ndarray]
-Progress = Callable[[str, int, int], None]
+Row = dict[str, Any]  # by key an array, or a NumPy scalar
+Progress = Callable[[str, int, int], None]  # told (split, samples done, samples in all)
+Check = Callable[[Mapping[str, np.ndarray], int], Iterable[tuple[int, str]]]  # as `Task.check`
 
 
 @dataclass(frozen=True)

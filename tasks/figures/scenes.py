@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import colorsys
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from PIL import Image, ImageDraw, ImageFilter
@@ -35,7 +37,7 @@ PARTS = (
     "object",
     "occluder",
 )
-ABOUT = {
+ABOUT: dict[str, Any] = {
     "version": VERSION,
     "test": "test",
     "citation": "figures: procedurally drawn people, part of ticketbench",
@@ -60,6 +62,8 @@ _JOINTS = {
 }  # fmt: skip
 
 Colour = tuple[int, int, int]
+Spot = Sequence[float] | np.ndarray  # x, y, perhaps nearness
+Spots = Sequence[Spot] | np.ndarray
 
 
 @dataclass(frozen=True)
@@ -88,7 +92,7 @@ def samples(split: str) -> list[Sample]:
     The cache itself looks at this module's, so that a changed drawing is drawn anew and another checkout of the same
     code is not.
     """
-    parts = b"".join(Path(part.__file__).read_bytes() for part in (bodies, joints))
+    parts = b"".join(Path(str(part.__file__)).read_bytes() for part in (bodies, joints))
     code = hashlib.blake2b(parts, digest_size=8).hexdigest()
     count = TRAIN if split == "train" else TEST
     return [Sample(f"{split}/{i:05d}", extra=(split, i, code)) for i in range(count)]
@@ -136,7 +140,8 @@ def draw(split: str, index: int, size: tuple[int, int] = (64, 64)) -> Figure:
 
 
 def _hsv(h: float, s: float, v: float) -> Colour:
-    return tuple(round(255 * c) for c in colorsys.hsv_to_rgb(h % 1.0, min(max(s, 0.0), 1.0), min(max(v, 0.0), 1.0)))
+    red, green, blue = colorsys.hsv_to_rgb(h % 1.0, min(max(s, 0.0), 1.0), min(max(v, 0.0), 1.0))
+    return round(255 * red), round(255 * green), round(255 * blue)
 
 
 def _cloth(rng: np.random.Generator) -> Colour:
@@ -152,7 +157,8 @@ def _hair(rng: np.random.Generator) -> Colour:
 
 
 def _shade(colour: Colour, factor: float) -> Colour:
-    return tuple(min(255, round(c * factor)) for c in colour)
+    red, green, blue = (min(255, round(c * factor)) for c in colour)
+    return red, green, blue
 
 
 # ---- the person
@@ -223,34 +229,32 @@ class _Scene:
     def __init__(self, rng: np.random.Generator, size: tuple[int, int]) -> None:
         self.height, self.width = (side * OVERSAMPLING for side in size)
         self.side = min(self.height, self.width)
-        self.colours = _backdrop(rng, size).resize((self.width, self.height), Image.BILINEAR)
+        self.colours = _backdrop(rng, size).resize((self.width, self.height), Image.Resampling.BILINEAR)
         self.ids = Image.new("L", (self.width, self.height), 0)
         self.paint, self.mark = ImageDraw.Draw(self.colours), ImageDraw.Draw(self.ids)
 
     # primitives: a colour on the one canvas, an identity (None leaves it) on the other
 
-    def polygon(self, corners: Sequence, colour: Colour, identity: int | None = None) -> None:
-        corners = [(float(p[0]), float(p[1])) for p in corners]
-        self.paint.polygon(corners, fill=colour)
+    def polygon(self, corners: Spots, colour: Colour, identity: int | None = None) -> None:
+        places = [(float(p[0]), float(p[1])) for p in corners]
+        self.paint.polygon(places, fill=colour)
         if identity is not None:
-            self.mark.polygon(corners, fill=identity)
+            self.mark.polygon(places, fill=identity)
 
-    def disc(self, centre: Sequence, radius: float, colour: Colour, identity: int | None = None) -> None:
+    def disc(self, centre: Spot, radius: float, colour: Colour, identity: int | None = None) -> None:
         x, y = float(centre[0]), float(centre[1])
         box = [x - radius, y - radius, x + radius, y + radius]
         self.paint.ellipse(box, fill=colour)
         if identity is not None:
             self.mark.ellipse(box, fill=identity)
 
-    def line(self, points: Sequence, width: float, colour: Colour, identity: int | None = None) -> None:
-        points = [(float(p[0]), float(p[1])) for p in points]
-        self.paint.line(points, fill=colour, width=max(1, round(width)), joint="curve")
+    def line(self, points: Spots, width: float, colour: Colour, identity: int | None = None) -> None:
+        places = [(float(p[0]), float(p[1])) for p in points]
+        self.paint.line(places, fill=colour, width=max(1, round(width)), joint="curve")
         if identity is not None:
-            self.mark.line(points, fill=identity, width=max(1, round(width)), joint="curve")
+            self.mark.line(places, fill=identity, width=max(1, round(width)), joint="curve")
 
-    def capsule(
-        self, a: Sequence, b: Sequence, ra: float, rb: float, colour: Colour, identity: int | None = None
-    ) -> None:
+    def capsule(self, a: Spot, b: Spot, ra: float, rb: float, colour: Colour, identity: int | None = None) -> None:
         """A limb: two discs and what lies between them."""
         ax, ay, bx, by = float(a[0]), float(a[1]), float(b[0]), float(b[1])
         length = ((bx - ax) ** 2 + (by - ay) ** 2) ** 0.5 or 1.0
@@ -297,20 +301,20 @@ class _Scene:
         else:
             self.polygon([(x, y), tip, (x + rng.uniform(-1, 1) * long, y + rng.uniform(-1, 1) * long)], colour)
 
-    def ball(self, rng: np.random.Generator, centre: Sequence, radius: float) -> None:
+    def ball(self, rng: np.random.Generator, centre: Spot, radius: float) -> None:
         colour = _hsv(rng.random(), rng.uniform(0.4, 1.0), rng.uniform(0.5, 1.0))
         self.disc(centre, radius, _shade(colour, 0.5), _OBJECT)
         self.disc(centre, radius * 0.85, colour)
         x, y = float(centre[0]), float(centre[1])
         self.line([(x - 0.7 * radius, y), (x + 0.7 * radius, y)], radius * 0.35, _shade(colour, 1.6))
 
-    def box(self, corners: Sequence, colour: Colour) -> None:
+    def box(self, corners: Spots, colour: Colour) -> None:
         """A seat or crate: an object with lighter planks."""
         self.polygon(corners, _shade(colour, 0.55), _OBJECT)
         centre = np.mean([np.asarray(c[:2], float) for c in corners], 0)
         self.polygon([centre + 0.82 * (np.asarray(c[:2], float) - centre) for c in corners], colour)
 
-    def ring(self, centre: Sequence, radius: float, rng: np.random.Generator) -> None:
+    def ring(self, centre: Spot, radius: float, rng: np.random.Generator) -> None:
         turns = np.linspace(0, 2 * np.pi, 21)
         rim = np.stack([centre[0] + radius * np.cos(turns), centre[1] + radius * np.sin(turns)], 1)
         self.line(rim, 0.026 * self.side, _hsv(rng.random(), 0.3, rng.uniform(0.05, 0.5)), _OBJECT)
@@ -320,12 +324,13 @@ class _Scene:
     def person(self, rng: np.random.Generator, person: _Person) -> None:
         """The things that belong to the activity, then the body."""
         self._things(rng, person)
-        parts = [(float(person.at("pelvis")[2] + person.at("neck")[2]) / 2, self._torso)]
+        middle = float(person.at("pelvis")[2] + person.at("neck")[2]) / 2
+        parts: list[tuple[float, Callable[[_Person], None]]] = [(middle, self._torso)]
         for side in bodies.SIDES:
             for limb, ends in _JOINTS.items():
                 nearness = float(np.mean([person.at(f"{side} {j}")[2] for j in ends]))
                 nearness += 0.12 * person.scale if limb == "lower arm" else 0.0
-                parts.append((nearness, lambda p, side=side, limb=limb: self._limb(p, side, limb)))
+                parts.append((nearness, partial(self._limb, side=side, limb=limb)))
         parts.append((float(person.at("head")[2]) + 0.05 * person.scale, self._head))
         for _, part in sorted(parts, key=lambda pair: pair[0]):
             part(person)

@@ -89,7 +89,7 @@ class Classification(Task):
 
         return TopK(self.info.outputs)
 
-    def panels(self, batch: Mapping[str, Tensor], outputs: Tensor | None = None) -> list[tuple[Panel, ...]]:
+    def panels(self, batch: Mapping[str, Tensor], outputs: Tensor | None = None) -> Sequence[tuple[Panel, ...]]:
         """The input, the true class and the three likeliest classes, green where right and red where wrong."""
         rows = [
             (Panel("input", shown(image)), Panel("truth", card([(self.info.names[label], INK, None)], SIDE)))
@@ -120,11 +120,12 @@ class Classification(Task):
 @cache
 def transforms(size: tuple[int, int], training: bool) -> Callable[[Image.Image], Tensor]:
     """timm's transform of a Pillow image to a normalised float32 (3, H, W), without its colour jitter."""
-    from timm.data import create_transform
+    from timm.data.transforms_factory import create_transform
 
     from tasks.views.batches import MEAN, STD
 
     return create_transform(
-        (3, *size), is_training=training, scale=(0.08, 1.0), ratio=(3 / 4, 4 / 3), hflip=0.5, color_jitter=None,
+        (3, *size), is_training=training, scale=(0.08, 1.0), ratio=(3 / 4, 4 / 3), hflip=0.5,
+        color_jitter=None,  # type: ignore[arg-type]  # timm's annotation forgets None, which leaves it out
         interpolation="bicubic", crop_pct=0.875, mean=MEAN, std=STD,
     )  # fmt: skip

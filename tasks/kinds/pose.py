@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -107,8 +107,10 @@ class Pose(Task):
         extent = torch.tensor([image.shape[-1], image.shape[-2]], device=points.device)
         visible = labelled & ((points >= -0.5) & (points < extent - 0.5)).all(2)
         if generator is not None:
-            truth = {"keypoints": points, "visible": visible, "flip_pairs": self.info.flip_pairs}
-            moved = batches.affine(batches.jitter(image, generator), generator, **truth, **self.affine)
+            moved = batches.affine(
+                batches.jitter(image, generator), generator, keypoints=points, visible=visible,
+                flip_pairs=self.info.flip_pairs, **self.affine,
+            )  # fmt: skip
             image, points, visible = moved["image"], moved["keypoints"], moved["visible"]
             lengths = {key: value * moved["scale"] for key, value in lengths.items()}
             area = {key: value * moved["scale"] ** 2 for key, value in area.items()}
@@ -164,8 +166,9 @@ class Pose(Task):
 
     def loss(self, outputs: Tensor, batch: Mapping[str, Tensor]) -> Tensor:
         """The objective's, over visible joints; see `tasks.metrics.heatmaps`."""
-        size = tuple(batch["image"].shape[-2:])
-        return self.codec.loss(outputs, batch["keypoints"], batch["visible"], size)
+        from tasks.metrics.heatmaps import sides
+
+        return self.codec.loss(outputs, batch["keypoints"], batch["visible"], sides(batch["image"]))
 
     def metric(self, split: str = "test") -> Metric:
         """PCK@0.2 of the torso."""
@@ -173,7 +176,7 @@ class Pose(Task):
 
         return PCK(self.info.outputs, codec=self.codec)
 
-    def panels(self, batch: Mapping[str, Tensor], outputs: Tensor | None = None) -> list[tuple[Panel, ...]]:
+    def panels(self, batch: Mapping[str, Tensor], outputs: Tensor | None = None) -> Sequence[tuple[Panel, ...]]:
         """The input, and over it the true skeleton, labelled joints only, and the predicted one.
 
         A predicted joint is a ring where the truth does not say where it is, since it is not scored there.
@@ -186,7 +189,9 @@ class Pose(Task):
         ]
         if outputs is None:
             return rows
-        size = tuple(batch["image"].shape[-2:])
+        from tasks.metrics.heatmaps import sides
+
+        size = sides(batch["image"])
         found = self.codec.points(self.codec.maps(outputs.detach()), size).cpu().numpy()
         guesses = zip(images, found, np.isfinite(found).all(2), ~labelled, strict=True)
         return [(*row, self._joints("prediction", *guess)) for row, guess in zip(rows, guesses, strict=True)]
@@ -205,8 +210,10 @@ class Pose(Task):
 
     def perfect(self, batch: Mapping[str, Tensor]) -> Tensor:
         """Heat maps (B, K, h, w) that say where the true joints are; of a quarter of a large input's size."""
-        size = tuple(batch["image"].shape[-2:])
-        shape = tuple(side if min(size) <= 64 else -(-side // 4) for side in size)
+        from tasks.metrics.heatmaps import sides
+
+        height, width = size = sides(batch["image"])
+        shape = size if min(size) <= 64 else (-(-height // 4), -(-width // 4))
         return self.codec.perfect(batch["keypoints"], shape, size)
 
     def _lengths(self, points: Tensor, labelled: Tensor) -> dict[str, Tensor]:

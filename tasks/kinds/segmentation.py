@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -180,7 +180,7 @@ class Segmentation(Task):
 
         return MeanIoU(self.info.outputs)
 
-    def panels(self, batch: Mapping[str, Tensor], outputs: Tensor | None = None) -> list[tuple[Panel, ...]]:
+    def panels(self, batch: Mapping[str, Tensor], outputs: Tensor | None = None) -> Sequence[tuple[Panel, ...]]:
         """The input, and over it in grey the true classes and the predicted ones; ignored pixels white."""
         images, truths = pictures(batch["image"]), batch["label"].cpu().numpy()
         rows = [

@@ -11,7 +11,10 @@ from torch import Tensor
 class Metric(Protocol):
     """What every metric offers: `a.update(x); a.merge(b); a.compute()`, in fractions of one."""
 
-    count: int  # samples seen
+    @property
+    def count(self) -> int:
+        """Samples seen."""
+        ...
 
     def update(self, outputs: Tensor, batch: Mapping[str, Tensor]) -> None:
         """Add a batch of outputs and truths; neither is modified."""

@@ -56,7 +56,7 @@ class Likelihood:
         stride 4): PCK@0.2 0.69, against 0.25 with the visibility-weighted squared error on heat maps, which
         spends its first hundreds of steps on predicting nothing anywhere.
         """
-        target = gaussians(points, outputs.shape[-2:], size, self.spread * min(size))
+        target = gaussians(points, sides(outputs), size, self.spread * min(size))
         cross = -(target.flatten(2) * F.log_softmax(outputs.float().flatten(2), 2)).sum(2)
         return (cross * visible).sum() / visible.sum().clamp_min(1)
 
@@ -75,7 +75,7 @@ class Likelihood:
     def confidence(self, maps: Tensor, size: tuple[int, int]) -> Tensor:
         """The peak as a share of that of a target centred on a cell, at most 1."""
         middle = torch.tensor([[[stride * (cells // 2 + 0.5) - 0.5 for stride, cells in _strides(maps, size)]]])
-        best = gaussians(middle, maps.shape[-2:], size, self.spread * min(size)).max()
+        best = gaussians(middle, sides(maps), size, self.spread * min(size)).max()
         return (maps.flatten(2).amax(2) / best.to(maps.device)).clamp_max(1.0)
 
 
@@ -92,7 +92,7 @@ class Regression:
 
     def loss(self, outputs: Tensor, points: Tensor, visible: Tensor, size: tuple[int, int]) -> Tensor:
         """0.5 x the squared error, its mean over cells, joints and samples; joints not visible count as right."""
-        target = self.targets(points, outputs.shape[-2:], size)
+        target = self.targets(points, sides(outputs), size)
         error = (outputs.float() - target).square().mean((2, 3))
         return 0.5 * (error * visible).mean()
 
@@ -143,6 +143,12 @@ class Regression:
 
 
 CODECS: dict[str, Codec] = {"cross_entropy": Likelihood(), "mse": Regression()}
+
+
+def sides(maps: Tensor) -> tuple[int, int]:
+    """(H, W) of maps or images (..., H, W)."""
+    height, width = maps.shape[-2:]
+    return height, width
 
 
 def mirrored(maps: Tensor, pairs: Sequence[tuple[int, int]], shift: int) -> Tensor:
@@ -216,7 +222,8 @@ def _around(maps: Tensor, index: Tensor, step: int) -> tuple[Tensor, Tensor, Ten
     """Values (B, K) `step` cells before the index, at it, and after it."""
     flat = maps.flatten(2)
     around = torch.stack([index - step, index, index + step], 2).clamp(0, flat.shape[2] - 1)
-    return flat.gather(2, around).unbind(2)
+    before, here, after = flat.gather(2, around).unbind(2)
+    return before, here, after
 
 
 def _vertex(before: Tensor, centre: Tensor, after: Tensor) -> Tensor:

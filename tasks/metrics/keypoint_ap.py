@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from torch import Tensor
 
-from tasks.metrics.heatmaps import Codec
+from tasks.metrics.heatmaps import Codec, sides
 from tasks.metrics.oks import OFF, evaluate, rescored, suppressed
 from tasks.metrics.pck import PCK
 from tasks.views import topdown
@@ -45,7 +45,7 @@ class KeypointAP:
         Further keys: those of PCK, and of the person's box in the image `box` (B, 4) as x, y, width, height,
         `box_score` (B,), `image_id` and `annotation` int64 (B,), the latter 0 for a detected box.
         """
-        size = tuple(batch["image"].shape[-2:])
+        size = sides(batch["image"])
         maps = self.codec.maps(outputs.detach())
         found, sure = self.codec.points(maps, size), self.codec.confidence(maps, size)
         self.pck.update_points(found, batch)

@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from tasks.metrics.heatmaps import Codec, Likelihood
+from tasks.metrics.heatmaps import Codec, Likelihood, sides
 from tasks.metrics.oks import SIGMAS, average_precision
 
 PCK_RADIUS = 0.2  # of the torso, neck to mid-hip
@@ -48,7 +48,7 @@ class PCK:
         `torso` float (B,); `head` float (B,) if known; with oks `area` float (B,).
         """
         heatmaps = self.codec.maps(outputs.detach())
-        found = self.codec.points(heatmaps, tuple(batch["image"].shape[-2:]))
+        found = self.codec.points(heatmaps, sides(batch["image"]))
         self.update_points(found, batch)
         if self.oks:
             score = heatmaps.flatten(2).softmax(2).amax(2).mean(1, keepdim=True)

@@ -11,19 +11,19 @@ from PIL import Image, ImageOps
 
 from tasks.base import Info
 from tasks.data.files import own_tree, rgb, split_of_own, splits_of_own
-from tasks.data.samples import Sample
+from tasks.data.samples import Row, Sample
 from tasks.kinds.classification import Classification
 from tickets.errors import DataError
 
 SUFFIXES = (".jpg", ".jpeg", ".png", ".ppm", ".pgm", ".bmp", ".tif", ".tiff", ".webp")
 
 
-def load(sample: Sample) -> dict[str, np.ndarray]:
+def load(sample: Sample) -> Row:
     """{"image": as large as it is, "label": `sample.extra`}."""
     return {"image": np.asarray(rgb(sample.files[0])), "label": np.int64(sample.extra)}
 
 
-def read(sample: Sample, size: tuple[int, int]) -> dict[str, np.ndarray]:
+def read(sample: Sample, size: tuple[int, int]) -> Row:
     """{"image": the largest centred part of the wanted shape, resized, "label": `sample.extra`}."""
     image = ImageOps.fit(rgb(sample.files[0]), size[::-1], Image.Resampling.BILINEAR)
     return {"image": np.asarray(image), "label": np.int64(sample.extra)}

@@ -66,7 +66,7 @@ def fitted(image: np.ndarray, base: tuple[int, int]) -> np.ndarray:
 
 
 @cache
-def _transforms(base: tuple[int, int], size: tuple[int, int]) -> list[Callable[[dict], dict]]:
+def _transforms(base: tuple[int, int], size: tuple[int, int]) -> list[Callable[[dict[str, Any]], dict[str, Any]]]:
     require_opencv()
     import cv2
 

@@ -72,7 +72,9 @@ def warped(image: Image.Image, forward: np.ndarray, size: tuple[int, int]) -> np
     """The input uint8 (H, W, 3) that an affine map makes of an RGB image: bilinear, black outside of it."""
     back = inverse(forward)
     back[:, 2] += 0.5 - back[:, :2].sum(1) / 2  # Pillow counts from the edges of pixels on both sides
-    return np.asarray(image.transform(size[::-1], Image.Transform.AFFINE, back.ravel(), Image.Resampling.BILINEAR))
+    return np.asarray(
+        image.transform(size[::-1], Image.Transform.AFFINE, back.ravel().tolist(), Image.Resampling.BILINEAR)
+    )
 
 
 def resized(image: Image.Image, centre: np.ndarray, extent: np.ndarray, size: tuple[int, int]) -> np.ndarray:

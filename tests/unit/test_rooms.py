@@ -1,6 +1,7 @@
 """In tasks/ a folder is a noun and a file beside the folders is what all share; modules import in no circle."""
 
 import ast
+import importlib
 from graphlib import TopologicalSorter
 from pathlib import Path
 
@@ -12,7 +13,7 @@ SHARED = {"tasks": {"__init__", "base", "feed", "glimpse", "picture"}}
 
 
 def imports(package):
-    """Module -> modules of the package that it imports as it is imported itself; imports inside functions may circle."""
+    """Module -> the package's modules that it imports when it is imported; what functions import may circle."""
     found = {}
     for path in sorted((ROOT / package).rglob("*.py")):
         parts = path.relative_to(ROOT).with_suffix("").parts
@@ -56,3 +57,17 @@ def test_modules_import_in_no_circle(package):
 @pytest.mark.parametrize("package", SHARED)
 def test_beside_the_folders_stands_what_all_share(package):
     assert {path.stem for path in (ROOT / package).glob("*.py")} == SHARED[package]
+
+
+@pytest.mark.parametrize("package", SHARED)
+def test_editors_and_python_see_the_same_face(package):
+    """What stands under TYPE_CHECKING is what `__getattr__` imports and `__all__` lists."""
+    module = importlib.import_module(package)
+    tree = ast.parse((ROOT / package / "__init__.py").read_text(encoding="utf-8"))
+    typed = next(node.body for node in tree.body if isinstance(node, ast.If))
+    assert {alias.name: node.module for node in typed for alias in node.names} == module._PUBLIC
+    assert set(module.__all__) == {*module._PUBLIC, "TASKS"}
+    assert not [name for name in module.__all__ if (ROOT / package / f"{name}.py").exists()]  # importing it would win
+    assert all(getattr(module, name) is not None for name in module.__all__)
+    with pytest.raises(AttributeError, match=f"module '{package}' has no attribute 'Tsk'"):
+        _ = module.Tsk
