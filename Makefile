@@ -1,12 +1,8 @@
 # make demo    draw a ticket on classification, transfer it to segmentation, print the table
 # make test    the test suite
-<<<<<<< HEAD
 # make lint    ruff
 # make types   mypy
 # make results are the published records sound, and do the committed tables follow from them?
-=======
-# make lint    ruff, mypy
->>>>>>> wt-data
 # make table   results/records -> results/tables (Markdown, CSV, LaTeX, SVG)
 # Each sets up .venv by itself, with the Python that PYTHON names, and reuses it until pyproject.toml changes.
 

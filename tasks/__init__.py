@@ -6,14 +6,10 @@ names of `__all__` are the package's public face, what an adapter and its reader
 
 from __future__ import annotations
 
-<<<<<<< HEAD
-from tickets.registry import Member, Registry
-=======
 import importlib
 from typing import TYPE_CHECKING, Any
 
-from tickets.registry import Registry
->>>>>>> wt-data
+from tickets.registry import Member, Registry
 
 if TYPE_CHECKING:
     from tasks.base import Info, Task
