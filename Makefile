@@ -24,7 +24,6 @@ test: $(INSTALLED)
 lint: $(INSTALLED_DEV)
 	$(BIN)/python -m ruff check .
 	$(BIN)/python -m ruff format --check .
-	$(BIN)/python -m mypy
 
 types: $(INSTALLED_DEV)
 	$(BIN)/python -m mypy

@@ -26,7 +26,7 @@ __all__ = [
     "Task", "names_in", "rgb",
 ]  # fmt: skip
 
-TASKS = Registry(
+TASKS: Registry[Task] = Registry(
     "task",
     {
         "cls/figures": Member("tasks.figures.tasks:FiguresClassification"),
