@@ -14,8 +14,8 @@ from tasks.base import Task
 from tasks.metrics import Metric
 from tasks.originals import Originals
 from tasks.paper_heads import make_head
-from tickets.blocks import Units
 from tickets.errors import DataError
+from tickets.searchable import Units
 from tickets.seeding import derive, generator, libraries_seeded
 from tickets.source import Batch
 

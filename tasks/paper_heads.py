@@ -14,7 +14,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from tickets.blocks import KERNELS, Norm, SearchBlock, Units
+from tickets.hosts.blocks import KERNELS, Norm, SearchBlock
+from tickets.searchable import Units
 
 if TYPE_CHECKING:
     from tasks.base import Task

@@ -8,12 +8,12 @@ from toy import DRAWERS, SPEC, ToySource
 
 from tasks.paper_heads import PaperDense
 from tickets import drawers
-from tickets.drawer import AFTER, BEFORE, Drawer, Request, initial_host
+from tickets.drawers.base import AFTER, BEFORE, Drawer, Request, initial_host
 from tickets.masks import prunable
 from tickets.source import Source
-from tickets.supernet import Supernet
+from tickets.hosts.supernet import Supernet
 from tickets.ticket import Ticket
-from tickets.training import Settings
+from tickets.settings import Settings
 
 SETTINGS = Settings(steps=8, learning_rate=0.02, calibration_batches=1, rho=0.1)
 

@@ -8,13 +8,13 @@ import pytest
 import torch
 from toy import SPEC, ToySource
 
-from tickets.drawer import Drawer, Request
-from tickets.drawers import make
+from tickets.drawers.base import Drawer, Request
+from tickets.drawers import DRAWERS
 from tickets.drawers.imp import IterativeMagnitude
 from tickets.drawers.imp_pretrained import PretrainedIterativeMagnitude
 from tickets.errors import UserError
 from tickets.masks import Masks
-from tickets.training import Settings
+from tickets.settings import Settings
 
 REQUEST = Request(SPEC, ToySource(), Settings(40, 0.02, calibration_batches=2), 0.9, 0)
 
@@ -44,7 +44,7 @@ def test_all_rounds_together_train_as_long_as_any_drawer(steps, rounds, rewind):
 
 
 def test_many_rounds_remove_a_fifth_each_and_train_fully_each():
-    drawer = make("imp/many_rounds")
+    drawer = DRAWERS.make("imp/many_rounds")
     plan = drawer.plan(400, 0.9)
     assert len(plan) == 1 + 11  # 0.8^11 = 0.086 is the first power below 0.1
     assert {r.steps for r in plan} == {400}
@@ -86,7 +86,7 @@ def test_a_pretrained_ticket_is_the_mask_on_the_trained_dense_weights():
 def test_resumed_equals_uninterrupted_bit_for_bit(tmp_path, monkeypatch, name, stop_at):
     """In whichever round it was interrupted."""
     request = replace(REQUEST, settings=replace(REQUEST.settings, steps=20))
-    whole = make(name).draw(request)
+    whole = DRAWERS.make(name).draw(request)
     monkeypatch.setattr("tickets.training.CHECKPOINT_EVERY_S", 0.0)
 
     class Stopping(ToySource):
@@ -104,8 +104,8 @@ def test_resumed_equals_uninterrupted_bit_for_bit(tmp_path, monkeypatch, name, s
 
     file = tmp_path / "draw.pt"
     with pytest.raises(KeyboardInterrupt):
-        make(name).draw(replace(request, source=Stopping(), checkpoint=file))
-    assert make(name).draw(replace(request, checkpoint=file)).hash == whole.hash
+        DRAWERS.make(name).draw(replace(request, source=Stopping(), checkpoint=file))
+    assert DRAWERS.make(name).draw(replace(request, checkpoint=file)).hash == whole.hash
 
 
 def test_progress_is_told_in_the_request_s_steps():

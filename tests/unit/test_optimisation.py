@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from tickets.optimisation import Schedule, optimizer
-from tickets.training import Settings
+from tickets.settings import Settings
 
 STAIRCASE = Settings(350, 0.032, schedule="staircase", decay=0.97, falls=(2.4 / 350,), warmup=5 / 350)
 MULTISTEP = Settings(210, 0.001, schedule="multistep", decay=0.1, falls=(170 / 210, 200 / 210))

@@ -7,13 +7,13 @@ import torch
 from toy import SPEC, ToySource
 
 from tasks.paper_heads import PaperDense
-from tickets.drawer import Request
-from tickets.drawers import make
+from tickets.drawers.base import Request
+from tickets.drawers import DRAWERS
 from tickets.drawers.dense import Dense
 from tickets.drawers.imp import IterativeMagnitude
 from tickets.drawers.supertickets import SuperTickets
 from tickets.errors import UserError
-from tickets.recipe import Recipe, transfer
+from tickets.recipes.base import Recipe, transfer
 from tickets.recipes import FROM_REWIND_POINT, ON_SOURCE, RECIPES
 from tickets.recipes.continue_ import Continue
 from tickets.recipes.finetune import Finetune
@@ -21,7 +21,7 @@ from tickets.recipes.frozen import Frozen
 from tickets.recipes.rewind import Rewind
 from tickets.recipes.scratch import Scratch
 from tickets.ticket import Ticket
-from tickets.training import Settings
+from tickets.settings import Settings
 
 SETTINGS = Settings(steps=6, learning_rate=0.02, calibration_batches=2, rho=0.1)
 TARGET = ToySource(name="toy/other", outputs=3)
@@ -148,7 +148,7 @@ class Wide(Narrow):
 
 def test_a_kept_head_keeps_the_width_of_its_source_and_gets_a_new_classifier():
     """ADE20K -> Cityscapes as released: the block of 180 channels stays, with its masks; 180 -> 19 is fresh."""
-    drawn = make("gmp").draw(Request(SPEC, Wide(name="toy/wide"), SETTINGS, 0.8, 0))
+    drawn = DRAWERS.make("gmp").draw(Request(SPEC, Wide(name="toy/wide"), SETTINGS, 0.8, 0))
     target = Narrow(name="toy/narrow", outputs=3)
     kept = transfer(drawn, Finetune(), target, SETTINGS, 0, head="keep").network
     assert kept.head.predict.weight.shape == (3, 180, 1, 1)

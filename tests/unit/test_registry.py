@@ -7,10 +7,10 @@ import pytest
 from tasks import TASKS
 from tasks.base import Task
 from tickets import registry
-from tickets.drawer import Drawer
+from tickets.drawers.base import Drawer
 from tickets.drawers import DRAWERS
 from tickets.errors import UserError
-from tickets.recipe import Recipe
+from tickets.recipes.base import Recipe
 from tickets.recipes import RECIPES
 from tickets.registry import Registry
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from tickets.drawer import AFTER, BEFORE, Drawer
+from tickets.drawers.base import AFTER, BEFORE, Drawer
 from tickets.drawers.supertickets import SuperTickets
 from tickets.events import Action, Event
 from tickets.schedules import ramp, staircase

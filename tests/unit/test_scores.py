@@ -25,7 +25,7 @@ from tickets.network import Network
 from tickets.scores import SCORERS, grasp, magnitude, snip, synflow
 from tickets.seeding import generator
 from tickets.source import Batch
-from tickets.supernet import Supernet
+from tickets.hosts.supernet import Supernet
 
 every_scorer = pytest.mark.parametrize("score", SCORERS.values(), ids=SCORERS)
 

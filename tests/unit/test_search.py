@@ -9,7 +9,8 @@ from tickets.events import Action, Event
 from tickets.masks import Semantics, keep_top
 from tickets.network import Network
 from tickets.search import l1_penalty, live_units_mask, penalties, shrink, unit_costs
-from tickets.supernet import Supernet, live_units, search_blocks
+from tickets.hosts.supernet import Supernet
+from tickets.searchable import live_units, search_blocks
 from tickets.training import Settings, Training
 
 

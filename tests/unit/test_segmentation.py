@@ -24,7 +24,7 @@ from tasks.paper_heads import PaperDense
 from tasks.segmentation import FiguresSegmentation, hard
 from tickets.errors import UserError
 from tickets.seeding import libraries_seeded
-from tickets.supernet import preset
+from tickets.hosts.supernet import preset
 
 
 def has_opencv():

@@ -6,14 +6,15 @@ from torch import nn
 from toy import SPEC, ToySource
 
 from tasks.paper_heads import PaperClassifier, PaperDense
-from tickets.blocks import KERNELS, Norm, SearchBlock
+from tickets.hosts.blocks import KERNELS, Norm, SearchBlock
 from tickets.cost import dense_macs, layer_costs
 from tickets.errors import UserError
 from tickets.masks import Semantics, keep_top, ones, shuffled
 from tickets.network import Network
 from tickets.reference import plain
 from tickets.seeding import generator
-from tickets.supernet import PRESETS, Supernet, live_units, preset
+from tickets.hosts.supernet import PRESETS, Supernet, preset
+from tickets.searchable import live_units
 
 
 @pytest.mark.parametrize(

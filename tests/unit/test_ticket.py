@@ -8,12 +8,12 @@ import pytest
 import torch
 from toy import SPEC, ToySource
 
-from tickets.drawer import Request
+from tickets.drawers.base import Request
 from tickets.drawers.gmp import GradualMagnitude
 from tickets.drawers.supertickets import SuperTickets
 from tickets.errors import DamagedTicketError, UserError
 from tickets.ticket import Ticket
-from tickets.training import Settings
+from tickets.settings import Settings
 from tickets.transforms import random
 
 SETTINGS = Settings(steps=20, learning_rate=0.05, calibration_batches=2, rho=0.3)

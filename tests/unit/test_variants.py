@@ -10,20 +10,20 @@ import torch
 from toy import SPEC, ToySource
 
 from tasks.paper_heads import PaperDense
-from tickets.drawer import Request
-from tickets.drawers import make
+from tickets.drawers.base import Request
+from tickets.drawers import DRAWERS
 from tickets.drawers.supertickets import SuperTickets
 from tickets.events import Action, Event
 from tickets.masks import sparsity_of
 from tickets.network import Network
-from tickets.recipe import transfer
+from tickets.recipes.base import transfer
 from tickets.recipes.finetune import Finetune
 from tickets.search import total_unit_macs
-from tickets.supernet import search_blocks
+from tickets.searchable import search_blocks
 from tickets.training import Settings, Training
 
 REQUEST = Request(SPEC, ToySource(), Settings(28, 0.05, calibration_batches=2, rho=0.3), 0.8, 0)
-RELEASED, INTENDED = make("supertickets/as_released"), make("supertickets")
+RELEASED, INTENDED = DRAWERS.make("supertickets/as_released"), DRAWERS.make("supertickets")
 
 
 class SearchedHead(ToySource):
@@ -136,22 +136,22 @@ def test_every_line_of_the_table_names_a_test_that_exists():
 
 
 def test_ablations_say_what_they_leave_out():
-    actions = {name: {e.action for e in make(name).events(280, 0.9)} for name in (
+    actions = {name: {e.action for e in DRAWERS.make(name).events(280, 0.9)} for name in (
         "supertickets/one_shot", "supertickets/no_reactivation", "supertickets/prune_only", "supertickets/search_only"
     )}  # fmt: skip
-    one_shot = [e for e in make("supertickets/one_shot").events(280, 0.9) if e.action is Action.PRUNE]
+    one_shot = [e for e in DRAWERS.make("supertickets/one_shot").events(280, 0.9) if e.action is Action.PRUNE]
     assert [(e.step, e.sparsity) for e in one_shot] == [(260, 0.9)]
     assert Action.RESET not in actions["supertickets/no_reactivation"]
     assert Action.SHRINK not in actions["supertickets/prune_only"]
     assert actions["supertickets/search_only"] == {Action.SHRINK}
-    assert make("supertickets/prune_only").extra_loss(REQUEST) is None
+    assert DRAWERS.make("supertickets/prune_only").extra_loss(REQUEST) is None
 
 
 def test_without_reactivation_masks_are_nested(monkeypatch):
     seen = []
     choose = SuperTickets.choose
     monkeypatch.setattr(SuperTickets, "choose", lambda *args: seen.append(choose(*args)) or seen[-1])
-    make("supertickets/no_reactivation@search=false").draw(REQUEST)
+    DRAWERS.make("supertickets/no_reactivation@search=false").draw(REQUEST)
     assert len(seen) > 5
     for wider, narrower in pairwise(seen):
         assert all((narrower[n] <= wider[n]).all() for n in wider)
@@ -169,4 +169,4 @@ def test_a_macs_target_is_reached_from_above_and_not_undercut_by_more_than_a_uni
     left = Training(Network(host, ToySource().head(host.features)), ToySource(), REQUEST.settings, 0)
     share = total_unit_macs(left.network, left.layers) / whole
     assert target - 0.08 < share <= target
-    assert make("supertickets@threshold=0").draw(request).prunable > ticket.prunable
+    assert DRAWERS.make("supertickets@threshold=0").draw(request).prunable > ticket.prunable
