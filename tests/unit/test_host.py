@@ -5,18 +5,20 @@ from dataclasses import replace
 import pytest
 import timm
 import torch
-from toy import DRAWERS, SPEC, ToySource
+from toy import DRAWERS as NAMES
+from toy import SPEC, ToySource, drawn
 
 from tickets.cost import dense_macs, layer_costs
+from tickets.drawers import DRAWERS
 from tickets.drawers.base import Request
-from tickets.drawers import make, traits
 from tickets.errors import UserError
-from tickets.host import check_size, host_spec, spec_from_json
+from tickets.hosts import host_spec, spec_from_json
+from tickets.hosts.base import check_size
+from tickets.hosts.timm import TimmSpec
 from tickets.recipes.base import transfer
 from tickets.recipes.finetune import Finetune
-from tickets.ticket import Ticket
-from tickets.hosts.timm import TimmSpec
 from tickets.settings import Settings
+from tickets.ticket import Ticket
 
 SETTINGS = Settings(steps=2, learning_rate=0.01, calibration_batches=1)
 SOURCE = ToySource(size=(64, 64), batch_size=4)
@@ -40,13 +42,11 @@ def test_specs_survive_json(name):
         spec_from_json({"kind": "mlp"})
 
 
-@pytest.mark.parametrize("name", [name for name in DRAWERS if not traits(name).searches])
+@pytest.mark.parametrize("name", [name for name in NAMES if not DRAWERS.traits(name).searches])
 def test_every_drawer_that_does_not_search_draws_from_a_timm_host(name, tmp_path):
     """Convnext_atto has no batch norm, linear layers on maps, and depthwise 7x7 kernels."""
     drawer, spec = DRAWERS.make(name), TimmSpec("convnext_atto")
-    base = drawer.traits.base
-    start = make(base).draw(Request(spec, SOURCE, SETTINGS, 0.0, 0)) if base else None
-    ticket = drawer.draw(Request(spec, SOURCE, SETTINGS, 0.9, 0, start))
+    ticket = drawn(drawer, Request(spec, SOURCE, SETTINGS, 0.9, 0))
     ticket.save(tmp_path / "t")
     back = Ticket.load(tmp_path / "t")
     assert back.hash == ticket.hash and back.spec == spec
