@@ -40,7 +40,7 @@ class Schedule:
     """The learning rate's schedules, moved together, forwards only.
 
     Args:
-        optimizer: whose learning rate they set.
+        optimizer: whose learning rates they set; those of its groups are the peaks.
         settings: which, and how long.
     """
 
@@ -48,7 +48,8 @@ class Schedule:
         steps = settings.steps
         self.parts: list[Scheduler] = []
         if settings.schedule == "onecycle":
-            self.parts.append(OneCycleLR(optimizer, eta_max=settings.learning_rate, total_steps=steps + 1))
+            peaks = [group["lr"] for group in optimizer.param_groups]
+            self.parts.append(OneCycleLR(optimizer, eta_max=peaks, total_steps=steps + 1))
         elif settings.schedule == "staircase":
             self.parts.append(StepLR(optimizer, max(1, round(settings.falls[0] * steps)), settings.decay))
         else:
