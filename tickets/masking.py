@@ -20,7 +20,7 @@ from tickets.masks import Masks, Semantics, ones, project
 
 if TYPE_CHECKING:
     from tickets.network import Network
-    from tickets.training import Settings
+    from tickets.settings import Settings
 
 
 class Masking(nn.Module):
@@ -113,7 +113,8 @@ class Scored(Masking):
         """m*w, where the gradient of m goes to its score."""
         if name not in self.names:
             return w * mask
-        return w * _Straight.apply(self.scores[self.names.index(name)], mask)
+        kept: Tensor = _Straight.apply(self.scores[self.names.index(name)], mask)
+        return w * kept
 
     def settle(self, network: Network) -> None:
         """Choose the masks anew by the scores; masks of other weights stay."""

@@ -30,7 +30,7 @@ def optimizer(network: Network, settings: Settings) -> torch.optim.Optimizer:
         {"params": [p for p in parameters if p.dim() <= 1], "weight_decay": 0.0},
     ]
     if settings.optimizer == "rmsprop":
-        from timm.optim import RMSpropTF  # only here: importing timm takes a second
+        from timm.optim.rmsprop_tf import RMSpropTF  # only here: importing timm takes a second
 
         return RMSpropTF(groups, lr=settings.learning_rate, alpha=0.9, momentum=0.9, eps=settings.eps)
     return torch.optim.Adam(groups, lr=settings.learning_rate, eps=settings.eps, fused=True)

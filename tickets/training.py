@@ -73,7 +73,7 @@ class Training:
     def __post_init__(self) -> None:
         self._actions = _known(self.method, self.events, self.settings.steps)
         device = self.source.device
-        self.network.to(device=device, memory_format=torch.channels_last)
+        self.network.to(device).to(memory_format=torch.channels_last)
         self.network.masks = {name: mask.to(device) for name, mask in self.network.masks.items()}
         self.ema = Ema(self.network, self.settings.ema_decay ** (self.source.batch_size / 4096))
         self.optimizer = optimizer(self.network, self.settings)
@@ -244,7 +244,7 @@ class Training:
         with self.meter.off():
             self.scores[label] = self.source.score(twin, "val")[self.source.primary]
 
-    def gradients(self, batches: int, network: nn.Module | None = None) -> Iterator[tuple[dict[str, Tensor], Batch]]:
+    def gradients(self, batches: int, network: Network | None = None) -> Iterator[tuple[dict[str, Tensor], Batch]]:
         """Gradients of the source's loss on calibration batches, one after the other; the training is left as it was.
 
         Args:
@@ -265,7 +265,7 @@ class Training:
 
     def state_dict(self) -> dict[str, Any]:
         """Everything that a resumed run needs to go on bit by bit; tensors and plain values only."""
-        names = {p: name for name, p in self.network.named_parameters()}
+        names: dict[Tensor, str] = {p: name for name, p in self.network.named_parameters()}
         return {
             "units": live_units(self.network),
             "network": self.network.state_dict(),
