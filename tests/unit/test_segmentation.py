@@ -23,8 +23,8 @@ from tasks.metrics import MeanIoU
 from tasks.paper_heads import PaperDense
 from tasks.segmentation import FiguresSegmentation, hard
 from tickets.errors import UserError
-from tickets.seeding import libraries_seeded
 from tickets.hosts.supernet import preset
+from tickets.seeding import libraries_seeded
 
 
 def has_opencv():
