@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from tickets.drawers import DRAWERS as BUILT_IN
+from tickets.drawers.base import Drawer, Request
 from tickets.hosts.supernet import Spec, Stage
+from tickets.masking import Masking
+from tickets.network import Network
 from tickets.seeding import generator
 from tickets.source import Batch
+from tickets.ticket import Ticket
 
 SPEC = Spec(stem=4, stages=(Stage((1,), (4,)), Stage((1, 1), (4, 6))), expansion=1)
 """A supernet of two branches and 6 blocks, for 16x16 images."""
@@ -77,3 +82,19 @@ class ToySource:
             for b in (self.batch(split, step) for step in range(2))
         ]
         return {"top1": float(torch.stack(hits).mean())}
+
+
+def toy_network(masking: Masking | None = None, seed: int = 0) -> Network:
+    """An untrained toy supernet with its head, in train mode."""
+    torch.manual_seed(seed)
+    host = SPEC.build()
+    return Network(host, ToyHead(host.features), masking=masking)
+
+
+def drawn(drawer: Drawer, request: Request, known: Mapping[str, Any] | None = None) -> Ticket:
+    """A drawer's ticket, drawn after the tickets that it needs, by drawers with the `known` options."""
+    given = {}
+    for need in drawer.traits.needs:
+        sparsity = request.sparsity if need.sparsity is None else need.sparsity
+        given[need.role] = drawn(BUILT_IN.make(need.drawer, known), replace(request, sparsity=sparsity), known)
+    return drawer.draw(replace(request, given=given))

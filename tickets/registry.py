@@ -56,6 +56,7 @@ class Registry(Generic[T]):
     example: str = "name@option=value"
     aliases: Mapping[str, str] = field(default_factory=dict)
     families: Mapping[str, str] = field(default_factory=dict)
+    _asked: list[str] = field(default_factory=list, init=False, repr=False, compare=False)
 
     @cached_property
     def _plugins(self) -> dict[str, list[EntryPoint]]:
@@ -184,6 +185,19 @@ class Registry(Generic[T]):
         row = self.builtin.get(name)
         if row is not None and row.traits is not None:
             return row.traits
+        if name in self._asked:
+            chain = " -> ".join([*self._asked[self._asked.index(name) :], name])
+            raise UserError(f"the {self.noun} '{name}' needs itself ({chain}); name another one in its traits.")
+        self._asked.append(name)
+        try:
+            found = self._traits_of(name)
+            for need in found.needs if self.noun == "drawer" else ():  # those of other nouns name drawers, too
+                self.traits(need.drawer)
+        finally:
+            self._asked.pop()
+        return found
+
+    def _traits_of(self, name: str) -> Traits:
         own, options = self.parts(name)
         found = self.make(name) if options or self._family(own) else self.load(own)
         traits = getattr(found, "traits", None)

@@ -47,7 +47,7 @@ class Spent:
     Args:
         macs: all of it.
         sparse_macs: of kept weights.
-        images: run through a host, a backward pass counting two.
+        images: of training steps, once each; run through a host otherwise, a backward pass counting two.
         teacher_macs: the part of `macs` that given tickets computed.
     """
 

@@ -25,8 +25,8 @@ from tasks.sets.mask_folder import MaskFolder
 from tasks.views import mmseg
 from tasks.views.batches import MEAN, STD, normalise
 from tickets.errors import UserError
+from tickets.hosts.supernet import preset
 from tickets.seeding import libraries_seeded
-from tickets.supernet import preset
 
 
 def has_opencv():

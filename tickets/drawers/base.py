@@ -159,7 +159,8 @@ class Drawer(Method):
     def allocate(self, network: Network, scores: dict[str, Tensor], sparsity: float) -> Masks:
         """Masks that keep the highest scores; every part has the sparsity, or all of them together."""
         groups = [network.weights()] if self.joint else network.prunable().values()
-        pattern, masks = PATTERNS.make(self.pattern), {}
+        pattern = PATTERNS.make(self.pattern)
+        masks: Masks = {}
         for names in groups:
             masks |= pattern.masks({name: scores[name] for name in names}, sparsity, self.allocation)
         return masks

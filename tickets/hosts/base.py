@@ -63,7 +63,7 @@ class HostSpec(ABC):
 
     def to_json(self) -> dict[str, Any]:
         """Plain values that `from_json` turns back into the same spec, and the kind."""
-        return {"kind": self.kind, **stated(self)}  # type: ignore[arg-type]  # every member is a dataclass
+        return {"kind": self.kind, **stated(self)}
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> Self:

@@ -43,7 +43,8 @@ class Recipe(Method):
         loss = super().loss(training, seen)
         if "penalties" not in training.aside:
             return loss
-        return loss + training.aside["rho"] * l1_penalty(training.network, training.aside["penalties"])
+        rho: float = training.aside["rho"]
+        return loss + rho * l1_penalty(training.network, training.aside["penalties"])
 
 
 def transfer(

@@ -4,34 +4,43 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import combinations, pairwise
 
 import pytest
 import torch
 from torch import Tensor, nn
 from torch.func import functional_call
-from toy import SPEC, ToySource
+from toy import SPEC, ToySource, toy_network
 
 from tasks.figures.tasks import FiguresClassification, FiguresPose, FiguresSegmentation
 from tasks.heads.light import Classifier, DenseHead
 from tasks.heads.paper import PaperDense
-from tickets import scores
 from tickets.errors import UserError
-from tickets.masks import Masks, Semantics, keep_top, project
+from tickets.hosts.supernet import Supernet
+from tickets.masking import Masking, Projection, Reparam
+from tickets.masks import Masks, keep_top, project
 from tickets.network import Network
-from tickets.scores import SCORERS, grasp, magnitude, snip, synflow
+from tickets.scorers import SCORERS, synflow
+from tickets.scorers.base import Scorer
+from tickets.scorers.grasp import Grasp
+from tickets.scorers.magnitude import Magnitude
+from tickets.scorers.snip import Snip
+from tickets.scorers.synflow import SynFlow
 from tickets.seeding import generator
+from tickets.settings import Settings
 from tickets.source import Batch
-from tickets.supernet import Supernet
+from tickets.spent import Spent
+from tickets.training import Training
 
-every_scorer = pytest.mark.parametrize("score", SCORERS.values(), ids=SCORERS)
+every_scorer = pytest.mark.parametrize("name", SCORERS.builtin)
+both_meanings = pytest.mark.parametrize("masking", [Projection, Reparam])
 
 
 @pytest.fixture
 def brief(monkeypatch):
     """SynFlow in ten rounds, for what does not depend on their number."""
-    monkeypatch.setattr(scores, "ROUNDS", 10)
+    monkeypatch.setattr(synflow, "ROUNDS", 10)
 
 
 class Host(nn.Module):
@@ -78,11 +87,9 @@ def two_layers(*between: nn.Module) -> Network:
     return Network(Host(*layers), Bare()).double()
 
 
-def toy(semantics: Semantics = Semantics.PROJECTION, seed: int = 0) -> Network:
+def toy(masking: type[Masking] = Projection, seed: int = 0) -> Network:
     """The toy supernet after a look at some data, so that no BN is trivial, in train mode."""
-    torch.manual_seed(seed)
-    host = Supernet(SPEC)
-    network = Network(host, ToySource().head(host.features), semantics=semantics)
+    network = toy_network(masking(), seed)
     for batch in ToySource().batches(0, 3):
         network(batch["image"])
     with torch.no_grad():
@@ -92,16 +99,19 @@ def toy(semantics: Semantics = Semantics.PROJECTION, seed: int = 0) -> Network:
     return network
 
 
-def masked(semantics: Semantics, sparsity: float = 0.5) -> Network:
+def masked(masking: type[Masking], sparsity: float = 0.5) -> Network:
     """The toy supernet with random masks in force; masked weights still hold their values."""
-    network = toy(semantics)
-    network.masks = keep_top(SCORERS["random"](network, ToySource(), 7, 1, sparsity).values, sparsity)
+    network = toy(masking)
+    network.masks = keep_top(SCORERS.make("random").scores(network, ToySource(), 7, sparsity), sparsity)
     return network
 
 
-def values(score, network: Network, sparsity: float = 0.5, source: ToySource | None = None) -> dict[str, Tensor]:
-    """A scorer's values over two batches."""
-    return score(network, source or ToySource(), 0, 2, sparsity).values
+def values(
+    scorer: Scorer | str, network: Network, sparsity: float = 0.5, source: ToySource | None = None, seed: int = 0
+) -> dict[str, Tensor]:
+    """A scorer's values, or those of the built-in of a name, over two batches."""
+    made = SCORERS.make(scorer, {"batches": 2}) if isinstance(scorer, str) else scorer
+    return made.scores(network, source or ToySource(), seed, sparsity)
 
 
 def counts(masks: Masks) -> list[int]:
@@ -123,7 +133,7 @@ def test_snip_by_hand():
             error = second @ hidden - y
             slopes[0] += torch.outer(second[0] * error, x) / 8
             slopes[1] += torch.outer(error, hidden) / 8
-    found = values(snip, network, source=Squares())
+    found = values("snip", network, source=Squares())
     torch.testing.assert_close(found["host.layers.1.weight"], (first * slopes[0]).abs())
     torch.testing.assert_close(found["host.layers.2.weight"], (second * slopes[1]).abs())
 
@@ -152,21 +162,21 @@ def flattened(found: dict[str, Tensor]) -> Tensor:
 def test_grasp_is_the_hessian_times_the_gradient():
     network = two_layers(nn.Tanh())
     expected = grasp_by_hessian(network, torch.ones(8, dtype=torch.bool))
-    torch.testing.assert_close(flattened(values(grasp, network, source=Squares())), expected, rtol=1e-9, atol=0)
+    torch.testing.assert_close(flattened(values("grasp", network, source=Squares())), expected, rtol=1e-9, atol=0)
 
 
 def test_grasp_takes_a_masked_weight_out_of_the_flow():
     network = two_layers(nn.Tanh())
-    network.semantics = Semantics.REPARAM
+    network.masking = Reparam()
     mask = torch.tensor([1, 0, 1, 1, 1, 0, 1, 1], dtype=torch.bool)
     network.masks = {"host.layers.1.weight": mask[:6].view(2, 3), "host.layers.3.weight": mask[6:].view(1, 2)}
-    found = flattened(values(grasp, network, source=Squares()))
+    found = flattened(values("grasp", network, source=Squares()))
     torch.testing.assert_close(found, grasp_by_hessian(network, mask), rtol=1e-9, atol=0)
 
 
 def test_grasp_prunes_a_strongly_negative_weight_before_a_weakly_positive_one():
     """By absolute value, as in ElasticLTH's code, it would be the other way round."""
-    found = values(grasp, two_layers(nn.Tanh()), source=Squares())
+    found = values("grasp", two_layers(nn.Tanh()), source=Squares())
     flat = flattened(found)
     worst, weakest = flat.argmin(), torch.where(flat > 0, flat, torch.inf).argmin()
     assert flat[worst] < 0 < flat[weakest] < -flat[worst]
@@ -189,7 +199,7 @@ def test_synflow_by_hand_on_a_linearised_network():
     a, b = (w.detach().double().abs().flatten(1) for w in network.prunable()["host"].values())
     b = network.head.predict.weight.detach().double().abs().sum(0)[:, None] * b
     s = norm.weight.detach().double().abs() / torch.sqrt(norm.running_var.double() + norm.eps)
-    found = values(synflow, network, sparsity=0.0, source=Squares())
+    found = values("synflow", network, sparsity=0.0, source=Squares())
     expected = {"host.layers.0.weight": a * (s * b.sum(0))[:, None], "host.layers.3.weight": b * s * a.sum(1)}
     for name, value in expected.items():
         torch.testing.assert_close(found[name].flatten(1), value, rtol=1e-12, atol=0)
@@ -215,17 +225,17 @@ def chain(*widths: int, norms: bool = True) -> Network:
 
 @pytest.mark.parametrize("sparsity", [0.0, 0.9])
 def test_synflow_conserves_the_flow_from_layer_to_layer(sparsity):
-    found = values(synflow, chain(3, 6, 8, 4, 10), sparsity)
+    found = values("synflow", chain(3, 6, 8, 4, 10), sparsity)
     sums = [float(value.sum()) for value in found.values()]
     assert len(sums) == 4 and sums == pytest.approx([sums[0]] * 4, rel=1e-9)
 
 
 def test_synflow_empties_no_layer_of_a_chain_where_one_shot_and_the_others_do(monkeypatch):
     network = chain(3, 8, 32, 4, 32, 8, norms=False)
-    assert min(counts(keep_top(values(synflow, network, 0.99), 0.99))) > 5
-    monkeypatch.setattr(scores, "ROUNDS", 1)
-    for score in (synflow, snip, magnitude):
-        assert min(counts(keep_top(values(score, network, 0.99), 0.99))) == 0, score
+    assert min(counts(keep_top(values("synflow", network, 0.99), 0.99))) > 5
+    monkeypatch.setattr(synflow, "ROUNDS", 1)
+    for name in ("synflow", "snip", "magnitude"):
+        assert min(counts(keep_top(values(name, network, 0.99), 0.99))) == 0, name
 
 
 @torch.no_grad()
@@ -242,11 +252,11 @@ def reached(network: Network, masks: Masks) -> bool:
 def test_synflow_never_cuts_the_supernet_where_one_shot_does(seed, monkeypatch):
     """31 of 3,142 weights are left for 33 layers; they lie on paths from the image to the outputs."""
     network = toy(seed=seed)
-    masks = keep_top(values(synflow, network, 0.99), 0.99)
+    masks = keep_top(values("synflow", network, 0.99), 0.99)
     assert sum(counts(masks)) == 31 and reached(network, masks)
     assert masks["host.stem.0.weight"].any() and masks["host.stem.3.weight"].any()
-    monkeypatch.setattr(scores, "ROUNDS", 1)
-    assert not reached(network, keep_top(values(synflow, network, 0.99), 0.99))
+    monkeypatch.setattr(synflow, "ROUNDS", 1)
+    assert not reached(network, keep_top(values("synflow", network, 0.99), 0.99))
 
 
 def test_one_choice_gives_the_masks_of_synflows_last_round(monkeypatch):
@@ -257,8 +267,8 @@ def test_one_choice_gives_the_masks_of_synflows_last_round(monkeypatch):
         levels.append((sparsity, keep_top(found, sparsity)))
         return levels[-1][1]
 
-    monkeypatch.setattr(scores, "keep_top", choose)
-    found = values(synflow, network, 0.9)
+    monkeypatch.setattr(synflow, "keep_top", choose)
+    found = values("synflow", network, 0.9)
     assert len(levels) == 99 and levels[49][0] == pytest.approx(1 - 0.1**0.5)
     final = keep_top(found, 0.9)
     for (_, earlier), (_, later) in [*pairwise(levels), (levels[-1], (0.9, final))]:
@@ -274,7 +284,7 @@ def test_one_choice_gives_the_masks_of_synflows_last_round(monkeypatch):
 def test_no_two_scorers_give_the_same_masks():
     """Released code of ElasticLTH computes SNIP under SynFlow's name."""
     network = toy()
-    masks = {name: flattened(keep_top(values(score, network), 0.5)) for name, score in SCORERS.items()}
+    masks = {name: flattened(keep_top(values(name, network), 0.5)) for name in SCORERS.builtin}
     for a, b in combinations(masks, 2):
         assert not torch.equal(masks[a], masks[b]), (a, b)
 
@@ -326,17 +336,17 @@ class OfKind(ToySource):
 @pytest.mark.usefixtures("brief")
 @every_scorer
 @pytest.mark.parametrize(("kind", "paper"), [("cls", False), ("seg", False), ("pose", False), ("seg", True)])
-def test_works_on_every_kind_of_task(score, kind, paper):
+def test_works_on_every_kind_of_task(name, kind, paper):
     torch.manual_seed(0)
     host, source = Supernet(SPEC), OfKind(kind=kind, paper=paper)
     network = Network(host, source.head(host.features))
-    found = values(score, network, 0.8, source)
-    weights = {name: w for part in network.prunable().values() for name, w in part.items()}
+    found = values(name, network, 0.8, source)
+    weights = network.weights()
     assert {n: v.shape for n, v in found.items()} == {n: w.shape for n, w in weights.items()}
-    assert any(name.startswith("head.") for name in found) == paper
+    assert any(weight.startswith("head.") for weight in found) == paper
     for part in network.prunable().values():
-        assert torch.isfinite(flattened({name: found[name] for name in part})).all()
-        assert len(flattened({name: found[name] for name in part}).unique()) > 100
+        of_part = flattened({weight: found[weight] for weight in part})
+        assert torch.isfinite(of_part).all() and len(of_part.unique()) > 100
 
 
 class Partial(Host):
@@ -347,35 +357,48 @@ class Partial(Host):
         self.unused = nn.Conv2d(3, 4, 3)
 
 
-@pytest.mark.parametrize("score", [snip, grasp, synflow])
-def test_a_weight_that_nothing_depends_on_scores_zero(score):
+@pytest.mark.parametrize("name", ["snip", "grasp", "synflow"])
+def test_a_weight_that_nothing_depends_on_scores_zero(name):
     torch.manual_seed(0)
-    found = values(score, Network(Partial(), ToySource().head([(4, 1)])), 0.0)
+    found = values(name, Network(Partial(), ToySource().head([(4, 1)])), 0.0)
     assert list(found) == ["host.layers.0.weight", "host.layers.2.weight", "host.unused.weight"]
     assert [bool((value == 0).all()) for value in found.values()] == [False, False, True]
 
 
 @pytest.mark.usefixtures("brief")
 @every_scorer
-def test_the_same_call_gives_the_same_scores(score):
+def test_the_same_call_gives_the_same_scores(name):
     network = toy()
-    first, second = values(score, network), values(score, network)
-    assert all(torch.equal(first[name], second[name]) for name in first)
+    first, second = values(name, network), values(name, network)
+    assert all(torch.equal(first[weight], second[weight]) for weight in first)
 
 
 def test_random_depends_on_the_seed_alone():
     network = toy()
     with torch.no_grad():
-        first = SCORERS["random"](network, ToySource(), 0, 1, 0.5).values
+        first = values("random", network, 0.5)
         network.host.stem[0].weight.mul_(2)
-        again = SCORERS["random"](network, ToySource(), 0, 1, 0.9).values
-        other = SCORERS["random"](network, ToySource(), 1, 1, 0.5).values
+        again = values("random", network, 0.9)
+        other = values("random", network, 0.5, seed=1)
     assert torch.equal(flattened(first), flattened(again)) and not torch.equal(flattened(first), flattened(other))
 
 
-def test_work_is_counted_in_forward_passes():
-    work = {name: score(toy(), ToySource(), 0, 3, 0.5).macs_images for name, score in SCORERS.items()}
-    assert work == {"magnitude": 0, "random": 0, "snip": 3 * 24, "grasp": 12 * 24, "synflow": 300}
+@pytest.mark.parametrize(
+    ("name", "images"), [("magnitude", 0), ("random", 0), ("snip", 3 * 24), ("grasp", 12 * 24), ("synflow", 300)]
+)
+@both_meanings
+def test_work_is_counted_in_forward_passes(name, images, masking):
+    """A gradient counts 3 passes an image, a Hessian-vector product 9, one of SynFlow's hundred rounds 3 of one image;
+    whatever the masks are, and to the sparse MACs at what the kept weights cost."""
+    training = Training(masked(masking), ToySource(), Settings(4, 0.01), 0)
+    with training.meter.on(training.network.host):
+        SCORERS.make(name, {"batches": 3}).scores(training.network, training.source, 0, 0.5)
+    cost = training.forward_cost
+    assert 0 < cost.sparse < cost.dense
+    assert training.spent == Spent(images * cost.dense, images * cost.sparse, images)
+    before = replace(training.spent)
+    SCORERS.make(name, {"batches": 3}).scores(training.network, training.source, 0, 0.5)
+    assert training.spent == before and not training.network.host._forward_hooks
 
 
 # ---- masks in force
@@ -383,29 +406,29 @@ def test_work_is_counted_in_forward_passes():
 
 @pytest.mark.usefixtures("brief")
 @every_scorer
-def test_under_projection_a_masked_weight_is_gone_and_ranks_below_all_others(score):
+def test_under_projection_a_masked_weight_is_gone_and_ranks_below_all_others(name):
     """Even one that holds a value, as before the first step after a pruning; so sparsities that rise are nested."""
-    network, zeroed = masked(Semantics.PROJECTION), masked(Semantics.PROJECTION)
+    network, zeroed = masked(Projection), masked(Projection)
     project(zeroed, zeroed.masks)
     for sparsity in (0.5, 0.8):
-        found, again = values(score, network, sparsity), values(score, zeroed, sparsity)
+        found, again = values(name, network, sparsity), values(name, zeroed, sparsity)
         assert torch.equal(flattened(found), flattened(again))
         chosen = keep_top(found, sparsity)
-        assert all((chosen[name] <= mask).all() for name, mask in network.masks.items())
+        assert all((chosen[weight] <= mask).all() for weight, mask in network.masks.items())
 
 
-@pytest.mark.parametrize("score", [magnitude, snip, grasp])
-def test_what_is_left_scores_the_same_under_both_semantics(score):
+@pytest.mark.parametrize("name", ["magnitude", "snip", "grasp"])
+def test_what_is_left_scores_the_same_under_both_semantics(name):
     """And not as in the dense network, unless the score is a magnitude."""
-    networks = masked(Semantics.PROJECTION), masked(Semantics.REPARAM), toy()
-    projected, reparam, dense = (values(score, network) for network in networks)
-    for name, mask in networks[0].masks.items():
-        torch.testing.assert_close(projected[name][mask], reparam[name][mask])
-    assert torch.equal(flattened(dense), flattened(reparam)) == (score is magnitude)
+    networks = masked(Projection), masked(Reparam), toy()
+    projected, reparam, dense = (values(name, network) for network in networks)
+    for weight, mask in networks[0].masks.items():
+        torch.testing.assert_close(projected[weight][mask], reparam[weight][mask])
+    assert torch.equal(flattened(dense), flattened(reparam)) == (name == "magnitude")
 
 
 def test_under_reparam_snip_is_the_gradient_of_the_masks_and_a_masked_weight_may_return():
-    network = masked(Semantics.REPARAM)
+    network = masked(Reparam)
     twin = Network(network.host, network.head)
     masks = {name: mask.float().requires_grad_() for name, mask in network.masks.items()}
     weights = {name: network.get_parameter(name).detach() * mask for name, mask in masks.items()}
@@ -415,7 +438,7 @@ def test_under_reparam_snip_is_the_gradient_of_the_masks_and_a_masked_weight_may
         for batch in ToySource().calibration(2)
     )
     slopes = torch.autograd.grad(total / 2, list(masks.values()))
-    found = values(snip, network)
+    found = values("snip", network)
     for name, slope in zip(masks, slopes, strict=True):
         torch.testing.assert_close(found[name], slope.abs())
     again = keep_top(found, 0.5)
@@ -423,9 +446,9 @@ def test_under_reparam_snip_is_the_gradient_of_the_masks_and_a_masked_weight_may
 
 
 def test_under_reparam_synflow_starts_from_the_effective_network(monkeypatch):
-    monkeypatch.setattr(scores, "ROUNDS", 1)
-    reparam, projected = (values(synflow, masked(semantics)) for semantics in (Semantics.REPARAM, Semantics.PROJECTION))
-    masks = masked(Semantics.REPARAM).masks
+    monkeypatch.setattr(synflow, "ROUNDS", 1)
+    reparam, projected = (values("synflow", masked(semantics)) for semantics in (Reparam, Projection))
+    masks = masked(Reparam).masks
     for name, mask in masks.items():
         torch.testing.assert_close(reparam[name][mask], projected[name][mask])
     assert any((reparam[name][~mask] > 0).any() for name, mask in masks.items())
@@ -445,62 +468,64 @@ class Restless(ToySource):
 
 @pytest.mark.usefixtures("brief")
 @every_scorer
-@pytest.mark.parametrize("semantics", Semantics)
-def test_the_network_and_the_global_random_state_are_left_alone(score, semantics):
-    network = masked(semantics)
+@both_meanings
+def test_the_network_and_the_global_random_state_are_left_alone(name, masking):
+    network = masked(masking)
+    scorer = SCORERS.make(name, {"batches": 2})
     network.host.fuses.eval()
     network.host.stem[0].weight.requires_grad_(False)
     network.head.predict.bias.grad = torch.full((2,), 3.0)
-    tensors = {name: t.clone() for name, t in network.state_dict().items()}
-    masks = {name: mask.clone() for name, mask in network.masks.items()}
+    tensors = {key: t.clone() for key, t in network.state_dict().items()}
+    masks = {key: mask.clone() for key, mask in network.masks.items()}
+    own = network.masking
 
     def flags() -> list[object]:
         modules = [(m.training, len(m._forward_hooks), len(m._forward_pre_hooks)) for m in network.modules()]
         return [*modules, *((p.requires_grad, p.grad is None, p._backward_hooks) for p in network.parameters())]
 
     before, state, identities = flags(), torch.get_rng_state(), [id(t) for t in network.parameters()]
-    found = score(network, Restless(), 0, 2, 0.8).values
+    found = scorer.scores(network, Restless(), 0, 0.8)
     assert flags() == before and identities == [id(t) for t in network.parameters()]
     assert torch.equal(torch.get_rng_state(), state)
-    assert all(torch.equal(tensor, tensors[name]) for name, tensor in network.state_dict().items())
-    assert all(torch.equal(mask, masks[name]) for name, mask in network.masks.items())
-    assert network.head.predict.bias.grad.tolist() == [3.0, 3.0] and network.semantics is semantics
+    assert all(torch.equal(tensor, tensors[key]) for key, tensor in network.state_dict().items())
+    assert all(torch.equal(mask, masks[key]) for key, mask in network.masks.items())
+    assert network.head.predict.bias.grad.tolist() == [3.0, 3.0] and network.masking is own
     assert not any(value.requires_grad for value in found.values())
     with torch.no_grad():
-        assert torch.equal(flattened(score(network, Restless(), 0, 2, 0.8).values), flattened(found))
+        assert torch.equal(flattened(scorer.scores(network, Restless(), 0, 0.8)), flattened(found))
 
 
 @pytest.mark.usefixtures("brief")
 @every_scorer
-def test_scores_do_not_depend_on_the_mode_that_the_network_is_in(score):
+def test_scores_do_not_depend_on_the_mode_that_the_network_is_in(name):
     training, evaluating = toy().train(), toy().eval()
-    assert torch.equal(flattened(values(score, training)), flattened(values(score, evaluating)))
+    assert torch.equal(flattened(values(name, training)), flattened(values(name, evaluating)))
 
 
 # ---- refusals
 
 
-@pytest.mark.parametrize("score", [snip, grasp])
+@pytest.mark.parametrize("scorer", [Snip, Grasp])
 @pytest.mark.parametrize("batches", [0, -2])
-def test_no_batches_are_refused(score, batches):
-    with pytest.raises(UserError, match=f"^{batches} batches give no gradient to score weights by; give at least 1.$"):
-        score(toy(), ToySource(), 0, batches, 0.5)
+def test_no_batches_are_refused(scorer, batches):
+    with pytest.raises(UserError, match=f"^batches is {batches}; a scorer needs at least 1 training batch$"):
+        scorer(batches=batches)
 
 
 @pytest.mark.parametrize("sparsity", [1.0, 1.5, -0.1, float("nan")])
 def test_synflow_refuses_a_sparsity_out_of_range(sparsity):
     with pytest.raises(UserError, match=f"^sparsity {sparsity} cannot be scored for; give a share from 0 up to"):
-        synflow(toy(), ToySource(), 0, 1, sparsity)
+        SynFlow().scores(toy(), ToySource(), 0, sparsity)
 
 
-@pytest.mark.parametrize("score", [magnitude, snip, grasp])
-def test_a_weight_that_is_no_number_is_named_when_masks_are_chosen(score):
-    network = masked(Semantics.PROJECTION)
+@pytest.mark.parametrize("scorer", [Magnitude(), Snip(2), Grasp(2)])
+def test_a_weight_that_is_no_number_is_named_when_masks_are_chosen(scorer):
+    network = masked(Projection)
     name = "host.branches.1.1.0.project.weight"
     network.masks[name][:] = True
     with torch.no_grad():
         network.get_parameter(name)[0, 0] = float("nan")
     with pytest.raises(ValueError, match="not all finite"):
-        keep_top(values(score, network), 0.8)
+        keep_top(values(scorer, network), 0.8)
     with pytest.raises(ValueError, match=f"the scores of '{name}' are not all finite"):
-        keep_top(values(magnitude, network), 0.8)
+        keep_top(values("magnitude", network), 0.8)
