@@ -8,7 +8,7 @@ from functools import cache
 from typing import Any
 
 from bench import members
-from bench.record import Record, Scores, TicketSize
+from bench.record import Deployed, Record, Scores, TicketSize
 from tasks import TASKS
 from tickets.drawers import DRAWERS
 from tickets.errors import UserError
@@ -124,8 +124,9 @@ def _sizes(found: Record) -> Iterator[str]:
     if ticket is None:
         return
     yield from _kept(found, ticket)
-    for part, sizes in {"ticket": ticket, **({"deployed": deployed} if deployed else {})}.items():
-        if sizes.sparse_macs > sizes.macs:
+    parts: dict[str, TicketSize | Deployed | None] = {"ticket": ticket, "deployed": deployed}
+    for part, sizes in parts.items():
+        if sizes is not None and sizes.sparse_macs > sizes.macs:
             yield f"'{part}.sparse_macs' is {sizes.sparse_macs}, more than the {sizes.macs} of '{part}.macs'."
     if deployed is not None:
         for name in ("parameters", "macs", "sparse_macs"):
@@ -220,8 +221,7 @@ def _redraw(found: Record) -> Iterator[str]:
     except ValueError as error:
         yield f"'redraw' is no command that can be run: {' '.join(str(error).split()).rstrip('.')}."
         return
-    base, *options = [asked["scale"], *(asked.get("changes") or ())]
-    asked["scale"] = "@".join([base, *sorted(options)])
+    asked["scale"] = "@".join([asked["scale"], *sorted(asked.get("changes") or ())])
     told = {name: getattr(found.job, name) for name in ASKED} | {name: getattr(found.setting, name) for name in SET}
     told["host"] = found.job.host_drawn or told["host"]
     for name, wanted in told.items():

@@ -80,7 +80,7 @@ def parse(
             mistakes.append(str(error))
             return None
 
-    parsed = tuple(parse_sweep(sweep, checked) for sweep in sweeps)
+    parsed = [parse_sweep(sweep, checked) for sweep in sweeps]
     asked = {**{name: info.default for name, info in Setting.model_fields.items()}, **setting}
     device = checked(flags.device, asked["device"]) or "cpu"
     taken, wrong = settings.checked({**asked, "device": device.partition(":")[0]})
@@ -99,7 +99,7 @@ def parse(
         raise UserError(" ".join(dict.fromkeys(mistakes)))
     root = flags.data_root(how.data_root)
     found = RunConfig(
-        sweeps=parsed,
+        sweeps=tuple(sweep for sweep in parsed if sweep is not None),  # a None has left a mistake above
         scale=scale,
         setting=Setting(**{**taken, "scale": scale.name, "host": host}),
         how=How(home, root, device, how.workers, how.jobs, how.force, how.tensorboard),
