@@ -10,7 +10,6 @@ import torch
 from torch import Tensor
 
 from tickets.checkpoint import Checkpoint
-from tickets.errors import UserError
 from tickets.events import Event
 from tickets.hosts.base import HostSpec
 from tickets.masking import Masking, masking
@@ -184,11 +183,7 @@ class Drawer(Method):
         Raises:
             UserError: a ticket that the drawer needs was not given, or an event does what is no action of it.
         """
-        for need in self.traits.needs:
-            if need.role not in request.given:
-                raise UserError(
-                    f"{type(self).__name__} needs a ticket of '{need.drawer}' as its {need.role}; give one."
-                )
+        self.traits.require(request.given, type(self).__name__)
         return self.ticket(request, self.train(request))
 
     def train(self, request: Request) -> Training:
