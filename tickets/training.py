@@ -15,7 +15,7 @@ from tickets.checkpoint import Checkpoint
 from tickets.cost import LayerCost, layer_costs
 from tickets.ema import Ema, recalibrate
 from tickets.errors import unknown
-from tickets.events import Event, actions
+from tickets.events import Event, known
 from tickets.masks import Masks, sparsity_of
 from tickets.method import Method, Pass
 from tickets.network import Network
@@ -53,7 +53,7 @@ class Training:
         aside: what it can make anew; not in checkpoints.
 
     Raises:
-        UserError: an event does what is no action of the method.
+        UserError: an event does what is no action of the method, or would not happen at its step.
     """
 
     network: Network
@@ -71,7 +71,7 @@ class Training:
     spent: Spent = field(default_factory=Spent)
 
     def __post_init__(self) -> None:
-        self._actions = _known(self.method, self.events)
+        self._actions = known(self.method, self.events, self.settings.steps)
         device = self.source.device
         self.network.to(device=device, memory_format=torch.channels_last)
         self.network.masks = {name: mask.to(device) for name, mask in self.network.masks.items()}
@@ -297,15 +297,6 @@ class Training:
         if state["cuda_rng"] and torch.cuda.is_available():
             torch.cuda.set_rng_state_all(state["cuda_rng"])
         self.masks_changed()
-
-
-def _known(method: Method, events: Sequence[Event]) -> dict[str, Callable[..., None]]:
-    """The method's actions; refuses an event that does none of them."""
-    known = actions(method)
-    for event in events:
-        if event.do not in known:
-            raise unknown(f"event of {type(method).__name__} at step {event.step}", event.do, known)
-    return known
 
 
 def _architecture(*parts: nn.Module) -> list[Any]:

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from tickets.checkpoint import Checkpoint
-from tickets.events import Event
+from tickets.events import Event, known
 from tickets.hosts.base import HostSpec
 from tickets.masking import Masking, masking
 from tickets.masks import Masks, Semantics, ones, prunable
@@ -130,6 +130,11 @@ class Drawer(Method):
             sparsity: that the ticket shall have.
         """
         return [Round(steps, events=self.events(steps, sparsity))]
+
+    def check_events(self, steps: int, sparsity: float) -> None:
+        """As every method's, of all trainings; `sparsity` is the one asked for."""
+        for this in self.trainings(steps, self.target(sparsity)):
+            known(self, this.events, this.steps)
 
     # ---- what events may do
 
