@@ -107,12 +107,12 @@ def _counts(found: Record) -> Iterator[str]:
         yield f"'counts' are {found.counts}; train and test hold at least one sample."
     if found.scores is None or not is_embedded(found.task) or not is_ours(found, found.task):
         return
-    from tasks import figures
+    from tasks.figures import scenes
 
     counts = {split: found.counts.get(split, 0) for split in ("train", "val", "test")}
-    if counts["train"] + counts["val"] != figures.TRAIN or counts["test"] != figures.TEST:
+    if counts["train"] + counts["val"] != scenes.TRAIN or counts["test"] != scenes.TEST:
         yield (
-            f"'counts' are {counts}, and {found.task} has {figures.TRAIN} in train and val together and {figures.TEST} "
+            f"'counts' are {counts}, and {found.task} has {scenes.TRAIN} in train and val together and {scenes.TEST} "
             "in test."
         )
 

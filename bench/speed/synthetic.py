@@ -15,7 +15,7 @@ from bench.request import scale as scales
 from bench.speed.request import Request
 from tasks import TASKS
 from tasks.base import Task
-from tasks.paper_heads import make_head
+from tasks.heads.paper import make_head
 from tickets.hosts.supernet import Supernet, preset
 from tickets.masks import Masks, keep_top
 from tickets.network import Network

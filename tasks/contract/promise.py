@@ -66,8 +66,8 @@ def verdict(text: str, subject: Subject) -> Verdict:
     except Exception as error:  # whatever the adapter raises: the report names it and goes on
         frames = traceback.extract_tb(error.__traceback__)
         at = next((frame for frame in reversed(frames) if "site-packages" not in frame.filename), frames[-1])
-        reason = " ".join(str(error).split())
-        return Verdict(text, "FAILED", f"{type(error).__name__}: {reason} ({at.filename}, line {at.lineno})")
+        said = " ".join(str(error).split())
+        return Verdict(text, "FAILED", f"{type(error).__name__}: {said} ({at.filename}, line {at.lineno})")
 
 
 def verdicts(subject: Subject) -> Iterator[Verdict]:

@@ -4,14 +4,14 @@ from functools import cache
 
 import pytest
 import torch
-from tickets.drawer import AFTER, BEFORE, Drawer, Request, initial_host
-from tickets.supernet import Supernet
 from toy import DRAWERS, SPEC, ToySource
 
-from tasks.paper_heads import PaperDense
+from tasks.heads.paper import PaperDense
 from tickets import drawers
+from tickets.drawer import AFTER, BEFORE, Drawer, Request, initial_host
 from tickets.masks import prunable
 from tickets.source import Source
+from tickets.supernet import Supernet
 from tickets.ticket import Ticket
 from tickets.training import Settings
 

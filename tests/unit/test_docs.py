@@ -10,14 +10,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from tickets.drawer import Drawer, Request
-from tickets.recipe import transfer
 from toy import SPEC
 
 from bench import check, console, preview
-from tasks import TASKS, contract, figures
+from tasks import TASKS, contract
 from tasks.feed import Feed
+from tasks.figures import scenes
 from tickets import registry
+from tickets.drawer import Drawer, Request
+from tickets.recipe import transfer
 from tickets.recipes import RECIPES
 from tickets.training import Settings
 
@@ -33,8 +34,8 @@ def blocks(language):
 @pytest.fixture
 def edges(tmp_path, monkeypatch):
     """The page's module, imported, and registered by the page's lines."""
-    monkeypatch.setattr(figures, "TRAIN", 64)
-    monkeypatch.setattr(figures, "TEST", 24)
+    monkeypatch.setattr(scenes, "TRAIN", 64)
+    monkeypatch.setattr(scenes, "TEST", 24)
     monkeypatch.setattr(contract.Subject, "seconds", 0.0)
     monkeypatch.setenv("TICKETBENCH_CACHE", str(tmp_path / "cache"))
     (tmp_path / "edges.py").write_text(blocks("python"))
@@ -69,7 +70,7 @@ def test_the_picture_has_its_classes(edges, capsys, tmp_path):
 def test_outlines_are_where_parts_meet(edges, monkeypatch):
     """By hand: a pixel is on an edge where its right or lower neighbour is another part."""
     parts = np.array([[0, 0, 0, 2], [0, 1, 0, 2], [0, 0, 0, 2]], np.uint8)
-    monkeypatch.setattr(figures, "read", lambda sample, size: {"image": None, "parts": parts})
+    monkeypatch.setattr(scenes, "read", lambda sample, size: {"image": None, "parts": parts})
     assert edges.read(None, (3, 4))["label"].tolist() == [[0, 1, 1, 0], [1, 1, 1, 0], [0, 0, 1, 0]]
 
 

@@ -2,10 +2,10 @@
 
 import pytest
 import torch
-from tickets.drawer import Request
 from toy import SPEC, ToySource
 
 from bench import console, export
+from tickets.drawer import Request
 from tickets.drawers import make
 from tickets.ticket import Ticket
 from tickets.training import Settings

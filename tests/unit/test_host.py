@@ -5,17 +5,17 @@ from dataclasses import replace
 import pytest
 import timm
 import torch
-from tickets.drawer import Request
-from tickets.host import check_size, host_spec, spec_from_json
-from tickets.recipe import transfer
-from tickets.timm_host import TimmSpec
 from toy import DRAWERS, SPEC, ToySource
 
 from tickets.cost import dense_macs, layer_costs
+from tickets.drawer import Request
 from tickets.drawers import make, traits
 from tickets.errors import UserError
+from tickets.host import check_size, host_spec, spec_from_json
+from tickets.recipe import transfer
 from tickets.recipes.finetune import Finetune
 from tickets.ticket import Ticket
+from tickets.timm_host import TimmSpec
 from tickets.training import Settings
 
 SETTINGS = Settings(steps=2, learning_rate=0.01, calibration_batches=1)

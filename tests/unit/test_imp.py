@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 import torch
-from tickets.drawer import Drawer, Request
 from toy import SPEC, ToySource
 
+from tickets.drawer import Drawer, Request
 from tickets.drawers import make
 from tickets.drawers.imp import IterativeMagnitude
 from tickets.drawers.imp_pretrained import PretrainedIterativeMagnitude

@@ -5,11 +5,11 @@ import re
 from pathlib import Path
 
 import typer
-from tickets.drawer import Drawer, Request
 from toy import SPEC, ToySource
 
 from bench.cli import COMMANDS
 from tickets import drawers
+from tickets.drawer import Drawer, Request
 from tickets.recipes import RECIPES
 from tickets.training import Settings
 

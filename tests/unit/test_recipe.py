@@ -4,16 +4,16 @@ from dataclasses import replace
 
 import pytest
 import torch
-from tickets.drawer import Request
-from tickets.recipe import Recipe, transfer
 from toy import SPEC, ToySource
 
-from tasks.paper_heads import PaperDense
+from tasks.heads.paper import PaperDense
+from tickets.drawer import Request
 from tickets.drawers import make
 from tickets.drawers.dense import Dense
 from tickets.drawers.imp import IterativeMagnitude
 from tickets.drawers.supertickets import SuperTickets
 from tickets.errors import UserError
+from tickets.recipe import Recipe, transfer
 from tickets.recipes import FROM_REWIND_POINT, ON_SOURCE, RECIPES
 from tickets.recipes.continue_ import Continue
 from tickets.recipes.finetune import Finetune

@@ -3,14 +3,14 @@
 from importlib.metadata import EntryPoint
 
 import pytest
-from tickets.drawer import Drawer
-from tickets.recipe import Recipe
 
 from tasks import TASKS
 from tasks.base import Task
 from tickets import registry
+from tickets.drawer import Drawer
 from tickets.drawers import DRAWERS
 from tickets.errors import UserError
+from tickets.recipe import Recipe
 from tickets.recipes import RECIPES
 from tickets.registry import Registry
 

@@ -1,8 +1,8 @@
 """What happens when: the staircase, the ramp, and the order of SuperTickets' events."""
 
 import pytest
-from tickets.drawer import AFTER, BEFORE, Drawer
 
+from tickets.drawer import AFTER, BEFORE, Drawer
 from tickets.drawers.supertickets import SuperTickets
 from tickets.events import Action, Event
 from tickets.schedules import ramp, staircase

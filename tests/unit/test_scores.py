@@ -9,23 +9,21 @@ from itertools import combinations, pairwise
 
 import pytest
 import torch
-from tickets.scores import SCORERS, grasp, magnitude, snip, synflow
-from tickets.supernet import Supernet
 from torch import Tensor, nn
 from torch.func import functional_call
 from toy import SPEC, ToySource
 
-from tasks.classification import FiguresClassification
-from tasks.heads import Classifier, DenseHead
-from tasks.paper_heads import PaperDense
-from tasks.pose import FiguresPose
-from tasks.segmentation import FiguresSegmentation
+from tasks.figures.tasks import FiguresClassification, FiguresPose, FiguresSegmentation
+from tasks.heads.light import Classifier, DenseHead
+from tasks.heads.paper import PaperDense
 from tickets import scores
 from tickets.errors import UserError
 from tickets.masks import Masks, Semantics, keep_top, project
 from tickets.network import Network
+from tickets.scores import SCORERS, grasp, magnitude, snip, synflow
 from tickets.seeding import generator
 from tickets.source import Batch
+from tickets.supernet import Supernet
 
 every_scorer = pytest.mark.parametrize("score", SCORERS.values(), ids=SCORERS)
 

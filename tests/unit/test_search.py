@@ -2,7 +2,6 @@
 
 import pytest
 import torch
-from tickets.supernet import Supernet, live_units, search_blocks
 from toy import SPEC, ToySource
 
 from tickets.cost import estimated_macs, layer_costs, sparse_macs
@@ -10,6 +9,7 @@ from tickets.events import Action, Event
 from tickets.masks import Semantics, keep_top
 from tickets.network import Network
 from tickets.search import l1_penalty, live_units_mask, penalties, shrink, unit_costs
+from tickets.supernet import Supernet, live_units, search_blocks
 from tickets.training import Settings, Training
 
 

@@ -2,15 +2,15 @@
 
 import pytest
 from samples import code, record
-from tickets.drawer import Request
-from tickets.timm_host import TimmSpec
 from toy import SPEC, ToySource
 
 from bench import console, show
 from bench.amounts import MISSING
 from tickets import anatomy
+from tickets.drawer import Request
 from tickets.drawers import make
 from tickets.ticket import Ticket
+from tickets.timm_host import TimmSpec
 from tickets.training import Settings
 
 SETTINGS = Settings(14, 0.05, calibration_batches=1, rho=0.5)

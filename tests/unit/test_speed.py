@@ -8,7 +8,6 @@ from pathlib import Path
 
 import pytest
 import torch
-from tickets.supernet import Supernet, preset, search_blocks
 
 from bench import console
 from bench.speed import command as speed
@@ -20,6 +19,7 @@ from bench.speed.synthetic import Synthetic, masks_of, network_of
 from bench.speed.timing import SLICE_S, Spread, interleaved, ratio, spread
 from tickets.errors import UserError
 from tickets.masks import sparsity_of
+from tickets.supernet import Supernet, preset, search_blocks
 
 ROOT = Path(__file__).parents[2]
 GIVEN = {

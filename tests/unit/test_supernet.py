@@ -2,18 +2,18 @@
 
 import pytest
 import torch
-from tickets.blocks import KERNELS, Norm, SearchBlock
-from tickets.supernet import PRESETS, Supernet, live_units, preset
 from torch import nn
 from toy import SPEC, ToySource
 
-from tasks.paper_heads import PaperClassifier, PaperDense
+from tasks.heads.paper import PaperClassifier, PaperDense
 from tickets.cost import dense_macs, layer_costs
 from tickets.errors import UserError
+from tickets.hosts.blocks import KERNELS, Norm, SearchBlock
 from tickets.masks import Semantics, keep_top, ones, shuffled
 from tickets.network import Network
 from tickets.reference import plain
 from tickets.seeding import generator
+from tickets.supernet import PRESETS, Supernet, live_units, preset
 
 
 @pytest.mark.parametrize(

@@ -4,14 +4,14 @@ from dataclasses import replace
 
 import pytest
 import torch
-from tickets.drawer import Request
-from tickets.supernet import Supernet
 from toy import SPEC, ToySource
 
+from tickets.drawer import Request
 from tickets.drawers.supertickets import SuperTickets
 from tickets.events import Action, Event
 from tickets.masks import Semantics, sparsity_of
 from tickets.network import Network
+from tickets.supernet import Supernet
 from tickets.training import Settings, Training
 
 REQUEST = Request(SPEC, ToySource(), Settings(20, 0.05, calibration_batches=2, rho=0.3), 0.8, 0)

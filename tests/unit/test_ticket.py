@@ -6,9 +6,9 @@ from dataclasses import replace
 
 import pytest
 import torch
-from tickets.drawer import Request
 from toy import SPEC, ToySource
 
+from tickets.drawer import Request
 from tickets.drawers.gmp import GradualMagnitude
 from tickets.drawers.supertickets import SuperTickets
 from tickets.errors import DamagedTicketError, UserError

@@ -4,15 +4,15 @@ from dataclasses import replace
 
 import pytest
 import torch
-from tickets.drawer import Request
-from tickets.supernet import Supernet
 from torch import nn
 from toy import SPEC, ToySource
 
+from tickets.drawer import Request
 from tickets.drawers.supertickets import SuperTickets
 from tickets.ema import Ema, recalibrate
 from tickets.events import Action, Event
 from tickets.network import Network
+from tickets.supernet import Supernet
 from tickets.training import DivergedError, Settings, Training, load_checkpoint, save_checkpoint
 
 SETTINGS = Settings(steps=28, learning_rate=0.05, calibration_batches=2, rho=0.3)

@@ -7,19 +7,19 @@ from pathlib import Path
 
 import pytest
 import torch
-from tickets.drawer import Request
-from tickets.recipe import transfer
-from tickets.supernet import search_blocks
 from toy import SPEC, ToySource
 
-from tasks.paper_heads import PaperDense
+from tasks.heads.paper import PaperDense
+from tickets.drawer import Request
 from tickets.drawers import make
 from tickets.drawers.supertickets import SuperTickets
 from tickets.events import Action, Event
 from tickets.masks import sparsity_of
 from tickets.network import Network
+from tickets.recipe import transfer
 from tickets.recipes.finetune import Finetune
 from tickets.search import total_unit_macs
+from tickets.supernet import search_blocks
 from tickets.training import Settings, Training
 
 REQUEST = Request(SPEC, ToySource(), Settings(28, 0.05, calibration_batches=2, rho=0.3), 0.8, 0)

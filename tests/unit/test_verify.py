@@ -15,8 +15,8 @@ from bench.jobs.execute import execute
 from bench.jobs.work import Facts, Work
 from bench.request import scale as scales
 from bench.request.plan import Job
-from tasks import arrays
-from tasks.folder import Folder
+from tasks.data import arrays
+from tasks.sets.folder import Folder
 from tickets.errors import DataError
 
 
