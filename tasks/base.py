@@ -55,6 +55,11 @@ if TYPE_CHECKING:
 
     from tasks.metrics.base import Metric
 
+    Reader = staticmethod[[Sample, tuple[int, int]], Row]
+    Loader = staticmethod[[Sample], Row]
+else:  # which has no parameters when options are validated
+    Reader = Loader = staticmethod
+
 Features = Sequence[tuple[int, int]]  # (width, stride) of each feature map of a host, in its order
 PIPELINES = ("resized", "full")
 
@@ -136,8 +141,8 @@ class Task(ABC):
 
     store: ClassVar[str]  # the name of this data set's folder in the cache; tasks over the same samples share one
     columns: ClassVar[Mapping[str, str]] = {}  # key of a sample -> key that `read` gives; all, unrenamed, where empty
-    read: ClassVar[staticmethod[[Sample, tuple[int, int]], Row]]  # of a torch-free function of a module
-    load: ClassVar[staticmethod[[Sample], Row] | None] = None  # the same at full size, for the full pipeline
+    read: ClassVar[Reader]  # of a torch-free function of a module
+    load: ClassVar[Loader | None] = None  # the same at full size, for the full pipeline
 
     def __post_init__(self) -> None:
         size = tuple(self.size)

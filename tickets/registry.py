@@ -126,9 +126,10 @@ class Registry(Generic[T]):
         where = f"the plug-in {self.noun} '{own}' ({point.value})"
         try:
             found = _attribute(point.value)
-        except (ImportError, AttributeError) as error:
+        except Exception as error:  # whatever a module does while it is imported
+            why = str(error) or type(error).__name__
             raise UserError(
-                f"{where} cannot be loaded: {error}; repair or uninstall the package that registers it."
+                f"{where} cannot be loaded: {why}; repair or uninstall the package that registers it."
             ) from error
         base = _attribute(self.base)
         if not issubclass(found if isinstance(found, type) else type(found), base):
@@ -165,7 +166,10 @@ class Registry(Generic[T]):
 
     def _validated(self, cls: type, own: str, given: Mapping[str, Any], options: Mapping[str, str]) -> Any:
         if not given:
-            return cls()
+            try:
+                return cls()
+            except TypeError as error:  # an option without a default, or a method that is still missing
+                raise UserError(f"{self.noun} {own}: {error}; give every option a default.") from error
         from pydantic import TypeAdapter, ValidationError
 
         try:

@@ -14,8 +14,8 @@ from torch import Tensor, nn
 from tickets.checkpoint import Checkpoint
 from tickets.cost import LayerCost, layer_costs
 from tickets.ema import Ema, recalibrate
-from tickets.errors import UserError, unknown
-from tickets.events import Event, actions
+from tickets.errors import unknown
+from tickets.events import Event, known
 from tickets.masks import Masks, sparsity_of
 from tickets.method import Method, Pass
 from tickets.network import Network
@@ -53,7 +53,7 @@ class Training:
         aside: what it can make anew; not in checkpoints.
 
     Raises:
-        UserError: an event does what is no action of the method, or is out of order or beyond the last step.
+        UserError: an event does what is no action of the method, or would not happen at its step.
     """
 
     network: Network
@@ -71,7 +71,7 @@ class Training:
     spent: Spent = field(default_factory=Spent)
 
     def __post_init__(self) -> None:
-        self._actions = _known(self.method, self.events, self.settings.steps)
+        self._actions = known(self.method, self.events, self.settings.steps)
         device = self.source.device
         self.network.to(device).to(memory_format=torch.channels_last)
         self.network.masks = {name: mask.to(device) for name, mask in self.network.masks.items()}
@@ -304,21 +304,6 @@ class Training:
         if state["cuda_rng"] and torch.cuda.is_available():
             torch.cuda.set_rng_state_all(state["cuda_rng"])
         self.masks_changed()
-
-
-def _known(method: Method, events: Sequence[Event], steps: int) -> dict[str, Callable[..., None]]:
-    """The method's actions; refuses an event that does none of them, or that would not happen in its turn."""
-    known, turn = actions(method), 0
-    for event in events:
-        if event.do not in known:
-            raise unknown(f"event of {type(method).__name__} at step {event.step}", event.do, known)
-        if not turn <= event.step <= steps:
-            raise UserError(
-                f"{type(method).__name__} plans '{event.do}' at step {event.step} behind an event of step {turn} in a "
-                f"training of {steps} steps; list events in order of steps, none beyond the last one."
-            )
-        turn = event.step
-    return known
 
 
 def _architecture(*parts: nn.Module) -> list[Any]:

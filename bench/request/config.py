@@ -19,6 +19,7 @@ from tickets.drawers import DRAWERS
 from tickets.errors import UserError
 from tickets.hosts import HOSTS
 from tickets.patterns import ELEMENT
+from tickets.recipes import RECIPES
 
 SUPERNET = "supernet"
 """The host that means the scale's own supernet."""
@@ -121,14 +122,25 @@ def _fits(config: RunConfig) -> None:
                 f"the drawer {name} searches an architecture, and {host} has no units to search; leave --host out, or "
                 f"draw with {', '.join(able)}."
             )
-        if "@" in name and getattr(drawer := DRAWERS.make(name), "pattern", ELEMENT) != ELEMENT:
+        if name not in DRAWERS.builtin and getattr(drawer := DRAWERS.make(name), "pattern", ELEMENT) != ELEMENT:
             drawer.check(HOSTS.make(host), sparsity)
+    _foreign_events(config)
     if host.startswith(f"{SUPERNET}/") and "@" not in host:
         return
     from tickets.hosts.base import check_size  # only here, since it imports torch
 
     for task in dict.fromkeys(task for sweep in config.sweeps for task in sweep.tasks):
         check_size(HOSTS.make(host), host, config.scale.plan(task).size)
+
+
+def _foreign_events(config: RunConfig) -> None:
+    """See that members of other packages ask for events that are there; those of ours do."""
+    for sweep in config.sweeps:
+        drawn = [(DRAWERS, name, task, "draw") for name in sweep.drawers for task in sweep.sources]
+        trained = [(RECIPES, name, task, "transfer") for name in sweep.recipes for task in sweep.targets]
+        for table, name, task, phase in (*drawn, *trained):
+            for sparsity in () if table.parts(name)[0] in table.builtin else sweep.sparsities:
+                table.make(name).check_events(getattr(config.scale.plan(task), phase).steps, sparsity)
 
 
 def _host(name: str, scale: Scale | None) -> str:

@@ -182,8 +182,8 @@ def _control(name: str) -> str:
     """
     if name in (*REFERENCES, NONE):
         return name
-    known = [other for other in TRANSFORMS.names() if TRANSFORMS.traits(other).is_control]
     if TRANSFORMS.parts(name)[0] not in TRANSFORMS.names():
+        known = [other for other in TRANSFORMS.names() if TRANSFORMS.traits(other).is_control]
         raise unknown("control", name, [REFERENCES[0], *known, *REFERENCES[1:], NONE])
     found = TRANSFORMS.resolve(name)
     if not TRANSFORMS.traits(found).is_control:

@@ -34,7 +34,7 @@ class Host(Protocol):
 class HostSpec(ABC):
     """A host before any drawing; a frozen dataclass of plain values, whose fields are its options.
 
-    A host of one's own derives from this and gives `kind` and `build`; see docs/new-host.md.
+    A host of one's own derives from this and gives `kind` and `build`; docs/extending.md shows one.
     """
 
     kind: ClassVar[str]
