@@ -7,6 +7,7 @@ One grammar for all: a registered name, with options behind it where the default
 from __future__ import annotations
 
 import importlib
+import math
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, fields, is_dataclass
 from functools import cached_property
@@ -162,23 +163,8 @@ class Registry(Generic[T]):
             if not given:
                 return cast(T, found)
             given = {**{f.name: getattr(found, f.name) for f in fields(found)}, **given}
-        return cast(T, self._validated(found if isinstance(found, type) else type(found), own, given, options))
-
-    def _validated(self, cls: type, own: str, given: Mapping[str, Any], options: Mapping[str, str]) -> Any:
-        if not given:
-            try:
-                return cls()
-            except TypeError as error:  # an option without a default, or a method that is still missing
-                raise UserError(f"{self.noun} {own}: {error}; give every option a default.") from error
-        from pydantic import TypeAdapter, ValidationError
-
-        try:
-            return TypeAdapter(cls).validate_python(dict(given))
-        except ValidationError as error:
-            first = error.errors()[0]
-            where = f", option {first['loc'][0]}" if first["loc"] else ""
-            said = first["msg"].removeprefix("Value error, ").rstrip(".")
-            raise UserError(f"{self.noun} {own}{where}: {said}; got {dict(options) or dict(given)}.") from error
+        cls = found if isinstance(found, type) else type(found)
+        return cast(T, validated(cls, self.noun, own, given, options))
 
     def traits(self, name: str) -> Traits:
         """What planning must know of a member; imports it only where it is a plug-in or has options.
@@ -255,6 +241,39 @@ class Registry(Generic[T]):
         if own not in self.builtin and not points:
             known = [*self.aliases, *self.names(), *(f"{family}/NAME" for family in self.families)]
             raise unknown(self.noun, own, known)
+
+
+def validated(cls: type, noun: str, own: str, given: Mapping[str, Any], options: Mapping[str, str]) -> Any:
+    """A member with options, each made what its field's type says.
+
+    Args:
+        cls: the member's class.
+        noun: what the member is, for messages.
+        own: its name, for messages.
+        given: all values, of which texts are read as what their field is.
+        options: those of them that the user gave, for messages.
+
+    Raises:
+        UserError: a value is not of its field's type, is not finite, or the class refuses it.
+    """
+    if not given:
+        try:
+            return cls()
+        except TypeError as error:  # an option without a default, or a method that is still missing
+            raise UserError(f"{noun} {own}: {error}; give every option a default.") from error
+    from pydantic import TypeAdapter, ValidationError
+
+    try:
+        made: Any = TypeAdapter(cls).validate_python(dict(given))
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = f", option {first['loc'][0]}" if first["loc"] else ""
+        said = first["msg"].removeprefix("Value error, ").rstrip(".")
+        raise UserError(f"{noun} {own}{where}: {said}; got {dict(options) or dict(given)}.") from error
+    for name in given:
+        if isinstance(value := getattr(made, name), float) and not math.isfinite(value):
+            raise UserError(f"{noun} {own}, option {name}: {value} is no number to work with; give a finite one.")
+    return made
 
 
 def _attribute(target: str) -> Any:
