@@ -45,7 +45,9 @@ class Setting(BaseModel):
         "torch"
     )
     threads: Annotated[int, Field(description="PyTorch threads of a job; they change last bits.", ge=1)] = 1
-    device: Annotated[Literal["cpu", "cuda"], Field(description="cpu, cuda or cuda:N.")] = "cpu"
+    device: Annotated[Literal["cpu", "cuda"], Field(description="cpu or cuda; asked for as cpu, cuda or cuda:N.")] = (
+        "cpu"
+    )
 
     @property
     def compute(self) -> str:
@@ -79,8 +81,18 @@ class Setting(BaseModel):
             if isinstance(value, bool):
                 words += [f"--{flag}"] * value
             else:
-                words += [f"--{flag}", f"{value:g}" if isinstance(value, float) else str(value)]
+                words += [f"--{flag}", exact(value) if isinstance(value, float) else str(value)]
         return " ".join(words)
+
+
+def exact(value: float) -> str:
+    """A number as short as a flag can have it without being another one.
+
+    Example:
+        >>> exact(1.0), exact(0.5), exact(1 / 3)
+        ('1', '0.5', '0.3333333333333333')
+    """
+    return text if float(text := f"{value:g}") == value else repr(value)
 
 
 def _flag(name: str, metadata: list[Any]) -> str | None:

@@ -17,6 +17,7 @@ from bench.jobs.scoring import make_feed, scores_of
 from bench.jobs.store import Store
 from bench.jobs.work import Facts, Work, beside, own_draw
 from bench.request.plan import TICKET, Job, describe
+from bench.setting import exact
 from tasks.feed import Feed
 from tickets.checkpoint import Checkpoint
 from tickets.cost import dense_macs, layer_costs, sparse_macs
@@ -271,7 +272,7 @@ def redraw_command(job: Job, facts: Facts) -> str:
         "source": job.source,
         "target": "none",
         "drawer": job.drawer,
-        "sparsity": f"{job.sparsity:g}",
+        "sparsity": exact(job.sparsity),
         "seed": job.seed,
     }
     flags = [f"--{name} {value}" for name, value in asked.items()]

@@ -17,10 +17,10 @@ from tasks import TASKS, contract
 from tasks.feed import Feed
 from tasks.figures import scenes
 from tickets import registry
-from tickets.drawer import Drawer, Request
-from tickets.recipe import transfer
+from tickets.drawers.base import Drawer, Request
 from tickets.recipes import RECIPES
-from tickets.training import Settings
+from tickets.recipes.base import transfer
+from tickets.settings import Settings
 
 TEXT = (Path(__file__).parents[2] / "docs" / "new-task.md").read_text(encoding="utf-8")
 SETTINGS = Settings(4, 0.01, calibration_batches=1)
@@ -43,9 +43,9 @@ def edges(tmp_path, monkeypatch):
     (named,) = tomllib.loads(blocks("toml"))["project"]["entry-points"].items()
     found = [EntryPoint(name, value, named[0]) for name, value in named[1].items()]
     monkeypatch.setattr(registry, "entry_points", lambda group: found if group == named[0] else [])
-    monkeypatch.delitem(vars(TASKS), "targets", raising=False)
+    vars(TASKS).pop("_plugins", None)
     yield importlib.import_module("edges")
-    vars(TASKS).pop("targets", None)
+    vars(TASKS).pop("_plugins", None)
     sys.modules.pop("edges")
 
 

@@ -15,10 +15,10 @@ from tasks.figures import scenes
 from tasks.glimpse import glimpse
 from tasks.picture import LARGEST, Key, Panel, colours, sheet, zoom
 from tasks.sets.folder import Folder
-from tickets.drawer import Request
-from tickets.drawers import make
+from tickets.drawers import DRAWERS
+from tickets.drawers.base import Request
 from tickets.errors import DataError, UserError
-from tickets.training import Settings
+from tickets.settings import Settings
 
 RED, BLUE = (255, 0, 0), (0, 0, 255)
 
@@ -51,7 +51,7 @@ def drawn(tmp_path_factory):
         patch.setattr(scenes, "TRAIN", 64)
         task = TASKS.load("seg")(size=(32, 32), cache=home / "cache")
         request = Request(SPEC, Feed("seg/figures", task, 8, 0), Settings(2, 0.01, calibration_batches=1), 0.5, 0)
-        ticket = make("gmp").draw(request)
+        ticket = DRAWERS.make("gmp").draw(request)
     told = record(source="seg/figures", target=None, scale="tiny")
     told.write(home / "records")
     ticket.save(home / "tickets" / told.id)

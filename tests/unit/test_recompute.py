@@ -7,8 +7,8 @@ from samples import record
 
 from bench import check, console
 from bench.audit import recompute, replica
-from bench.audit.recompute import Verdict, chain, find, lines, row_of
-from bench.request.plan import Job
+from bench.audit.recompute import Verdict, find, lines, row_of
+from bench.request.plan import Job, chain
 from bench.stats import Estimate
 from tickets.errors import UserError
 
@@ -67,7 +67,7 @@ def test_a_record_tells_its_job_and_device():
     assert replica.job_of(found) == Job(
         "control", "cls/figures", "seg/figures", "omp", 0.9, 4, "random", "finetune", "fresh", "random"
     )
-    assert replica.device_of(found) == "cpu" and replica.device_of(record(setting=CUDA)) == "cuda"
+    assert found.setting.device == "cpu" and record(setting=CUDA).setting.device == "cuda"
     with pytest.raises(UserError, match=r"unknown task 'cls/figure'.*unknown recipe 'tune'.*unknown drawer 'impp'"):
         replica.job_of(record(source="cls/figure", drawer="impp", recipe="tune"))
 

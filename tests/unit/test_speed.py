@@ -18,8 +18,9 @@ from bench.speed.steps import VARIANTS, training_step
 from bench.speed.synthetic import Synthetic, masks_of, network_of
 from bench.speed.timing import SLICE_S, Spread, interleaved, ratio, spread
 from tickets.errors import UserError
+from tickets.hosts.supernet import Supernet, preset
 from tickets.masks import sparsity_of
-from tickets.supernet import Supernet, preset, search_blocks
+from tickets.searchable import search_blocks
 
 ROOT = Path(__file__).parents[2]
 GIVEN = {
