@@ -116,9 +116,7 @@ def test_element_is_what_allocations_always_were():
 
 
 def test_a_layer_that_the_groups_do_not_divide_is_refused_before_any_work():
-    with pytest.raises(
-        UserError, match=r"^the pattern 2:4 does not divide 'stem\.0\.weight', whose 135 wei"
-    ):
+    with pytest.raises(UserError, match=r"^the pattern 2:4 does not divide 'stem\.0\.weight', whose 135 wei"):
         DRAWERS.make("gmp@pattern=2:4").check(replace(SPEC, stem=5), 0.5)
     DRAWERS.make("gmp@pattern=2:4").check(EVEN, 0.5)
 

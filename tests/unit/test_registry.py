@@ -276,9 +276,7 @@ class Circular(PruneOnce):
 def test_a_drawer_that_needs_itself_is_refused(monkeypatch):
     point = EntryPoint("circular", f"{__name__}:Circular", DRAWERS.group)
     monkeypatch.setitem(vars(DRAWERS), "_plugins", {"circular": [point]})
-    with pytest.raises(
-        UserError, match=r"^the drawer 'circular' needs itself \(circular -> circular\); na"
-    ):
+    with pytest.raises(UserError, match=r"^the drawer 'circular' needs itself \(circular -> circular\); na"):
         DRAWERS.traits("circular")
     with pytest.raises(UserError, match=r"needs itself"):
         DRAWERS.traits("omp@base=circular")

@@ -143,9 +143,7 @@ class AtEvents(Method):
         training.source.score(training.network, "val")
 
 
-@pytest.mark.parametrize(
-    ("method", "passes"), [(InLoss(), 3), (Looking(), 1), (OnGradient(), 1), (AfterStep(), 1)]
-)
+@pytest.mark.parametrize(("method", "passes"), [(InLoss(), 3), (Looking(), 1), (OnGradient(), 1), (AfterStep(), 1)])
 def test_extra_passes_of_hooks_are_counted(method, passes):
     assert images_of(method) == STEPS * BATCH * passes
 
