@@ -82,7 +82,7 @@ class Training:
         self.layers: list[LayerCost] = []
         self._architecture: Any = None
         self._forward = torch.compile(self.network.both) if self.settings.compiled else self.network.both
-        self.meter = Meter(lambda images: self.spent.add(images, self.forward_cost))
+        self.meter = Meter(self.network.host, lambda images: self.spent.add(images, self.forward_cost))
         self.masks_changed()
         self._used = self.step * self._worth
         self._fired = sum(event.step < self.step for event in self.events)
@@ -111,7 +111,7 @@ class Training:
             self.spent.add(images, cost)
             self.spent.teacher_macs += images * cost.dense
 
-        Meter(count).always_on(network.host)
+        Meter(network.host, count, is_on=True)
 
     def masks_changed(self) -> None:
         """Bring weights and costs in line with new masks or a new architecture; to be called after either."""
@@ -193,7 +193,7 @@ class Training:
         low = self.settings.precision == "bfloat16"
         with torch.autocast(image.device.type, torch.bfloat16, enabled=low):
             maps, outputs = self._forward(image)
-        with self.meter.on(self.network.host):
+        with self.meter.on():
             loss = self.method.loss(self, Pass(maps, outputs.float() if low else outputs, batch))
             self.wrapper.backward(loss)
             self.method.on_gradient(self)
@@ -217,7 +217,7 @@ class Training:
             event = self.events[self._fired]
             self._fired += 1
             self.due = event.step
-            with self.meter.on(self.network.host):
+            with self.meter.on():
                 self._actions[event.do](self, **event.to)
 
     def _tell(self, loss: float, report: Callable[[Progress], None] | None) -> None:
@@ -232,7 +232,7 @@ class Training:
 
     def averaged(self) -> Network:
         """A copy with averaged weights x masks and recalibrated batch norms, in eval mode."""
-        with self.meter.on(self.network.host):
+        with self.meter.on():
             twin = self.ema.copy_of(self.network)
             batches = self.source.calibration(self.settings.calibration_batches)
             recalibrate(twin, (batch["image"].contiguous(memory_format=torch.channels_last) for batch in batches))

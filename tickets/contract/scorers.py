@@ -122,7 +122,7 @@ def _counted(subject: Subject) -> str:
         counted += images
 
     network, source = subject.network(), Lent()
-    with Meter(count).on(network.host):
+    with Meter(network.host, count).on():
         subject.scorer.scores(network, source, 0, SPARSITY)
     require(
         counted >= source.images,
