@@ -24,7 +24,7 @@ from tickets.errors import UserError
 class Commands(typer.core.TyperGroup):
     """Commands whose names may end in a slash, as a shell completes the name of the folder results."""
 
-    def resolve_command(self, ctx, args):
+    def resolve_command(self, ctx: Any, args: list[str]) -> Any:
         """The command that the first argument names."""
         return super().resolve_command(ctx, [args[0].rstrip("/"), *args[1:]])
 

@@ -11,7 +11,7 @@ from typing import Any
 from bench import curves, flags
 from bench import setting as settings
 from bench.request import scale as scales
-from bench.request.scale import Scale
+from bench.request.scale import Phase, Scale
 from bench.request.sweep import Sweep
 from bench.request.sweep import parse as parse_sweep
 from bench.setting import Setting
@@ -20,6 +20,7 @@ from tickets.errors import UserError
 from tickets.hosts import HOSTS
 from tickets.patterns import ELEMENT
 from tickets.recipes import RECIPES
+from tickets.registry import Registry
 
 SUPERNET = "supernet"
 """The host that means the scale's own supernet."""
@@ -136,11 +137,12 @@ def _fits(config: RunConfig) -> None:
 def _foreign_events(config: RunConfig) -> None:
     """See that members of other packages ask for events that are there; those of ours do."""
     for sweep in config.sweeps:
-        drawn = [(DRAWERS, name, task, "draw") for name in sweep.drawers for task in sweep.sources]
-        trained = [(RECIPES, name, task, "transfer") for name in sweep.recipes for task in sweep.targets]
-        for table, name, task, phase in (*drawn, *trained):
+        draws = [(DRAWERS, name, config.scale.plan(task).draw) for name in sweep.drawers for task in sweep.sources]
+        rest = [(RECIPES, name, config.scale.plan(task).transfer) for name in sweep.recipes for task in sweep.targets]
+        trainings: list[tuple[Registry[Any], str, Phase]] = [*draws, *rest]
+        for table, name, phase in trainings:
             for sparsity in () if table.parts(name)[0] in table.builtin else sweep.sparsities:
-                table.make(name).check_events(getattr(config.scale.plan(task), phase).steps, sparsity)
+                table.make(name).check_events(phase.steps, sparsity)
 
 
 def _host(name: str, scale: Scale | None) -> str:
