@@ -6,22 +6,25 @@ import os
 import sys
 import tempfile
 from collections import Counter
+from collections.abc import Callable, Iterable
 from contextlib import nullcontext
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
 from bench import console, flags
 from bench.request import scale as scales
 from tasks import TASKS
+from tickets import contract
+from tickets.contract.promise import Verdict
 from tickets.errors import UserError
 
 
 class Commands(typer.core.TyperGroup):
     """Commands whose names may end in a slash, as a shell completes the name of the folder results."""
 
-    def resolve_command(self, ctx, args):
+    def resolve_command(self, ctx: Any, args: list[str]) -> Any:
         """The command that the first argument names."""
         return super().resolve_command(ctx, [args[0].rstrip("/"), *args[1:]])
 
@@ -31,11 +34,13 @@ app = console.application(cls=Commands)
 
 @app.callback()
 def check() -> None:
-    """Check what is added to the suite: an adapter, submitted records, a published score.
+    """Check what is added to the suite: an adapter, a method, submitted records, a published score.
 
     Examples:
 
     python -m bench.check task seg/figures
+
+    python -m bench.check drawer imp@rounds=3
 
     python -m bench.check results results/records
     """
@@ -67,14 +72,66 @@ def task(
     with Display() as display:
         adapter.prepare(os.cpu_count() or 1, lambda *at: display.preparing(name, *at))
     print(f"{name} at {adapter.size[0]}x{adapter.size[1]}, {adapter.pipeline} pipeline: {len(CHECKS)} checks")
+    _tell(verdicts(Subject(name, adapter, chosen.heads)))
+
+
+def _tell(verdicts: Iterable[Verdict]) -> None:
+    """Print verdicts as they come, a line each, and leave with 1 where a check fails."""
     count: Counter[str] = Counter()
-    for found in verdicts(Subject(name, adapter, chosen.heads)):
+    for found in verdicts:
         count[found.outcome] += 1
         print(f"{found.outcome:<8}{found.check}: {found.detail}")
         sys.stdout.flush()
     print(f"{count['passed']} passed, {count['FAILED']} failed, {count['skipped']} skipped")
     if count["FAILED"]:
         raise typer.Exit(1)
+
+
+LOOKED_AT = {
+    "drawer": ("gmp", "imp@rounds=3", "masks, counts, seeds, resuming, costs and what it leaves alone"),
+    "recipe": ("finetune", "frozen", "start, loss, masks after training, resuming and costs"),
+    "transform": ("random", "random", "the ticket that it makes and the one that it is given"),
+    "host": ("supernet/tiny", "timm/resnet18", "maps, gradients, first weights, costs, units and description"),
+    "scorer": ("magnitude", "snip@batches=2", "scores, seeds, costs and what it leaves alone"),
+    "pattern": ("channel", "2:4@n=1", "groups, counts, and what it finds wrong"),
+}
+"""By noun: a member and one with options or of another family, for help; and what its checks are about."""
+
+
+def _member(noun: str) -> Callable[[str], None]:
+    """The command that checks a member of a noun which knows no data set."""
+    plain, other, about = LOOKED_AT[noun]
+
+    def command(
+        name: Annotated[str, typer.Argument(metavar="NAME", help="Its name, as python -m bench.run --list.")],
+    ) -> None:
+        registry = contract.REGISTRIES[noun]
+        name = registry.resolve(name)
+        checks = contract.of(noun)
+        print(f"{name}: {len(checks.CHECKS)} checks")
+        _tell(checks.verdicts(checks.Subject(name, registry.make(name, _known(noun, name)))))
+
+    command.__doc__ = f"""Check a {noun}: {about}.
+
+    It is tried on small generated images; no data are needed. Exit code 1 where a check fails, 2 where there is no
+    such {noun}.
+
+    Examples:
+
+    python -m bench.check {noun} {plain}
+
+    python -m bench.check {noun} {other}
+    """
+    return command
+
+
+def _known(noun: str, name: str) -> dict[str, Any]:
+    """What the smallest scale says to a drawer; nothing for other members."""
+    return scales.load("tiny").plan("cls/figures").knobs(name) if noun == "drawer" else {}
+
+
+for _noun in LOOKED_AT:
+    app.command(_noun)(_member(_noun))
 
 
 PUBLISHED = Path("results/records")

@@ -78,7 +78,7 @@ def _tell(items: Sequence[Item], folders: Sequence[Decoded]) -> None:
         print(f"{item.kind:<16}{mib(item.size):>9} MiB  {item.name}")
     for one in folders:
         print(f"{'decoded images':<16}{mib(one.size):>9} MiB  {one.data}/{one.folder.name}")
-    total = sum(one.size for one in (*items, *folders))
+    total = sum(item.size for item in items) + sum(one.size for one in folders)
     print(f"{len(items) + len(folders)} things that no record needs, {mib(total)} MiB")
 
 

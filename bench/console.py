@@ -5,13 +5,14 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Sequence
-from typing import NoReturn
+from typing import NoReturn, cast
 
 import typer
 
 from tickets.errors import UserError
 
-USAGE_ERROR = typer.BadParameter.__mro__[2]  # click's base class, wherever this typer keeps click
+USAGE_ERROR = cast("type[typer.BadParameter]", typer.BadParameter.__mro__[2])
+"""Click's base class, wherever this typer keeps click; typed as the one below it that typer names."""
 
 INTERRUPTED = 130
 
@@ -60,7 +61,7 @@ def main(app: typer.Typer, prog: str, args: Sequence[str] | None = None) -> NoRe
     sys.exit(code if isinstance(code, int) else 0)
 
 
-def _sentence(error: Exception) -> str:
+def _sentence(error: typer.BadParameter) -> str:
     """A usage error as one line that ends with a full stop."""
     text = " ".join(error.format_message().split()) or "no command was given"
     return text[0].lower() + text[1:].rstrip(".") + "." if not text.endswith("?") else text

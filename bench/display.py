@@ -97,7 +97,11 @@ class Display:
         if record.status == "failed":
             self.say(f"FAILED {job}: {(record.error or '').splitlines()[0]}")
         else:
-            self.say(f"done {job}{_score(record)} ({record.costs.wall_s:.0f} s)")
+            self.say(f"done {job}{_score(record)}{_time(record)}")
+
+
+def _time(record: Record) -> str:
+    return "" if record.costs is None else f" ({record.costs.wall_s:.0f} s)"
 
 
 def _score(record: Record) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
@@ -11,7 +11,7 @@ from bench import console, flags
 
 app = console.application()
 
-WEIGHTS = ("ema", "raw")
+WEIGHTS: tuple[Literal["ema", "raw"], ...] = ("ema", "raw")
 
 
 @app.command()
@@ -35,7 +35,7 @@ def export(
     python -m bench.export TICKET --out small.pt2 --size 256x192
     """
     flags.out_file(out, (".onnx", ".pt2"))
-    flags.one_of(weights, WEIGHTS, "weights")
+    chosen = flags.one_of(weights, WEIGHTS, "weights")
     wanted = None if size is None else flags.image_size(size)
     from tickets.compact import compact, removed
     from tickets.cost import dense_macs, layer_costs
@@ -44,7 +44,7 @@ def export(
 
     found = Ticket.load(ticket)
     height_width = wanted or tuple(found.provenance["size"])
-    host = found.build(weights)
+    host = found.build(chosen)
     module = host if masked else compact(host)
     (to_onnx if out.suffix == ".onnx" else to_program)(module, height_width, out)
     cut = removed(host, module)

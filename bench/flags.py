@@ -8,7 +8,7 @@ import os
 import shutil
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, TypeVar
 
 import typer
 
@@ -16,6 +16,7 @@ from bench.setting import FLAGS, Setting, type_of
 from tickets.errors import UserError, unknown
 
 LEAST_SIDE = 16
+One = TypeVar("One", bound=str)
 
 DataRoot = Annotated[
     Path | None,
@@ -24,15 +25,16 @@ DataRoot = Annotated[
 """The flag of commands that read a task's data; `data_root` checks it."""
 
 
-def one_of(value: str, allowed: Sequence[str], noun: str) -> str:
+def one_of(value: str, allowed: Sequence[One], noun: str) -> One:
     """The value, if it is allowed.
 
     Raises:
         UserError: it is not; names the nearest one.
     """
-    if value not in allowed:
-        raise unknown(noun, value, allowed)
-    return value
+    for one in allowed:
+        if one == value:
+            return one
+    raise unknown(noun, value, allowed)
 
 
 def image_size(text: str) -> tuple[int, int]:

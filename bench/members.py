@@ -127,16 +127,18 @@ def digest(files: dict[str, Path]) -> str:
 def origin(files: list[Path], distribution: Distribution | None) -> Origin:
     """Where some files come from: a distribution that installed them, or the git checkout that they lie in."""
     recorded = _recorded(distribution)
-    if any(path.resolve() in recorded for path in files):
+    if distribution is not None and any(path.resolve() in recorded for path in files):
         return _installed(all(path.resolve() in recorded for path in files) and _is_intact(recorded), distribution)
     return _checked_out(files[0].resolve())
 
 
 def _recorded(distribution: Distribution | None) -> dict[Path, str]:
     """Every file that was installed and its hash as RECORD tells it, "" where it tells none."""
-    text = (distribution.read_text("RECORD") if distribution else None) or ""
+    if distribution is None:
+        return {}
+    text = distribution.read_text("RECORD") or ""
     rows = (row for row in csv.reader(text.splitlines()) if len(row) > 1)
-    return {Path(distribution.locate_file(name)).resolve(): told for name, told, *_ in rows}
+    return {Path(str(distribution.locate_file(name))).resolve(): told for name, told, *_ in rows}
 
 
 def _is_intact(recorded: dict[Path, str]) -> bool:

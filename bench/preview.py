@@ -14,7 +14,7 @@ from bench import record as records
 from bench.jobs.store import Store
 from bench.request import scale as scales
 from tasks import TASKS
-from tasks.samples import SPLITS
+from tasks.data.samples import SPLITS
 from tickets.errors import UserError
 
 if TYPE_CHECKING:

@@ -56,7 +56,7 @@ def commit() -> tuple[str | None, bool | None]:
     """
     root = checkout()
     head = git(root, "rev-parse", "HEAD") if root else None
-    if head is None:
+    if root is None or head is None:
         return None, None
     changes = git(root, "status", "--porcelain", "--", *CODE)
     return head, None if changes is None else bool(changes)

@@ -88,7 +88,8 @@ def filters(source: str | None, target: str | None, drawer: str | None) -> Calla
     Raises:
         UserError: an unknown name; lists all of them.
     """
-    wanted, mistakes = {}, []
+    wanted: dict[str, set[str | None]] = {}
+    mistakes = []
     for (key, resolve), text in zip(KEPT.items(), (source, target, drawer), strict=True):
         for part in () if text is None else text.split(","):
             try:
@@ -153,7 +154,7 @@ class Publisher:
         if self.data is None:
             return "the ticket's file verified, not scored again"
         replica.verify_score(found, stem, self.data)
-        return f"the ticket's file gives {found.scores.primary} {found.scores.score:.4f} again"
+        return f"the ticket's file gives {found.scored.primary} {found.scored.score:.4f} again"
 
     def _same_ticket(self, found: Record) -> str:
         """That a transfer's record tells of the ticket that the home holds."""

@@ -12,7 +12,7 @@ import re
 from collections.abc import Iterator, Mapping
 from datetime import datetime, timedelta
 from pathlib import Path
-from typing import Annotated, Any, Literal, NoReturn, Self
+from typing import Annotated, Any, Final, Literal, NoReturn, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 from pydantic import model_validator as validator
@@ -22,7 +22,7 @@ from bench.setting import Setting
 from tickets import whole
 from tickets.errors import UserError
 
-SCHEMA = 2
+SCHEMA: Final = 2
 NEWEST = f'"schema": {SCHEMA}'.encode()
 """How this version writes the number of its schema."""
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+=-]*")
@@ -252,6 +252,17 @@ class Record(Part):
     def task(self) -> str:
         """The task that the score is about: the target, or the source for a draw."""
         return (self.job.source if self.kind == "draw" else self.job.target) or ""
+
+    @property
+    def scored(self) -> Scores:
+        """The scores of a record whose status is ok.
+
+        Raises:
+            ValueError: it failed, and has none.
+        """
+        if self.scores is None:
+            raise ValueError(f"the record {self.id} has no scores")
+        return self.scores
 
     @property
     def needs(self) -> dict[str, str]:

@@ -91,9 +91,10 @@ def run(
         return
     sweep = dict(source=source, target=target, drawer=drawer, sparsity=sparsity, recipe=recipe, seed=seed,
                  control=control, transform=transform, head=head, pairs=pairs)  # fmt: skip
-    sweeps, changes, mistakes = [sweep], changes or [], ()
+    sweeps, changes = [sweep], changes or []
+    mistakes: tuple[str, ...] = ()
     if suite is not None:
-        given = {name for name in (*sweep, *setting) if context.get_parameter_source(name).name == "COMMANDLINE"}
+        given = {name for name in (*sweep, *setting) if _is_typed(context, name)}
         found = suites.load(suite)
         sweeps = suites.narrowed(found, {name: sweep[name] for name in sweep if name in given})
         setting = {**setting, **found.whole, **{name: setting[name] for name in setting if name in given}}
@@ -108,6 +109,12 @@ def run(
     todo = jobs(asked)
     tasks = _located(asked, todo, download)
     _compute(asked, todo, tasks, verbose, dry_run)
+
+
+def _is_typed(context: typer.Context, name: str) -> bool:
+    """Whether a parameter was given on the command line, and is no default."""
+    source = context.get_parameter_source(name)
+    return source is not None and source.name == "COMMANDLINE"
 
 
 def names() -> str:

@@ -8,12 +8,17 @@ from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from statistics import NormalDist
+from typing import TypeVar
 
 LEVEL = 0.95
 POWER = 0.8
 RESAMPLES = 10_000
 FEW = 10  # clusters, below which percentiles of a bootstrap are too narrow
 MOST_SEEDS = 10_000  # a need for more is no plan
+
+
+Name = TypeVar("Name", bound=Hashable)
+"""What a value belongs to: a method's name, a row's key, a cluster."""
 
 
 @dataclass(frozen=True)
@@ -131,10 +136,10 @@ class Pooled:
     @property
     def is_decided(self) -> bool:
         """Whether the interval leaves out zero; never so for one cluster."""
-        return self.low is not None and not self.low <= 0 <= self.high
+        return self.low is not None and self.high is not None and not self.low <= 0 <= self.high
 
 
-def clustered(values: Mapping[Hashable, Sequence[float]], seed: int = 0) -> Pooled:
+def clustered(values: Mapping[Name, Sequence[float]], seed: int = 0) -> Pooled:
     """The mean over clusters with a percentile bootstrap that draws whole clusters.
 
     Values of one cluster (one ticket on several targets) are not independent: drawing them one by one makes the
@@ -238,7 +243,7 @@ def seeds_needed(differences: Sequence[float], effect: float = 0.01) -> int | No
     return high if high <= MOST_SEEDS else None
 
 
-def ranks(cell: Mapping[Hashable, float]) -> dict[Hashable, float]:
+def ranks(cell: Mapping[Name, float]) -> dict[Name, float]:
     """Each member's rank by score, the highest is 1; ties share the mean of their ranks.
 
     Example:

@@ -122,7 +122,7 @@ def render(folder: Path, formats: list[str], out: Path = Path()) -> dict[str, st
     found = boards(record.each(folder))
     if not found:
         raise UserError(f"there is no record in {folder}; run python -m bench.run first, or name another.")
-    files = {}
+    files: dict[str, str] = {}
     for name in formats:
         if name == "svg":
             files |= {f"{NAME}-{slug}.svg": text for slug, text in charts.to_svgs(found).items()}

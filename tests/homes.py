@@ -16,7 +16,7 @@ from bench.record import Record
 from bench.request import scale as scales
 from bench.request.plan import Job
 from bench.setting import Setting
-from tasks import figures
+from tasks.figures import scenes
 
 COMMIT = "4b825dc642cb6eb9a060e54bf8d69288fbee4904"
 SHORT = "tiny@size=32x32@batch_size=8"
@@ -26,8 +26,8 @@ SHORT = "tiny@size=32x32@batch_size=8"
 def few_images(cache: Path) -> Iterator[pytest.MonkeyPatch]:
     """The embedded data with 64 and 24 images, at a clean commit; nothing of it lasts."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(figures, "TRAIN", 64)
-        patch.setattr(figures, "TEST", 24)
+        patch.setattr(scenes, "TRAIN", 64)
+        patch.setattr(scenes, "TEST", 24)
         patch.setattr(provenance, "commit", lambda: (COMMIT, False))
         patch.setenv("TICKETBENCH_CACHE", str(cache))
         yield patch

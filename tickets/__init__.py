@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from tickets.scorers import SCORERS
     from tickets.scorers.base import DataScorer, Scorer
     from tickets.searchable import Searchable
+    from tickets.seeding import derive, generator
     from tickets.settings import Settings
     from tickets.source import Source
     from tickets.ticket import Ticket
@@ -68,6 +69,8 @@ __all__ = [
     "Transform",
     "UserError",
     "Whole",
+    "derive",
+    "generator",
     "keep_top",
     "last_prune",
     "prunable",
@@ -92,6 +95,7 @@ _HOMES = {
     "tickets.scorers": ("SCORERS",),
     "tickets.scorers.base": ("DataScorer", "Scorer"),
     "tickets.searchable": ("Searchable",),
+    "tickets.seeding": ("derive", "generator"),
     "tickets.settings": ("Settings",),
     "tickets.source": ("Source",),
     "tickets.ticket": ("Ticket",),

@@ -62,14 +62,19 @@ def allocate(
     if allocation == "global":
         return masks
     counts = _counts(
-        weights=[_WEIGHING[allocation](shapes[name] if shapes else score.shape) for name, score in scores.items()],
+        weights=[_weight(allocation, score, shapes[name] if shapes else score.shape) for name, score in scores.items()],
         sizes=[score.numel() for score in scores.values()],
         kept=sum(int(mask.sum()) for mask in masks.values()),
     )
     return {name: _highest(score, count) for (name, score), count in zip(scores.items(), counts, strict=True)}
 
 
-def _counts(weights: Sequence[int], sizes: Sequence[int], kept: int) -> list[int]:
+def _weight(allocation: str, score: Tensor, shape: Sequence[int]) -> Fraction:
+    """What the number of entries that a layer keeps is proportional to: as its density, times its entries."""
+    return Fraction(_WEIGHING[allocation](shape) * score.numel(), math.prod(shape))
+
+
+def _counts(weights: Sequence[Fraction], sizes: Sequence[int], kept: int) -> list[int]:
     """How many of `kept` entries each layer gets: in proportion to its weight, never above its size.
 
     The exact shares are min(max(scale * weight, least), size) at the one scale that makes them sum up to
@@ -77,14 +82,17 @@ def _counts(weights: Sequence[int], sizes: Sequence[int], kept: int) -> list[int
     """
     least = 1 if kept >= len(sizes) else 0
 
+    def total(scale: Fraction) -> Fraction:
+        return sum(shares(scale), Fraction())
+
     def shares(scale: Fraction) -> list[Fraction]:
         return [min(max(scale * w, Fraction(least)), Fraction(n)) for w, n in zip(weights, sizes, strict=True)]
 
     # The sum of the shares rises with the scale, straight between two scales at which a layer meets a bound.
     bounds = sorted({Fraction(b, w) for w, n in zip(weights, sizes, strict=True) for b in (least, n)})
-    i = bisect_right(bounds, kept, key=lambda scale: sum(shares(scale)))
+    i = bisect_right(bounds, Fraction(kept), key=total)
     low, high = bounds[i - 1], bounds[min(i, len(bounds) - 1)]
-    below, above = sum(shares(low)), sum(shares(high))
+    below, above = total(low), total(high)
     scale = low if below == kept else low + (high - low) * (kept - below) / (above - below)
     return _rounded(shares(scale))
 

@@ -91,14 +91,16 @@ def load_checkpoint(path: Path) -> dict[str, Any] | None:
     content = path.read_bytes()
     data = content
     if content.startswith(HEADER):
-        start = len(HEADER) + DIGEST
-        told, data = content[len(HEADER) : start].decode(errors="replace"), content[start + 1 :]
-        if hashlib.sha256(data).hexdigest() != told:
-            return _not_used(path, "its content has another digest than was written")
+        start = len(HEADER) + DIGEST + 1
+        told, data = content[len(HEADER) : start], content[start:]
+        if told != hashlib.sha256(data).hexdigest().encode() + b"\n":
+            _not_used(path, "its content has another digest than was written")
+            return None
     try:
         state: dict[str, Any] = torch.load(io.BytesIO(data), weights_only=True)
     except Exception as error:  # PyTorch, zipfile and pickle each have their own for what is no checkpoint
-        return _not_used(path, str(error).strip().partition("\n")[0])
+        _not_used(path, str(error).strip().partition("\n")[0] or type(error).__name__)
+        return None
     return state
 
 

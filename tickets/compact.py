@@ -10,8 +10,9 @@ from __future__ import annotations
 
 import copy
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from typing import cast
 
 import torch
 import torch.nn.functional as F
@@ -20,8 +21,8 @@ from torch.nn.utils import skip_init
 
 from tickets.errors import UserError
 from tickets.hosts.base import Features
-from tickets.hosts.blocks import SearchBlock
-from tickets.hosts.supernet import Fuse, Supernet, upsample
+from tickets.hosts.blocks import SearchBlock, statistics
+from tickets.hosts.supernet import Fuse, Supernet, stem_convs, upsample
 from tickets.searchable import live_units
 
 
@@ -61,15 +62,15 @@ def compact(host: nn.Module) -> nn.Module:
         raise UserError(f"compact() needs a host in eval mode, but {training[0]} is in training mode; call .eval().")
     if not isinstance(host, Supernet):
         return copy.deepcopy(host)
-    like = host.stem[0].weight
+    like: Tensor = stem_convs(host.stem)[0].weight
     twin = copy.deepcopy(host).cpu().double()  # folded in double, so that every sum is rounded once
 
     stem, carried = _compact_stem(twin.stem)
     maps, fuses, branches = [carried], [], []
-    for fuse, stage in zip(twin.fuses, twin.branches, strict=True):
+    for fuse, stage in twin.stages():
         compacted, maps = _compact_fuse(fuse, maps)
         fuses.append(compacted)
-        rows = [_compact_branch(branch, carried) for branch, carried in zip(stage, maps, strict=True)]
+        rows = [_compact_branch(cast(nn.Sequential, b), carried) for b, carried in zip(stage, maps, strict=True)]
         branches.append(nn.ModuleList(row for row, _ in rows))
         maps = [carried for _, carried in rows]
     outputs = [_restored(carried) for carried in maps]
@@ -104,7 +105,7 @@ def removed(host: nn.Module, compacted: nn.Module) -> Removed:
     widths = [host.spec.stem, host.spec.stem, *(width for stage in host.spec.stages for width in stage.widths)]
     left = [block.expand.out_channels for block in compacted.modules() if isinstance(block, CompactBlock)]
     carried = [layer.out_channels for layer in compacted.stem if isinstance(layer, nn.Conv2d)]
-    carried += [width for fuse in compacted.fuses for width in fuse.widths]
+    carried += [width for fuse, _ in compacted.stages() for width in fuse.widths]
     return Removed(sum(units) - sum(left), sum(widths) - sum(carried), len(units) - len(left))
 
 
@@ -133,7 +134,7 @@ class CompactBlock(nn.Module):
         else:
             parts = hidden.split([conv.in_channels for conv in self.depthwise], dim=1)
             hidden = torch.cat([conv(part) for conv, part in zip(self.depthwise, parts, strict=True)], dim=1)
-        out = self.project(F.relu(hidden, inplace=True))
+        out: Tensor = self.project(F.relu(hidden, inplace=True))
         return out if self.skip is None else out + self.skip(x)
 
 
@@ -190,9 +191,13 @@ class CompactSupernet(nn.Module):
     def forward(self, image: Tensor) -> list[Tensor]:
         """Map (B, 3, H, W) to feature maps (B, width, H/stride, W/stride), finest first."""
         maps = [self.stem(image)]
-        for fuse, branches in zip(self.fuses, self.branches, strict=True):
+        for fuse, branches in self.stages():
             maps = [branch(x) for branch, x in zip(branches, fuse(maps), strict=True)]
         return [output(x) for output, x in zip(self.outputs, maps, strict=True)]
+
+    def stages(self) -> Iterator[tuple[CompactFuse, nn.ModuleList]]:
+        """Each stage's fusion, and its branches' blocks."""
+        return zip(cast(Iterable[CompactFuse], self.fuses), cast(Iterable[nn.ModuleList], self.branches), strict=True)
 
 
 @dataclass(frozen=True)
@@ -219,6 +224,9 @@ class Restore(nn.Module):
     Args:
         carried: how the map is carried.
     """
+
+    places: Tensor
+    offset: Tensor
 
     def __init__(self, carried: Carried) -> None:
         super().__init__()
@@ -311,8 +319,8 @@ class Folded:
 def _fold(block: SearchBlock, carried: Carried) -> Folded:
     """Fold a block's batch norms, and the constants among its inputs, into weights and biases."""
     skip = torch.eye(block.width_in, dtype=carried.offset.dtype)
-    is_identity = isinstance(block.skip, nn.Identity)
-    if not is_identity:
+    is_identity = not isinstance(block.skip, nn.Conv2d)
+    if isinstance(block.skip, nn.Conv2d):
         skip = torch.block_diag(*block.skip.weight.flatten(1).chunk(block.skip.groups))
     hidden, offset = _fold_hidden(block, carried) if block.units else (None, block.shift)
     return Folded(hidden, Skip(skip[:, carried.live], block.stride, is_identity), offset + skip @ carried.offset)
@@ -327,7 +335,7 @@ def _fold_hidden(block: SearchBlock, carried: Carried) -> tuple[Hidden | None, T
     scale, shift = _affine(block.depthwise_bn)
     kernels = [
         conv.weight * part[:, None, None, None]
-        for conv, part in zip(block.depthwise.values(), scale.split(sizes), strict=True)
+        for conv, part in zip(block.kernels.values(), scale.split(sizes), strict=True)
     ]
     project, offset = _fused(block.project.weight, block.project_bn)
 
@@ -349,8 +357,9 @@ def _fold_hidden(block: SearchBlock, carried: Carried) -> tuple[Hidden | None, T
 
 def _compact_stem(stem: nn.Sequential) -> tuple[nn.Sequential, Carried]:
     """The stem without constant channels."""
-    first, first_bias = _fused(stem[0].weight, stem[1])
-    second, bias = _fused(stem[3].weight, stem[4])
+    convs, norms = stem_convs(stem), cast(tuple[nn.BatchNorm2d, nn.BatchNorm2d], (stem[1], stem[4]))
+    first, first_bias = _fused(convs[0].weight, norms[0])
+    second, bias = _fused(convs[1].weight, norms[1])
     value = F.relu(first_bias)
     constant = ~first.flatten(1).any(1) & ((value == 0) | _is_pointwise(second, dim=(0, 2, 3)))
     inner = _at_least_one(~constant & second.transpose(0, 1).flatten(1).any(1))
@@ -359,23 +368,25 @@ def _compact_stem(stem: nn.Sequential) -> tuple[nn.Sequential, Carried]:
     second = second[:, inner]
     live = _at_least_one(second.flatten(1).any(1))
     layers = (
-        _conv(first[inner], first_bias[inner], stem[0].stride), nn.ReLU(inplace=True),
-        _conv(second[live], bias[live], stem[3].stride), nn.ReLU(inplace=True),
+        _conv(first[inner], first_bias[inner], cast(tuple[int, int], convs[0].stride)), nn.ReLU(inplace=True),
+        _conv(second[live], bias[live], cast(tuple[int, int], convs[1].stride)), nn.ReLU(inplace=True),
     )  # fmt: skip
     return nn.Sequential(*layers), Carried.after(live, F.relu(bias))
 
 
 def _compact_fuse(fuse: Fuse, maps: list[Carried]) -> tuple[CompactFuse, list[Carried]]:
     """The fusion of carried maps, and how its results are carried."""
-    modules, fused = {}, []
+    modules: dict[str, nn.Module] = {}
+    fused: list[Carried] = []
+    paths = cast(dict[str, SearchBlock], dict(fuse.paths.items()))
     for i in range(len(maps)):
-        keys = {f"{j}to{i}": j for j in (i, i - 1, i + 1) if f"{j}to{i}" in fuse.paths}
-        row, carried = _compact_row({key: _fold(fuse.paths[key], maps[j]) for key, j in keys.items()})
+        keys = {f"{j}to{i}": j for j in (i, i - 1, i + 1) if f"{j}to{i}" in paths}
+        row, carried = _compact_row({key: _fold(paths[key], maps[j]) for key, j in keys.items()})
         modules |= row
         fused.append(carried)
     new = None
     if fuse.new is not None:
-        folded = _fold(fuse.new, fused[-1])
+        folded = _fold(cast(SearchBlock, fuse.new), fused[-1])
         live = _at_least_one(folded.live)
         new = folded.build(live, folded.offset)
         fused.append(Carried.after(live, folded.offset))
@@ -388,8 +399,8 @@ def _compact_row(paths: Mapping[str, Folded]) -> tuple[dict[str, nn.Module], Car
     A row of constants keeps one channel and its first path, which has the row's size.
     """
     live = _at_least_one(torch.stack([path.live for path in paths.values()]).any(0))
-    offset = sum(path.offset for path in paths.values())
-    first = next(iter(paths))
+    first, *others = paths
+    offset = sum((paths[key].offset for key in others), start=paths[first].offset)
     kept = {key: path for key, path in paths.items() if path.live.any()} or {first: paths[first]}
     adding = min(kept, key=lambda key: kept[key].is_identity)  # a convolution, if there is one
     modules = {
@@ -401,7 +412,7 @@ def _compact_row(paths: Mapping[str, Folded]) -> tuple[dict[str, nn.Module], Car
 def _compact_branch(branch: nn.Sequential, carried: Carried) -> tuple[nn.Sequential, Carried]:
     """The blocks of a branch in which a unit is left; the others only move the offset."""
     modules = []
-    for block in branch:
+    for block in cast(Iterable[SearchBlock], branch):
         folded = _fold(block, carried)
         if folded.is_identity:
             carried = Carried(folded.live, folded.offset)
@@ -419,7 +430,7 @@ def _restored(carried: Carried) -> nn.Module:
 def _conv(weight: Tensor, bias: Tensor, stride: int | tuple[int, int] = 1, groups: int = 1) -> nn.Conv2d:
     """A convolution of these weights, padded to keep the size; without a bias where it is zero."""
     size = weight.shape[-1]
-    conv = skip_init(
+    conv: nn.Conv2d = skip_init(
         nn.Conv2d, weight.shape[1] * groups, len(weight), size, stride, size // 2, groups=groups, bias=bool(bias.any())
     )
     conv.weight = nn.Parameter(weight.contiguous())
@@ -430,8 +441,9 @@ def _conv(weight: Tensor, bias: Tensor, stride: int | tuple[int, int] = 1, group
 
 def _affine(norm: nn.BatchNorm2d) -> tuple[Tensor, Tensor]:
     """Scale and shift of a batch norm in eval mode, (C,) each."""
-    scale = norm.weight * torch.rsqrt(norm.running_var + norm.eps)
-    return scale, norm.bias - norm.running_mean * scale
+    mean, var, _ = statistics(norm)
+    scale = norm.weight * torch.rsqrt(var + norm.eps)
+    return scale, norm.bias - mean * scale
 
 
 def _fused(weight: Tensor, norm: nn.BatchNorm2d) -> tuple[Tensor, Tensor]:

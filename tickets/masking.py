@@ -20,7 +20,7 @@ from tickets.masks import Masks, Semantics, ones, project
 
 if TYPE_CHECKING:
     from tickets.network import Network
-    from tickets.training import Settings
+    from tickets.settings import Settings
 
 
 class Masking(nn.Module):
@@ -30,6 +30,8 @@ class Masking(nn.Module):
     """Whether the forward pass uses something else than the weight, so that `weight` must be asked."""
     forgets: bool = False
     """Whether a masked weight loses its value, so that nothing is left to score it by."""
+    chooses: bool = False
+    """Whether settling chooses masks anew, so that costs follow every step."""
 
     def weight(self, name: str, w: Tensor, mask: Tensor) -> Tensor:
         """What the forward pass uses in place of the weight `w`, as the network names it."""
@@ -97,6 +99,7 @@ class Scored(Masking):
     """
 
     replaces = True
+    chooses = True
 
     def __init__(
         self, scores: Mapping[str, Tensor], sparsity: float, learning_rate: float = 1.0, allocation: str = "global"
@@ -110,7 +113,8 @@ class Scored(Masking):
         """m*w, where the gradient of m goes to its score."""
         if name not in self.names:
             return w * mask
-        return w * _Straight.apply(self.scores[self.names.index(name)], mask)
+        kept: Tensor = _Straight.apply(self.scores[self.names.index(name)], mask)
+        return w * kept
 
     def settle(self, network: Network) -> None:
         """Choose the masks anew by the scores; masks of other weights stay."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from enum import StrEnum
+from typing import cast
 
 import torch
 from torch import Tensor, nn
@@ -28,7 +29,7 @@ def prunable(module: nn.Module) -> dict[str, nn.Parameter]:
         ['0.weight', '2.weight']
     """
     return {
-        f"{name}.weight" if name else "weight": layer.weight
+        f"{name}.weight" if name else "weight": cast(nn.Parameter, layer.weight)
         for name, layer in module.named_modules()
         if isinstance(layer, nn.modules.conv._ConvNd | nn.Linear)
     }

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from torch import Tensor
 
-from tickets.events import Event
+from tickets.events import Event, known
 from tickets.source import Batch
 
 if TYPE_CHECKING:
@@ -49,6 +49,14 @@ class Method:
             sparsity: that its ticket shall have, in [0, 1).
         """
         return ()
+
+    def check_events(self, steps: int, sparsity: float) -> None:
+        """Refuse before any work starts what `events` asks for and cannot have.
+
+        Raises:
+            UserError: an event does what is no action, would never happen, or stands behind a later one.
+        """
+        known(self, self.events(steps, sparsity), steps)
 
     def loss(self, training: Training, seen: Pass) -> Tensor:
         """The scalar that is trained on; the default is the source's loss."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from typing import Any, cast
+from typing import Any
 
 from torch import Tensor, nn
 from torch.func import functional_call
@@ -73,7 +73,7 @@ class Network(nn.Module):
 
     def trains(self, layer: str) -> bool:
         """Whether a gradient is wanted with respect to the weight of a layer."""
-        return cast(bool, self.get_parameter(f"{layer}.weight").requires_grad) or self.masking.trains(f"{layer}.weight")
+        return self.get_parameter(f"{layer}.weight").requires_grad or self.masking.trains(f"{layer}.weight")
 
 
 def part_masks(masks: Masks, part: str) -> Masks:

@@ -30,7 +30,7 @@ def optimizer(network: Network, settings: Settings) -> torch.optim.Optimizer:
         {"params": [p for p in parameters if p.dim() <= 1], "weight_decay": 0.0},
     ]
     if settings.optimizer == "rmsprop":
-        from timm.optim import RMSpropTF  # only here: importing timm takes a second
+        from timm.optim.rmsprop_tf import RMSpropTF  # only here: importing timm takes a second
 
         return RMSpropTF(groups, lr=settings.learning_rate, alpha=0.9, momentum=0.9, eps=settings.eps)
     return torch.optim.Adam(groups, lr=settings.learning_rate, eps=settings.eps, fused=True)
@@ -40,7 +40,7 @@ class Schedule:
     """The learning rate's schedules, moved together, forwards only.
 
     Args:
-        optimizer: whose learning rate they set.
+        optimizer: whose learning rates they set; those of its groups are the peaks.
         settings: which, and how long.
     """
 
@@ -48,7 +48,8 @@ class Schedule:
         steps = settings.steps
         self.parts: list[Scheduler] = []
         if settings.schedule == "onecycle":
-            self.parts.append(OneCycleLR(optimizer, eta_max=settings.learning_rate, total_steps=steps + 1))
+            peaks = [group["lr"] for group in optimizer.param_groups]
+            self.parts.append(OneCycleLR(optimizer, eta_max=peaks, total_steps=steps + 1))
         elif settings.schedule == "staircase":
             self.parts.append(StepLR(optimizer, max(1, round(settings.falls[0] * steps)), settings.decay))
         else:

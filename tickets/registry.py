@@ -7,6 +7,7 @@ One grammar for all: a registered name, with options behind it where the default
 from __future__ import annotations
 
 import importlib
+import math
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, fields, is_dataclass
 from functools import cached_property
@@ -56,6 +57,7 @@ class Registry(Generic[T]):
     example: str = "name@option=value"
     aliases: Mapping[str, str] = field(default_factory=dict)
     families: Mapping[str, str] = field(default_factory=dict)
+    _asked: list[str] = field(default_factory=list, init=False, repr=False, compare=False)
 
     @cached_property
     def _plugins(self) -> dict[str, list[EntryPoint]]:
@@ -125,9 +127,10 @@ class Registry(Generic[T]):
         where = f"the plug-in {self.noun} '{own}' ({point.value})"
         try:
             found = _attribute(point.value)
-        except (ImportError, AttributeError) as error:
+        except Exception as error:  # whatever a module does while it is imported
+            why = str(error) or type(error).__name__
             raise UserError(
-                f"{where} cannot be loaded: {error}; repair or uninstall the package that registers it."
+                f"{where} cannot be loaded: {why}; repair or uninstall the package that registers it."
             ) from error
         base = _attribute(self.base)
         if not issubclass(found if isinstance(found, type) else type(found), base):
@@ -160,20 +163,8 @@ class Registry(Generic[T]):
             if not given:
                 return cast(T, found)
             given = {**{f.name: getattr(found, f.name) for f in fields(found)}, **given}
-        return cast(T, self._validated(found if isinstance(found, type) else type(found), own, given, options))
-
-    def _validated(self, cls: type, own: str, given: Mapping[str, Any], options: Mapping[str, str]) -> Any:
-        if not given:
-            return cls()
-        from pydantic import TypeAdapter, ValidationError
-
-        try:
-            return TypeAdapter(cls).validate_python(dict(given))
-        except ValidationError as error:
-            first = error.errors()[0]
-            where = f", option {first['loc'][0]}" if first["loc"] else ""
-            said = first["msg"].removeprefix("Value error, ").rstrip(".")
-            raise UserError(f"{self.noun} {own}{where}: {said}; got {dict(options) or dict(given)}.") from error
+        cls = found if isinstance(found, type) else type(found)
+        return cast(T, validated(cls, self.noun, own, given, options))
 
     def traits(self, name: str) -> Traits:
         """What planning must know of a member; imports it only where it is a plug-in or has options.
@@ -184,6 +175,19 @@ class Registry(Generic[T]):
         row = self.builtin.get(name)
         if row is not None and row.traits is not None:
             return row.traits
+        if name in self._asked:
+            chain = " -> ".join([*self._asked[self._asked.index(name) :], name])
+            raise UserError(f"the {self.noun} '{name}' needs itself ({chain}); name another one in its traits.")
+        self._asked.append(name)
+        try:
+            found = self._traits_of(name)
+            for need in found.needs if self.noun == "drawer" else ():  # those of other nouns name drawers, too
+                self.traits(need.drawer)
+        finally:
+            self._asked.pop()
+        return found
+
+    def _traits_of(self, name: str) -> Traits:
         own, options = self.parts(name)
         found = self.make(name) if options or self._family(own) else self.load(own)
         traits = getattr(found, "traits", None)
@@ -237,6 +241,39 @@ class Registry(Generic[T]):
         if own not in self.builtin and not points:
             known = [*self.aliases, *self.names(), *(f"{family}/NAME" for family in self.families)]
             raise unknown(self.noun, own, known)
+
+
+def validated(cls: type, noun: str, own: str, given: Mapping[str, Any], options: Mapping[str, str]) -> Any:
+    """A member with options, each made what its field's type says.
+
+    Args:
+        cls: the member's class.
+        noun: what the member is, for messages.
+        own: its name, for messages.
+        given: all values, of which texts are read as what their field is.
+        options: those of them that the user gave, for messages.
+
+    Raises:
+        UserError: a value is not of its field's type, is not finite, or the class refuses it.
+    """
+    if not given:
+        try:
+            return cls()
+        except TypeError as error:  # an option without a default, or a method that is still missing
+            raise UserError(f"{noun} {own}: {error}; give every option a default.") from error
+    from pydantic import TypeAdapter, ValidationError
+
+    try:
+        made: Any = TypeAdapter(cls).validate_python(dict(given))
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = f", option {first['loc'][0]}" if first["loc"] else ""
+        said = first["msg"].removeprefix("Value error, ").rstrip(".")
+        raise UserError(f"{noun} {own}{where}: {said}; got {dict(options) or dict(given)}.") from error
+    for name in given:
+        if isinstance(value := getattr(made, name), float) and not math.isfinite(value):
+            raise UserError(f"{noun} {own}, option {name}: {value} is no number to work with; give a finite one.")
+    return made
 
 
 def _attribute(target: str) -> Any:

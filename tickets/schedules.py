@@ -35,7 +35,7 @@ def staircase(
     return sorted({**found, final: sparsity}.items())
 
 
-def ramp(step: int, steps: int, warm: float = 25 / 350) -> float:
+def ramp(step: float, steps: int, warm: float = 25 / 350) -> float:
     """The search penalty's factor at a step: 0 to 1 linearly over the first `warm` of training, then 1.
 
     Example:

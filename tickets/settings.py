@@ -50,4 +50,5 @@ class Settings:
     def to_json(self) -> dict[str, Any]:
         """Plain values, as identities and descriptions state them."""
         values = asdict(self)
-        return values | values.pop("knobs")
+        knobs: dict[str, float] = values.pop("knobs")
+        return values | knobs

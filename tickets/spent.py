@@ -18,7 +18,6 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 from torch.autograd.graph import register_multi_grad_hook
-from torch.utils.hooks import RemovableHandle
 
 from tickets.cost import LayerCost, dense_macs, sparse_macs
 from tickets.masks import Masks
@@ -47,7 +46,7 @@ class Spent:
     Args:
         macs: all of it.
         sparse_macs: of kept weights.
-        images: run through a host, a backward pass counting two.
+        images: of training steps, once each; run through a host otherwise, a backward pass counting two.
         teacher_macs: the part of `macs` that given tickets computed.
     """
 
@@ -71,40 +70,36 @@ class Meter:
     """Counts what a host and its copies compute while it is on.
 
     Args:
+        host: from now on it, and every copy made of it, tells this meter of its forward and backward passes; another
+            meter that it told before is forgotten.
         count: told the number of images, as if each had been run forward once.
+        is_on: whether to count at once, and always.
     """
 
-    def __init__(self, count: Callable[[int], None]) -> None:
-        self.count, self.counts = count, False
-        self._handle: RemovableHandle | None = None
+    def __init__(self, host: nn.Module, count: Callable[[int], None], is_on: bool = False) -> None:
+        self.count, self.is_on = count, is_on
+        for key, hook in list(host._forward_hooks.items()):
+            if isinstance(getattr(hook, "__self__", None), Meter):
+                del host._forward_hooks[key]
+        host.register_forward_hook(self.seen)
 
     @contextmanager
-    def on(self, host: nn.Module) -> Iterator[None]:
-        """Count within the block, what copies made in it compute included; blocks may be nested."""
-        outermost, before = self._handle is None, self.counts
-        self._handle = self._handle or host.register_forward_hook(self.seen)
-        self.counts = True
+    def on(self) -> Iterator[None]:
+        """Count within the block."""
+        before, self.is_on = self.is_on, True
         try:
             yield
         finally:
-            self.counts = before
-            if outermost:
-                self._handle.remove()
-                self._handle = None
-
-    def always_on(self, host: nn.Module) -> None:
-        """Count from now on."""
-        self.counts = True
-        host.register_forward_hook(self.seen)
+            self.is_on = before
 
     @contextmanager
     def off(self) -> Iterator[None]:
         """Do not count within the block: it only measures."""
-        before, self.counts = self.counts, False
+        before, self.is_on = self.is_on, False
         try:
             yield
         finally:
-            self.counts = before
+            self.is_on = before
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Meter:
         """A copied host is counted by the same meter."""
@@ -112,7 +107,7 @@ class Meter:
 
     def seen(self, host: nn.Module, inputs: tuple[Any, ...], maps: Any) -> None:
         """The forward hook: count the images, and each backward pass through their maps."""
-        if not self.counts or maps[0].device.type == "meta":
+        if not self.is_on or maps[0].device.type == "meta":
             return
         images, graph = len(inputs[0]), 1
         self.count(images)

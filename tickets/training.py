@@ -15,7 +15,7 @@ from tickets.checkpoint import Checkpoint
 from tickets.cost import LayerCost, layer_costs
 from tickets.ema import Ema, recalibrate
 from tickets.errors import unknown
-from tickets.events import Event, actions
+from tickets.events import Event, known
 from tickets.masks import Masks, sparsity_of
 from tickets.method import Method, Pass
 from tickets.network import Network
@@ -53,7 +53,7 @@ class Training:
         aside: what it can make anew; not in checkpoints.
 
     Raises:
-        UserError: an event does what is no action of the method.
+        UserError: an event does what is no action of the method, or would not happen at its step.
     """
 
     network: Network
@@ -71,9 +71,9 @@ class Training:
     spent: Spent = field(default_factory=Spent)
 
     def __post_init__(self) -> None:
-        self._actions = _known(self.method, self.events)
+        self._actions = known(self.method, self.events, self.settings.steps)
         device = self.source.device
-        self.network.to(device=device, memory_format=torch.channels_last)
+        self.network.to(device).to(memory_format=torch.channels_last)
         self.network.masks = {name: mask.to(device) for name, mask in self.network.masks.items()}
         self.ema = Ema(self.network, self.settings.ema_decay ** (self.source.batch_size / 4096))
         self.optimizer = optimizer(self.network, self.settings)
@@ -82,7 +82,7 @@ class Training:
         self.layers: list[LayerCost] = []
         self._architecture: Any = None
         self._forward = torch.compile(self.network.both) if self.settings.compiled else self.network.both
-        self.meter = Meter(lambda images: self.spent.add(images, self.forward_cost))
+        self.meter = Meter(self.network.host, lambda images: self.spent.add(images, self.forward_cost))
         self.masks_changed()
         self._used = self.step * self._worth
         self._fired = sum(event.step < self.step for event in self.events)
@@ -111,7 +111,7 @@ class Training:
             self.spent.add(images, cost)
             self.spent.teacher_macs += images * cost.dense
 
-        Meter(count).always_on(network.host)
+        Meter(network.host, count, is_on=True)
 
     def masks_changed(self) -> None:
         """Bring weights and costs in line with new masks or a new architecture; to be called after either."""
@@ -119,11 +119,15 @@ class Training:
         if self._architecture != (architecture := _architecture(self.network.host, self.network.head)):
             self._architecture = architecture
             self.layers = layer_costs(Network(self.network.host, self.network.head), self.source.size)
+        self._price()
+        self.full_macs = self.full_macs or self.forward_cost.dense
+
+    def _price(self) -> None:
+        """What an image and a step cost under the masks of now."""
         trained = [layer for layer in self.layers if self.network.trains(layer.name)]
         self.forward_cost = Cost.of(self.layers, self.network.masks)
         backward = Cost.of(trained, self.network.masks)
         self.step_cost = self.forward_cost + backward + backward
-        self.full_macs = self.full_macs or self.forward_cost.dense
 
     def set_masks(self, masks: Masks) -> None:
         """Put masks in force."""
@@ -184,21 +188,24 @@ class Training:
     def _step(self, batch: Batch) -> Tensor:
         """One optimiser step, then the events whose time has come; returns the loss. `Method` tells the order."""
         self.network.train()
+        cost, worth = self.step_cost, self._worth
         image = batch["image"].contiguous(memory_format=torch.channels_last)
         low = self.settings.precision == "bfloat16"
         with torch.autocast(image.device.type, torch.bfloat16, enabled=low):
             maps, outputs = self._forward(image)
-        with self.meter.on(self.network.host):
+        with self.meter.on():
             loss = self.method.loss(self, Pass(maps, outputs.float() if low else outputs, batch))
             self.wrapper.backward(loss)
             self.method.on_gradient(self)
             self.wrapper.step()
             self.method.after_step(self)
         self.network.masking.settle(self.network)
+        if self.network.masking.chooses:
+            self._price()
         self.ema.update(self.network)
-        self.spent.add(len(image), self.step_cost)
+        self.spent.add(len(image), cost)
         self.step += 1
-        self._used += self._worth
+        self._used += worth
         self.schedule.advance(int(self.clock))
         self._fire()
         self.wrapper.zero_grad()
@@ -210,7 +217,7 @@ class Training:
             event = self.events[self._fired]
             self._fired += 1
             self.due = event.step
-            with self.meter.on(self.network.host):
+            with self.meter.on():
                 self._actions[event.do](self, **event.to)
 
     def _tell(self, loss: float, report: Callable[[Progress], None] | None) -> None:
@@ -225,7 +232,7 @@ class Training:
 
     def averaged(self) -> Network:
         """A copy with averaged weights x masks and recalibrated batch norms, in eval mode."""
-        with self.meter.on(self.network.host):
+        with self.meter.on():
             twin = self.ema.copy_of(self.network)
             batches = self.source.calibration(self.settings.calibration_batches)
             recalibrate(twin, (batch["image"].contiguous(memory_format=torch.channels_last) for batch in batches))
@@ -237,7 +244,7 @@ class Training:
         with self.meter.off():
             self.scores[label] = self.source.score(twin, "val")[self.source.primary]
 
-    def gradients(self, batches: int, network: nn.Module | None = None) -> Iterator[tuple[dict[str, Tensor], Batch]]:
+    def gradients(self, batches: int, network: Network | None = None) -> Iterator[tuple[dict[str, Tensor], Batch]]:
         """Gradients of the source's loss on calibration batches, one after the other; the training is left as it was.
 
         Args:
@@ -258,7 +265,7 @@ class Training:
 
     def state_dict(self) -> dict[str, Any]:
         """Everything that a resumed run needs to go on bit by bit; tensors and plain values only."""
-        names = {p: name for name, p in self.network.named_parameters()}
+        names: dict[Tensor, str] = {p: name for name, p in self.network.named_parameters()}
         return {
             "units": live_units(self.network),
             "network": self.network.state_dict(),
@@ -297,15 +304,6 @@ class Training:
         if state["cuda_rng"] and torch.cuda.is_available():
             torch.cuda.set_rng_state_all(state["cuda_rng"])
         self.masks_changed()
-
-
-def _known(method: Method, events: Sequence[Event]) -> dict[str, Callable[..., None]]:
-    """The method's actions; refuses an event that does none of them."""
-    known = actions(method)
-    for event in events:
-        if event.do not in known:
-            raise unknown(f"event of {type(method).__name__} at step {event.step}", event.do, known)
-    return known
 
 
 def _architecture(*parts: nn.Module) -> list[Any]:

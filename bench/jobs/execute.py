@@ -205,26 +205,26 @@ def _succeeded(work: Work, outcome: Outcome, wall_s: float) -> record.Record:
     dense_weights = sum(layer.weights for layer in layers)
     removed = sum(mask.numel() - int(mask.sum()) for mask in masks.values())
     size = outcome.ticket.costs(feed.size)
-    return record.Record(
+    found = {
         **frame(work),
-        status="ok",
-        scores={"primary": feed.primary, "score": outcome.scores["test"][feed.primary], **outcome.scores},
-        counts={split: len(feed.task.split(split)) for split in ("train", "val", "test")},
-        test_split=feed.task.info.test,
-        ticket={
+        "status": "ok",
+        "scores": {"primary": feed.primary, "score": outcome.scores["test"][feed.primary], **outcome.scores},
+        "counts": {split: len(feed.task.split(split)) for split in ("train", "val", "test")},
+        "test_split": feed.task.info.test,
+        "ticket": {
             "hash": outcome.ticket.hash,
             "sparsity": outcome.ticket.sparsity,
             "remaining": outcome.ticket.remaining,
             "pattern": outcome.ticket.provenance.get("pattern", ELEMENT),
             **size,
         },
-        deployed={
+        "deployed": {
             "parameters": sum(p.numel() for p in outcome.network.parameters()) - removed,
             "macs": dense_macs(layers),
             "sparse_macs": sparse_macs(layers, masks),
             "sparsity": removed / dense_weights,
         },
-        costs={
+        "costs": {
             "training_macs": spent.macs,
             "sparse_training_macs": spent.sparse_macs,
             "teacher_macs": spent.teacher_macs,
@@ -233,7 +233,8 @@ def _succeeded(work: Work, outcome: Outcome, wall_s: float) -> record.Record:
             "wall_s": wall_s,
             "peak_mib": provenance.peak_mib(),
         },
-    )
+    }
+    return record.Record.model_validate(found)
 
 
 def frame(work: Work) -> dict[str, Any]:

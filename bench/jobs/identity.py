@@ -60,7 +60,7 @@ def determinants(job: Job, draws: Mapping[str, str], facts: Facts) -> dict[str, 
         "threads": setting.threads,
         "device": setting.device,
     }
-    kernels = {} if setting.kernels == "torch" else {"kernels": setting.kernels}
+    kernels: dict[str, Any] = {} if setting.kernels == "torch" else {"kernels": setting.kernels}
     further = {
         "needs": beside(draws),
         "knobs": {key: value for key, value in knobs(job, plan).items() if key not in ("rho", "interval")},

@@ -11,7 +11,7 @@ from typing import Any
 from bench import curves, flags
 from bench import setting as settings
 from bench.request import scale as scales
-from bench.request.scale import Scale
+from bench.request.scale import Phase, Scale
 from bench.request.sweep import Sweep
 from bench.request.sweep import parse as parse_sweep
 from bench.setting import Setting
@@ -19,6 +19,8 @@ from tickets.drawers import DRAWERS
 from tickets.errors import UserError
 from tickets.hosts import HOSTS
 from tickets.patterns import ELEMENT
+from tickets.recipes import RECIPES
+from tickets.registry import Registry
 
 SUPERNET = "supernet"
 """The host that means the scale's own supernet."""
@@ -80,7 +82,7 @@ def parse(
             mistakes.append(str(error))
             return None
 
-    parsed = tuple(parse_sweep(sweep, checked) for sweep in sweeps)
+    parsed = [parse_sweep(sweep, checked) for sweep in sweeps]
     asked = {**{name: info.default for name, info in Setting.model_fields.items()}, **setting}
     device = checked(flags.device, asked["device"]) or "cpu"
     taken, wrong = settings.checked({**asked, "device": device.partition(":")[0]})
@@ -99,7 +101,7 @@ def parse(
         raise UserError(" ".join(dict.fromkeys(mistakes)))
     root = flags.data_root(how.data_root)
     found = RunConfig(
-        sweeps=parsed,
+        sweeps=tuple(sweep for sweep in parsed if sweep is not None),  # a None has left a mistake above
         scale=scale,
         setting=Setting(**{**taken, "scale": scale.name, "host": host}),
         how=How(home, root, device, how.workers, how.jobs, how.force, how.tensorboard),
@@ -121,14 +123,26 @@ def _fits(config: RunConfig) -> None:
                 f"the drawer {name} searches an architecture, and {host} has no units to search; leave --host out, or "
                 f"draw with {', '.join(able)}."
             )
-        if "@" in name and getattr(drawer := DRAWERS.make(name), "pattern", ELEMENT) != ELEMENT:
+        if name not in DRAWERS.builtin and getattr(drawer := DRAWERS.make(name), "pattern", ELEMENT) != ELEMENT:
             drawer.check(HOSTS.make(host), sparsity)
+    _foreign_events(config)
     if host.startswith(f"{SUPERNET}/") and "@" not in host:
         return
     from tickets.hosts.base import check_size  # only here, since it imports torch
 
     for task in dict.fromkeys(task for sweep in config.sweeps for task in sweep.tasks):
         check_size(HOSTS.make(host), host, config.scale.plan(task).size)
+
+
+def _foreign_events(config: RunConfig) -> None:
+    """See that members of other packages ask for events that are there; those of ours do."""
+    for sweep in config.sweeps:
+        draws = [(DRAWERS, name, config.scale.plan(task).draw) for name in sweep.drawers for task in sweep.sources]
+        rest = [(RECIPES, name, config.scale.plan(task).transfer) for name in sweep.recipes for task in sweep.targets]
+        trainings: list[tuple[Registry[Any], str, Phase]] = [*draws, *rest]
+        for table, name, phase in trainings:
+            for sparsity in () if table.parts(name)[0] in table.builtin else sweep.sparsities:
+                table.make(name).check_events(phase.steps, sparsity)
 
 
 def _host(name: str, scale: Scale | None) -> str:

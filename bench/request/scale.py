@@ -156,7 +156,7 @@ def load(name: str, budget: float = 1.0) -> Scale:
         else:
             _override(plans, key, value)
     try:
-        full = Scale(name="@".join([base, *sorted(options)]), plans=plans, **whole)
+        full = Scale.model_validate({"name": "@".join([base, *sorted(options)]), "plans": plans, **whole})
     except ValidationError as error:
         first = error.errors()[0]
         where = ".".join(map(str, first["loc"][2:])) or str(first["loc"][0])

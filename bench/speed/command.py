@@ -65,8 +65,8 @@ TARGETS = (
 )
 
 
-def _option(name: str, help_text: str, panel: str, **more: object) -> typer.models.OptionInfo:
-    return typer.Option(f"--{name}", help=help_text, rich_help_panel=panel, **more)
+def _option(name: str, help_text: str, panel: str, envvar: str | None = None) -> Any:
+    return typer.Option(f"--{name}", help=help_text, rich_help_panel=panel, envvar=envvar)
 
 
 @app.command()
@@ -108,11 +108,11 @@ def speed(
 
     python -m bench.speed --loader --task seg/camvid --data-root DATA
     """
-    request = parse(
-        preset=preset, task=task, batch=batch, latency_batch=latency_batch, size=size, threads=threads,
-        layout=layout, dtype=dtype, compiled=compiled, sparsity=sparsity, rounds=rounds, device=device, what=what,
-        loader=loader, data_root=data_root,
-    )  # fmt: skip
+    request = parse({
+        "preset": preset, "task": task, "batch": batch, "latency_batch": latency_batch, "size": size,
+        "threads": threads, "layout": layout, "dtype": dtype, "compiled": compiled, "sparsity": sparsity,
+        "rounds": rounds, "device": device, "what": what, "loader": loader, "data_root": data_root,
+    })  # fmt: skip
     if file is not None:
         flags.out_file(file)
     parts = measure(request)

@@ -39,7 +39,7 @@ class Part:
     def rows(self) -> list[tuple[str, ...]]:
         """One line of cells a variant, under `COLUMNS`."""
         first = next(iter(self.times))
-        found = []
+        found: list[tuple[str, ...]] = []
         for name, taken in self.times.items():
             seconds, faster = spread(taken).median, self.ratio(first, name)
             peak = f"{self.peaks_mib[name]:,.0f}" if name in self.peaks_mib else MISSING

@@ -88,7 +88,10 @@ class PlainTraining:
         self.settings = settings_of(request)
         decayed = [p for p in network.parameters() if p.dim() > 1]
         others = [p for p in network.parameters() if p.dim() <= 1]
-        groups = [{"params": decayed, "weight_decay": self.settings.weight_decay}, {"params": others}]
+        groups: list[dict[str, Any]] = [
+            {"params": decayed, "weight_decay": self.settings.weight_decay},
+            {"params": others},
+        ]
         self.optimizer = torch.optim.Adam(groups, lr=LEARNING_RATE)
         self.scheduler = torch.optim.lr_scheduler.OneCycleLR(self.optimizer, LEARNING_RATE, total_steps=STEPS)
         self.average = {name: t.detach().clone() for name, t in averaged_tensors(network).items()}

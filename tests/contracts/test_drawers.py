@@ -4,21 +4,24 @@ from functools import cache
 
 import pytest
 import torch
-from tickets.drawer import AFTER, BEFORE, Drawer, Request, initial_host
-from tickets.supernet import Supernet
-from toy import DRAWERS, SPEC, ToySource
+from toy import DRAWERS as NAMES
+from toy import SPEC, ToySource
+from toy import drawn as drawn_by
 
-from tasks.paper_heads import PaperDense
-from tickets import drawers
+from tasks.heads.paper import PaperDense
+from tickets.drawers import DRAWERS
+from tickets.drawers.base import AFTER, BEFORE, Drawer, Request
 from tickets.masks import prunable
+from tickets.settings import Settings
 from tickets.source import Source
 from tickets.ticket import Ticket
-from tickets.training import Settings
 
-SETTINGS = Settings(steps=8, learning_rate=0.02, calibration_batches=1, rho=0.1)
+SETTINGS = Settings(steps=8, learning_rate=0.02, calibration_batches=1)
+KNOBS = {"rho": 0.1}
+"""Options for the drawers that have them."""
 
 
-@pytest.fixture(params=DRAWERS)
+@pytest.fixture(params=NAMES)
 def name(request) -> str:
     """One of the built-in drawers."""
     return request.param
@@ -27,32 +30,30 @@ def name(request) -> str:
 @pytest.fixture
 def drawer(name) -> Drawer:
     """The same, made."""
-    return drawers.make(name)
+    return DRAWERS.make(name, KNOBS)
 
 
 def draw(drawer: Drawer, sparsity: float = 0.9, seed: int = 0, source: Source | None = None) -> Ticket:
-    """A ticket from a toy source, drawn after the one that it starts from."""
-    base = drawer.traits.base
-    start = draw(drawers.make(base), 0.0, seed, source) if base else None
-    return drawer.draw(Request(SPEC, source or ToySource(), SETTINGS, sparsity, seed, start))
+    """A ticket from a toy source, drawn after those that it needs."""
+    return drawn_by(drawer, Request(SPEC, source or ToySource(), SETTINGS, sparsity, seed), KNOBS)
 
 
 @cache
 def drawn(name: str) -> Ticket:
     """The ticket that tests look at without drawing it anew."""
-    return draw(drawers.make(name))
+    return draw(DRAWERS.make(name, KNOBS))
 
 
 def test_what_planning_knows_is_what_the_drawer_says(name, drawer):
     """Planning reads a table, so that listing drawers imports no torch."""
-    assert drawers.traits(name) == drawer.traits
-    assert drawers.resolve(name) == name
+    assert DRAWERS.traits(name) == drawer.traits
+    assert DRAWERS.resolve(name) == name
 
 
 @pytest.mark.parametrize("sparsity", [0.0, 0.43, 0.9])
 def test_masks_fit_the_host_and_their_count_is_exact(name, drawer, sparsity):
     ticket = drawn(name) if sparsity == 0.9 else draw(drawer, sparsity)
-    weights = prunable(Supernet(SPEC, ticket.host.units))
+    weights = prunable(SPEC.build(ticket.host.units))
     assert {n: m.shape for n, m in ticket.host.masks.items()} == {n: w.shape for n, w in weights.items()}
     wanted = drawer.target(sparsity)
     assert ticket.prunable - ticket.kept == round(wanted * ticket.prunable)
@@ -63,19 +64,18 @@ def test_masks_fit_the_host_and_their_count_is_exact(name, drawer, sparsity):
 def test_another_seed_gives_another_ticket_and_global_random_state_is_left_alone(name, drawer):
     torch.manual_seed(2)
     before = torch.get_rng_state()
-    start = initial_host(SPEC, 0).state_dict()
+    start = SPEC.initial(0).state_dict()
     assert draw(drawer, seed=1).hash != drawn(name).hash
     assert torch.equal(torch.get_rng_state(), before)
-    again = initial_host(SPEC, 0).state_dict()
+    again = SPEC.initial(0).state_dict()
     assert all(torch.equal(start[n], again[n]) for n in start)
 
 
 def test_the_same_request_gives_the_same_ticket_and_what_it_was_given_is_left_as_it_was(name, drawer):
     """Whatever the global random state; the ticket that it starts from, the source and its head keep values; no
     gradient, no hook stays anywhere."""
-    base = drawer.traits.base
-    given = draw(drawers.make(base), 0.0) if base else None
-    parts = (given.host, given.head) if given else ()
+    given = {need.role: draw(DRAWERS.make(need.drawer, KNOBS), need.sparsity) for need in drawer.traits.needs}
+    parts = [part for ticket in given.values() for part in (ticket.host, ticket.head)]
     tensors = [t for part in parts for group in (part.raw, part.ema, part.masks) for t in group.values()]
     before = [t.clone() for t in tensors]
     heads: list[torch.nn.Module] = []

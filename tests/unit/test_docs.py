@@ -13,8 +13,9 @@ import torch
 from toy import SPEC
 
 from bench import check, console, preview, run
-from tasks import TASKS, contract, figures
+from tasks import TASKS, contract
 from tasks.feed import Feed
+from tasks.figures import scenes
 from tickets import registry
 from tickets.drawers.base import Drawer, Request
 from tickets.recipes import RECIPES
@@ -33,8 +34,8 @@ def blocks(language):
 @pytest.fixture
 def edges(tmp_path, monkeypatch):
     """The page's module, imported, and registered by the page's lines."""
-    monkeypatch.setattr(figures, "TRAIN", 64)
-    monkeypatch.setattr(figures, "TEST", 24)
+    monkeypatch.setattr(scenes, "TRAIN", 64)
+    monkeypatch.setattr(scenes, "TEST", 24)
     monkeypatch.setattr(contract.Subject, "seconds", 0.0)
     monkeypatch.setenv("TICKETBENCH_CACHE", str(tmp_path / "cache"))
     (tmp_path / "edges.py").write_text(blocks("python"))
@@ -78,7 +79,7 @@ def test_its_kind_is_set_like_the_three(edges, capsys, monkeypatch):
 def test_outlines_are_where_parts_meet(edges, monkeypatch):
     """By hand: a pixel is on an edge where its right or lower neighbour is another part."""
     parts = np.array([[0, 0, 0, 2], [0, 1, 0, 2], [0, 0, 0, 2]], np.uint8)
-    monkeypatch.setattr(figures, "read", lambda sample, size: {"image": None, "parts": parts})
+    monkeypatch.setattr(scenes, "read", lambda sample, size: {"image": None, "parts": parts})
     assert edges.read(None, (3, 4))["label"].tolist() == [[0, 1, 1, 0], [1, 1, 1, 0], [0, 0, 1, 0]]
 
 

@@ -6,12 +6,12 @@ import sys
 import onnxruntime
 import pytest
 import torch
-from tickets.supernet import Supernet
 from toy import SPEC
 
 from tickets.compact import compact
 from tickets.errors import UserError
 from tickets.export import to_onnx, to_program
+from tickets.hosts.supernet import Supernet
 from tickets.masks import keep_top, project, prunable
 
 SIZE = (20, 28)

@@ -104,7 +104,7 @@ def loaded_by(*args: str) -> set[str]:
     "args",
     [
         ("-c", "import bench, tasks, tickets"),
-        ("-c", "import tasks.coco, tasks.lsp"),  # as decoding processes do
+        ("-c", "import tasks.sets.coco, tasks.sets.lsp"),  # as decoding processes do
         ("-m", "bench.table", "--help"),
         ("-m", "bench.table", "tests/golden/records"),
         ("-m", "bench.run", "--help"),

@@ -9,7 +9,7 @@ from homes import few_images
 from bench import check, console
 from bench.audit import replica
 from bench.audit.submission import findings
-from tasks.classification import FiguresClassification
+from tasks.figures.tasks import FiguresClassification
 
 TOTAL = 114_196
 """Prunable weights of supernet/tiny."""

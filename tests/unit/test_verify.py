@@ -17,8 +17,8 @@ from bench.jobs.work import Facts, Work
 from bench.request import scale as scales
 from bench.request.plan import Job
 from bench.setting import Setting
-from tasks import arrays
-from tasks.folder import Folder
+from tasks.data import arrays
+from tasks.sets.folder import Folder
 from tickets.errors import DataError
 
 

@@ -36,6 +36,7 @@ class PruneOnce(Drawer):
 
     def __post_init__(self) -> None:
         super().__post_init__()
+        DRAWERS.resolve(self.base)
         SCORERS.resolve(self.scorer)
         if self.batches < 1:
             raise UserError(f"batches is {self.batches}; a scorer needs at least 1 training batch")

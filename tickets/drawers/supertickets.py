@@ -161,7 +161,7 @@ class SuperTickets(Drawer):
 
     def _bound(self, training: Training) -> float:
         """MACs that the units may have at this step; of the full network's, those at the first shrink, remembered."""
-        full = training.memory.setdefault("unit_macs", total_unit_macs(training.network, training.layers))
+        full: float = training.memory.setdefault("unit_macs", total_unit_macs(training.network, training.layers))
         reached = training.due / at(self.last, training.settings.steps)
         share = 1 - (1 - self.macs_target) * min(1.0, reached)
         return share * full

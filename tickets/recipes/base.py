@@ -43,7 +43,8 @@ class Recipe(Method):
         loss = super().loss(training, seen)
         if "penalties" not in training.aside:
             return loss
-        return loss + training.aside["rho"] * l1_penalty(training.network, training.aside["penalties"])
+        rho: float = training.aside["rho"]
+        return loss + rho * l1_penalty(training.network, training.aside["penalties"])
 
 
 def transfer(
@@ -67,8 +68,10 @@ def transfer(
         given: the further tickets that the recipe's traits say it needs, by role.
 
     Raises:
-        UserError: the ticket lacks the weights that the recipe inherits, or a head that cannot be kept.
+        UserError: the ticket lacks the weights that the recipe inherits, or a head that cannot be kept, or a ticket
+            that the recipe needs was not given.
     """
+    recipe.traits.require(given or (), type(recipe).__name__)
     host = recipe.host(ticket, seed).train()
     host.requires_grad_(recipe.trains_host)
     masks: Masks = {f"host.{name}": mask for name, mask in ticket.host.masks.items()}
