@@ -1,4 +1,4 @@
-"""A task of another package: generated, registered, listed, checked, shown, trained on, in a table."""
+"""Members of other packages: generated, registered, listed, checked, used and in a table; a task, then a drawer."""
 
 import importlib.util
 import os
@@ -21,12 +21,7 @@ def place(tmp_path_factory):
     package.mkdir()
     done = command(place, "bench.new", "task", TASK, "--out", package / "stripes.py")
     assert done.returncode == 0, done.stderr
-    points = tomllib.loads((package / "pyproject.toml").read_text())["project"]["entry-points"]
-    lines = [f"[{group}]\n" + "".join(f"{n} = {target}\n" for n, target in of.items()) for group, of in points.items()]
-    installed = package / "ticketbench_cls_stripes-0.1.dist-info"
-    installed.mkdir()
-    (installed / "METADATA").write_text("Metadata-Version: 2.1\nName: ticketbench-cls-stripes\nVersion: 0.1\n")
-    (installed / "entry_points.txt").write_text("".join(lines))
+    install(package)
     with pytest.MonkeyPatch.context() as patch:
         patch.syspath_prepend(package)
         spec = importlib.util.spec_from_file_location("test_stripes", package / "test_stripes.py")
@@ -37,11 +32,22 @@ def place(tmp_path_factory):
     return place
 
 
+def install(package: Path) -> None:
+    """Leave beside a package's files what an installer makes of its pyproject.toml."""
+    project = tomllib.loads((package / "pyproject.toml").read_text())["project"]
+    points = project["entry-points"].items()
+    lines = [f"[{group}]\n" + "".join(f"{name} = {target}\n" for name, target in of.items()) for group, of in points]
+    installed = package / f"{project['name'].replace('-', '_')}-0.1.dist-info"
+    installed.mkdir()
+    (installed / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {project['name']}\nVersion: 0.1\n")
+    (installed / "entry_points.txt").write_text("".join(lines))
+
+
 def command(place: Path, module: str, *args: object) -> subprocess.CompletedProcess:
     """Run a command as a user who has installed the package and named the data folder."""
     environment = {
         **os.environ,
-        "PYTHONPATH": str(place / "site"),
+        "PYTHONPATH": os.pathsep.join((str(place / "site"), str(place / "more"))),
         "TICKETBENCH_CACHE": str(place / "cache"),
         "TICKETBENCH_DATA": str(place / "data"),
     }
@@ -63,3 +69,21 @@ def test_it_is_a_task_like_any_other(place):
     (drawn,) = (home / "records").glob("draw_*.json")
     shown = command(place, "bench.preview", "--task", TASK, "--record", drawn, "--out", picture)
     assert shown.returncode == 0 and picture.is_file(), shown.stderr
+
+
+def test_a_drawer_is_one_like_any_other(place):
+    package, home = place / "more", place / "drawn"
+    package.mkdir()
+    done = command(place, "bench.new", "drawer", "sensitivity", "--out", package / "sensitivity.py")
+    assert done.returncode == 0, done.stderr
+    install(package)
+    listed = command(place, "bench.run", "--list")
+    assert any(line.startswith("drawers") and "sensitivity" in line for line in listed.stdout.splitlines())
+    checked = command(place, "bench.check", "drawer", "sensitivity@power=0.5")
+    assert checked.returncode == 0 and " 0 failed" in checked.stdout, checked.stdout + checked.stderr
+    short = ("--control", "none", "--recipe", "scratch", "--budget", 0.005)
+    asked = ("--source", TASK, "--target", TASK, "--drawer", "sensitivity", *short, "--home", home)
+    done = command(place, "bench.run", *asked)
+    assert done.returncode == 0, done.stderr
+    table = command(place, "bench.table", home / "records")
+    assert "sensitivity" in table.stdout, table.stdout + table.stderr

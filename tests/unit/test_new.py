@@ -32,6 +32,23 @@ def test_the_adapter_and_its_test_work_as_they_are_written(kind, capsys, tmp_pat
     tests.test_it_keeps_the_contract(tmp_path, *(["full"] if kind == "cls" else []))
 
 
+@pytest.mark.parametrize("noun", new.USED)
+def test_a_member_and_its_test_work_as_they_are_written(noun, capsys, tmp_path, monkeypatch):
+    file = tmp_path / f"my_{noun}.py"
+    code, out, _ = run(capsys, noun, f"small_{noun}", "--out", file)
+    assert code == 0 and f"written: {file}" in out and f"bench.check {noun} small_{noun}" in out
+    told = tomllib.loads((tmp_path / "pyproject.toml").read_text())
+    points = {f"ticketbench.{noun}s": {f"small_{noun}": f"my_{noun}:Small{noun.title()}"}}
+    assert told["project"]["entry-points"] == points
+    assert len(file.read_text().splitlines()) <= 45
+    monkeypatch.syspath_prepend(tmp_path)
+    spec = importlib.util.spec_from_file_location(f"test_my_{noun}", tmp_path / f"test_my_{noun}.py")
+    tests = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(tests)
+    for text in tests.contract.CHECKS:
+        tests.test_it_keeps_the_contract(text)
+
+
 def test_beside_a_pyproject_the_lines_to_add_are_told(capsys, tmp_path):
     (tmp_path / "pyproject.toml").write_text("mine")
     code, out, _ = run(capsys, "task", "seg/cells", "--out", tmp_path / "cells_task.py")
@@ -67,5 +84,24 @@ def test_nothing_is_overwritten(there, capsys, tmp_path):
 def test_mistakes_are_told_in_one_sentence(args, message, capsys, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     code, out, err = run(capsys, "task", *args)
+    assert code == 2 and not out and message in err and err.count("\n") == 1
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(
+    ("args", "message"),
+    [
+        (["drawer", "My"], "drawer 'My' is no name; give small letters, digits and _, as sensitivity."),
+        (["drawer", "imp"], "the drawer imp exists (tickets.drawers.imp:IterativeMagnitude)"),
+        (["drawer", "stp"], "the drawers stp/... exist; give yours another name."),
+        (["host", "timm"], "the hosts timm/... exist"),
+        (["scorer", "cls/taylor"], "scorer 'cls/taylor' is no name"),
+        (["pattern", "json"], "a module json exists ("),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, list) else "",
+)
+def test_mistakes_with_members_are_told_in_one_sentence(args, message, capsys, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    code, out, err = run(capsys, *args)
     assert code == 2 and not out and message in err and err.count("\n") == 1
     assert not list(tmp_path.iterdir())

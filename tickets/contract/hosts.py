@@ -122,10 +122,10 @@ def _initial(subject: Subject) -> str:
     first = subject.host.state_dict()
     with other_randomness():
         again = subject.spec.initial(0).state_dict()
-    with left_alone():
-        other = subject.spec.initial(1).state_dict()
     differs = [name for name in first if name not in again or not torch.equal(first[name], again[name])]
     require(not differs, f"one seed gives two '{(differs or [''])[0]}'; draw from torch's global generator alone")
+    with left_alone():
+        other = subject.spec.initial(1).state_dict()
     if all(torch.equal(first[name], other[name]) for name in first):
         raise Skipped("its first weights are the same at all seeds, which is right only where they come from a file")
     return f"{len(first)} tensors"
