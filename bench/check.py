@@ -13,7 +13,7 @@ from typing import Annotated, Any
 
 import typer
 
-from bench import console, flags
+from bench.command import console, flags
 from bench.request import scale as scales
 from tasks import TASKS
 from tickets import contract
@@ -66,7 +66,7 @@ def task(
     chosen, name = scales.load(scale), TASKS.resolve(name)
     adapter = chosen.plan(name).task(name, flags.data_root(data_root))
     adapter.locate()
-    from bench.display import Display
+    from bench.jobs.display import Display
     from tasks.contract import CHECKS, Subject, verdicts
 
     with Display() as display:
@@ -167,7 +167,7 @@ def results(
     root = flags.data_root(data_root)
     from bench.audit.replica import Data
     from bench.audit.submission import findings
-    from bench.display import Display
+    from bench.jobs.display import Display
 
     with Display() as display:
         records, found = findings(folder, Data(root, display), tickets)
@@ -214,7 +214,7 @@ def recompute(
     if device is not None:
         flags.device(device)
     from bench.audit.replica import Data
-    from bench.display import Display
+    from bench.jobs.display import Display
 
     place = nullcontext(str(home)) if home else tempfile.TemporaryDirectory(prefix="ticketbench-")
     with place as folder, Display() as display:
@@ -237,7 +237,7 @@ def schema() -> None:
 
     python -m bench.check schema > results/record.schema.json
     """
-    from bench.record import json_schema
+    from bench.records.record import json_schema
 
     sys.stdout.write(json_schema())
 

@@ -8,14 +8,16 @@ from typing import Annotated
 
 import typer
 
-from bench import aligned, console, flags, record, stats
-from bench.amounts import MISSING
 from bench.boards import pairing
 from bench.boards.pairing import CLUSTERS, Cell, Difference
 from bench.boards.ranks import to_svg
 from bench.boards.render import setting_of
+from bench.command import console, flags
+from bench.numbers import aligned, stats
+from bench.numbers.amounts import MISSING
+from bench.records import record
 from tasks import TASKS
-from tickets import whole
+from tickets import atomic
 from tickets.errors import UserError, unknown
 
 app = console.application()
@@ -84,7 +86,7 @@ def compare(
         if out is not None:
             if not ranks:
                 raise UserError(f"{out} was not written: there are no ranks to draw.")
-            whole.write(out, to_svg(ranks, count).encode())
+            atomic.write(out, to_svg(ranks, count).encode())
 
 
 def wanted(asked: Mapping[str, str | None], cells: Iterable[Cell]) -> Callable[[Cell], bool]:

@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 
 import typer
 
-from bench import console, flags
+from bench.command import console, flags
 
 app = console.application()
 
@@ -37,9 +37,9 @@ def export(
     flags.out_file(out, (".onnx", ".pt2"))
     chosen = flags.one_of(weights, WEIGHTS, "weights")
     wanted = None if size is None else flags.image_size(size)
-    from tickets.compact import compact, removed
     from tickets.cost import dense_macs, layer_costs
-    from tickets.export import to_onnx, to_program
+    from tickets.deploy.compact import compact, removed
+    from tickets.deploy.export import to_onnx, to_program
     from tickets.ticket import Ticket
 
     found = Ticket.load(ticket)

@@ -11,11 +11,12 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from bench import console, flags, members, record
+from bench.command import console, flags
 from bench.jobs.store import Store
-from bench.record import Record
+from bench.records import members, record
+from bench.records.record import Record
 from tasks import TASKS
-from tickets import whole
+from tickets import atomic
 from tickets.drawers import DRAWERS
 from tickets.errors import CannotWriteError, UserError
 
@@ -62,7 +63,7 @@ def publish(
     paths = sorted(path for path in store.records.glob("*.json") if not path.name.startswith("."))
     root = flags.data_root(data_root)
     from bench.audit.replica import Data
-    from bench.display import Display
+    from bench.jobs.display import Display
 
     with Display() as display:
         publisher = Publisher(store, to, Data(root, display) if rescore else None)
@@ -128,7 +129,7 @@ class Publisher:
             if goal.exists():
                 raise UserError(f"{goal} has other content, and nothing published is overwritten; look at both.")
             how = self._verified(found)
-            whole.write(goal, data)
+            atomic.write(goal, data)
         except CannotWriteError:
             raise
         except UserError as error:

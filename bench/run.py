@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from bench import console, flags
+from bench.command import console, flags
 from bench.request import config as configs
 from bench.request import scale as scales
 from bench.request import suite as suites
@@ -26,7 +26,7 @@ from tickets.transforms import TRANSFORMS
 if TYPE_CHECKING:
     from bench.jobs.work import Facts
     from bench.jobs.workers import Workers
-    from bench.record import Record
+    from bench.records.record import Record
     from tasks.base import Task
 
 app = console.application()
@@ -143,7 +143,7 @@ def _located(asked: RunConfig, todo: list[Job], download: bool) -> dict[str, Tas
 
 def _compute(asked: RunConfig, todo: list[Job], tasks: dict[str, Task], verbose: bool, dry_run: bool) -> None:
     """Prepare the data, run what is missing, show the table; or only tell what that would take."""
-    from bench.display import Display
+    from bench.jobs.display import Display
     from bench.jobs.grid import Grid
     from bench.jobs.work import Facts
     from bench.jobs.workers import Workers

@@ -7,10 +7,10 @@ from pathlib import Path
 from typing import Any
 
 from bench.jobs.work import Facts
+from bench.records.setting import Setting
 from bench.request.config import How, RunConfig, parse
 from bench.request.plan import Job
 from bench.request.sweep import DEFAULTS
-from bench.setting import Setting
 
 
 def config(mistakes: tuple[str, ...] = (), sweeps: list[dict[str, str]] | None = None, **changes: Any) -> RunConfig:

@@ -10,11 +10,11 @@ import pytest
 from torch import Tensor
 
 from tickets.drawers.base import Drawer
-from tickets.method import Pass
 from tickets.recipes.finetune import Finetune
 from tickets.registry import Registry
 from tickets.ticket import Ticket
-from tickets.training import Training
+from tickets.training.loop import Training
+from tickets.training.method import Pass
 from tickets.traits import Need, Traits, based_on
 from tickets.transforms.base import Transform
 

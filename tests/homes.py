@@ -10,12 +10,12 @@ from typing import Any
 import pytest
 import torch
 
-from bench import provenance
 from bench.jobs.work import Facts, Work
-from bench.record import Record
+from bench.records import provenance
+from bench.records.record import Record
+from bench.records.setting import Setting
 from bench.request import scale as scales
 from bench.request.plan import Job
-from bench.setting import Setting
 from tasks.figures import scenes
 
 COMMIT = "4b825dc642cb6eb9a060e54bf8d69288fbee4904"

@@ -13,9 +13,9 @@ from tickets.contract.brightness import Pool as ToyHead
 from tickets.drawers import DRAWERS as BUILT_IN
 from tickets.drawers.base import Drawer, Request
 from tickets.hosts.supernet import Spec, Stage
-from tickets.masking import Masking
-from tickets.network import Network
 from tickets.ticket import Ticket
+from tickets.training.masking import Masking
+from tickets.training.network import Network
 
 __all__ = ["DRAWERS", "SPEC", "ToyHead", "ToySource", "drawn", "toy_network"]
 

@@ -14,8 +14,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from tickets.hosts.blocks import SearchBlock
-from tickets.masks import Masks
-from tickets.network import Network
+from tickets.pruning.masks import Masks
+from tickets.training.network import Network
 
 
 class MaskedConv2d(nn.Conv2d):

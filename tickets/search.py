@@ -8,9 +8,9 @@ import torch
 from torch import Tensor, nn
 
 from tickets.cost import LayerCost
-from tickets.ema import Ema
-from tickets.network import Network
 from tickets.searchable import Cut, Searchable, Tensors, search_blocks
+from tickets.training.ema import Ema
+from tickets.training.network import Network
 
 UnitCosts = dict[str, dict[int, float]]
 """A number per block and kernel size; every unit of one kernel branch of a block costs the same."""

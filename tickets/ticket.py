@@ -15,17 +15,17 @@ import safetensors.torch
 import torch
 from torch import Tensor, nn
 
-from tickets import whole
+from tickets import atomic
 from tickets.cost import dense_macs, estimated_macs, layer_costs, sparse_macs
 from tickets.errors import DamagedTicketError, UserError
 from tickets.hosts import spec_from_json
 from tickets.hosts.base import HostSpec
-from tickets.masks import Masks, ones, project, prunable
-from tickets.network import Network
 from tickets.patterns import ELEMENT, PATTERNS
+from tickets.pruning.masks import Masks, ones, project, prunable
 from tickets.searchable import Units, live_units
 from tickets.seeding import seeded
 from tickets.source import Source, initial_head
+from tickets.training.network import Network
 
 FORMAT = 2
 Tensors = dict[str, Tensor]
@@ -213,7 +213,7 @@ class Ticket:
         """
         tensors, document = self._files()
         for suffix, data in ((".safetensors", tensors), (".json", document)):
-            whole.write(path.with_name(path.name + suffix), data)
+            atomic.write(path.with_name(path.name + suffix), data)
         return self.hash
 
     @classmethod

@@ -7,8 +7,8 @@ from collections.abc import Callable, Iterator
 from functools import cache
 from typing import Any
 
-from bench import members
-from bench.record import Deployed, Record, Scores, TicketSize
+from bench.records import members
+from bench.records.record import Deployed, Record, Scores, TicketSize
 from tasks import TASKS
 from tickets.drawers import DRAWERS
 from tickets.errors import UserError
@@ -184,7 +184,7 @@ def _host_weights(host: str) -> int | None:
     import torch
 
     from tickets.hosts import HOSTS
-    from tickets.masks import prunable
+    from tickets.pruning.masks import prunable
 
     try:
         with torch.device("meta"):
@@ -235,7 +235,7 @@ def _flags(words: list[str]) -> dict[str, Any]:
     Raises:
         ValueError: they are not accepted.
     """
-    from bench import console
+    from bench.command import console
 
     if "--help" in words:
         raise ValueError("it asks for help.")

@@ -7,17 +7,18 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from bench import record, stats
 from bench.audit import replica
 from bench.boards.leaderboard import grouped, placed
-from bench.record import Record
+from bench.numbers import stats
+from bench.numbers.stats import Estimate
+from bench.records import record
+from bench.records.record import Record
 from bench.request.plan import chain
-from bench.stats import Estimate
 from tickets.errors import UserError, unknown
 
 if TYPE_CHECKING:
     from bench.audit.replica import Data
-    from bench.display import Display
+    from bench.jobs.display import Display
 
 
 @dataclass(frozen=True)

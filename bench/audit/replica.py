@@ -9,9 +9,9 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from bench import provenance
 from bench.jobs.work import Facts, Work
-from bench.record import NAME, Record, Scores
+from bench.records import provenance
+from bench.records.record import NAME, Record, Scores
 from bench.request import scale as scales
 from bench.request.plan import TICKET, Job
 from bench.request.scale import Scale
@@ -21,7 +21,7 @@ from tickets.errors import UserError
 from tickets.recipes import RECIPES
 
 if TYPE_CHECKING:
-    from bench.display import Display
+    from bench.jobs.display import Display
     from tasks.base import Task
 
 SCORED_BY = ("config.heads", "config.options", "config.size", "versions.task", "fingerprints")
@@ -187,7 +187,7 @@ def scored(work: Work, ticket: Path) -> dict[str, Any]:
     """
     import torch
 
-    from bench import flags
+    from bench.command import flags
     from bench.jobs.scoring import make_feed, scores_of
     from tickets.ticket import Ticket
 

@@ -7,10 +7,10 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from bench.amounts import counted, percent
 from bench.boards import render
 from bench.boards.leaderboard import Board, Row
 from bench.boards.svg import INK, SOFT, drawn, plain
+from bench.numbers.amounts import counted, percent
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

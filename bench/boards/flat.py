@@ -10,7 +10,7 @@ from typing import Any
 from bench.boards.leaderboard import Board, Row
 from bench.boards.overall import Line, Overall, over_targets
 from bench.boards.result import Key
-from bench.stats import Estimate
+from bench.numbers.stats import Estimate
 
 
 def _pair(name: str, read: Callable[[Row], Estimate | None]) -> dict[str, Callable[[Board, Row], Any]]:

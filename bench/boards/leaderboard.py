@@ -12,11 +12,11 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from statistics import median_low
 
-from bench import stats
 from bench.boards import pareto
 from bench.boards.result import ANY_EDITION, EDITION, Key, Place, Result
-from bench.record import Record
-from bench.stats import Estimate
+from bench.numbers import stats
+from bench.numbers.stats import Estimate
+from bench.records.record import Record
 
 UNEQUAL = 0.1
 """Budgets (total training MACs) that differ by more than this fraction from their peers' are marked."""

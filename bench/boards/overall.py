@@ -10,9 +10,9 @@ from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
-from bench import stats
 from bench.boards.leaderboard import Board, Row
 from bench.boards.result import Key
+from bench.numbers import stats
 
 LEAST_TARGETS = 2
 """With one target there is nothing to average."""

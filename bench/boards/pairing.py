@@ -6,10 +6,10 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 
-from bench import stats
 from bench.boards.leaderboard import grouped, placed
 from bench.boards.result import Key, Place
-from bench.record import Record
+from bench.numbers import stats
+from bench.records.record import Record
 from tickets.errors import UserError, unknown
 
 NATIVE, TRANSFERRED = "native", "transferred"

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, TypedDict
 
-from bench.record import Record, canonical
+from bench.records.record import Record, canonical
 
 
 class Edition(TypedDict):

@@ -11,28 +11,29 @@ from typing import Any
 import torch
 from filelock import FileLock, Timeout
 
-from bench import curves, provenance, record
+from bench.command import curves
 from bench.jobs.identity import codes, knobs, settings_of, versions
 from bench.jobs.scoring import make_feed, scores_of
 from bench.jobs.store import Store
 from bench.jobs.work import Facts, Work, beside, own_draw
+from bench.records import provenance, record
+from bench.records.setting import exact
 from bench.request.plan import TICKET, Job, describe
-from bench.setting import exact
 from tasks.feed import Feed
-from tickets.checkpoint import Checkpoint
 from tickets.cost import dense_macs, layer_costs, sparse_macs
 from tickets.drawers import DRAWERS
 from tickets.drawers.base import AFTER, BEFORE, Request
 from tickets.errors import CannotWriteError, UserError
 from tickets.hosts import HOSTS
-from tickets.masks import Masks
-from tickets.network import Network
 from tickets.patterns import ELEMENT
-from tickets.progress import Progress
+from tickets.pruning.masks import Masks
 from tickets.recipes import RECIPES
 from tickets.recipes.base import transfer
-from tickets.spent import Spent
 from tickets.ticket import Ticket
+from tickets.training.checkpoint import Checkpoint
+from tickets.training.network import Network
+from tickets.training.progress import Progress
+from tickets.training.spent import Spent
 from tickets.transforms import TRANSFORMS
 
 Report = Callable[[Progress], None] | None

@@ -8,7 +8,7 @@ import torch
 
 from bench.jobs.work import Facts
 from tasks.feed import Feed
-from tickets.network import Network
+from tickets.training.network import Network
 
 
 def make_feed(task: str, seed: int, facts: Facts) -> Feed:

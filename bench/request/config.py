@@ -8,13 +8,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from bench import curves, flags
-from bench import setting as settings
+from bench.command import curves, flags
+from bench.records import setting as settings
+from bench.records.setting import Setting
 from bench.request import scale as scales
 from bench.request.scale import Phase, Scale
 from bench.request.sweep import Sweep
 from bench.request.sweep import parse as parse_sweep
-from bench.setting import Setting
 from tickets.drawers import DRAWERS
 from tickets.errors import UserError
 from tickets.hosts import HOSTS

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from bench import flags
+from bench.command import flags
 from tasks import TASKS
 from tickets.drawers import DRAWERS
 from tickets.errors import UserError, unknown

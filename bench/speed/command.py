@@ -12,11 +12,11 @@ from typing import Annotated, Any
 
 import typer
 
-from bench import console, flags
+from bench.command import console, flags
 from bench.speed.report import Part, show, upkeep
 from bench.speed.request import LOADER, Request, parse
 from bench.speed.timing import Run, Times, cuda_seconds, interleaved, seconds
-from tickets import whole
+from tickets import atomic
 
 app = console.application()
 
@@ -119,7 +119,7 @@ def speed(
     found = figures(parts)
     show(list(parts.values()), str(request), [*costs(parts), *verdicts(request, found)])
     if file is not None:
-        whole.write(file, f"{json.dumps(_raw(request, parts, found), indent=1, default=str)}\n".encode())
+        atomic.write(file, f"{json.dumps(_raw(request, parts, found), indent=1, default=str)}\n".encode())
 
 
 def measure(request: Request) -> dict[str, Part]:
@@ -228,7 +228,7 @@ def verdicts(request: Request, found: Mapping[str, float]) -> list[str]:
 
 
 def _raw(request: Request, parts: Mapping[str, Part], found: Mapping[str, float]) -> dict[str, Any]:
-    from bench.provenance import stamp
+    from bench.records.provenance import stamp
 
     name = request.device
     if name != "cpu":

@@ -13,10 +13,10 @@ from torch import Tensor, nn
 from bench.speed.request import Request
 from bench.speed.synthetic import SEED, Synthetic, as_asked, host_of, layout_of, raw_batch, scores
 from bench.speed.timing import Run
-from tickets.compact import compact
-from tickets.export import ONNX_PACKAGES, to_onnx
+from tickets.deploy.compact import compact
+from tickets.deploy.export import ONNX_PACKAGES, to_onnx
 from tickets.hosts.supernet import Supernet
-from tickets.masks import Masks, keep_top, ones, project, prunable
+from tickets.pruning.masks import Masks, keep_top, ones, project, prunable
 from tickets.searchable import search_blocks
 from tickets.seeding import generator
 

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any, TextIO
 
-from bench.amounts import MISSING
+from bench.numbers.amounts import MISSING
 from bench.speed.timing import Spread, Times, ratio, spread
 
 COLUMNS = ("", "ms", "images/s", "peak MiB", "speed-up", "10 % to 90 %")

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Literal, NotRequired, TypedDict
 
 import tasks
-from bench import flags
+from bench.command import flags
 from bench.request import scale as scales
 from tickets.errors import UserError
 

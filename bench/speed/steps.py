@@ -8,18 +8,18 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from bench.provenance import peak_mib
+from bench.records.provenance import peak_mib
 from bench.speed.request import Request
 from bench.speed.synthetic import SEED, Synthetic, as_asked, layout_of, masks_of, network_of
 from bench.speed.timing import Run
-from tickets.ema import averaged_tensors
-from tickets.masking import masking
-from tickets.masks import Semantics
-from tickets.network import Network
+from tickets.pruning.masks import Semantics
 from tickets.reference import plain
-from tickets.settings import Settings
 from tickets.source import Batch
-from tickets.training import Training
+from tickets.training.ema import averaged_tensors
+from tickets.training.loop import Training
+from tickets.training.masking import masking
+from tickets.training.network import Network
+from tickets.training.settings import Settings
 
 REFERENCE, DENSE = "reference", "dense"
 VARIANTS = (REFERENCE, DENSE, str(Semantics.PROJECTION), str(Semantics.REPARAM))

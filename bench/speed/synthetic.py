@@ -17,10 +17,10 @@ from tasks import TASKS
 from tasks.base import Task
 from tasks.heads.paper import make_head
 from tickets.hosts.supernet import Supernet, preset
-from tickets.masks import Masks, keep_top
-from tickets.network import Network
+from tickets.pruning.masks import Masks, keep_top
 from tickets.seeding import generator, seeded
 from tickets.source import Batch, Source
+from tickets.training.network import Network
 
 SEED = 0
 BATCHES = 2

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from tickets.anatomy import Block, Layer
+from tickets.deploy.anatomy import Block, Layer
 from tickets.ticket import Ticket
 
 Column = tuple[int, int, int]

@@ -9,9 +9,9 @@ from toy import drawn as drawn_by
 from tasks.heads.paper import PaperDense
 from tickets.drawers import DRAWERS
 from tickets.drawers.base import Drawer, Request
-from tickets.settings import Settings
 from tickets.source import Source
 from tickets.ticket import Ticket
+from tickets.training.settings import Settings
 
 SETTINGS = Settings(steps=6, learning_rate=0.02, calibration_batches=1)
 

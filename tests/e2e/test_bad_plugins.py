@@ -3,7 +3,7 @@
 import pytest
 from sites import command, install
 
-from bench import record
+from bench.records import record
 
 FILES = {
     "loops.py": """

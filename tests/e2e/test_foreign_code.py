@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from bench import record
 from bench.boards.leaderboard import grouped, placed
+from bench.records import record
 
 ROOT = Path(__file__).parents[2]
 COMMIT = "4b825dc642cb6eb9a060e54bf8d69288fbee4904"

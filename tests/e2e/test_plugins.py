@@ -12,7 +12,7 @@ import tomllib
 import pytest
 from sites import ROOT, command, install
 
-from bench import record
+from bench.records import record
 from tickets import Ticket
 
 FOLDER = ROOT / "tests" / "plugins"

@@ -5,7 +5,7 @@ import json
 import pytest
 import torch
 
-from bench import console
+from bench.command import console
 from bench.speed import command as speed
 from bench.speed import loading
 from bench.speed.steps import VARIANTS

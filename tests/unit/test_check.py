@@ -3,7 +3,8 @@
 import pytest
 from PIL import Image
 
-from bench import check, console
+from bench import check
+from bench.command import console
 from tasks import contract
 from tasks.figures import scenes
 from tasks.figures.tasks import FiguresClassification

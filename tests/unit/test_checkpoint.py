@@ -7,12 +7,12 @@ import pytest
 import torch
 from toy import SPEC, ToySource, toy_network
 
-from tickets.checkpoint import HEADER, Checkpoint, DamagedCheckpointWarning, load_checkpoint, save_checkpoint
 from tickets.drawers.base import Request
 from tickets.drawers.supertickets import SuperTickets
 from tickets.searchable import search_blocks
-from tickets.settings import Settings
-from tickets.training import Training
+from tickets.training.checkpoint import HEADER, Checkpoint, DamagedCheckpointWarning, load_checkpoint, save_checkpoint
+from tickets.training.loop import Training
+from tickets.training.settings import Settings
 
 SETTINGS = Settings(steps=28, learning_rate=0.05, calibration_batches=2)
 DRAWER = SuperTickets(threshold=0.95, rho=0.3)
@@ -45,7 +45,7 @@ def whole():
 @pytest.fixture
 def always(monkeypatch):
     """A checkpoint after every step."""
-    monkeypatch.setattr("tickets.checkpoint.EVERY_S", -1.0)
+    monkeypatch.setattr("tickets.training.checkpoint.EVERY_S", -1.0)
 
 
 def request(**changes):
@@ -188,7 +188,7 @@ def test_there_is_nothing_where_there_is_no_file_and_a_state_is_taken_once(tmp_p
 def test_time_adds_up_over_processes(tmp_path, monkeypatch):
     """Up to the last checkpoint of a process that was killed, and all of the one that goes on."""
     clock = SimpleNamespace(now=100.0)
-    monkeypatch.setattr("tickets.checkpoint.time", SimpleNamespace(monotonic=lambda: clock.now))
+    monkeypatch.setattr("tickets.training.checkpoint.time", SimpleNamespace(monotonic=lambda: clock.now))
     first = Checkpoint(tmp_path / "draw.pt")
     clock.now = 130.0
     assert first.elapsed_s == 30 and not first.is_due

@@ -12,7 +12,8 @@ import pytest
 import torch
 from toy import SPEC
 
-from bench import check, console, preview, run
+from bench import check, preview, run
+from bench.command import console
 from tasks import TASKS, contract
 from tasks.feed import Feed
 from tasks.figures import scenes
@@ -20,7 +21,7 @@ from tickets import registry
 from tickets.drawers.base import Drawer, Request
 from tickets.recipes import RECIPES
 from tickets.recipes.base import transfer
-from tickets.settings import Settings
+from tickets.training.settings import Settings
 
 TEXT = (Path(__file__).parents[2] / "docs" / "new-task.md").read_text(encoding="utf-8")
 SETTINGS = Settings(4, 0.01, calibration_batches=1)

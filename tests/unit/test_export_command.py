@@ -4,11 +4,12 @@ import pytest
 import torch
 from toy import SPEC, ToySource
 
-from bench import console, export
+from bench import export
+from bench.command import console
 from tickets.drawers import DRAWERS
 from tickets.drawers.base import Request
-from tickets.settings import Settings
 from tickets.ticket import Ticket
+from tickets.training.settings import Settings
 
 
 @pytest.fixture(scope="module")

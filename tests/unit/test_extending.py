@@ -12,7 +12,8 @@ import pytest
 import torch
 from toy import SPEC, ToySource
 
-from bench import check, console, run
+from bench import check, run
+from bench.command import console
 from tasks import TASKS, Feed, contract
 from tickets import (
     DRAWERS,
@@ -30,8 +31,8 @@ from tickets import (
     UserError,
     registry,
 )
-from tickets.events import actions
 from tickets.recipes.base import transfer
+from tickets.training.events import actions
 
 TEXT = (Path(__file__).parents[2] / "docs" / "extending.md").read_text(encoding="utf-8")
 TABLES = {one.group: one for one in (TASKS, DRAWERS, HOSTS, PATTERNS, RECIPES, SCORERS, TRANSFORMS)}

@@ -17,8 +17,8 @@ from tickets.hosts.base import check_size
 from tickets.hosts.timm import TimmSpec
 from tickets.recipes.base import transfer
 from tickets.recipes.finetune import Finetune
-from tickets.settings import Settings
 from tickets.ticket import Ticket
+from tickets.training.settings import Settings
 
 SETTINGS = Settings(steps=2, learning_rate=0.01, calibration_batches=1)
 SOURCE = ToySource(size=(64, 64), batch_size=4)

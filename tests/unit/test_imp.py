@@ -7,18 +7,18 @@ import pytest
 import torch
 from toy import SPEC, ToySource
 
-from tickets.checkpoint import Checkpoint
 from tickets.drawers import DRAWERS
 from tickets.drawers.base import Drawer, Request, Round
 from tickets.drawers.imp import IterativeMagnitude
 from tickets.drawers.imp_pretrained import PretrainedIterativeMagnitude
 from tickets.errors import UserError
-from tickets.events import Event
-from tickets.masks import Masks
+from tickets.pruning.masks import Masks
 from tickets.recipes.base import transfer
 from tickets.recipes.reinit import Reinit
 from tickets.recipes.scratch import Scratch
-from tickets.settings import Settings
+from tickets.training.checkpoint import Checkpoint
+from tickets.training.events import Event
+from tickets.training.settings import Settings
 
 REQUEST = Request(SPEC, ToySource(), Settings(40, 0.02, calibration_batches=2), 0.9, 0)
 
@@ -112,7 +112,7 @@ def test_resumed_equals_uninterrupted_bit_for_bit(tmp_path, monkeypatch, name, s
     """In whichever round it was interrupted."""
     request = replace(REQUEST, settings=replace(REQUEST.settings, steps=20))
     whole = DRAWERS.make(name).draw(request)
-    monkeypatch.setattr("tickets.checkpoint.EVERY_S", -1.0)
+    monkeypatch.setattr("tickets.training.checkpoint.EVERY_S", -1.0)
 
     class Stopping(ToySource):
         """Ends the process's training after so many batches."""

@@ -7,19 +7,19 @@ import torch
 from torch import nn
 from toy import SPEC, ToySource, toy_network
 
-from tickets.checkpoint import Checkpoint
 from tickets.drawers.base import Drawer, Request
 from tickets.errors import UserError
-from tickets.masking import Projection, Reparam, Scored, masking
-from tickets.masks import Semantics, keep_top
-from tickets.network import Network
-from tickets.optimisation import optimizer
+from tickets.pruning.masks import Semantics, keep_top
 from tickets.recipes.base import transfer
 from tickets.recipes.frozen import Frozen
 from tickets.seeding import generator
-from tickets.settings import Settings
 from tickets.ticket import Ticket
-from tickets.training import Training
+from tickets.training.checkpoint import Checkpoint
+from tickets.training.loop import Training
+from tickets.training.masking import Projection, Reparam, Scored, masking
+from tickets.training.network import Network
+from tickets.training.optimisation import optimizer
+from tickets.training.settings import Settings
 
 NAME = "host.weight"
 WEIGHT, SCORE = torch.tensor([[0.5, -2.0, 1.0, 3.0]]), torch.tensor([[0.1, 0.9, 0.4, 0.3]])
@@ -218,7 +218,7 @@ def test_scores_move_and_masks_with_them(popped):
 
 
 def test_a_draw_of_scores_that_was_interrupted_ends_as_the_undisturbed_one(tmp_path, monkeypatch, popped):
-    monkeypatch.setattr("tickets.checkpoint.EVERY_S", -1.0)
+    monkeypatch.setattr("tickets.training.checkpoint.EVERY_S", -1.0)
 
     class Stopping(ToySource):
         """Ends the process's training before step 7."""

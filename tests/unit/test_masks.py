@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import nn
 
-from tickets.masks import keep_top, ones, project, prunable, sparsity_of
+from tickets.pruning.masks import keep_top, ones, project, prunable, sparsity_of
 from tickets.seeding import derive, generator, seeded
 
 

@@ -27,8 +27,8 @@ from tickets import (
 from tickets.contract.brightness import SPEC
 from tickets.drawers.imp import IterativeMagnitude
 from tickets.hosts.supernet import Spec
-from tickets.masks import ones
 from tickets.patterns.nm import NofM
+from tickets.pruning.masks import ones
 from tickets.transforms.random import Random
 
 SMALLER = {"drawer": {"most": 3}, "recipe": {"steps": 6}, "transform": {"steps": 3}}

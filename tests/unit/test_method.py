@@ -8,16 +8,16 @@ import pytest
 import torch
 from toy import SPEC, ToySource, toy_network
 
-from tickets.checkpoint import Checkpoint
 from tickets.drawers import DRAWERS
 from tickets.drawers.base import Drawer, Request, Round, last_prune
 from tickets.errors import UserError
-from tickets.events import Event, actions
-from tickets.masking import Projection
-from tickets.masks import sparsity_of
-from tickets.method import Method
-from tickets.settings import Settings
-from tickets.training import Training
+from tickets.pruning.masks import sparsity_of
+from tickets.training.checkpoint import Checkpoint
+from tickets.training.events import Event, actions
+from tickets.training.loop import Training
+from tickets.training.masking import Projection
+from tickets.training.method import Method
+from tickets.training.settings import Settings
 
 SETTINGS = Settings(4, 0.02, weight_decay=0.0, calibration_batches=1)
 REQUEST = Request(SPEC, ToySource(), SETTINGS, 0.8, 0)
@@ -237,7 +237,7 @@ class Noting(Drawer):
 
 @pytest.mark.parametrize("stop_after", [0, 1, 2, 3])
 def test_an_event_at_step_0_happens_once_before_the_first_step_also_after_resuming(tmp_path, monkeypatch, stop_after):
-    monkeypatch.setattr("tickets.checkpoint.EVERY_S", -1.0)
+    monkeypatch.setattr("tickets.training.checkpoint.EVERY_S", -1.0)
     drawer, file = Noting(), tmp_path / "draw.pt"
     assert drawer.train(REQUEST).memory["at"] == [0, 2, 2, 4]
     with pytest.raises(Interrupted):
@@ -289,7 +289,7 @@ def test_a_round_goes_on_from_the_network_before_it():
 
 @pytest.mark.parametrize("stop_after", [1, 2, 3])
 def test_rounds_that_were_interrupted_end_as_the_undisturbed_ones(tmp_path, monkeypatch, stop_after):
-    monkeypatch.setattr("tickets.checkpoint.EVERY_S", -1.0)
+    monkeypatch.setattr("tickets.training.checkpoint.EVERY_S", -1.0)
     whole, file = Twice().draw(REQUEST), tmp_path / "draw.pt"
     with pytest.raises(Interrupted):
         Twice().draw(replace(REQUEST, source=Stopping(left=stop_after), checkpoint=Checkpoint(file)))

@@ -9,20 +9,21 @@ from grids import Obedient, run_grid
 from homes import done, few_images, short_facts
 from samples import record
 
-from bench import console, run
+from bench import run
 from bench.boards.result import Result
+from bench.command import console
 from bench.jobs import execute as jobs_
 from bench.jobs.identity import determinants, identify, identify_all
 from bench.jobs.store import Store
 from bench.jobs.work import Work
-from bench.record import read
+from bench.records.record import read
 from bench.request.plan import chain, describe, jobs
 from tasks import TASKS
-from tickets import checkpoint
 from tickets.drawers import DRAWERS
 from tickets.errors import UserError
 from tickets.recipes import RECIPES
 from tickets.ticket import Ticket
+from tickets.training.loop import checkpoint
 from tickets.transforms import TRANSFORMS
 
 TAUGHT = {"drawer": "regrown", "recipe": "taught", "control": "none"}

@@ -6,7 +6,8 @@ import tomllib
 
 import pytest
 
-from bench import console, new
+from bench import new
+from bench.command import console
 
 
 def run(capsys, *args):

@@ -6,9 +6,9 @@ import pytest
 import torch
 from torch import nn
 
-from tickets.network import Network
-from tickets.optimisation import Schedule, optimizer
-from tickets.settings import Settings
+from tickets.training.network import Network
+from tickets.training.optimisation import Schedule, optimizer
+from tickets.training.settings import Settings
 
 STAIRCASE = Settings(350, 0.032, schedule="staircase", decay=0.97, falls=(2.4 / 350,), warmup=5 / 350)
 MULTISTEP = Settings(210, 0.001, schedule="multistep", decay=0.1, falls=(170 / 210, 200 / 210))

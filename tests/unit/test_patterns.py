@@ -6,16 +6,16 @@ import pytest
 import torch
 from toy import SPEC, ToySource
 
-from tickets.allocation import allocate
 from tickets.drawers import DRAWERS
 from tickets.drawers.base import Request
 from tickets.errors import DamagedTicketError, UserError
 from tickets.hosts.supernet import Spec, Stage
 from tickets.patterns import PATTERNS
 from tickets.patterns.nm import NofM
+from tickets.pruning.allocation import allocate
 from tickets.seeding import generator
-from tickets.settings import Settings
 from tickets.ticket import Ticket
+from tickets.training.settings import Settings
 from tickets.transforms.random import Random
 
 SHAPES = {"stem": (8, 4, 3, 3), "depthwise": (16, 1, 4, 4), "wide": (12, 8, 1, 1), "linear": (10, 8)}

@@ -7,7 +7,7 @@ from asked import config, kinds
 from grids import Obedient, run_grid
 
 from bench.jobs.grid import by_length
-from bench.record import NAME
+from bench.records.record import NAME
 from bench.request import scale as scales
 from bench.request.plan import Job, jobs
 from tickets.drawers import DRAWERS

@@ -9,9 +9,10 @@ import torch
 from sites import ROOT
 from toy import SPEC, ToySource
 
-from bench import console, run
+from bench import run
+from bench.command import console
 from tickets import Request, Settings, Ticket, Training, UserError
-from tickets.allocation import allocate
+from tickets.pruning.allocation import allocate
 
 FOLDER = ROOT / "tests" / "plugins"
 

@@ -7,7 +7,8 @@ from PIL import Image
 from samples import record
 from toy import SPEC
 
-from bench import console, preview
+from bench import preview
+from bench.command import console
 from bench.request import scale as scales
 from tasks import TASKS
 from tasks.feed import Feed
@@ -18,7 +19,7 @@ from tasks.sets.folder import Folder
 from tickets.drawers import DRAWERS
 from tickets.drawers.base import Request
 from tickets.errors import DataError, UserError
-from tickets.settings import Settings
+from tickets.training.settings import Settings
 
 RED, BLUE = (255, 0, 0), (0, 0, 255)
 

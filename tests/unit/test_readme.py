@@ -11,7 +11,7 @@ from bench.cli import COMMANDS
 from tickets.drawers import DRAWERS
 from tickets.drawers.base import Drawer, Request
 from tickets.recipes import RECIPES
-from tickets.settings import Settings
+from tickets.training.settings import Settings
 
 TEXT = (Path(__file__).parents[2] / "README.md").read_text()
 

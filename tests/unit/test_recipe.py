@@ -20,8 +20,8 @@ from tickets.recipes.finetune import Finetune
 from tickets.recipes.frozen import Frozen
 from tickets.recipes.rewind import Rewind
 from tickets.recipes.scratch import Scratch
-from tickets.settings import Settings
 from tickets.ticket import Ticket
+from tickets.training.settings import Settings
 
 SETTINGS = Settings(steps=6, learning_rate=0.02, calibration_batches=2)
 TARGET = ToySource(name="toy/other", outputs=3)

@@ -5,11 +5,12 @@ import math
 import pytest
 from samples import record
 
-from bench import check, console
+from bench import check
 from bench.audit import recompute, replica
 from bench.audit.recompute import Verdict, find, lines, row_of
+from bench.command import console
+from bench.numbers.stats import Estimate
 from bench.request.plan import Job, chain
-from bench.stats import Estimate
 from tickets.errors import UserError
 
 SCORES = (0.50, 0.52, 0.54)

@@ -4,8 +4,8 @@ import pytest
 
 from tickets.drawers.base import AFTER, BEFORE, Drawer
 from tickets.drawers.supertickets import SuperTickets
-from tickets.events import Event
-from tickets.schedules import ramp, staircase
+from tickets.pruning.schedules import ramp, staircase
+from tickets.training.events import Event
 
 
 def test_the_published_staircase_in_epochs():

@@ -18,9 +18,7 @@ from tasks.heads.light import Classifier, DenseHead
 from tasks.heads.paper import PaperDense
 from tickets.errors import UserError
 from tickets.hosts.supernet import Supernet
-from tickets.masking import Masking, Projection, Reparam
-from tickets.masks import Masks, keep_top, project
-from tickets.network import Network
+from tickets.pruning.masks import Masks, keep_top, project
 from tickets.scorers import SCORERS, synflow
 from tickets.scorers.base import Scorer
 from tickets.scorers.grasp import Grasp
@@ -28,10 +26,12 @@ from tickets.scorers.magnitude import Magnitude
 from tickets.scorers.snip import Snip
 from tickets.scorers.synflow import SynFlow
 from tickets.seeding import generator
-from tickets.settings import Settings
 from tickets.source import Batch
-from tickets.spent import Spent
-from tickets.training import Training
+from tickets.training.loop import Training
+from tickets.training.masking import Masking, Projection, Reparam
+from tickets.training.network import Network
+from tickets.training.settings import Settings
+from tickets.training.spent import Spent
 
 every_scorer = pytest.mark.parametrize("name", SCORERS.builtin)
 both_meanings = pytest.mark.parametrize("masking", [Projection, Reparam])

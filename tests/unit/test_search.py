@@ -6,15 +6,15 @@ from toy import SPEC, ToySource, toy_network
 
 from tickets.cost import estimated_macs, layer_costs, sparse_macs
 from tickets.drawers.base import Drawer
-from tickets.events import Event
 from tickets.hosts.supernet import Supernet
-from tickets.masking import Reparam
-from tickets.masks import keep_top
-from tickets.network import Network
+from tickets.pruning.masks import keep_top
 from tickets.search import l1_penalty, live_units_mask, penalties, shrink, unit_costs
 from tickets.searchable import live_units, search_blocks
-from tickets.settings import Settings
-from tickets.training import Training
+from tickets.training.events import Event
+from tickets.training.loop import Training
+from tickets.training.masking import Reparam
+from tickets.training.network import Network
+from tickets.training.settings import Settings
 
 
 def trained(sparsity: float = 0.5, steps: int = 3, **riding: object) -> Training:

@@ -10,22 +10,22 @@ import torch.nn.functional as F
 from torch import nn
 from toy import ToySource
 
-from tickets.checkpoint import Checkpoint
 from tickets.drawers.base import Request
 from tickets.drawers.supertickets import SuperTickets
-from tickets.ema import Ema
 from tickets.hosts import HOSTS
 from tickets.hosts.base import HostSpec
-from tickets.masking import Reparam
-from tickets.masks import keep_top
-from tickets.network import Network
+from tickets.pruning.masks import keep_top
 from tickets.recipes.base import transfer
 from tickets.recipes.finetune import Finetune
 from tickets.search import live_units_mask, shrink, unit_costs
 from tickets.searchable import Cut, Searchable, live_units
-from tickets.settings import Settings
 from tickets.ticket import Ticket
-from tickets.training import Training
+from tickets.training.checkpoint import Checkpoint
+from tickets.training.ema import Ema
+from tickets.training.loop import Training
+from tickets.training.masking import Reparam
+from tickets.training.network import Network
+from tickets.training.settings import Settings
 from tickets.traits import Traits
 
 WIDTH = 4
@@ -215,7 +215,7 @@ def test_the_penalty_cuts_its_units():
 
 
 def test_a_search_that_was_interrupted_ends_as_the_undisturbed_one(tmp_path, monkeypatch):
-    monkeypatch.setattr("tickets.checkpoint.EVERY_S", -1.0)
+    monkeypatch.setattr("tickets.training.checkpoint.EVERY_S", -1.0)
     drawer = SuperTickets(rho=0.1, macs_target=0.3, threshold=0.0)
 
     class Stopping(ToySource):

@@ -8,13 +8,14 @@ import yaml
 from asked import config, facts
 from samples import record
 
-from bench import console, flags, run
+from bench import run
 from bench.boards.leaderboard import placed
+from bench.command import console, flags
 from bench.jobs import identity
 from bench.jobs.execute import redraw_command
-from bench.record import read
+from bench.records.record import read
+from bench.records.setting import FLAGS, Setting
 from bench.request.plan import jobs
-from bench.setting import FLAGS, Setting
 from tasks import TASKS
 from tickets.errors import UserError
 
@@ -164,4 +165,4 @@ def test_options_of_a_setting_stand_in_no_other_place():
     """The command's own parameters and those of `How` are none of them."""
     command = run.run.__wrapped__.__annotations__
     assert not set(command) & set(Setting.model_fields) and "setting" in command
-    assert "torch" not in vars(sys.modules["bench.setting"])
+    assert "torch" not in vars(sys.modules["bench.records.setting"])

@@ -4,14 +4,15 @@ import pytest
 from samples import code, record
 from toy import SPEC, ToySource
 
-from bench import console, show
-from bench.amounts import MISSING
-from tickets import anatomy
+from bench import show
+from bench.command import console
+from bench.numbers.amounts import MISSING
+from tickets.deploy import anatomy
 from tickets.drawers import DRAWERS
 from tickets.drawers.base import Request
 from tickets.hosts.timm import TimmSpec
-from tickets.settings import Settings
 from tickets.ticket import Ticket
+from tickets.training.settings import Settings
 
 SETTINGS = Settings(14, 0.05, calibration_batches=1)
 

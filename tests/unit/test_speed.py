@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from bench import console
+from bench.command import console
 from bench.speed import command as speed
 from bench.speed.latency import half_dead
 from bench.speed.report import Part, show, upkeep
@@ -19,7 +19,7 @@ from bench.speed.synthetic import Synthetic, masks_of, network_of
 from bench.speed.timing import SLICE_S, Spread, interleaved, ratio, spread
 from tickets.errors import UserError
 from tickets.hosts.supernet import Supernet, preset
-from tickets.masks import sparsity_of
+from tickets.pruning.masks import sparsity_of
 from tickets.searchable import search_blocks
 
 ROOT = Path(__file__).parents[2]

@@ -15,18 +15,18 @@ from tickets.drawers.base import Drawer, Request
 from tickets.drawers.dense import Dense
 from tickets.drawers.prune_once import PruneOnce
 from tickets.errors import UserError
-from tickets.events import Event
 from tickets.hosts.base import HostSpec
-from tickets.method import Method
-from tickets.network import Network
 from tickets.recipes.base import transfer
 from tickets.recipes.finetune import Finetune
 from tickets.scorers import SCORERS
 from tickets.scorers.base import Scorer
-from tickets.settings import Settings
-from tickets.spent import Cost, Spent
 from tickets.ticket import Ticket
-from tickets.training import Training
+from tickets.training.events import Event
+from tickets.training.loop import Training
+from tickets.training.method import Method
+from tickets.training.network import Network
+from tickets.training.settings import Settings
+from tickets.training.spent import Cost, Spent
 
 CONV, HEAD = 8 * 8 * 4 * 27, 4 * 2
 """MACs of the host's one convolution, at 8x8 positions, and of the toy head's linear layer, for one image."""

@@ -6,9 +6,10 @@ import pytest
 import samples
 from homes import few_images
 
-from bench import check, console
+from bench import check
 from bench.audit import replica
 from bench.audit.submission import findings
+from bench.command import console
 from tasks.figures.tasks import FiguresClassification
 
 TOTAL = 114_196

@@ -10,12 +10,12 @@ from tickets.cost import dense_macs, layer_costs
 from tickets.errors import UserError
 from tickets.hosts.blocks import KERNELS, Norm, SearchBlock
 from tickets.hosts.supernet import PRESETS, Supernet, preset
-from tickets.masking import Projection, Reparam
-from tickets.masks import keep_top, ones
-from tickets.network import Network
+from tickets.pruning.masks import keep_top, ones
 from tickets.reference import plain
 from tickets.searchable import live_units
 from tickets.seeding import generator
+from tickets.training.masking import Projection, Reparam
+from tickets.training.network import Network
 
 
 @pytest.mark.parametrize(

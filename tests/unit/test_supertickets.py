@@ -7,11 +7,11 @@ from toy import SPEC, ToySource, toy_network
 from tickets.drawers.base import Request
 from tickets.drawers.supertickets import SuperTickets
 from tickets.errors import UserError
-from tickets.masking import Reparam
-from tickets.masks import sparsity_of
-from tickets.settings import Settings
+from tickets.pruning.masks import sparsity_of
 from tickets.stated import stated
-from tickets.training import Training
+from tickets.training.loop import Training
+from tickets.training.masking import Reparam
+from tickets.training.settings import Settings
 
 REQUEST = Request(SPEC, ToySource(), Settings(20, 0.05, calibration_batches=2), 0.8, 0)
 

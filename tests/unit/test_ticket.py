@@ -12,8 +12,8 @@ from tickets.drawers.base import Request
 from tickets.drawers.gmp import GradualMagnitude
 from tickets.drawers.supertickets import SuperTickets
 from tickets.errors import DamagedTicketError, UserError
-from tickets.settings import Settings
 from tickets.ticket import Ticket
+from tickets.training.settings import Settings
 from tickets.transforms.random import Random
 
 SETTINGS = Settings(steps=20, learning_rate=0.05, calibration_batches=2)

@@ -5,11 +5,11 @@ import torch
 from torch import nn
 from toy import ToySource, toy_network
 
-from tickets.ema import Ema, recalibrate
-from tickets.events import Event
-from tickets.method import Method
-from tickets.settings import Settings
-from tickets.training import DivergedError, Training
+from tickets.training.ema import Ema, recalibrate
+from tickets.training.events import Event
+from tickets.training.loop import DivergedError, Training
+from tickets.training.method import Method
+from tickets.training.settings import Settings
 
 
 def test_average_follows_the_warm_up_rule():

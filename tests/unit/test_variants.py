@@ -13,16 +13,16 @@ from tasks.heads.paper import PaperDense
 from tickets.drawers import DRAWERS
 from tickets.drawers.base import Request
 from tickets.drawers.supertickets import SuperTickets
-from tickets.masking import masking
-from tickets.masks import sparsity_of
-from tickets.method import Pass
-from tickets.network import Network
+from tickets.pruning.masks import sparsity_of
 from tickets.recipes.base import transfer
 from tickets.recipes.finetune import Finetune
 from tickets.search import total_unit_macs
 from tickets.searchable import search_blocks
-from tickets.settings import Settings
-from tickets.training import Training
+from tickets.training.loop import Training
+from tickets.training.masking import masking
+from tickets.training.method import Pass
+from tickets.training.network import Network
+from tickets.training.settings import Settings
 
 REQUEST = Request(SPEC, ToySource(), Settings(28, 0.05, calibration_batches=2), 0.8, 0)
 KNOBS = {"rho": 0.3}

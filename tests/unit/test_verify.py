@@ -14,9 +14,9 @@ from bench.jobs import execute as jobs
 from bench.jobs.execute import execute
 from bench.jobs.identity import identify
 from bench.jobs.work import Facts, Work
+from bench.records.setting import Setting
 from bench.request import scale as scales
 from bench.request.plan import Job
-from bench.setting import Setting
 from tasks.data import arrays
 from tasks.sets.folder import Folder
 from tickets.errors import DataError

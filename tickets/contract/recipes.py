@@ -12,7 +12,6 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from tickets.checkpoint import Checkpoint
 from tickets.contract import registration
 from tickets.contract.brightness import SPEC, Brightness
 from tickets.contract.drawers import drawn_by, settings
@@ -20,16 +19,17 @@ from tickets.contract.promise import Broken, Contract, Skipped, require
 from tickets.contract.watch import Stopping, Tally, WatchedSource, WatchedSpec, left_alone, other_randomness, resumed
 from tickets.cost import dense_macs, layer_costs
 from tickets.drawers import DRAWERS
-from tickets.events import actions
 from tickets.hosts.base import features_of
-from tickets.method import Pass
-from tickets.network import Network
 from tickets.recipes import RECIPES
 from tickets.recipes.base import Recipe, transfer
 from tickets.searchable import live_units
 from tickets.source import Source
 from tickets.ticket import Ticket
-from tickets.training import Training
+from tickets.training.checkpoint import Checkpoint
+from tickets.training.events import actions
+from tickets.training.loop import Training
+from tickets.training.method import Pass
+from tickets.training.network import Network
 
 SPARSITY = 0.8
 TARGET = "toy/brighter"

@@ -9,20 +9,20 @@ from typing import Any, Literal
 import torch
 from torch import Tensor
 
-from tickets.checkpoint import Checkpoint
-from tickets.events import Event, known
 from tickets.hosts.base import HostSpec
-from tickets.masking import Masking, masking
-from tickets.masks import Masks, Semantics, ones, prunable
-from tickets.method import Method
-from tickets.network import Network, part_masks
 from tickets.patterns import ELEMENT, PATTERNS
-from tickets.progress import Progress
-from tickets.settings import Settings
+from tickets.pruning.masks import Masks, Semantics, ones, prunable
 from tickets.source import Source, initial_head
 from tickets.stated import LATER, stated
 from tickets.ticket import Ticket, copied, part_of
-from tickets.training import Training
+from tickets.training.checkpoint import Checkpoint
+from tickets.training.events import Event, known
+from tickets.training.loop import Training
+from tickets.training.masking import Masking, masking
+from tickets.training.method import Method
+from tickets.training.network import Network, part_masks
+from tickets.training.progress import Progress
+from tickets.training.settings import Settings
 from tickets.traits import Traits
 
 BEFORE, AFTER = "val_before_last_prune", "val_after_last_prune"

@@ -8,11 +8,11 @@ from dataclasses import dataclass
 from tickets.drawers import DRAWERS
 from tickets.drawers.base import Drawer, Request, Round, last_prune
 from tickets.errors import UserError
-from tickets.masks import Masks
-from tickets.network import Network
+from tickets.pruning.masks import Masks
 from tickets.scorers import SCORERS
 from tickets.source import initial_head
-from tickets.training import Training
+from tickets.training.loop import Training
+from tickets.training.network import Network
 from tickets.traits import Traits, based_on
 
 

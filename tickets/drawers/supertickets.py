@@ -17,12 +17,9 @@ from torch import Tensor
 from tickets.cost import layer_costs
 from tickets.drawers.base import Drawer, Request, Round, last_prune
 from tickets.errors import UserError
-from tickets.events import Event, at
 from tickets.hosts.base import features_of
-from tickets.masks import Masks
-from tickets.method import Pass
-from tickets.network import Network
-from tickets.schedules import ramp, staircase
+from tickets.pruning.masks import Masks
+from tickets.pruning.schedules import ramp, staircase
 from tickets.search import (
     l1_penalty,
     live_units_mask,
@@ -34,7 +31,10 @@ from tickets.search import (
 )
 from tickets.searchable import search_blocks
 from tickets.stated import ELSEWHERE
-from tickets.training import Training
+from tickets.training.events import Event, at
+from tickets.training.loop import Training
+from tickets.training.method import Pass
+from tickets.training.network import Network
 from tickets.traits import Traits
 
 

@@ -13,14 +13,14 @@ from torch import Tensor, nn
 from tickets.cost import dense_macs, layer_costs
 from tickets.errors import UserError
 from tickets.hosts.base import HostSpec, features_of
-from tickets.masks import Masks
-from tickets.method import Method, Pass
-from tickets.network import Network
+from tickets.pruning.masks import Masks
 from tickets.search import l1_penalty, penalties, unit_costs
-from tickets.settings import Settings
 from tickets.source import Source, initial_head
 from tickets.ticket import Ticket
-from tickets.training import Training
+from tickets.training.loop import Training
+from tickets.training.method import Method, Pass
+from tickets.training.network import Network
+from tickets.training.settings import Settings
 from tickets.traits import Traits
 
 

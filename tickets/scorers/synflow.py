@@ -9,10 +9,10 @@ import torch
 from torch import Tensor, nn
 
 from tickets.errors import UserError
-from tickets.masks import Masks, keep_top, ones
-from tickets.network import Network
+from tickets.pruning.masks import Masks, keep_top, ones
 from tickets.scorers.base import Scorer, below, gradient
 from tickets.source import Source
+from tickets.training.network import Network
 
 ROUNDS = 100
 """Prunings, the caller's included."""

@@ -17,9 +17,9 @@ from typing import Annotated, Any, Final, Literal, NoReturn, Self
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 from pydantic import model_validator as validator
 
-from bench.migrations import upgraded
-from bench.setting import Setting
-from tickets import whole
+from bench.records.migrations import upgraded
+from bench.records.setting import Setting
+from tickets import atomic
 from tickets.errors import UserError
 
 SCHEMA: Final = 2
@@ -283,7 +283,7 @@ class Record(Part):
             CannotWriteError: the folder or the file cannot be written.
         """
         path = Path(folder) / f"{self.id}.json"
-        whole.write(path, self.to_json().encode())
+        atomic.write(path, self.to_json().encode())
         return path
 
 
@@ -325,7 +325,7 @@ def json_schema() -> str:
 
 
 def read(path: Path) -> Record:
-    """Read and check one record; one of an older schema is brought up to this one's (`bench.migrations`).
+    """Read and check one record; one of an older schema is brought up to this one's (`bench.records.migrations`).
 
     Raises:
         UserError: no such file, no JSON, or no record of a schema that is known; names the file and the reason.

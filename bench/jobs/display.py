@@ -10,11 +10,11 @@ from rich.markup import escape
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
 from rich.table import Column
 
-from bench.record import Record
+from bench.records.record import Record
 from bench.request.plan import Job
 
 if TYPE_CHECKING:
-    from tickets.progress import Progress as Step
+    from tickets.training.progress import Progress as Step
 
 
 class Display:

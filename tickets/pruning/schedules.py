@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tickets.events import at
+from tickets.training.events import at
 
 
 def staircase(

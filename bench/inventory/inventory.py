@@ -25,10 +25,10 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from bench import record
 from bench.audit.replica import draw_of
 from bench.jobs.store import Store
-from bench.record import Record
+from bench.records import record
+from bench.records.record import Record
 from tickets.errors import UserError
 
 TICKET, CHECKPOINT, TEMPORARY, LOCK, OTHER = "ticket", "checkpoint", "temporary file", "lock", "other file"

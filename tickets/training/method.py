@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from torch import Tensor
 
-from tickets.events import Event, known
 from tickets.source import Batch
+from tickets.training.events import Event, known
 
 if TYPE_CHECKING:
-    from tickets.training import Training
+    from tickets.training.loop import Training
 
 
 @dataclass(frozen=True)
@@ -36,7 +36,7 @@ class Method:
 
     A method keeps nothing itself: what must be found again after an interruption goes into `training.memory`
     (tensors and plain values), what can be made anew into `training.aside`. Whatever it lets the network or a copy of
-    it compute is counted (`tickets.spent`).
+    it compute is counted (`tickets.training.spent`).
     """
 
     version: ClassVar[int] = 1

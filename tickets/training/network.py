@@ -8,9 +8,9 @@ from typing import Any
 from torch import Tensor, nn
 from torch.func import functional_call
 
-from tickets.masking import Masking, Projection
-from tickets.masks import Masks, project, prunable
+from tickets.pruning.masks import Masks, project, prunable
 from tickets.searchable import search_blocks
+from tickets.training.masking import Masking, Projection
 
 
 class Network(nn.Module):

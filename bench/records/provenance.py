@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from bench.record import Code
+    from bench.records.record import Code
 
 CODE = ("bench", "tasks", "tickets", "pyproject.toml")
 """What must be unmodified for a checkout to count as clean; a changed README changes no score."""
@@ -39,7 +39,7 @@ def checkout() -> Path | None:
 
     None too when the package is installed in an environment that happens to lie inside some other checkout.
     """
-    root = Path(__file__).resolve().parent.parent
+    root = Path(__file__).resolve().parents[2]
     tracked = git(root, "ls-files", "--full-name", "--error-unmatch", "bench/__init__.py")
     return root if tracked == "bench/__init__.py" else None
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from bench.stats import Estimate
+from bench.numbers.stats import Estimate
 
 MISSING = "–"  # noqa: RUF001  an en dash, which no number can be mistaken for
 

@@ -1,8 +1,8 @@
 """Records of older schemas, brought up to this version's: one small function for each step between two numbers.
 
 A step takes the JSON data of a record of schema n, which it may change, and returns those of schema n + 1; it needs
-not set the number. Whoever raises `bench.record.SCHEMA` to n + 1 adds the step from n here, so that every record ever
-published still loads. What a step cannot read it leaves alone: the record's own check says what is wrong with it.
+not set the number. Whoever raises `bench.records.record.SCHEMA` to n + 1 adds the step from n here, so that every
+record ever published still loads. What a step cannot read it leaves alone: the record's own check says what is wrong.
 """
 
 from __future__ import annotations

@@ -8,8 +8,8 @@ from collections.abc import Iterable
 import torch
 from torch import Tensor, nn
 
-from tickets.masks import project
-from tickets.network import Network
+from tickets.pruning.masks import project
+from tickets.training.network import Network
 
 Norm = nn.modules.batchnorm._BatchNorm
 

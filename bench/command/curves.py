@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from tickets.errors import UserError
-from tickets.progress import Progress
+from tickets.training.progress import Progress
 
 Report = Callable[[Progress], None]
 

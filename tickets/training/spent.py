@@ -20,7 +20,7 @@ from torch import Tensor, nn
 from torch.autograd.graph import register_multi_grad_hook
 
 from tickets.cost import LayerCost, dense_macs, sparse_macs
-from tickets.masks import Masks
+from tickets.pruning.masks import Masks
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from tickets.errors import unknown
-from tickets.masks import Masks, keep_top
+from tickets.pruning.masks import Masks, keep_top
 
 _WEIGHING: dict[str, Callable[[Sequence[int]], int]] = {"uniform": math.prod, "erk": sum}
 """By allocation, what the number of weights that a layer keeps is proportional to, from its weight's shape."""

@@ -11,8 +11,8 @@ from mmengine.optim import LinearLR, MultiStepLR, OneCycleLR, StepLR
 if TYPE_CHECKING:
     from mmengine.optim.scheduler.param_scheduler import _ParamScheduler as Scheduler
 
-    from tickets.network import Network
-    from tickets.settings import Settings
+    from tickets.training.network import Network
+    from tickets.training.settings import Settings
 
 POSITION = ("last_step", "_global_step")  # the rest of a scheduler's state is functions and settings
 

@@ -11,7 +11,7 @@ from typing import Any
 
 import torch
 
-from tickets import whole
+from tickets import atomic
 
 EVERY_S = 30.0
 HEADER = b"ticketbench checkpoint "
@@ -75,7 +75,7 @@ def save_checkpoint(path: Path, state: dict[str, Any]) -> None:
     buffer = io.BytesIO()
     torch.save(state, buffer)
     data = buffer.getvalue()
-    whole.write(path, HEADER + hashlib.sha256(data).hexdigest().encode() + b"\n" + data)
+    atomic.write(path, HEADER + hashlib.sha256(data).hexdigest().encode() + b"\n" + data)
 
 
 def load_checkpoint(path: Path) -> dict[str, Any] | None:

@@ -14,13 +14,13 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor, nn
 
-from tickets.allocation import allocate
 from tickets.errors import unknown
-from tickets.masks import Masks, Semantics, ones, project
+from tickets.pruning.allocation import allocate
+from tickets.pruning.masks import Masks, Semantics, ones, project
 
 if TYPE_CHECKING:
-    from tickets.network import Network
-    from tickets.settings import Settings
+    from tickets.training.network import Network
+    from tickets.training.settings import Settings
 
 
 class Masking(nn.Module):

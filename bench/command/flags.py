@@ -12,7 +12,7 @@ from typing import Annotated, Any, TypeVar
 
 import typer
 
-from bench.setting import FLAGS, Setting, type_of
+from bench.records.setting import FLAGS, Setting, type_of
 from tickets.errors import UserError, unknown
 
 LEAST_SIDE = 16

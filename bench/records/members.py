@@ -14,8 +14,8 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from bench.provenance import git
-from bench.record import Code
+from bench.records.provenance import git
+from bench.records.record import Code
 from tickets.errors import UserError
 
 SOURCES = ("*.py", "pyproject.toml", "setup.cfg", "setup.py")

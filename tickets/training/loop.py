@@ -11,22 +11,22 @@ import torch
 from mmengine.optim import OptimWrapper
 from torch import Tensor, nn
 
-from tickets.checkpoint import Checkpoint
 from tickets.cost import LayerCost, layer_costs
-from tickets.ema import Ema, recalibrate
 from tickets.errors import unknown
-from tickets.events import Event, known
-from tickets.masks import Masks, sparsity_of
-from tickets.method import Method, Pass
-from tickets.network import Network
-from tickets.optimisation import Schedule, optimizer
-from tickets.progress import Progress
+from tickets.pruning.masks import Masks, sparsity_of
 from tickets.searchable import live_units
 from tickets.seeding import seeded
-from tickets.settings import Settings
 from tickets.source import Batch, Source
-from tickets.spent import Cost, Meter, Spent
 from tickets.ticket import Ticket
+from tickets.training.checkpoint import Checkpoint
+from tickets.training.ema import Ema, recalibrate
+from tickets.training.events import Event, known
+from tickets.training.method import Method, Pass
+from tickets.training.network import Network
+from tickets.training.optimisation import Schedule, optimizer
+from tickets.training.progress import Progress
+from tickets.training.settings import Settings
+from tickets.training.spent import Cost, Meter, Spent
 
 
 class DivergedError(RuntimeError):

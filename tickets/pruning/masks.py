@@ -14,7 +14,7 @@ Masks = dict[str, Tensor]
 
 
 class Semantics(StrEnum):
-    """The names of what a mask does to its weight while training; `tickets.masking` holds what they do."""
+    """The names of what a mask does to its weight while training; `tickets.training.masking` holds what they do."""
 
     REPARAM = "reparam"
     PROJECTION = "projection"
