@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +16,7 @@ from bench.request.scale import Phase, Scale
 from bench.request.sweep import Sweep
 from bench.request.sweep import parse as parse_sweep
 from tickets.drawers import DRAWERS
-from tickets.errors import UserError
+from tickets.errors import UserError, unknown
 from tickets.hosts import HOSTS
 from tickets.patterns import ELEMENT
 from tickets.recipes import RECIPES
@@ -125,6 +125,7 @@ def _fits(config: RunConfig) -> None:
             )
         if name not in DRAWERS.builtin and getattr(drawer := DRAWERS.make(name), "pattern", ELEMENT) != ELEMENT:
             drawer.check(HOSTS.make(host), sparsity)
+    _knobs(config)
     _foreign_events(config)
     if host.startswith(f"{SUPERNET}/") and "@" not in host:
         return
@@ -132,6 +133,18 @@ def _fits(config: RunConfig) -> None:
 
     for task in dict.fromkeys(task for sweep in config.sweeps for task in sweep.tasks):
         check_size(HOSTS.make(host), host, config.scale.plan(task).size)
+
+
+def _knobs(config: RunConfig) -> None:
+    """See that what --set says to drawers is said to some that there are, of options that they have."""
+    keys = [change.partition("=")[0].split(".") for change in config.scale.name.split("@")[1:]]
+    for name, option in (key[-2:] for key in keys if key[-3:-2] == ["drawers"]):
+        members = [one for one in DRAWERS.names() if name in (one, one.partition("/")[0])]
+        if not members:
+            raise unknown("drawer in --set", name, dict.fromkeys(one.partition("/")[0] for one in DRAWERS.names()))
+        known = list(dict.fromkeys(field.name for one in members for field in fields(DRAWERS.load(one))))
+        if option not in known:
+            raise unknown(f"option of the drawer {name}", option, known)
 
 
 def _foreign_events(config: RunConfig) -> None:

@@ -209,3 +209,16 @@ def test_the_longest_way_goes_first():
     costs = {draw: 1.0, dense: 5.0, transfer: 7.0}
     assert by_length(found, costs.__getitem__) == [draw, transfer, dense]
     assert by_length(found, {**costs, dense: 9.0}.__getitem__) == [dense, draw, transfer]
+
+
+@pytest.mark.parametrize(
+    ("change", "sentence"),
+    [
+        ("drawers.supertikets.rho=1", r"unknown drawer in --set 'supertikets'. Did you mean 'supertickets'\?"),
+        ("seg.drawers.supertickets.roh=1", r"unknown option of the drawer supertickets 'roh'. Did you mean 'rho'\?"),
+    ],
+)
+def test_what_is_set_for_no_drawer_or_no_option_of_it_is_refused(change, sentence):
+    with pytest.raises(UserError, match=sentence):
+        config(scale=f"tiny@{change}")
+    assert config(scale="tiny@seg.drawers.gmp.interval=0.05").scale.plan("seg").knobs("gmp") == {"interval": 0.05}
