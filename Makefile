@@ -1,6 +1,8 @@
 # make demo    draw a ticket on classification, transfer it to segmentation, print the table
 # make test    the test suite
 # make lint    ruff
+# make types   mypy
+# make results are the published records sound, and do the committed tables follow from them?
 # make table   results/records -> results/tables (Markdown, CSV, LaTeX, SVG)
 # Each sets up .venv by itself, with the Python that PYTHON names, and reuses it until pyproject.toml changes.
 
@@ -11,7 +13,7 @@ INSTALLED := $(VENV)/.installed
 INSTALLED_DEV := $(VENV)/.installed-dev
 
 .DEFAULT_GOAL := demo
-.PHONY: demo test lint table
+.PHONY: demo test lint types results table
 
 demo: $(INSTALLED)
 	$(BIN)/python -m bench.run --source cls --target seg
@@ -22,6 +24,13 @@ test: $(INSTALLED)
 lint: $(INSTALLED_DEV)
 	$(BIN)/python -m ruff check .
 	$(BIN)/python -m ruff format --check .
+
+types: $(INSTALLED_DEV)
+	$(BIN)/python -m mypy
+
+results: $(INSTALLED)
+	$(BIN)/python -m bench.check results
+	$(BIN)/python -m bench.table --check
 
 table: $(INSTALLED)
 	$(BIN)/python -m bench.table results/records --out results/tables

@@ -13,7 +13,7 @@ from typing import Annotated, Any
 
 import typer
 
-from bench import console, flags
+from bench.command import console, flags
 from bench.request import scale as scales
 from tasks import TASKS
 from tickets import contract
@@ -24,7 +24,7 @@ from tickets.errors import UserError
 class Commands(typer.core.TyperGroup):
     """Commands whose names may end in a slash, as a shell completes the name of the folder results."""
 
-    def resolve_command(self, ctx, args):
+    def resolve_command(self, ctx: Any, args: list[str]) -> Any:
         """The command that the first argument names."""
         return super().resolve_command(ctx, [args[0].rstrip("/"), *args[1:]])
 
@@ -66,7 +66,7 @@ def task(
     chosen, name = scales.load(scale), TASKS.resolve(name)
     adapter = chosen.plan(name).task(name, flags.data_root(data_root))
     adapter.locate()
-    from bench.display import Display
+    from bench.jobs.display import Display
     from tasks.contract import CHECKS, Subject, verdicts
 
     with Display() as display:
@@ -170,7 +170,7 @@ def results(
     root = flags.data_root(data_root)
     from bench.audit.replica import Data
     from bench.audit.submission import findings
-    from bench.display import Display
+    from bench.jobs.display import Display
 
     with Display() as display:
         records, found = findings(folder, Data(root, display), tickets)
@@ -217,7 +217,7 @@ def recompute(
     if device is not None:
         flags.device(device)
     from bench.audit.replica import Data
-    from bench.display import Display
+    from bench.jobs.display import Display
 
     place = nullcontext(str(home)) if home else tempfile.TemporaryDirectory(prefix="ticketbench-")
     with place as folder, Display() as display:
@@ -240,7 +240,7 @@ def schema() -> None:
 
     python -m bench.check schema > results/record.schema.json
     """
-    from bench.record import json_schema
+    from bench.records.record import json_schema
 
     sys.stdout.write(json_schema())
 

@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from bench import console
-from bench.amounts import mib
+from bench.command import console
+from bench.numbers.amounts import mib
 from tickets.errors import UserError
 
 if TYPE_CHECKING:
-    from bench.house.cache import Decoded
-    from bench.house.inventory import Item
+    from bench.inventory.cache import Decoded
+    from bench.inventory.inventory import Item
 
 app = console.application()
 
@@ -40,7 +40,7 @@ def clean(
 
     python -m bench.clean --home runs --cache --yes
     """
-    from bench.house import inventory
+    from bench.inventory import inventory
 
     found = inventory.inventory(home, inventory.read(home))
     items, folders = [item for item in found if not item.kept_by], _decoded(home) if cache else []
@@ -66,7 +66,7 @@ def _decoded(home: Path) -> list[Decoded]:
     Raises:
         UserError: a job runs and may be reading them.
     """
-    from bench.house import cache, inventory
+    from bench.inventory import cache, inventory
 
     if inventory.is_busy(home):
         raise UserError(f"a job of {home} runs and may read the cache; wait for its end, or leave --cache out.")
@@ -78,7 +78,7 @@ def _tell(items: Sequence[Item], folders: Sequence[Decoded]) -> None:
         print(f"{item.kind:<16}{mib(item.size):>9} MiB  {item.name}")
     for one in folders:
         print(f"{'decoded images':<16}{mib(one.size):>9} MiB  {one.data}/{one.folder.name}")
-    total = sum(one.size for one in (*items, *folders))
+    total = sum(item.size for item in items) + sum(one.size for one in folders)
     print(f"{len(items) + len(folders)} things that no record needs, {mib(total)} MiB")
 
 
@@ -88,7 +88,7 @@ def _remove(home: Path, items: Sequence[Item], folders: Sequence[Decoded]) -> No
     Raises:
         UserError: a file cannot be deleted.
     """
-    from bench.house import cache, inventory
+    from bench.inventory import cache, inventory
 
     try:
         removed = [item.size for item in items if inventory.remove(home, item)]

@@ -9,7 +9,7 @@ import typer
 from typer.core import TyperGroup
 
 import bench
-from bench import console
+from bench.command import console
 from tickets.errors import unknown
 
 COMMANDS = {

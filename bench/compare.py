@@ -8,14 +8,16 @@ from typing import Annotated
 
 import typer
 
-from bench import aligned, console, flags, record, stats
-from bench.amounts import MISSING
 from bench.boards import pairing
 from bench.boards.pairing import CLUSTERS, Cell, Difference
 from bench.boards.ranks import to_svg
 from bench.boards.render import setting_of
+from bench.command import console, flags
+from bench.numbers import aligned, stats
+from bench.numbers.amounts import MISSING
+from bench.records import record
 from tasks import TASKS
-from tickets import whole
+from tickets import atomic
 from tickets.errors import UserError, unknown
 
 app = console.application()
@@ -79,12 +81,12 @@ def compare(
     for other in names[1:]:
         _show(names[0], other, pairing.differences(found, names[0], other), by)
     if len(names) > 2:
-        ranks, cells = pairing.ranked(found)
-        _show_ranks(by, ranks, cells)
+        ranks, count = pairing.ranked(found)
+        _show_ranks(by, ranks, count)
         if out is not None:
             if not ranks:
                 raise UserError(f"{out} was not written: there are no ranks to draw.")
-            whole.write(out, to_svg(ranks, cells).encode())
+            atomic.write(out, to_svg(ranks, count).encode())
 
 
 def wanted(asked: Mapping[str, str | None], cells: Iterable[Cell]) -> Callable[[Cell], bool]:
@@ -126,7 +128,7 @@ def _show(left: str, right: str, found: list[Difference], by: str) -> None:
     lines = [_line(difference, len(found), "" if common else settings[difference.cell.place]) for difference in found]
     aligned.show(f"{left} - {right}, in points{common}", HEADER, lines)
     whole = pairing.pooled(found, by)
-    between = "" if whole.low is None else f" [{100 * whole.low:+.1f}, {100 * whole.high:+.1f}]"
+    between = "" if whole.low is None or whole.high is None else f" [{100 * whole.low:+.1f}, {100 * whole.high:+.1f}]"
     said = verdict(whole.mean, whole.is_decided, left, right)
     print(f"{whole.n} jobs in {whole.clusters} clusters by {CLUSTERS[by]}: {100 * whole.mean:+.1f}{between}: {said}\n")
 

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
-from bench import console, flags
+from bench.command import console, flags
 
 app = console.application()
 
-WEIGHTS = ("ema", "raw")
+WEIGHTS: tuple[Literal["ema", "raw"], ...] = ("ema", "raw")
 
 
 @app.command()
@@ -35,16 +35,16 @@ def export(
     python -m bench.export TICKET --out small.pt2 --size 256x192
     """
     flags.out_file(out, (".onnx", ".pt2"))
-    flags.one_of(weights, WEIGHTS, "weights")
+    chosen = flags.one_of(weights, WEIGHTS, "weights")
     wanted = None if size is None else flags.image_size(size)
-    from tickets.compact import compact, removed
     from tickets.cost import dense_macs, layer_costs
-    from tickets.export import to_onnx, to_program
+    from tickets.deploy.compact import compact, removed
+    from tickets.deploy.export import to_onnx, to_program
     from tickets.ticket import Ticket
 
     found = Ticket.load(ticket)
     height_width = wanted or tuple(found.provenance["size"])
-    host = found.build(weights)
+    host = found.build(chosen)
     module = host if masked else compact(host)
     (to_onnx if out.suffix == ".onnx" else to_program)(module, height_width, out)
     cut = removed(host, module)

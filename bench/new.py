@@ -12,7 +12,7 @@ from typing import Annotated, Any
 
 import typer
 
-from bench import console
+from bench.command import console
 from tasks import TASKS
 from tickets import contract
 from tickets.errors import UserError, unknown

@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from bench import console, flags
-from bench import record as records
+from bench.command import console, flags
 from bench.jobs.store import Store
+from bench.records import record as records
 from bench.request import scale as scales
 from tasks import TASKS
-from tasks.samples import SPLITS
+from tasks.data.samples import SPLITS
 from tickets.errors import UserError
 
 if TYPE_CHECKING:

@@ -11,11 +11,12 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from bench import console, flags, members, record
+from bench.command import console, flags
 from bench.jobs.store import Store
-from bench.record import Record
+from bench.records import members, record
+from bench.records.record import Record
 from tasks import TASKS
-from tickets import whole
+from tickets import atomic
 from tickets.drawers import DRAWERS
 from tickets.errors import CannotWriteError, UserError
 
@@ -62,7 +63,7 @@ def publish(
     paths = sorted(path for path in store.records.glob("*.json") if not path.name.startswith("."))
     root = flags.data_root(data_root)
     from bench.audit.replica import Data
-    from bench.display import Display
+    from bench.jobs.display import Display
 
     with Display() as display:
         publisher = Publisher(store, to, Data(root, display) if rescore else None)
@@ -88,7 +89,8 @@ def filters(source: str | None, target: str | None, drawer: str | None) -> Calla
     Raises:
         UserError: an unknown name; lists all of them.
     """
-    wanted, mistakes = {}, []
+    wanted: dict[str, set[str | None]] = {}
+    mistakes = []
     for (key, resolve), text in zip(KEPT.items(), (source, target, drawer), strict=True):
         for part in () if text is None else text.split(","):
             try:
@@ -127,7 +129,7 @@ class Publisher:
             if goal.exists():
                 raise UserError(f"{goal} has other content, and nothing published is overwritten; look at both.")
             how = self._verified(found)
-            whole.write(goal, data)
+            atomic.write(goal, data)
         except CannotWriteError:
             raise
         except UserError as error:
@@ -153,7 +155,7 @@ class Publisher:
         if self.data is None:
             return "the ticket's file verified, not scored again"
         replica.verify_score(found, stem, self.data)
-        return f"the ticket's file gives {found.scores.primary} {found.scores.score:.4f} again"
+        return f"the ticket's file gives {found.scored.primary} {found.scored.score:.4f} again"
 
     def _same_ticket(self, found: Record) -> str:
         """That a transfer's record tells of the ticket that the home holds."""

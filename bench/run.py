@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from bench import console, flags
+from bench.command import console, flags
 from bench.request import config as configs
 from bench.request import scale as scales
 from bench.request import suite as suites
@@ -26,7 +26,7 @@ from tickets.transforms import TRANSFORMS
 if TYPE_CHECKING:
     from bench.jobs.work import Facts
     from bench.jobs.workers import Workers
-    from bench.record import Record
+    from bench.records.record import Record
     from tasks.base import Task
 
 app = console.application()
@@ -91,9 +91,10 @@ def run(
         return
     sweep = dict(source=source, target=target, drawer=drawer, sparsity=sparsity, recipe=recipe, seed=seed,
                  control=control, transform=transform, head=head, pairs=pairs)  # fmt: skip
-    sweeps, changes, mistakes = [sweep], changes or [], ()
+    sweeps, changes = [sweep], changes or []
+    mistakes: tuple[str, ...] = ()
     if suite is not None:
-        given = {name for name in (*sweep, *setting) if context.get_parameter_source(name).name == "COMMANDLINE"}
+        given = {name for name in (*sweep, *setting) if _is_typed(context, name)}
         found = suites.load(suite)
         sweeps = suites.narrowed(found, {name: sweep[name] for name in sweep if name in given})
         setting = {**setting, **found.whole, **{name: setting[name] for name in setting if name in given}}
@@ -108,6 +109,12 @@ def run(
     todo = jobs(asked)
     tasks = _located(asked, todo, download)
     _compute(asked, todo, tasks, verbose, dry_run)
+
+
+def _is_typed(context: typer.Context, name: str) -> bool:
+    """Whether a parameter was given on the command line, and is no default."""
+    source = context.get_parameter_source(name)
+    return source is not None and source.name == "COMMANDLINE"
 
 
 def names() -> str:
@@ -136,7 +143,7 @@ def _located(asked: RunConfig, todo: list[Job], download: bool) -> dict[str, Tas
 
 def _compute(asked: RunConfig, todo: list[Job], tasks: dict[str, Task], verbose: bool, dry_run: bool) -> None:
     """Prepare the data, run what is missing, show the table; or only tell what that would take."""
-    from bench.display import Display
+    from bench.jobs.display import Display
     from bench.jobs.grid import Grid
     from bench.jobs.work import Facts
     from bench.jobs.workers import Workers

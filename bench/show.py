@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from bench import console, flags
+from bench.command import console, flags
 from tickets.errors import UserError
 
 app = console.application()
@@ -53,7 +53,7 @@ def show(
     if file is None:
         raise UserError("there is nothing to show; name a record or a ticket, or give --store.")
     if _is_record(file):
-        from bench import record
+        from bench.records import record
         from bench.views import record as show_record
 
         show_record.show(record.read(file))

@@ -9,13 +9,14 @@ from typing import Annotated
 
 import typer
 
-from bench import console, record
 from bench.boards import charts, flat
 from bench.boards.latex import to_latex
 from bench.boards.leaderboard import Board, boards
 from bench.boards.page.document import address, to_html
 from bench.boards.render import markdown
-from tickets import whole
+from bench.command import console
+from bench.records import record
+from tickets import atomic
 from tickets.errors import UserError, unknown
 
 NAME = "leaderboard"
@@ -122,7 +123,7 @@ def render(folder: Path, formats: list[str], out: Path = Path()) -> dict[str, st
     found = boards(record.each(folder))
     if not found:
         raise UserError(f"there is no record in {folder}; run python -m bench.run first, or name another.")
-    files = {}
+    files: dict[str, str] = {}
     for name in formats:
         if name == "svg":
             files |= {f"{NAME}-{slug}.svg": text for slug, text in charts.to_svgs(found).items()}
@@ -140,7 +141,7 @@ def write(files: dict[str, str], out: Path) -> None:
         CannotWriteError: the folder cannot be written.
     """
     for name, text in files.items():
-        whole.write(out / name, text.encode())
+        atomic.write(out / name, text.encode())
         print(out / name)
 
 

@@ -5,8 +5,10 @@ samples are (`samples`) and how one is decoded (`read`); decoding in parallel, t
 fingerprints and the val slice are inherited. Adapters and readers import torch inside the methods that need
 it, never at the top of their module, since decoding processes and `--list` load them. A whole adapter:
 
-    def read(sample: Sample, size: tuple[int, int]) -> dict[str, np.ndarray]:
-        image = files.rgb(sample.files[0]).resize(size[::-1])
+    from tasks import Classification, Info, Row, Sample, rgb
+
+    def read(sample: Sample, size: tuple[int, int]) -> Row:
+        image = rgb(sample.files[0]).resize(size[::-1])
         return {"image": np.asarray(image), "label": np.int64(sample.extra)}
 
     @dataclass(frozen=True)
@@ -39,19 +41,24 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 from PIL import Image
 
-from tasks.arrays import Arrays, Damaged, Meta, rows_of, verified
-from tasks.decoding import Job, build
-from tasks.originals import Fresh, Originals
+from tasks.data.arrays import Arrays, Damaged, Meta, rows_of, verified
+from tasks.data.decoding import Job, build
+from tasks.data.originals import Fresh, Originals
+from tasks.data.samples import SPLITS, Progress, Row, Sample, parted
+from tasks.data.split import Split
 from tasks.picture import Panel, sheet
-from tasks.samples import SPLITS, Progress, Row, Sample, parted
-from tasks.split import Split
 from tickets.errors import DataError, UserError, unknown
 
 if TYPE_CHECKING:
     import torch
     from torch import Tensor, nn
 
-    from tasks.metrics import Metric
+    from tasks.metrics.base import Metric
+
+    Reader = staticmethod[[Sample, tuple[int, int]], Row]
+    Loader = staticmethod[[Sample], Row]
+else:  # which has no parameters when options are validated
+    Reader = Loader = staticmethod
 
 Features = Sequence[tuple[int, int]]  # (width, stride) of each feature map of a host, in its order
 PIPELINES = ("resized", "full")
@@ -110,7 +117,7 @@ class Task(ABC):
     """One data set as a task; see the module's docstring for how to add one.
 
     Batches are dictionaries of tensors with the samples first: `image` float32 (B, 3, H, W), normalised by
-    `tasks.augment.normalise`, and the truth, whose keys the kinds document.
+    `tasks.views.batches.normalise`, and the truth, whose keys the kinds document.
 
     Args:
         size: (H, W) of the input in pixels.
@@ -132,11 +139,10 @@ class Task(ABC):
     pipeline: str = "resized"
     head_width: int = 90
 
-    info: ClassVar[Info]
     store: ClassVar[str]  # the name of this data set's folder in the cache; tasks over the same samples share one
     columns: ClassVar[Mapping[str, str]] = {}  # key of a sample -> key that `read` gives; all, unrenamed, where empty
-    read: ClassVar[Callable[[Sample, tuple[int, int]], Row]]  # staticmethod of a torch-free, module-level function
-    load: ClassVar[Callable[[Sample], Row] | None] = None  # the same at full size, for the full pipeline
+    read: ClassVar[Reader]  # of a torch-free function of a module
+    load: ClassVar[Loader | None] = None  # the same at full size, for the full pipeline
 
     def __post_init__(self) -> None:
         size = tuple(self.size)
@@ -152,6 +158,11 @@ class Task(ABC):
         object.__setattr__(self, "cache", Path(self.cache).expanduser())
         if self.root is not None:
             object.__setattr__(self, "root", Path(self.root).expanduser())
+
+    @property
+    @abstractmethod
+    def info(self) -> Info:
+        """What tables, records and heads need to know: `info = Info(...)`, or read from the user's tree."""
 
     # ---- data: what an adapter declares
 
@@ -376,7 +387,7 @@ class Task(ABC):
         """A fresh accumulator of this task's metrics, for the samples of one split."""
 
     @abstractmethod
-    def panels(self, batch: Mapping[str, Tensor], outputs: Any = None) -> list[tuple[Panel, ...]]:
+    def panels(self, batch: Mapping[str, Tensor], outputs: Any = None) -> Sequence[tuple[Panel, ...]]:
         """Input, truth and, where outputs are given, prediction of each sample, as pictures."""
 
     def preview(self, batch: Mapping[str, Tensor], outputs: Any = None) -> Image.Image:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from dataclasses import dataclass, field
 
 import torch
@@ -10,9 +10,9 @@ from torch import Tensor, nn
 from torch.utils.data import DataLoader, Dataset
 
 from tasks.base import Task
-from tasks.metrics import Metric
-from tasks.paper_heads import make_head
-from tasks.split import Draw, Split
+from tasks.data.split import Draw, Split
+from tasks.heads.paper import make_head
+from tasks.metrics.base import Metric
 from tickets.errors import DataError
 from tickets.searchable import Units
 from tickets.seeding import derive, generator
@@ -22,7 +22,7 @@ ENDLESS = 2**40  # batches; ranges and samplers need a number
 
 
 @dataclass(frozen=True, eq=False)
-class Stream(Dataset):
+class Stream(Dataset[Batch]):
     """Training batches by number: batch `step` is a function of (seed, name, step) alone.
 
     The data set is run through in permutations, one an epoch, without a gap between epochs. Decoded arrays are
@@ -58,7 +58,7 @@ class Stream(Dataset):
 
 
 @dataclass(frozen=True, eq=False)
-class Pages(Dataset):
+class Pages(Dataset[Batch]):
     """The samples of a split in their order, unaugmented, `task.scoring_batch` at a time."""
 
     task: Task
@@ -74,10 +74,10 @@ class Pages(Dataset):
 
 
 @dataclass(frozen=True, eq=False)
-class Mailed(Dataset):
+class Mailed(Dataset[Batch | DataError]):
     """A data set whose errors about data are values, since a loader process would wrap them in a traceback."""
 
-    data: Dataset
+    data: Dataset[Batch]
 
     def __getitem__(self, number: int) -> Batch | DataError:
         """The batch, or what is wrong with its data."""
@@ -125,7 +125,7 @@ class Feed:
         """A fresh head on maps of these (width, stride), as `tickets.source.Source` has it."""
         return make_head(self.task, self.heads, features, units, width)
 
-    def batches(self, start: int, stop: int | None) -> Iterator[Batch]:
+    def batches(self, start: int, stop: int | None) -> Generator[Batch, None, None]:
         """Augmented training batches number `start` to `stop` - 1, or without end, on the device."""
         return self._run("train", start, ENDLESS if stop is None else stop, self.workers)
 
@@ -152,11 +152,11 @@ class Feed:
             metric.update(self.task.predict(network, {**batch, "image": image}), batch)
         return metric
 
-    def _run(self, name: str, start: int, stop: int, workers: int) -> Iterator[Batch]:
+    def _run(self, name: str, start: int, stop: int, workers: int) -> Generator[Batch, None, None]:
         stream = Stream(self.task, self.task.split("train"), self.batch_size, self.seed, name)
         return self._loaded(stream, range(start, stop), workers)
 
-    def _loaded(self, data: Dataset, numbers: range, workers: int) -> Iterator[Batch]:
+    def _loaded(self, data: Dataset[Batch], numbers: range, workers: int) -> Generator[Batch, None, None]:
         """Batches by number, on the device, loaded ahead by `workers` processes."""
         if workers == 0:
             loader: Iterator[Batch | DataError] = (data[number] for number in numbers)

@@ -9,8 +9,8 @@ import torch
 from torch import Tensor
 
 from tasks.base import Task
-from tasks.samples import Sample
-from tasks.split import Draw
+from tasks.data.samples import Sample
+from tasks.data.split import Draw
 from tickets.seeding import generator
 
 

@@ -192,7 +192,7 @@ def sheet(samples: Sequence[Sequence[Panel]], names: Sequence[str] = (), caption
 
 def pictures(image: Tensor) -> np.ndarray:
     """Normalised images float (B, 3, H, W) -> uint8 (B, H, W, 3)."""
-    from tasks.augment import denormalise
+    from tasks.views.batches import denormalise
 
     return denormalise(image.detach()).permute(0, 2, 3, 1).cpu().numpy()
 
@@ -234,5 +234,5 @@ def _fitted(text: str, width: float) -> str:
 
 
 @cache
-def _font() -> ImageFont.FreeTypeFont:
+def _font() -> ImageFont.FreeTypeFont | ImageFont.ImageFont:
     return ImageFont.load_default(13)

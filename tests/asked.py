@@ -2,25 +2,35 @@
 
 from __future__ import annotations
 
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
-from bench.request.config import RunConfig, parse
+from bench.jobs.work import Facts
+from bench.records.setting import Setting
+from bench.request.config import How, RunConfig, parse
 from bench.request.plan import Job
 from bench.request.sweep import DEFAULTS
 
-WHOLE: dict[str, Any] = {
-    "scale": "tiny", "host": "supernet", "budget": 1.0, "equal": "steps", "precision": "float32", "compiled": False,
-    "threads": 1, "device": "cpu", "data_root": None, "home": Path("runs"), "workers": 0, "jobs": 2, "force": False,
-}  # fmt: skip
-"""All but the sweep."""
+
+def config(mistakes: tuple[str, ...] = (), sweeps: list[dict[str, str]] | None = None, **changes: Any) -> RunConfig:
+    """A configuration that differs from the demo in these flags of a sweep, fields of `Setting`, or of `How`.
+
+    Args:
+        mistakes: known so far.
+        sweeps: in place of the demo's one.
+        changes: by name, wherever they belong.
+    """
+    sweep = {**DEFAULTS, **{key: changes.pop(key) for key in DEFAULTS if key in changes}}
+    setting = {key: changes.pop(key) for key in Setting.model_fields if key in changes}
+    how = {one.name: changes.pop(one.name) for one in fields(How) if one.name in changes}
+    assert not changes, f"nothing is called {', '.join(changes)}"
+    return parse(sweeps or [sweep], setting, How(**{"home": Path("runs"), **how}), mistakes)
 
 
-def config(**changes: object) -> RunConfig:
-    """A configuration that differs from the demo in these flags."""
-    asked = {**DEFAULTS, **WHOLE, **changes}
-    sweep = {key: asked.pop(key) for key in DEFAULTS}
-    return parse(sweeps=[sweep], **asked)
+def facts(asked: RunConfig, home: Path = Path("no-such-home"), **more: Any) -> Facts:
+    """What the jobs of a configuration share, without data."""
+    return Facts(asked.setting, asked.scale, **{"tasks": {}, "fingerprints": {}, "home": home, **more})
 
 
 def kinds(found: list[Job]) -> dict[str, int]:

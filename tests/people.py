@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from tasks import joints
+from tasks.kinds import joints
 
 SIZE = (160, 200)  # height, width of the photographs
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from bench.record import Code, Costs, Deployed, Job, Record, Scores, TicketSize, job_id
-from bench.setting import Setting
+from bench.records.record import Code, Costs, Deployed, Job, Record, Scores, TicketSize, job_id
+from bench.records.setting import Setting
 
 METRIC = {"cls": "top1", "seg": "miou", "pose": "pck"}
 VERSIONS = {"cls/figures": 1, "seg/figures": 1, "pose/figures": 1}

@@ -2,15 +2,41 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+import torch
+
 from tickets.contract.brightness import Brightness as ToySource
 from tickets.contract.brightness import Pool as ToyHead
 from tickets.drawers import DRAWERS as BUILT_IN
+from tickets.drawers.base import Drawer, Request
 from tickets.hosts.supernet import Spec, Stage
+from tickets.ticket import Ticket
+from tickets.training.masking import Masking
+from tickets.training.network import Network
 
-__all__ = ["DRAWERS", "SPEC", "ToyHead", "ToySource"]
+__all__ = ["DRAWERS", "SPEC", "ToyHead", "ToySource", "drawn", "toy_network"]
 
 SPEC = Spec(stem=4, stages=(Stage((1,), (4,)), Stage((1, 1), (4, 6))), expansion=1)
 """A supernet of two branches and 6 blocks, for 16x16 images."""
 
 DRAWERS = ["imp/many_rounds@rate=0.7" if name == "imp/many_rounds" else name for name in BUILT_IN.builtin]
 """All built-in drawers with their defaults; the one that trains for many times the request's steps, for fewer."""
+
+
+def toy_network(masking: Masking | None = None, seed: int = 0) -> Network:
+    """An untrained toy supernet with its head, in train mode."""
+    torch.manual_seed(seed)
+    host = SPEC.build()
+    return Network(host, ToyHead(host.features), masking=masking)
+
+
+def drawn(drawer: Drawer, request: Request, known: Mapping[str, Any] | None = None) -> Ticket:
+    """A drawer's ticket, drawn after the tickets that it needs, by drawers with the `known` options."""
+    given = {}
+    for need in drawer.traits.needs:
+        sparsity = request.sparsity if need.sparsity is None else need.sparsity
+        given[need.role] = drawn(BUILT_IN.make(need.drawer, known), replace(request, sparsity=sparsity), known)
+    return drawer.draw(replace(request, given=given))

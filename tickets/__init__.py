@@ -13,25 +13,26 @@ if TYPE_CHECKING:
     from tickets.drawers import DRAWERS
     from tickets.drawers.base import Drawer, Request, Round, last_prune
     from tickets.errors import UserError
-    from tickets.events import Event
     from tickets.hosts import HOSTS
     from tickets.hosts.base import HostSpec
     from tickets.hosts.supernet import Supernet
-    from tickets.masks import keep_top, prunable
-    from tickets.method import Method, Pass
-    from tickets.network import Network
     from tickets.patterns import PATTERNS
     from tickets.patterns.base import Pattern, Share, Whole
+    from tickets.pruning.masks import keep_top, prunable
     from tickets.recipes import RECIPES
     from tickets.recipes.base import Recipe
     from tickets.recipes.finetune import Finetune
     from tickets.scorers import SCORERS
     from tickets.scorers.base import DataScorer, Scorer
     from tickets.searchable import Searchable
-    from tickets.settings import Settings
+    from tickets.seeding import derive, generator
     from tickets.source import Source
     from tickets.ticket import Ticket
-    from tickets.training import Training
+    from tickets.training.events import Event
+    from tickets.training.loop import Training
+    from tickets.training.method import Method, Pass
+    from tickets.training.network import Network
+    from tickets.training.settings import Settings
     from tickets.traits import Need, Traits
     from tickets.transforms import TRANSFORMS
     from tickets.transforms.base import Transform
@@ -68,6 +69,8 @@ __all__ = [
     "Transform",
     "UserError",
     "Whole",
+    "derive",
+    "generator",
     "keep_top",
     "last_prune",
     "prunable",
@@ -77,13 +80,13 @@ _HOMES = {
     "tickets.drawers": ("DRAWERS",),
     "tickets.drawers.base": ("Drawer", "Request", "Round", "last_prune"),
     "tickets.errors": ("UserError",),
-    "tickets.events": ("Event",),
+    "tickets.training.events": ("Event",),
     "tickets.hosts": ("HOSTS",),
     "tickets.hosts.base": ("HostSpec",),
     "tickets.hosts.supernet": ("Supernet",),
-    "tickets.masks": ("keep_top", "prunable"),
-    "tickets.method": ("Method", "Pass"),
-    "tickets.network": ("Network",),
+    "tickets.pruning.masks": ("keep_top", "prunable"),
+    "tickets.training.method": ("Method", "Pass"),
+    "tickets.training.network": ("Network",),
     "tickets.patterns": ("PATTERNS",),
     "tickets.patterns.base": ("Pattern", "Share", "Whole"),
     "tickets.recipes": ("RECIPES",),
@@ -92,19 +95,20 @@ _HOMES = {
     "tickets.scorers": ("SCORERS",),
     "tickets.scorers.base": ("DataScorer", "Scorer"),
     "tickets.searchable": ("Searchable",),
-    "tickets.settings": ("Settings",),
+    "tickets.seeding": ("derive", "generator"),
+    "tickets.training.settings": ("Settings",),
     "tickets.source": ("Source",),
     "tickets.ticket": ("Ticket",),
-    "tickets.training": ("Training",),
+    "tickets.training.loop": ("Training",),
     "tickets.traits": ("Need", "Traits"),
     "tickets.transforms": ("TRANSFORMS",),
     "tickets.transforms.base": ("Transform",),
 }
-_HOME = {name: module for module, names in _HOMES.items() for name in names}
+_PUBLIC = {name: module for module, names in _HOMES.items() for name in names}
 
 
 def __getattr__(name: str) -> Any:
     """Import a public name when it is first asked for."""
-    if name not in _HOME:
+    if name not in _PUBLIC:
         raise AttributeError(f"module 'tickets' has no attribute '{name}'")
-    return getattr(importlib.import_module(_HOME[name]), name)
+    return getattr(importlib.import_module(_PUBLIC[name]), name)

@@ -32,7 +32,7 @@ def layer_costs(network: nn.Module, size: tuple[int, int]) -> list[LayerCost]:
     twin = copy.deepcopy(network).to("meta").eval()
     costs: list[LayerCost] = []
 
-    def count(name: str, layer: nn.Module, output: Tensor) -> None:
+    def count(name: str, layer: nn.Conv2d | nn.Linear, output: Tensor) -> None:
         positions = output.numel() // layer.weight.shape[0]
         costs.append(LayerCost(name, layer.weight.numel(), positions * layer.weight.numel()))
 

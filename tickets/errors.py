@@ -37,4 +37,4 @@ def unknown(noun: str, name: str, known: Iterable[str]) -> UserError:
     known = list(known)
     near = difflib.get_close_matches(name, known, n=1, cutoff=0.5)
     hint = f" Did you mean '{near[0]}'?" if near else ""
-    return UserError(f"unknown {noun} '{name}'.{hint} Known: {', '.join(known)}.")
+    return UserError(f"unknown {noun} '{name}'.{hint} Known: {', '.join(known) or 'none'}.")

@@ -7,14 +7,15 @@ as the released code has it.
 from __future__ import annotations
 
 import copy
+from typing import cast
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from tickets.hosts.blocks import SearchBlock
-from tickets.masks import Masks
-from tickets.network import Network
+from tickets.pruning.masks import Masks
+from tickets.training.network import Network
 
 
 class MaskedConv2d(nn.Conv2d):
@@ -28,18 +29,19 @@ class MaskedConv2d(nn.Conv2d):
         depthwise = conv.groups == conv.in_channels == conv.out_channels
         groups = len(weight) if depthwise else conv.groups
         width_in = weight.shape[1] * groups
-        size = weight.shape[-2:]
-        own = cls(width_in, len(weight), size, conv.stride, conv.padding, groups=groups, bias=conv.bias is not None)
+        size, stride, padding = (cast(tuple[int, int], pair) for pair in (weight.shape[-2:], conv.stride, conv.padding))
+        own = cls(width_in, len(weight), size, stride, padding, groups=groups, bias=conv.bias is not None)
         own.register_buffer("mask", torch.ones_like(weight, dtype=torch.bool) if mask is None else mask.clone())
         with torch.no_grad():
             own.weight.copy_(weight)
-            if conv.bias is not None:
+            if conv.bias is not None and own.bias is not None:
                 own.bias.copy_(conv.bias)
         return own
 
     def forward(self, x: Tensor) -> Tensor:
         """Convolve with m*w."""
-        return self._conv_forward(x, self.weight * self.mask, self.bias)
+        convolved: Tensor = self._conv_forward(x, self.weight * self.mask, self.bias)
+        return convolved
 
 
 class PlainBranch(nn.Module):
@@ -49,7 +51,7 @@ class PlainBranch(nn.Module):
         super().__init__()
 
         def piece(name: str, index: tuple[slice, ...]) -> MaskedConv2d:
-            conv, mask = block.get_submodule(name), masks.get(f"{name}.weight")
+            conv, mask = cast(nn.Conv2d, block.get_submodule(name)), masks.get(f"{name}.weight")
             return MaskedConv2d.of(conv.weight[index], None if mask is None else mask[index], conv)
 
         self.expand = piece("expand", (units,))
@@ -61,7 +63,8 @@ class PlainBranch(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """(B, in, H, W) -> (B, out, H/stride, W/stride), before the block's common BN."""
         x = F.relu(self.expand_bn(self.expand(x)))
-        return self.project(F.relu(self.depthwise_bn(self.depthwise(x))))
+        projected: Tensor = self.project(F.relu(self.depthwise_bn(self.depthwise(x))))
+        return projected
 
 
 class PlainBlock(nn.Module):
@@ -80,9 +83,12 @@ class PlainBlock(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """(B, in, H, W) -> (B, out, H/stride, W/stride)."""
-        if self.project_bn is None:
-            return self.skip(x) + self.shift[:, None, None]
-        return self.project_bn(sum(branch(x) for branch in self.branches)) + self.skip(x)
+        emitted: Tensor
+        if self.project_bn is not None:
+            emitted = self.project_bn(sum(branch(x) for branch in self.branches))
+            return emitted + cast(Tensor, self.skip(x))
+        emitted = self.skip(x)
+        return emitted + cast(Tensor, self.shift)[:, None, None]
 
 
 def plain(network: Network) -> Network:
@@ -109,7 +115,7 @@ def plain(network: Network) -> Network:
 
 
 def _norm_slice(norm: nn.BatchNorm2d, units: slice) -> nn.BatchNorm2d:
-    own = nn.BatchNorm2d(norm.running_mean[units].numel(), eps=norm.eps, momentum=norm.momentum)
+    own = nn.BatchNorm2d(norm.weight[units].numel(), eps=norm.eps, momentum=norm.momentum)
     for name in ("weight", "bias", "running_mean", "running_var"):
         getattr(own, name).data.copy_(getattr(norm, name)[units])
     return own

@@ -57,6 +57,7 @@ class Registry(Generic[T]):
     example: str = "name@option=value"
     aliases: Mapping[str, str] = field(default_factory=dict)
     families: Mapping[str, str] = field(default_factory=dict)
+    _asked: list[str] = field(default_factory=list, init=False, repr=False, compare=False)
 
     @cached_property
     def _plugins(self) -> dict[str, list[EntryPoint]]:
@@ -126,9 +127,10 @@ class Registry(Generic[T]):
         where = f"the plug-in {self.noun} '{own}' ({point.value})"
         try:
             found = _attribute(point.value)
-        except (ImportError, AttributeError) as error:
+        except Exception as error:  # whatever a module does while it is imported
+            why = str(error) or type(error).__name__
             raise UserError(
-                f"{where} cannot be loaded: {error}; repair or uninstall the package that registers it."
+                f"{where} cannot be loaded: {why}; repair or uninstall the package that registers it."
             ) from error
         base = _attribute(self.base)
         if not issubclass(found if isinstance(found, type) else type(found), base):
@@ -173,6 +175,19 @@ class Registry(Generic[T]):
         row = self.builtin.get(name)
         if row is not None and row.traits is not None:
             return row.traits
+        if name in self._asked:
+            chain = " -> ".join([*self._asked[self._asked.index(name) :], name])
+            raise UserError(f"the {self.noun} '{name}' needs itself ({chain}); name another one in its traits.")
+        self._asked.append(name)
+        try:
+            found = self._traits_of(name)
+            for need in found.needs if self.noun == "drawer" else ():  # those of other nouns name drawers, too
+                self.traits(need.drawer)
+        finally:
+            self._asked.pop()
+        return found
+
+    def _traits_of(self, name: str) -> Traits:
         own, options = self.parts(name)
         found = self.make(name) if options or self._family(own) else self.load(own)
         traits = getattr(found, "traits", None)
@@ -242,7 +257,10 @@ def validated(cls: type, noun: str, own: str, given: Mapping[str, Any], options:
         UserError: a value is not of its field's type, is not finite, or the class refuses it.
     """
     if not given:
-        return cls()
+        try:
+            return cls()
+        except TypeError as error:  # an option without a default, or a method that is still missing
+            raise UserError(f"{noun} {own}: {error}; give every option a default.") from error
     from pydantic import TypeAdapter, ValidationError
 
     try:

@@ -2,19 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
-from typing import TYPE_CHECKING
+from collections.abc import Iterable, Mapping
 
 import torch
 from torch import Tensor, nn
 
-from tickets.cost import LayerCost, layer_costs
-from tickets.ema import Ema
-from tickets.network import Network
+from tickets.cost import LayerCost
 from tickets.searchable import Cut, Searchable, Tensors, search_blocks
-
-if TYPE_CHECKING:
-    from tickets.training import Training
+from tickets.training.ema import Ema
+from tickets.training.network import Network
 
 UnitCosts = dict[str, dict[int, float]]
 """A number per block and kernel size; every unit of one kernel branch of a block costs the same."""
@@ -63,20 +59,6 @@ def l1_penalty(network: nn.Module, factors: UnitCosts) -> Tensor:
         if block.units
     ]
     return torch.stack(terms).sum() if terms else next(network.parameters()).new_zeros(())
-
-
-def gamma_penalty(
-    full: Network, size: tuple[int, int], weight: Callable[[Training], float]
-) -> Callable[[Training], Tensor]:
-    """The MACs-aware penalty as an extra loss: weight(training) x `l1_penalty`.
-
-    Args:
-        full: the network on which the unit costs and their mean are taken, once.
-        size: (H, W) of the input.
-        weight: rho as a function of the training.
-    """
-    factors = penalties(full, unit_costs(full, layer_costs(full, size)))
-    return lambda training: weight(training) * l1_penalty(training.network, factors)
 
 
 def total_unit_macs(network: nn.Module, layers: Iterable[LayerCost], live: Mapping[str, Tensor] | None = None) -> float:

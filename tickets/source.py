@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any, Protocol
+from typing import Any, Protocol, cast
 
 import torch
 from torch import Tensor, nn
@@ -12,6 +12,10 @@ from tickets.seeding import seeded
 
 Batch = dict[str, Tensor]
 """A task's batch; only `image`, float32 (B, 3, H, W), is known here, the rest is between loss and metric."""
+
+
+class _Featured(Protocol):
+    features: list[tuple[int, int]]
 
 
 class Source(Protocol):
@@ -74,4 +78,4 @@ def initial_head(source: Source, host: nn.Module, seed: int, units: Any = None, 
         units, width: as `Source.head` takes them.
     """
     with seeded(seed, "head", source.name):
-        return source.head(host.features, units, width)
+        return source.head(cast(_Featured, host).features, units, width)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, fields
+from dataclasses import MISSING, Field, asdict, fields
 from typing import Any
 
 LATER: Mapping[str, Any] = {"stated": "unless default"}
@@ -32,6 +32,10 @@ def stated(value: Any) -> dict[str, Any]:
         f.name
         for f in fields(value)
         if f.metadata.get("stated") == "elsewhere"
-        or (f.metadata.get("stated") == "unless default" and getattr(value, f.name) == f.default)
+        or (f.metadata.get("stated") == "unless default" and getattr(value, f.name) == _default(f))
     }
     return {name: part for name, part in asdict(value).items() if name not in left_out}
+
+
+def _default(field: Field[Any]) -> Any:
+    return field.default if field.default_factory is MISSING else field.default_factory()

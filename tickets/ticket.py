@@ -15,17 +15,17 @@ import safetensors.torch
 import torch
 from torch import Tensor, nn
 
-from tickets import whole
+from tickets import atomic
 from tickets.cost import dense_macs, estimated_macs, layer_costs, sparse_macs
 from tickets.errors import DamagedTicketError, UserError
 from tickets.hosts import spec_from_json
 from tickets.hosts.base import HostSpec
-from tickets.masks import Masks, ones, project, prunable
-from tickets.network import Network
 from tickets.patterns import ELEMENT, PATTERNS
+from tickets.pruning.masks import Masks, ones, project, prunable
 from tickets.searchable import Units, live_units
 from tickets.seeding import seeded
 from tickets.source import Source, initial_head
+from tickets.training.network import Network
 
 FORMAT = 2
 Tensors = dict[str, Tensor]
@@ -213,7 +213,7 @@ class Ticket:
         """
         tensors, document = self._files()
         for suffix, data in ((".safetensors", tensors), (".json", document)):
-            whole.write(path.with_name(path.name + suffix), data)
+            atomic.write(path.with_name(path.name + suffix), data)
         return self.hash
 
     @classmethod
@@ -319,6 +319,20 @@ class Ticket:
             provenance={**self.provenance, **provenance},
         )
 
+    def with_weights(self, raw: Tensors, **provenance: Any) -> Ticket:
+        """The same architecture and host masks on other raw weights, with more provenance; the rest is left out.
+
+        Args:
+            raw: the whole state of the host, buffers included; masked weights may hold values.
+            provenance: what is told of it beside what the ticket tells.
+        """
+        return replace(
+            self,
+            host=replace(self.host, raw=raw, ema={}, rewind={}),
+            head=Part(),
+            provenance={**self.provenance, **provenance},
+        )
+
 
 def part_of(module: nn.Module, averaged: nn.Module, masks: Masks, rewind: Tensors | None = None) -> Part:
     """A part as it is at the end of drawing, tensors copied.
@@ -371,7 +385,8 @@ def _sha(description: Any) -> str:
 
 def _metadata(data: bytes) -> dict[str, str]:
     length = int.from_bytes(data[:8], "little")
-    return json.loads(data[8 : 8 + length])["__metadata__"]
+    metadata: dict[str, str] = json.loads(data[8 : 8 + length])["__metadata__"]
+    return metadata
 
 
 def _read_document(file: Path) -> dict[str, Any]:

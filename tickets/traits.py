@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Container
 from dataclasses import dataclass
 from typing import Literal
+
+from tickets.errors import UserError
 
 
 @dataclass(frozen=True)
@@ -51,6 +54,20 @@ class Traits:
     def base(self) -> str | None:
         """The drawer whose ticket a drawer starts from, shared by all that start from it; None for none."""
         return next((need.drawer for need in self.needs if need.role == "base"), None)
+
+    def require(self, given: Container[str], who: str) -> None:
+        """See that all needed tickets are there.
+
+        Args:
+            given: the roles that tickets were given in.
+            who: needs them, for the message.
+
+        Raises:
+            UserError: one is missing; names its role and its drawer.
+        """
+        for need in self.needs:
+            if need.role not in given:
+                raise UserError(f"{who} needs a ticket of '{need.drawer}' as its {need.role}; give one.")
 
 
 def based_on(drawer: str) -> tuple[Need, ...]:

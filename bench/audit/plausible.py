@@ -7,8 +7,8 @@ from collections.abc import Callable, Iterator
 from functools import cache
 from typing import Any
 
-from bench import members
-from bench.record import Record, Scores, TicketSize
+from bench.records import members
+from bench.records.record import Deployed, Record, Scores, TicketSize
 from tasks import TASKS
 from tickets.drawers import DRAWERS
 from tickets.errors import UserError
@@ -107,12 +107,12 @@ def _counts(found: Record) -> Iterator[str]:
         yield f"'counts' are {found.counts}; train and test hold at least one sample."
     if found.scores is None or not is_embedded(found.task) or not is_ours(found, found.task):
         return
-    from tasks import figures
+    from tasks.figures import scenes
 
     counts = {split: found.counts.get(split, 0) for split in ("train", "val", "test")}
-    if counts["train"] + counts["val"] != figures.TRAIN or counts["test"] != figures.TEST:
+    if counts["train"] + counts["val"] != scenes.TRAIN or counts["test"] != scenes.TEST:
         yield (
-            f"'counts' are {counts}, and {found.task} has {figures.TRAIN} in train and val together and {figures.TEST} "
+            f"'counts' are {counts}, and {found.task} has {scenes.TRAIN} in train and val together and {scenes.TEST} "
             "in test."
         )
 
@@ -124,8 +124,9 @@ def _sizes(found: Record) -> Iterator[str]:
     if ticket is None:
         return
     yield from _kept(found, ticket)
-    for part, sizes in {"ticket": ticket, **({"deployed": deployed} if deployed else {})}.items():
-        if sizes.sparse_macs > sizes.macs:
+    parts: dict[str, TicketSize | Deployed | None] = {"ticket": ticket, "deployed": deployed}
+    for part, sizes in parts.items():
+        if sizes is not None and sizes.sparse_macs > sizes.macs:
             yield f"'{part}.sparse_macs' is {sizes.sparse_macs}, more than the {sizes.macs} of '{part}.macs'."
     if deployed is not None:
         for name in ("parameters", "macs", "sparse_macs"):
@@ -183,7 +184,7 @@ def _host_weights(host: str) -> int | None:
     import torch
 
     from tickets.hosts import HOSTS
-    from tickets.masks import prunable
+    from tickets.pruning.masks import prunable
 
     try:
         with torch.device("meta"):
@@ -220,8 +221,7 @@ def _redraw(found: Record) -> Iterator[str]:
     except ValueError as error:
         yield f"'redraw' is no command that can be run: {' '.join(str(error).split()).rstrip('.')}."
         return
-    base, *options = [asked["scale"], *(asked.get("changes") or ())]
-    asked["scale"] = "@".join([base, *sorted(options)])
+    asked["scale"] = "@".join([asked["scale"], *sorted(asked.get("changes") or ())])
     told = {name: getattr(found.job, name) for name in ASKED} | {name: getattr(found.setting, name) for name in SET}
     told["host"] = found.job.host_drawn or told["host"]
     for name, wanted in told.items():
@@ -235,7 +235,7 @@ def _flags(words: list[str]) -> dict[str, Any]:
     Raises:
         ValueError: they are not accepted.
     """
-    from bench import console
+    from bench.command import console
 
     if "--help" in words:
         raise ValueError("it asks for help.")

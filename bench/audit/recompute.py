@@ -7,17 +7,18 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from bench import record, stats
 from bench.audit import replica
 from bench.boards.leaderboard import grouped, placed
-from bench.record import Record
+from bench.numbers import stats
+from bench.numbers.stats import Estimate
+from bench.records import record
+from bench.records.record import Record
 from bench.request.plan import chain
-from bench.stats import Estimate
 from tickets.errors import UserError, unknown
 
 if TYPE_CHECKING:
     from bench.audit.replica import Data
-    from bench.display import Display
+    from bench.jobs.display import Display
 
 
 @dataclass(frozen=True)
@@ -37,14 +38,14 @@ class Verdict:
     @property
     def is_equal(self) -> bool:
         """Whether the score is the same to the last digit."""
-        return self.again.status == "ok" and self.again.scores.score == self.published.scores.score
+        return self.again.status == "ok" and self.again.scored.score == self.published.scored.score
 
     @property
     def is_inside(self) -> bool:
         """Whether it lies in the row's 95 % t-interval; never so for a row of one seed."""
         if self.again.status != "ok" or self.row.half is None:
             return False
-        return abs(self.again.scores.score - self.row.mean) <= self.row.half
+        return abs(self.again.scored.score - self.row.mean) <= self.row.half
 
     @property
     def is_reproduced(self) -> bool:
@@ -79,8 +80,8 @@ def row_of(found: Record, records: Sequence[Record]) -> Estimate:
         for by_seed in grouped(members)[0].values():
             own = by_seed.get(found.job.seed)
             if own is not None and own.id == found.id:
-                return stats.estimate([one.score for one in by_seed.values()])
-    return stats.estimate([found.scores.score])
+                return stats.estimate([one.score for one in by_seed.values() if one.score is not None])
+    return stats.estimate([found.scored.score])
 
 
 def recompute(
@@ -131,9 +132,9 @@ def lines(verdict: Verdict) -> list[str]:
     """What a verdict says, for people: both scores, the ticket, the row's interval, the conclusion."""
     published, again, row = verdict.published, verdict.again, verdict.row
     if again.status != "ok":
-        return [f"not reproduced: the job failed here: {again.error.strip().splitlines()[0]}"]
-    primary = published.scores.primary
-    told = [f"{primary}: {published.scores.score!r} in the record, {again.scores.score!r} recomputed"]
+        return [f"not reproduced: the job failed here: {(again.error or '').strip().splitlines()[0]}"]
+    primary = published.scored.primary
+    told = [f"{primary}: {published.scored.score!r} in the record, {again.scored.score!r} recomputed"]
     if published.ticket and again.ticket:
         same = "the same" if published.ticket.hash == again.ticket.hash else "another one"
         told.append(f"ticket: {same}, hash {again.ticket.hash[:16]}...")

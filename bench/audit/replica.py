@@ -5,12 +5,13 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from bench import provenance
 from bench.jobs.work import Facts, Work
-from bench.record import NAME, Record, Scores
+from bench.records import provenance
+from bench.records.record import NAME, Record, Scores
 from bench.request import scale as scales
 from bench.request.plan import TICKET, Job
 from bench.request.scale import Scale
@@ -20,7 +21,7 @@ from tickets.errors import UserError
 from tickets.recipes import RECIPES
 
 if TYPE_CHECKING:
-    from bench.display import Display
+    from bench.jobs.display import Display
     from tasks.base import Task
 
 SCORED_BY = ("config.heads", "config.options", "config.size", "versions.task", "fingerprints")
@@ -53,7 +54,7 @@ class Data:
         task = scale.plan(name).task(name, self.root)
         if (key := repr(task)) not in self._prepared:
             task.locate()
-            report = self.display and (lambda *at: self.display.preparing(name, *at))
+            report = partial(self.display.preparing, name) if self.display else None
             self._prepared[key] = task, task.prepare(os.cpu_count() or 1, report)
         return self._prepared[key]
 
@@ -170,8 +171,8 @@ def verify_score(found: Record, ticket: Path, data: Data) -> None:
     work = work_of(found, ticket.parent.parent, data)
     if wrong := unlike(found, work, SCORED_BY):
         raise UserError(f"it cannot be scored again here, since {'; '.join(wrong)}; do it at commit {found.commit}.")
-    if wrong := list(_differing(_measured(found.scores), scored(work, ticket))):
-        where, old, new = wrong[0]
+    if differing := list(_differing(_measured(found.scored), scored(work, ticket))):
+        where, old, new = differing[0]
         raise UserError(
             f"its ticket's file does not give its score: {where} is {old!r} in the record and {new!r} from "
             f"{ticket}.safetensors{_elsewhere(found, work)}."
@@ -186,7 +187,7 @@ def scored(work: Work, ticket: Path) -> dict[str, Any]:
     """
     import torch
 
-    from bench import flags
+    from bench.command import flags
     from bench.jobs.scoring import make_feed, scores_of
     from tickets.ticket import Ticket
 

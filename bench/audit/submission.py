@@ -8,12 +8,12 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from bench import record
 from bench.audit import replica
 from bench.audit.plausible import is_embedded, is_ours, unknown, wrong
 from bench.boards.leaderboard import any_edition, grouped, placed
 from bench.boards.result import Result
-from bench.record import Record
+from bench.records import record
+from bench.records.record import Record
 from bench.request import scale as scales
 from tickets.errors import UserError
 

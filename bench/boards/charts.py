@@ -7,10 +7,10 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from bench.amounts import counted, percent
 from bench.boards import render
 from bench.boards.leaderboard import Board, Row
 from bench.boards.svg import INK, SOFT, drawn, plain
+from bench.numbers.amounts import counted, percent
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -93,7 +93,7 @@ def _against_sparsity(axes: Any, board: Board, looks: Mapping[str, tuple[str, st
     recipes = [render.recipe(row.key) for row in board.rows]
     usual = max(sorted(set(recipes)), key=recipes.count)
     for row in (row for row in board.rows if row.key.role == "dense"):
-        axes.axhline(row.score.mean, color=SOFT, linewidth=1, linestyle="--" if row.key.source else "-.")
+        axes.axhline(row.mean, color=SOFT, linewidth=1, linestyle="--" if row.key.source else "-.")
     for number, rows in enumerate(series):
         shift = (number - (len(series) - 1) / 2) * step
         places = [levels.index(row.key.sparsity) + shift for row in rows]
@@ -108,8 +108,8 @@ def _against_sparsity(axes: Any, board: Board, looks: Mapping[str, tuple[str, st
 def _tell(axes: Any, row: Row, place: float, usual: str) -> None:
     """Write a row's source, and its recipe where it is not the usual one, below its interval."""
     own = render.recipe(row.key)
-    text = row.key.source if own == usual else f"{row.key.source}, {own}"
-    foot = (place, row.score.mean - (row.score.half or 0))
+    text = f"{row.key.source}" if own == usual else f"{row.key.source}, {own}"
+    foot = (place, row.mean - (row.half or 0))
     look = {"rotation": 90, "ha": "center", "va": "top", "fontsize": 6.5, "color": SOFT}
     axes.annotate(plain(text), foot, (0, -4), textcoords="offset points", **look)
 
@@ -118,8 +118,9 @@ def _against_cost(axes: Any, board: Board, looks: Mapping[str, tuple[str, str]])
     """Random controls are left out: they cost what their tickets do."""
     groups = [*_series(board), [row for row in board.rows if row.key.role == "dense"]]
     for rows in groups:
-        known = [row for row in rows if row.key.role != "random" and row.total_macs is not None]
-        _points(axes, known, [row.total_macs for row in known], looks, line=False)
+        told = [row for row in rows if row.key.role != "random"]
+        known = [(row, cost) for row in told if (cost := row.total_macs) is not None]
+        _points(axes, [row for row, _ in known], [cost for _, cost in known], looks, line=False)
     axes.set_xlim(left=0)
     axes.xaxis.set_major_formatter(lambda value, _: counted(value, "M"))
     axes.set_xlabel("training MACs, drawing included")
@@ -135,8 +136,8 @@ def _points(
     colour, marker = looks.get(rows[0].key.method, (INK, "h")) if role != "dense" else (INK, "h")
     axes.errorbar(
         places,
-        [row.score.mean for row in rows],
-        yerr=[row.score.half or 0 for row in rows],
+        [row.mean for row in rows],
+        yerr=[row.half or 0 for row in rows],
         color=colour,
         marker=marker,
         markersize=3.5 if role == "random" else 6,

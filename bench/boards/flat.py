@@ -10,7 +10,7 @@ from typing import Any
 from bench.boards.leaderboard import Board, Row
 from bench.boards.overall import Line, Overall, over_targets
 from bench.boards.result import Key
-from bench.stats import Estimate
+from bench.numbers.stats import Estimate
 
 
 def _pair(name: str, read: Callable[[Row], Estimate | None]) -> dict[str, Callable[[Board, Row], Any]]:
@@ -23,11 +23,17 @@ def _pair(name: str, read: Callable[[Row], Estimate | None]) -> dict[str, Callab
 
 
 def _of_key(*names: str) -> dict[str, Callable[[Board, Row], Any]]:
-    return {name: lambda _, row, name=name: getattr(row.key, name) for name in names}
+    def read(name: str) -> Callable[[Board, Row], Any]:
+        return lambda _, row: getattr(row.key, name)
+
+    return {name: read(name) for name in names}
 
 
 def _of_row(*names: str) -> dict[str, Callable[[Board, Row], Any]]:
-    return {name: lambda _, row, name=name: getattr(row, name) for name in names}
+    def read(name: str) -> Callable[[Board, Row], Any]:
+        return lambda _, row: getattr(row, name)
+
+    return {name: read(name) for name in names}
 
 
 FIELDS: dict[str, Callable[[Board, Row], Any]] = {
@@ -119,7 +125,7 @@ def first_difference(old: str, new: str) -> str | None:
     return next((f"{_name(row)} is in it and in no record" for key, row in before.items() if key not in after), None)
 
 
-def _by_identity(text: str) -> dict[tuple, dict[str, str]]:
+def _by_identity(text: str) -> dict[tuple[str, ...], dict[str, str]]:
     found = {}
     for row in csv.DictReader(io.StringIO(text)):
         found[tuple(row.get(name) or "" for name in IDENTITY)] = row

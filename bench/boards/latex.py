@@ -63,7 +63,7 @@ def _sign(sign: str) -> str:
         return SIGNS[sign]
     if " " <= sign <= "~":
         return sign
-    letter, *marks = unicodedata.normalize("NFD", sign)
+    letter, *marks = list(unicodedata.normalize("NFD", sign))
     accents = {"\u0300": "`", "\u0301": "'", "\u0302": "^", "\u0303": "~", "\u0308": '"'}
     if letter.isascii() and letter.isalpha() and len(marks) == 1 and marks[0] in accents:
         return f"\\{accents[marks[0]]}{{{letter}}}"

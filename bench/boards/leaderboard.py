@@ -12,26 +12,18 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from statistics import median_low
 
-from bench import stats
 from bench.boards import pareto
-from bench.boards.result import EDITION, Key, Place, Result
-from bench.record import Record
-from bench.stats import Estimate
+from bench.boards.result import ANY_EDITION, EDITION, Key, Place, Result
+from bench.numbers import stats
+from bench.numbers.stats import Estimate
+from bench.records.record import Record
 
 UNEQUAL = 0.1
 """Budgets (total training MACs) that differ by more than this fraction from their peers' are marked."""
 
-AVERAGED = (
-    "remaining",
-    "parameters",
-    "sparse_macs",
-    "deployed_parameters",
-    "deployed_macs",
-    "drawing_macs",
-    "training_macs",
-    "wall_s",
-)
-"""What of a row is the plain mean of its seeds' numbers, under the same name in a result."""
+
+Method = tuple[str, int | None, float, str | None, int | None, str | None]
+"""What `method` makes of a key."""
 
 
 @dataclass(frozen=True)
@@ -95,6 +87,22 @@ class Row:
     results: tuple[Result, ...] = field(default=(), repr=False)
 
     @property
+    def mean(self) -> float:
+        """Mean score of a complete row."""
+        return self._complete.mean
+
+    @property
+    def half(self) -> float | None:
+        """Half the width of a complete row's interval; None for one seed."""
+        return self._complete.half
+
+    @property
+    def _complete(self) -> Estimate:
+        if self.score is None:
+            raise ValueError(f"the row {self.key.name} has no score: {self.missing}")
+        return self.score
+
+    @property
     def total_macs(self) -> float | None:
         """Training MACs, drawing included."""
         return None if self.training_macs is None else self.training_macs + (self.drawing_macs or 0)
@@ -146,7 +154,7 @@ def placed(records: Iterable[Record]) -> dict[Place, list[Result]]:
 
 def any_edition(key: Key) -> Key:
     """What a key shares with those of other editions, which a job that failed early may not have learnt."""
-    return replace(key, **dict.fromkeys(EDITION))
+    return replace(key, **ANY_EDITION)
 
 
 def _editions(keys: Iterable[Key]) -> dict[Key, str]:
@@ -189,7 +197,9 @@ def _board(place: Place, results: Sequence[Result]) -> Board:
         replace(_row(key, by_seed, required[key.sparsity]), edition=editions[key]) for key, by_seed in groups.items()
     ]
     scores = {
-        row.key: {seed: result.score for seed, result in groups[row.key].items()} for row in rows if row.missing is None
+        row.key: {seed: result.score for seed, result in groups[row.key].items() if result.score is not None}
+        for row in rows
+        if row.missing is None
     }
     references = References(scores)
     complete = [references.compared(row) for row in rows if row.missing is None]
@@ -205,7 +215,7 @@ def _board(place: Place, results: Sequence[Result]) -> Board:
 
 
 def _order(row: Row) -> tuple[float, tuple[str, ...]]:
-    return (-row.score.mean, row.key.name)
+    return (-row.mean, row.key.name)
 
 
 def _required(groups: Mapping[Key, Mapping[int, Result]]) -> dict[float, tuple[int, ...]]:
@@ -228,24 +238,40 @@ def _row(key: Key, by_seed: Mapping[int, Result], required: tuple[int, ...]) -> 
     seeds = tuple(result.seed for result in results if result.error is None)
     if missing := _missing(by_seed, seeds, required):
         return Row(key=key, seeds=seeds, missing=missing, results=results)
+    return Row(
+        key=key,
+        seeds=seeds,
+        results=results,
+        score=_over_seeds(results, "score"),
+        before=_over_seeds(results, "before"),
+        after=_over_seeds(results, "after"),
+        remaining=_average(results, "remaining"),
+        parameters=_average(results, "parameters"),
+        sparse_macs=_average(results, "sparse_macs"),
+        deployed_parameters=_average(results, "deployed_parameters"),
+        deployed_macs=_average(results, "deployed_macs"),
+        drawing_macs=_average(results, "drawing_macs"),
+        training_macs=_average(results, "training_macs"),
+        wall_s=_average(results, "wall_s"),
+    )
 
-    def values(name: str) -> list[float] | None:
-        found = [getattr(result, name) for result in results]
-        return None if None in found else found
 
-    def average(name: str) -> float | None:
-        found = values(name)
-        if found is None:
-            return None
-        return found[0] if len(set(found)) == 1 else stats.mean(found)
+def _values(results: Sequence[Result], name: str) -> list[float] | None:
+    """A number of every result; None where one lacks it."""
+    found = [getattr(result, name) for result in results]
+    return None if None in found else found
 
-    def over_seeds(name: str) -> Estimate | None:
-        found = values(name)
-        return None if found is None else stats.estimate(found)
 
-    estimates = {name: over_seeds(name) for name in ("score", "before", "after")}
-    averages = {name: average(name) for name in AVERAGED}
-    return Row(key=key, seeds=seeds, results=results, **estimates, **averages)
+def _average(results: Sequence[Result], name: str) -> float | None:
+    found = _values(results, name)
+    if found is None:
+        return None
+    return found[0] if len(set(found)) == 1 else stats.mean(found)
+
+
+def _over_seeds(results: Sequence[Result], name: str) -> Estimate | None:
+    found = _values(results, name)
+    return None if found is None else stats.estimate(found)
 
 
 def _missing(by_seed: Mapping[int, Result], ok: tuple[int, ...], required: tuple[int, ...]) -> str | None:
@@ -266,8 +292,8 @@ class References:
 
     def __init__(self, scores: Mapping[Key, Mapping[int, float]]) -> None:
         self.scores = scores
-        self.dense: dict[tuple, list[Key]] = defaultdict(list)
-        self.native: dict[tuple, list[Key]] = defaultdict(list)
+        self.dense: dict[tuple[str | None, ...], list[Key]] = defaultdict(list)
+        self.native: dict[Method, list[Key]] = defaultdict(list)
         self.scratch: list[Key] = []
         for key in scores:
             if key.drawer == "dense" and key.recipe == "finetune" and key.transform is None:
@@ -293,10 +319,10 @@ class References:
     def _of(self, key: Key, found: Sequence[Key]) -> Mapping[int, float]:
         """The scores of the reference of the same origin, else of any."""
         best = min(found, key=lambda other: (other.origin != key.origin, other.name), default=None)
-        return self.scores.get(best, {})
+        return self.scores[best] if best else {}
 
 
-def method(key: Key) -> tuple:
+def method(key: Key) -> Method:
     """What a ticket, its random controls and the native ticket have in common, wherever they were drawn."""
     return (key.method, key.drawer_version, key.sparsity, key.recipe, key.recipe_version, key.head)
 
@@ -305,10 +331,10 @@ def _marked(rows: list[Row]) -> list[Row]:
     """The rows with the ratio of their budget to the contenders' (else everybody's) where it is unequal."""
     totals = {row.key: row.total_macs for row in rows}
     peers = [totals[row.key] for row in rows if row.key.is_contender] or list(totals.values())
-    peers = [total for total in peers if total]
-    if not peers:
+    known = [total for total in peers if total]
+    if not known:
         return rows
-    usual = median_low(peers)
+    usual = median_low(known)
     ratios = {key: total / usual for key, total in totals.items() if total is not None}
     unequal = {key: ratio for key, ratio in ratios.items() if abs(ratio - 1) > UNEQUAL}
     return [replace(row, budget_ratio=unequal.get(row.key)) for row in rows]
@@ -344,7 +370,7 @@ def _best(rows: list[Row]) -> list[Row]:
 def _front(rivals: Sequence[Row], cost: str) -> dict[Key, bool]:
     """Which of the rows that tell their cost are Pareto-best."""
     rivals = [row for row in rivals if getattr(row, cost) is not None]
-    best = pareto.front([(getattr(row, cost), row.score.mean) for row in rivals])
+    best = pareto.front([(getattr(row, cost), row.mean) for row in rivals])
     return {row.key: is_best for row, is_best in zip(rivals, best, strict=True)}
 
 
@@ -355,7 +381,7 @@ def _arranged(rows: list[Row]) -> list[Row]:
     """
     tickets = {row.key: row.key for row in reversed(rows)}
     of_any_code = {replace(key, code=None): key for key in tickets}
-    best: dict[tuple, Key] = {}
+    best: dict[Method, Key] = {}
     for row in rows:
         if row.key.is_contender:
             best.setdefault(method(row.key), row.key)
@@ -363,8 +389,8 @@ def _arranged(rows: list[Row]) -> list[Row]:
     def lead(key: Key) -> Key:
         if key.is_spoilt:
             plain = replace(key, transform=None, control=None)
-            plain = tickets.get(plain) or of_any_code.get(replace(plain, code=None))
-            return lead(plain) if plain else key
+            ticket = tickets.get(plain) or of_any_code.get(replace(plain, code=None))
+            return lead(ticket) if ticket else key
         return best.get(method(key), key) if key.is_native else key
 
     groups: dict[Key, list[Row]] = {key: [] for key in (row.key for row in rows) if lead(key) == key}

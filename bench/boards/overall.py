@@ -10,9 +10,9 @@ from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
-from bench import stats
 from bench.boards.leaderboard import Board, Row
 from bench.boards.result import Key
+from bench.numbers import stats
 
 LEAST_TARGETS = 2
 """With one target there is nothing to average."""
@@ -69,7 +69,7 @@ def over_targets(boards: Iterable[Board]) -> tuple[Overall, ...]:
 
     Of several boards of one target (its data changed) the one with the newest record counts.
     """
-    settings: dict[tuple, dict[str, Board]] = defaultdict(dict)
+    settings: dict[tuple[str, str, float, str, str], dict[str, Board]] = defaultdict(dict)
     for board in sorted((b for b in boards if b.place.kind == "transfer" and b.rows), key=_newest):
         place = board.place
         settings[place.scale, place.host, place.budget, place.equal, place.compute][place.task] = board
@@ -77,7 +77,7 @@ def over_targets(boards: Iterable[Board]) -> tuple[Overall, ...]:
     for _, by_task in sorted(settings.items()):
         members = [by_task[task] for task in sorted(by_task)]
         sources = {row.key.source for board in members for row in board.rows if row.key.is_contender}
-        found += [_overall(source, members) for source in sorted(sources)]
+        found += [_overall(source, members) for source in sorted(one for one in sources if one is not None)]
     return tuple(overall for overall in found if overall is not None)
 
 
@@ -127,12 +127,12 @@ def _lines(whole: dict[Key, tuple[Row, ...]]) -> list[Line]:
 def _ranks(rivals: dict[Key, tuple[Row, ...]]) -> dict[Key, tuple[float, ...]]:
     """Each method's rank on every target."""
     by_target = [
-        stats.ranks({key: row.score.mean for key, row in zip(rivals, column, strict=True)})
+        stats.ranks({key: row.mean for key, row in zip(rivals, column, strict=True)})
         for column in zip(*rivals.values(), strict=True)
     ]
     return {key: tuple(ranks[key] for ranks in by_target) for key in rivals}
 
 
 def _mean_share(rows: Sequence[Row]) -> float | None:
-    shares = [row.of_dense for row in rows]
-    return None if None in shares else stats.mean(shares)
+    shares = [row.of_dense for row in rows if row.of_dense is not None]
+    return stats.mean(shares) if len(shares) == len(rows) else None

@@ -6,10 +6,10 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 
-from bench import stats
 from bench.boards.leaderboard import grouped, placed
 from bench.boards.result import Key, Place
-from bench.record import Record
+from bench.numbers import stats
+from bench.records.record import Record
 from tickets.errors import UserError, unknown
 
 NATIVE, TRANSFERRED = "native", "transferred"
@@ -97,8 +97,9 @@ def _cell(place: Place, key: Key, by: str) -> tuple[Cell, str, str | None]:
     cell = Cell(place, key.source or "", key.ticket, key.recipe or "", key.head or "", key.sparsity)
     if by == "origin":
         return (cell, NATIVE, "source") if key.is_native else (cell, TRANSFERRED, None)
-    wide = "sparsity" if by == "method" and not key.sparsity else None
-    return replace(cell, **{by: ""}), getattr(cell, by), wide
+    if by == "recipe":
+        return replace(cell, recipe=""), cell.recipe, None
+    return replace(cell, method=""), cell.method, None if key.sparsity else "sparsity"
 
 
 def _edition(key: Key) -> tuple[int, int, str, str]:

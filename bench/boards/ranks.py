@@ -6,8 +6,8 @@ import math
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
-from bench import stats
 from bench.boards.svg import INK, SOFT, drawn, plain
+from bench.numbers import stats
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

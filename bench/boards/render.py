@@ -11,11 +11,11 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, TextIO
 
-from bench.amounts import MISSING, counted, duration, interval, percent, points
 from bench.boards import overall
 from bench.boards.leaderboard import Board, Row
 from bench.boards.overall import Overall
 from bench.boards.result import Key, Place
+from bench.numbers.amounts import MISSING, counted, duration, interval, percent, points
 
 METRICS = {"top1": "top-1", "miou": "mIoU", "pck": "PCK@0.2", "ap": "OKS AP"}
 LONGEST = 200

@@ -8,12 +8,22 @@ from __future__ import annotations
 import hashlib
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any
+from typing import Any, TypedDict
 
-from bench.record import Record, canonical
+from bench.records.record import Record, canonical
 
-EDITION = ("drawer_version", "recipe_version", "source_data", "code")
-"""Fields of a key that change when a method or a data set does, not when another job is asked for."""
+
+class Edition(TypedDict):
+    """Fields of a key that change when a method or a data set does, not when another job is asked for."""
+
+    drawer_version: int | None
+    recipe_version: int | None
+    source_data: str | None
+    code: str | None
+
+
+ANY_EDITION = Edition(drawer_version=None, recipe_version=None, source_data=None, code=None)
+EDITION = tuple(ANY_EDITION)
 
 TASK = "task"
 """The noun of members whose code belongs to their data."""
@@ -169,18 +179,18 @@ class Result:
             error=None if record.error is None else record.error.strip().partition("\n")[0],
             metric=scores.primary if scores else "",
             split=record.test_split,
-            score=scores and scores.score,
-            before=scores and scores.val_before_last_prune,
-            after=scores and scores.val_after_last_prune,
-            remaining=ticket and ticket.remaining,
-            parameters=ticket and ticket.parameters,
-            sparse_macs=ticket and ticket.sparse_macs,
-            deployed_parameters=deployed and deployed.parameters,
-            deployed_macs=deployed and deployed.sparse_macs,
-            drawing_macs=costs and costs.drawing_macs,
-            training_macs=costs and costs.training_macs,
-            wall_s=costs and costs.wall_s,
-            ticket=ticket and ticket.hash,
+            score=scores.score if scores else None,
+            before=scores.val_before_last_prune if scores else None,
+            after=scores.val_after_last_prune if scores else None,
+            remaining=ticket.remaining if ticket else None,
+            parameters=ticket.parameters if ticket else None,
+            sparse_macs=ticket.sparse_macs if ticket else None,
+            deployed_parameters=deployed.parameters if deployed else None,
+            deployed_macs=deployed.sparse_macs if deployed else None,
+            drawing_macs=costs.drawing_macs if costs else None,
+            training_macs=costs.training_macs if costs else None,
+            wall_s=costs.wall_s if costs else None,
+            ticket=ticket.hash if ticket else None,
             redraw=record.redraw,
         )
 

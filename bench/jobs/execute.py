@@ -11,27 +11,29 @@ from typing import Any
 import torch
 from filelock import FileLock, Timeout
 
-from bench import curves, provenance, record
+from bench.command import curves
 from bench.jobs.identity import codes, knobs, settings_of, versions
 from bench.jobs.scoring import make_feed, scores_of
 from bench.jobs.store import Store
 from bench.jobs.work import Facts, Work, beside, own_draw
+from bench.records import provenance, record
+from bench.records.setting import exact
 from bench.request.plan import TICKET, Job, describe
 from tasks.feed import Feed
-from tickets.checkpoint import Checkpoint
 from tickets.cost import dense_macs, layer_costs, sparse_macs
 from tickets.drawers import DRAWERS
 from tickets.drawers.base import AFTER, BEFORE, Request
 from tickets.errors import CannotWriteError, UserError
 from tickets.hosts import HOSTS
-from tickets.masks import Masks
-from tickets.network import Network
 from tickets.patterns import ELEMENT
-from tickets.progress import Progress
+from tickets.pruning.masks import Masks
 from tickets.recipes import RECIPES
 from tickets.recipes.base import transfer
-from tickets.spent import Spent
 from tickets.ticket import Ticket
+from tickets.training.checkpoint import Checkpoint
+from tickets.training.network import Network
+from tickets.training.progress import Progress
+from tickets.training.spent import Spent
 from tickets.transforms import TRANSFORMS
 
 Report = Callable[[Progress], None] | None
@@ -204,26 +206,26 @@ def _succeeded(work: Work, outcome: Outcome, wall_s: float) -> record.Record:
     dense_weights = sum(layer.weights for layer in layers)
     removed = sum(mask.numel() - int(mask.sum()) for mask in masks.values())
     size = outcome.ticket.costs(feed.size)
-    return record.Record(
+    found = {
         **frame(work),
-        status="ok",
-        scores={"primary": feed.primary, "score": outcome.scores["test"][feed.primary], **outcome.scores},
-        counts={split: len(feed.task.split(split)) for split in ("train", "val", "test")},
-        test_split=feed.task.info.test,
-        ticket={
+        "status": "ok",
+        "scores": {"primary": feed.primary, "score": outcome.scores["test"][feed.primary], **outcome.scores},
+        "counts": {split: len(feed.task.split(split)) for split in ("train", "val", "test")},
+        "test_split": feed.task.info.test,
+        "ticket": {
             "hash": outcome.ticket.hash,
             "sparsity": outcome.ticket.sparsity,
             "remaining": outcome.ticket.remaining,
             "pattern": outcome.ticket.provenance.get("pattern", ELEMENT),
             **size,
         },
-        deployed={
+        "deployed": {
             "parameters": sum(p.numel() for p in outcome.network.parameters()) - removed,
             "macs": dense_macs(layers),
             "sparse_macs": sparse_macs(layers, masks),
             "sparsity": removed / dense_weights,
         },
-        costs={
+        "costs": {
             "training_macs": spent.macs,
             "sparse_training_macs": spent.sparse_macs,
             "teacher_macs": spent.teacher_macs,
@@ -232,7 +234,8 @@ def _succeeded(work: Work, outcome: Outcome, wall_s: float) -> record.Record:
             "wall_s": wall_s,
             "peak_mib": provenance.peak_mib(),
         },
-    )
+    }
+    return record.Record.model_validate(found)
 
 
 def frame(work: Work) -> dict[str, Any]:
@@ -270,7 +273,7 @@ def redraw_command(job: Job, facts: Facts) -> str:
         "source": job.source,
         "target": "none",
         "drawer": job.drawer,
-        "sparsity": f"{job.sparsity:g}",
+        "sparsity": exact(job.sparsity),
         "seed": job.seed,
     }
     flags = [f"--{name} {value}" for name, value in asked.items()]

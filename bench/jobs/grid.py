@@ -6,11 +6,11 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from bench.display import Display
+from bench.jobs.display import Display
 from bench.jobs.store import Store
 from bench.jobs.work import Facts, Work
 from bench.jobs.workers import Workers
-from bench.record import Record
+from bench.records.record import Record
 from bench.request.plan import Job
 from tickets.errors import UserError
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from bench import record
 from bench.jobs.work import Facts, beside, own_draw
-from bench.members import code_of
-from bench.record import Code
+from bench.records import record
+from bench.records.members import code_of
+from bench.records.record import Code
 from bench.request.plan import Job, describe
 from bench.request.scale import Plan
 from tasks import TASKS
@@ -19,7 +19,7 @@ from tickets.patterns import PATTERNS
 from tickets.recipes import RECIPES
 from tickets.registry import Registry
 from tickets.scorers import SCORERS
-from tickets.settings import Settings
+from tickets.training.settings import Settings
 from tickets.transforms import TRANSFORMS
 
 REGISTRIES: dict[str, Registry[Any]] = {
@@ -60,7 +60,7 @@ def determinants(job: Job, draws: Mapping[str, str], facts: Facts) -> dict[str, 
         "threads": setting.threads,
         "device": setting.device,
     }
-    kernels = {} if setting.kernels == "torch" else {"kernels": setting.kernels}
+    kernels: dict[str, Any] = {} if setting.kernels == "torch" else {"kernels": setting.kernels}
     further = {
         "needs": beside(draws),
         "knobs": {key: value for key, value in knobs(job, plan).items() if key not in ("rho", "interval")},

@@ -9,12 +9,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from bench.amounts import duration
 from bench.jobs.grid import by_length
 from bench.jobs.store import Store
 from bench.jobs.work import Facts
 from bench.jobs.workers import Workers
-from bench.record import read
+from bench.numbers.amounts import duration
+from bench.records.record import read
 from bench.request.plan import Job
 from tickets.drawers import DRAWERS
 from tickets.errors import UserError

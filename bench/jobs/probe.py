@@ -7,16 +7,16 @@ from dataclasses import dataclass
 
 import torch
 
-from bench import provenance
 from bench.jobs.identity import settings_of
 from bench.jobs.scoring import make_feed
 from bench.jobs.work import Facts
+from bench.records import provenance
 from bench.request.plan import Job
 from tickets.hosts import HOSTS
-from tickets.network import Network
 from tickets.recipes.base import full_macs
 from tickets.source import initial_head
-from tickets.training import Training
+from tickets.training.loop import Training
+from tickets.training.network import Network
 
 WARM_UP, TIMED = 2, 4
 PAGES = 1  # of val, whose scoring is timed

@@ -8,7 +8,7 @@ import torch
 
 from bench.jobs.work import Facts
 from tasks.feed import Feed
-from tickets.network import Network
+from tickets.training.network import Network
 
 
 def make_feed(task: str, seed: int, facts: Facts) -> Feed:
@@ -27,7 +27,7 @@ def make_feed(task: str, seed: int, facts: Facts) -> Feed:
 def scores_of(feed: Feed, network: Network) -> dict[str, Any]:
     """All metrics on val and, read only here, on test, there by class too where the metric tells."""
     test = feed.measure(network, "test")
-    by_class = getattr(test, "per_class", dict)()
+    by_class: dict[str, Any] = getattr(test, "per_class", dict)()
     names = feed.task.info.names
     return {
         "val": feed.score(network, "val"),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from bench.record import Record, read
+from bench.records.record import Record, read
 from bench.request.plan import Job
 
 

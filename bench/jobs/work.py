@@ -6,9 +6,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from bench.records.setting import Setting
 from bench.request.plan import TICKET, Job
 from bench.request.scale import Scale
-from bench.setting import Setting
 from tasks.base import Task
 
 

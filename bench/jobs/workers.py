@@ -8,7 +8,7 @@ import os
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from multiprocessing.connection import Connection, wait
-from typing import Any
+from typing import Any, cast
 
 from tickets.errors import UserError
 
@@ -73,7 +73,7 @@ class Workers:
 
     def messages(self) -> Iterator[Message]:
         """Wait for the next messages of running calls, of which there must be one; gives all that are at hand."""
-        for pipe in wait(list(self._busy)):
+        for pipe in cast("list[Connection]", wait(list(self._busy))):  # gives back what it was given
             worker, key = self._busy[pipe]
             try:
                 kind, value = pipe.recv()

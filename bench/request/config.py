@@ -4,21 +4,23 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
-from bench import curves, flags
-from bench import setting as settings
+from bench.command import curves, flags
+from bench.records import setting as settings
+from bench.records.setting import Setting
 from bench.request import scale as scales
-from bench.request.scale import Scale
+from bench.request.scale import Phase, Scale
 from bench.request.sweep import Sweep
 from bench.request.sweep import parse as parse_sweep
-from bench.setting import Setting
 from tickets.drawers import DRAWERS
-from tickets.errors import UserError
+from tickets.errors import UserError, unknown
 from tickets.hosts import HOSTS
 from tickets.patterns import ELEMENT
+from tickets.recipes import RECIPES
+from tickets.registry import Registry
 
 SUPERNET = "supernet"
 """The host that means the scale's own supernet."""
@@ -80,7 +82,7 @@ def parse(
             mistakes.append(str(error))
             return None
 
-    parsed = tuple(parse_sweep(sweep, checked) for sweep in sweeps)
+    parsed = [parse_sweep(sweep, checked) for sweep in sweeps]
     asked = {**{name: info.default for name, info in Setting.model_fields.items()}, **setting}
     device = checked(flags.device, asked["device"]) or "cpu"
     taken, wrong = settings.checked({**asked, "device": device.partition(":")[0]})
@@ -99,7 +101,7 @@ def parse(
         raise UserError(" ".join(dict.fromkeys(mistakes)))
     root = flags.data_root(how.data_root)
     found = RunConfig(
-        sweeps=parsed,
+        sweeps=tuple(sweep for sweep in parsed if sweep is not None),  # a None has left a mistake above
         scale=scale,
         setting=Setting(**{**taken, "scale": scale.name, "host": host}),
         how=How(home, root, device, how.workers, how.jobs, how.force, how.tensorboard),
@@ -121,14 +123,39 @@ def _fits(config: RunConfig) -> None:
                 f"the drawer {name} searches an architecture, and {host} has no units to search; leave --host out, or "
                 f"draw with {', '.join(able)}."
             )
-        if "@" in name and getattr(drawer := DRAWERS.make(name), "pattern", ELEMENT) != ELEMENT:
+        if name not in DRAWERS.builtin and getattr(drawer := DRAWERS.make(name), "pattern", ELEMENT) != ELEMENT:
             drawer.check(HOSTS.make(host), sparsity)
+    _knobs(config)
+    _foreign_events(config)
     if host.startswith(f"{SUPERNET}/") and "@" not in host:
         return
     from tickets.hosts.base import check_size  # only here, since it imports torch
 
     for task in dict.fromkeys(task for sweep in config.sweeps for task in sweep.tasks):
         check_size(HOSTS.make(host), host, config.scale.plan(task).size)
+
+
+def _knobs(config: RunConfig) -> None:
+    """See that what --set says to drawers is said to some that there are, of options that they have."""
+    keys = [change.partition("=")[0].split(".") for change in config.scale.name.split("@")[1:]]
+    for name, option in (key[-2:] for key in keys if key[-3:-2] == ["drawers"]):
+        members = [one for one in DRAWERS.names() if name in (one, one.partition("/")[0])]
+        if not members:
+            raise unknown("drawer in --set", name, dict.fromkeys(one.partition("/")[0] for one in DRAWERS.names()))
+        known = list(dict.fromkeys(field.name for one in members for field in fields(DRAWERS.load(one))))
+        if option not in known:
+            raise unknown(f"option of the drawer {name}", option, known)
+
+
+def _foreign_events(config: RunConfig) -> None:
+    """See that members of other packages ask for events that are there; those of ours do."""
+    for sweep in config.sweeps:
+        draws = [(DRAWERS, name, config.scale.plan(task).draw) for name in sweep.drawers for task in sweep.sources]
+        rest = [(RECIPES, name, config.scale.plan(task).transfer) for name in sweep.recipes for task in sweep.targets]
+        trainings: list[tuple[Registry[Any], str, Phase]] = [*draws, *rest]
+        for table, name, phase in trainings:
+            for sparsity in () if table.parts(name)[0] in table.builtin else sweep.sparsities:
+                table.make(name).check_events(phase.steps, sparsity)
 
 
 def _host(name: str, scale: Scale | None) -> str:

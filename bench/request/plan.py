@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 from bench.request.config import RunConfig
-from bench.request.sweep import Sweep
+from bench.request.sweep import Head, Sweep
 from tickets.drawers import DRAWERS
 from tickets.errors import UserError
 from tickets.recipes import RECIPES
@@ -42,7 +42,7 @@ class Job:
     seed: int
     transform: str | None = None
     recipe: str | None = None
-    head: str | None = None
+    head: Head | None = None
     control: str | None = None
 
     @property

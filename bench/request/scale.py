@@ -47,7 +47,7 @@ class Plan(_Part):
         draw: the training in which a ticket is drawn.
         transfer: the training on the target; the scratch references get the same.
         weight_decay: L2 factor on weights.
-        optimizer, eps, schedule, decay, falls, warmup: as `tickets.training.Settings` has them.
+        optimizer, eps, schedule, decay, falls, warmup: as `tickets.training.loop.Settings` has them.
         options: fields of the task's adapter, as pipeline: full.
         drawers: options of drawers, by the first part of their names or by all of it, as supertickets: {rho: 0.001};
             they hold where the drawer has such an option and its name does not say otherwise.
@@ -156,7 +156,7 @@ def load(name: str, budget: float = 1.0) -> Scale:
         else:
             _override(plans, key, value)
     try:
-        full = Scale(name="@".join([base, *sorted(options)]), plans=plans, **whole)
+        full = Scale.model_validate({"name": "@".join([base, *sorted(options)]), "plans": plans, **whole})
     except ValidationError as error:
         first = error.errors()[0]
         where = ".".join(map(str, first["loc"][2:])) or str(first["loc"][0])

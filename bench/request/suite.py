@@ -9,13 +9,13 @@ from typing import Any
 
 import yaml
 
+from bench.records.setting import FLAGS, type_of
 from bench.request.sweep import DEFAULTS
-from bench.setting import FLAGS, type_of
 from tickets.errors import UserError, unknown
 
 FOLDER = Path(__file__).parent / "suites"
 WHOLE = {name: (int, float) if type_of(name) is float else type_of(name) for name in FLAGS}
-"""Keys that hold for all sweeps of a suite, those of `bench.setting.Setting`, and the types of their values."""
+"""Keys that hold for all sweeps of a suite, those of `bench.records.setting.Setting`, and the types of their values."""
 KEYS = ("about", "set", "sweeps", *WHOLE)
 
 

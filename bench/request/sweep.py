@@ -5,9 +5,9 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
-from bench import flags
+from bench.command import flags
 from tasks import TASKS
 from tickets.drawers import DRAWERS
 from tickets.errors import UserError, unknown
@@ -17,7 +17,8 @@ from tickets.transforms import TRANSFORMS
 NONE = "none"
 REFERENCES = ("dense", "native")
 """Controls that are other jobs of the grid; the others are transforms."""
-HEADS = ("fresh", "keep")
+Head = Literal["fresh", "keep"]
+HEADS: tuple[Head, ...] = ("fresh", "keep")
 PAIRS = ("all", "cross", "each")
 DEFAULTS = {
     "source": "cls", "target": "seg", "drawer": "supertickets", "sparsity": "0.9", "seed": "0", "recipe": "finetune",
@@ -44,7 +45,7 @@ class Sweep:
     recipes: tuple[str, ...]
     seeds: tuple[int, ...]
     controls: tuple[str, ...]
-    head: str
+    head: Head
     pairs: str = "all"
     transforms: tuple[str | None, ...] = (None,)
 
@@ -181,8 +182,8 @@ def _control(name: str) -> str:
     """
     if name in (*REFERENCES, NONE):
         return name
-    known = [other for other in TRANSFORMS.names() if TRANSFORMS.traits(other).is_control]
     if TRANSFORMS.parts(name)[0] not in TRANSFORMS.names():
+        known = [other for other in TRANSFORMS.names() if TRANSFORMS.traits(other).is_control]
         raise unknown("control", name, [REFERENCES[0], *known, *REFERENCES[1:], NONE])
     found = TRANSFORMS.resolve(name)
     if not TRANSFORMS.traits(found).is_control:

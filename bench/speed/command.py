@@ -12,11 +12,11 @@ from typing import Annotated, Any
 
 import typer
 
-from bench import console, flags
+from bench.command import console, flags
 from bench.speed.report import Part, show, upkeep
 from bench.speed.request import LOADER, Request, parse
 from bench.speed.timing import Run, Times, cuda_seconds, interleaved, seconds
-from tickets import whole
+from tickets import atomic
 
 app = console.application()
 
@@ -65,8 +65,8 @@ TARGETS = (
 )
 
 
-def _option(name: str, help_text: str, panel: str, **more: object) -> typer.models.OptionInfo:
-    return typer.Option(f"--{name}", help=help_text, rich_help_panel=panel, **more)
+def _option(name: str, help_text: str, panel: str, envvar: str | None = None) -> Any:
+    return typer.Option(f"--{name}", help=help_text, rich_help_panel=panel, envvar=envvar)
 
 
 @app.command()
@@ -108,18 +108,18 @@ def speed(
 
     python -m bench.speed --loader --task seg/camvid --data-root DATA
     """
-    request = parse(
-        preset=preset, task=task, batch=batch, latency_batch=latency_batch, size=size, threads=threads,
-        layout=layout, dtype=dtype, compiled=compiled, sparsity=sparsity, rounds=rounds, device=device, what=what,
-        loader=loader, data_root=data_root,
-    )  # fmt: skip
+    request = parse({
+        "preset": preset, "task": task, "batch": batch, "latency_batch": latency_batch, "size": size,
+        "threads": threads, "layout": layout, "dtype": dtype, "compiled": compiled, "sparsity": sparsity,
+        "rounds": rounds, "device": device, "what": what, "loader": loader, "data_root": data_root,
+    })  # fmt: skip
     if file is not None:
         flags.out_file(file)
     parts = measure(request)
     found = figures(parts)
     show(list(parts.values()), str(request), [*costs(parts), *verdicts(request, found)])
     if file is not None:
-        whole.write(file, f"{json.dumps(_raw(request, parts, found), indent=1, default=str)}\n".encode())
+        atomic.write(file, f"{json.dumps(_raw(request, parts, found), indent=1, default=str)}\n".encode())
 
 
 def measure(request: Request) -> dict[str, Part]:
@@ -228,7 +228,7 @@ def verdicts(request: Request, found: Mapping[str, float]) -> list[str]:
 
 
 def _raw(request: Request, parts: Mapping[str, Part], found: Mapping[str, float]) -> dict[str, Any]:
-    from bench.provenance import stamp
+    from bench.records.provenance import stamp
 
     name = request.device
     if name != "cpu":

@@ -11,12 +11,12 @@ import torch
 from torch import Tensor, nn
 
 from bench.speed.request import Request
-from bench.speed.synthetic import SEED, Synthetic, as_asked, layout_of, network_of, raw_batch, scores
+from bench.speed.synthetic import SEED, Synthetic, as_asked, host_of, layout_of, raw_batch, scores
 from bench.speed.timing import Run
-from tickets.compact import compact
-from tickets.export import ONNX_PACKAGES, to_onnx
+from tickets.deploy.compact import compact
+from tickets.deploy.export import ONNX_PACKAGES, to_onnx
 from tickets.hosts.supernet import Supernet
-from tickets.masks import Masks, keep_top, ones, project, prunable
+from tickets.pruning.masks import Masks, keep_top, ones, project, prunable
 from tickets.searchable import search_blocks
 from tickets.seeding import generator
 
@@ -33,8 +33,8 @@ def inference_calls(request: Request) -> tuple[dict[str, Run], list[str]]:
     """
     source = Synthetic.of(request)
     image = source.task.batch(raw_batch(source.task, request.latency_batch, 0))["image"]
-    dense = calibrated(network_of(request, source).host, source.made[0]["image"].cpu())
-    masked = calibrated(network_of(request, source).host, source.made[0]["image"].cpu(), request.sparsity)
+    dense = calibrated(host_of(request), source.made[0]["image"].cpu())
+    masked = calibrated(host_of(request), source.made[0]["image"].cpu(), request.sparsity)
     compacted = compact(masked)
     hosts = {DENSE: dense, MASKED: masked, COMPACTED: compacted}
     missing = _why_no_onnx(request)
@@ -95,9 +95,9 @@ def _favour_largest(score: Tensor, dim: int) -> None:
 
 
 def _call(host: nn.Module, image: Tensor, request: Request) -> Run:
-    where = {"device": request.device, "memory_format": layout_of(request)}
-    host.to(**where)
-    image = image.to(**where)
+    layout = layout_of(request)
+    host.to(request.device).to(memory_format=layout)
+    image = image.to(request.device, memory_format=layout)
     forward = torch.no_grad()(as_asked(host, request))
     return lambda: forward(image)
 

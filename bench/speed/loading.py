@@ -13,7 +13,7 @@ from bench.speed.timing import Run, Times
 from tasks.base import Task
 from tasks.feed import Feed
 from tickets.source import Batch
-from tickets.training import Training
+from tickets.training.loop import Training
 
 STEP, ALONE, AHEAD = "training step", "loader, 0 workers", "loader, 2 workers"
 WORKERS = 2

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any, TextIO
 
-from bench.amounts import MISSING
+from bench.numbers.amounts import MISSING
 from bench.speed.timing import Spread, Times, ratio, spread
 
 COLUMNS = ("", "ms", "images/s", "peak MiB", "speed-up", "10 % to 90 %")
@@ -39,7 +39,7 @@ class Part:
     def rows(self) -> list[tuple[str, ...]]:
         """One line of cells a variant, under `COLUMNS`."""
         first = next(iter(self.times))
-        found = []
+        found: list[tuple[str, ...]] = []
         for name, taken in self.times.items():
             seconds, faster = spread(taken).median, self.ratio(first, name)
             peak = f"{self.peaks_mib[name]:,.0f}" if name in self.peaks_mib else MISSING

@@ -5,15 +5,17 @@ from __future__ import annotations
 import os
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal, NotRequired, TypedDict
 
 import tasks
-from bench import flags
+from bench.command import flags
 from bench.request import scale as scales
 from tickets.errors import UserError
 
 TASKS = ("cls", "seg", "pose")
 LAYOUTS = ("channels_last", "contiguous")
-DTYPES = ("float32", "bfloat16")
+Precision = Literal["float32", "bfloat16"]
+DTYPES: tuple[Precision, ...] = ("float32", "bfloat16")
 WHAT = ("train", "inference")
 LOADER = "loader"
 LARGEST_BATCH = {"paper": 8}
@@ -48,7 +50,7 @@ class Request:
     size: tuple[int, int]
     threads: int
     layout: str
-    dtype: str
+    dtype: Precision
     compiled: bool
     sparsity: float
     rounds: int
@@ -62,59 +64,71 @@ class Request:
         return ", ".join([*parts, f"{self.threads} thread" + "s" * (self.threads != 1)])
 
 
-def parse(
-    preset: str,
-    task: str,
-    batch: int | None,
-    latency_batch: int,
-    size: str | None,
-    threads: int | None,
-    layout: str,
-    dtype: str,
-    compiled: bool,
-    sparsity: float,
-    rounds: int,
-    device: str,
-    what: str,
-    loader: bool = False,
-    data_root: Path | None = None,
-) -> Request:
-    """Check what the command line gave; None stands for the scale's batch and size and for all cores.
+class Asked(TypedDict):
+    """What the command line gave, by the fields of `Request`; None is the scale's batch and size, and all cores."""
+
+    preset: str
+    task: str
+    batch: int | None
+    latency_batch: int
+    size: str | None
+    threads: int | None
+    layout: str
+    dtype: str
+    compiled: bool
+    sparsity: float
+    rounds: int
+    device: str
+    what: str
+    loader: NotRequired[bool]
+    data_root: NotRequired[Path | None]
+
+
+def parse(asked: Asked) -> Request:
+    """Check what the command line gave.
 
     Raises:
         UserError: a value that cannot be measured; names it and what is allowed.
     """
-    name = tasks.TASKS.resolve(task) if loader else flags.one_of(task, TASKS, "task")
-    plan = scales.load(flags.one_of(preset, scales.presets(), "preset")).plan(name)
+    loader, sparsity = asked.get("loader", False), asked["sparsity"]
+    name = tasks.TASKS.resolve(asked["task"]) if loader else flags.one_of(asked["task"], TASKS, "task")
+    preset = flags.one_of(asked["preset"], scales.presets(), "preset")
+    plan = scales.load(preset).plan(name)
     if not 0 <= sparsity < 1:
         raise UserError(f"--sparsity is {sparsity}; give the removed share of the weights, from 0 to below 1.")
+    usual = min(plan.batch_size, LARGEST_BATCH.get(preset, plan.batch_size))
     request = Request(
         preset=preset,
         task=name,
-        batch=min(plan.batch_size, LARGEST_BATCH.get(preset, plan.batch_size)) if batch is None else batch,
-        latency_batch=latency_batch,
-        size=plan.size if size is None else flags.image_size(size),
-        threads=(os.cpu_count() or 1) if threads is None else threads,
-        layout=flags.one_of(layout, LAYOUTS, "layout"),
-        dtype=flags.one_of(dtype, DTYPES, "dtype"),
-        compiled=compiled,
+        batch=usual if asked["batch"] is None else asked["batch"],
+        latency_batch=asked["latency_batch"],
+        size=plan.size if asked["size"] is None else flags.image_size(asked["size"]),
+        threads=(os.cpu_count() or 1) if asked["threads"] is None else asked["threads"],
+        layout=flags.one_of(asked["layout"], LAYOUTS, "layout"),
+        dtype=flags.one_of(asked["dtype"], DTYPES, "dtype"),
+        compiled=asked["compiled"],
         sparsity=sparsity,
-        rounds=rounds,
-        device=device,
-        what=(LOADER,) if loader else _parts(what),
-        data_root=flags.data_root(data_root),
+        rounds=asked["rounds"],
+        device=asked["device"],
+        what=(LOADER,) if loader else _parts(asked["what"]),
+        data_root=flags.data_root(asked.get("data_root")),
     )
+    _check(request)
+    return request
+
+
+def _check(request: Request) -> None:
+    """See that the numbers are large enough, and that the device and a compiler are there."""
     for flag, value, least in (
         ("batch", request.batch, 2),  # batch norms of a training step need two values a channel
-        ("latency-batch", latency_batch, 1),
+        ("latency-batch", request.latency_batch, 1),
         ("threads", request.threads, 1),
-        ("rounds", rounds, 1),
+        ("rounds", request.rounds, 1),
     ):
         if value < least:
             raise UserError(f"--{flag} is {value}; give a whole number of at least {least}.")
-    flags.device(device)
-    flags.compiler(compiled)
-    return request
+    flags.device(request.device)
+    flags.compiler(request.compiled)
 
 
 def _parts(what: str) -> tuple[str, ...]:

@@ -8,18 +8,18 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from bench.provenance import peak_mib
+from bench.records.provenance import peak_mib
 from bench.speed.request import Request
 from bench.speed.synthetic import SEED, Synthetic, as_asked, layout_of, masks_of, network_of
 from bench.speed.timing import Run
-from tickets.ema import averaged_tensors
-from tickets.masking import masking
-from tickets.masks import Semantics
-from tickets.network import Network
+from tickets.pruning.masks import Semantics
 from tickets.reference import plain
-from tickets.settings import Settings
 from tickets.source import Batch
-from tickets.training import Training
+from tickets.training.ema import averaged_tensors
+from tickets.training.loop import Training
+from tickets.training.masking import masking
+from tickets.training.network import Network
+from tickets.training.settings import Settings
 
 REFERENCE, DENSE = "reference", "dense"
 VARIANTS = (REFERENCE, DENSE, str(Semantics.PROJECTION), str(Semantics.REPARAM))
@@ -88,7 +88,10 @@ class PlainTraining:
         self.settings = settings_of(request)
         decayed = [p for p in network.parameters() if p.dim() > 1]
         others = [p for p in network.parameters() if p.dim() <= 1]
-        groups = [{"params": decayed, "weight_decay": self.settings.weight_decay}, {"params": others}]
+        groups: list[dict[str, Any]] = [
+            {"params": decayed, "weight_decay": self.settings.weight_decay},
+            {"params": others},
+        ]
         self.optimizer = torch.optim.Adam(groups, lr=LEARNING_RATE)
         self.scheduler = torch.optim.lr_scheduler.OneCycleLR(self.optimizer, LEARNING_RATE, total_steps=STEPS)
         self.average = {name: t.detach().clone() for name, t in averaged_tensors(network).items()}

@@ -15,12 +15,12 @@ from bench.request import scale as scales
 from bench.speed.request import Request
 from tasks import TASKS
 from tasks.base import Task
-from tasks.paper_heads import make_head
+from tasks.heads.paper import make_head
 from tickets.hosts.supernet import Supernet, preset
-from tickets.masks import Masks, keep_top
-from tickets.network import Network
+from tickets.pruning.masks import Masks, keep_top
 from tickets.seeding import generator, seeded
-from tickets.source import Batch
+from tickets.source import Batch, Source
+from tickets.training.network import Network
 
 SEED = 0
 BATCHES = 2
@@ -112,7 +112,13 @@ def raw_batch(task: Task, count: int, number: int) -> dict[str, Tensor]:
     return {**raw, "keypoints": points, "area": torch.full((count,), height * width / 4)}
 
 
-def network_of(request: Request, source: Synthetic) -> Network:
+def host_of(request: Request) -> Supernet:
+    """The host of `network_of` alone, with the same weights."""
+    with seeded(SEED, "speed", "network"):
+        return Supernet(preset(request.preset))
+
+
+def network_of(request: Request, source: Source) -> Network:
     """The full supernet with the task's head, on the CPU; the same weights for every variant."""
     with seeded(SEED, "speed", "network"):
         host = Supernet(preset(request.preset))

@@ -6,6 +6,7 @@ import math
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from statistics import median
 
 Run = Callable[[], object]
@@ -102,7 +103,7 @@ def interleaved(
     calls = 1
     for done in range(1, warm_up + rounds + 1):
         for name, run in runs.items():
-            taken = clock(lambda run=run, calls=calls: _repeat(run, calls)) / calls
+            taken = clock(partial(_repeat, run, calls)) / calls
             times[name].append(taken)
         if done == warm_up:
             calls = max(1, math.ceil(SLICE_S / max(min(taken[-1] for taken in times.values()), 1e-6)))

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from tickets.anatomy import Block, Layer
+from tickets.deploy.anatomy import Block, Layer
 from tickets.ticket import Ticket
+
+Column = tuple[int, int, int]
+"""Stage, whether it is a block (and no fusion), and which; in this order columns stand from input to output."""
 
 CELL = 0.8
 """Side of a block's square, in its grid's unit."""
@@ -53,7 +56,7 @@ def draw(ticket: Ticket, blocks: Sequence[Block], layers: Sequence[Layer], out: 
     figure.savefig(out)
 
 
-def _place(name: str) -> tuple[tuple[int, int, int], float]:
+def _place(name: str) -> tuple[Column, int]:
     """A block's column, as something that sorts from input to output, and its row, 0 for the finest branch.
 
     A fusion has a column for each branch that its paths come from.
@@ -69,7 +72,13 @@ def _place(name: str) -> tuple[tuple[int, int, int], float]:
     return (stage, 0, source), target
 
 
-def _grid(axes: Any, blocks: Sequence[Block], places: dict, columns: dict, colours: Any) -> None:
+def _grid(
+    axes: Any,
+    blocks: Sequence[Block],
+    places: Mapping[str, tuple[Column, int]],
+    columns: Mapping[Column, int],
+    colours: Any,
+) -> None:
     from matplotlib.patches import Rectangle
 
     for block in blocks:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from bench.aligned import show as print_table
-from bench.amounts import MISSING, counted, percent
-from bench.record import Code, Record
+from bench.numbers.aligned import show as print_table
+from bench.numbers.amounts import MISSING, counted, percent
+from bench.records.record import Code, Record
 
 
 def show(found: Record) -> None:

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from bench.aligned import show as print_table
-from bench.amounts import mib
-from bench.house import cache, inventory
-from bench.house.inventory import KINDS, TICKET, Item
+from bench.inventory import cache, inventory
+from bench.inventory.inventory import KINDS, TICKET, Item
 from bench.jobs.store import Store
+from bench.numbers.aligned import show as print_table
+from bench.numbers.amounts import mib
 
 
 def show(home: Path) -> None:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from bench.aligned import show as print_table
-from bench.amounts import MISSING, counted, percent
-from tickets import anatomy
+from bench.numbers.aligned import show as print_table
+from bench.numbers.amounts import MISSING, counted, percent
+from tickets.deploy import anatomy
 from tickets.ticket import Ticket
 
 

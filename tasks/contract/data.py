@@ -8,12 +8,12 @@ import torch
 from torch import Tensor
 
 from tasks.base import Task
-from tasks.classification import Classification
 from tasks.contract.promise import Broken, promise, require
 from tasks.contract.subject import PAGE, Batch, Subject
-from tasks.pose import Pose
-from tasks.samples import IGNORED, SPLITS
-from tasks.segmentation import Segmentation
+from tasks.data.samples import IGNORED, SPLITS
+from tasks.kinds.classification import Classification
+from tasks.kinds.pose import Pose
+from tasks.kinds.segmentation import Segmentation
 
 MOST_DECODED = 2000  # images a split of a full pipeline that are compared with the other splits'
 

@@ -33,8 +33,8 @@ def _gradients(subject: Subject) -> str:
     require(bool(loss.isfinite()) and loss > 0, f"the loss of a fresh network is {loss.item()}")
     loss.backward()
     for name, weight in net[1].named_parameters():
-        grad = weight.grad
-        require(grad is not None and grad.any(), f"no gradient reaches the head's {name}")
+        grad = torch.zeros(()) if weight.grad is None else weight.grad
+        require(grad.any(), f"no gradient reaches the head's {name}")
         require(grad.isfinite().all(), f"the gradient of the head's {name} is not finite")
     return f"loss {loss.item():.4g}, {sum(p.numel() for p in net[1].parameters()):,} weights"
 
@@ -49,12 +49,12 @@ def _descends(subject: Subject) -> str:
     net, batch = subject.network(), subject.training_batch()
     before = _loss(subject, net, batch)
     before.backward()
-    weights = [p for p in net.parameters() if p.grad is not None]
-    square = sum(p.grad.square().sum().item() for p in weights)
+    weights = [(p, p.grad) for p in net.parameters() if p.grad is not None]
+    square = sum(float(grad.square().sum()) for _, grad in weights)
     rate = min(0.01 * before.item() / max(square, 1e-30), 1.0)  # to first order 1 % less
     with torch.no_grad():
-        for weight in weights:
-            weight -= rate * weight.grad
+        for weight, grad in weights:
+            weight.sub_(rate * grad)
         after = _loss(subject, net, batch)
     require(after < before, f"from {before.item():.6g} to {after.item():.6g} by a step along the gradient")
     return f"from {before.item():.6g} to {after.item():.6g}"

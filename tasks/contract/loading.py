@@ -12,7 +12,7 @@ import torch
 
 from tasks.contract.promise import promise, require
 from tasks.contract.subject import PAGE, Subject
-from tasks.split import Draw
+from tasks.data.split import Draw
 
 LOADED = 32  # images a batch whose loading is timed
 

@@ -11,8 +11,8 @@ from torch import Tensor, nn
 from tasks.base import Task
 from tasks.contract.promise import Skipped, promise, require
 from tasks.contract.subject import Batch, Subject
-from tasks.metrics import Metric
-from tasks.samples import IGNORED
+from tasks.data.samples import IGNORED
+from tasks.metrics.base import Metric
 from tickets.seeding import generator
 
 ALMOST_ONE = 0.99  # what a perfect prediction reaches: heat maps tell a place only as finely as they decode

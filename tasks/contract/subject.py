@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from tasks.base import Task
 from tasks.feed import Feed
-from tasks.paper_heads import make_head
+from tasks.heads.paper import make_head
 from tickets.seeding import seeded
 
 FEATURES = [(6, 4), (8, 8)]  # (width, stride) of the maps that heads are tried on

@@ -2,29 +2,29 @@
 
 import pytest
 import torch
-from toy import DRAWERS, SPEC, ToySource
+from toy import DRAWERS as NAMES
+from toy import SPEC, ToySource
+from toy import drawn as drawn_by
 
-from tasks.paper_heads import PaperDense
-from tickets import drawers
+from tasks.heads.paper import PaperDense
+from tickets.drawers import DRAWERS
 from tickets.drawers.base import Drawer, Request
-from tickets.settings import Settings
 from tickets.source import Source
 from tickets.ticket import Ticket
+from tickets.training.settings import Settings
 
 SETTINGS = Settings(steps=6, learning_rate=0.02, calibration_batches=1)
 
 
-@pytest.fixture(params=DRAWERS)
+@pytest.fixture(params=NAMES)
 def drawer(request) -> Drawer:
     """One of the built-in drawers."""
-    return drawers.DRAWERS.make(request.param, {"rho": 0.1})
+    return DRAWERS.make(request.param, {"rho": 0.1})
 
 
 def draw(drawer: Drawer, sparsity: float, source: Source) -> Ticket:
-    """A ticket from a toy source, drawn after the one that it starts from."""
-    base = drawer.traits.base
-    given = {"base": draw(drawers.DRAWERS.make(base, {"rho": 0.1}), 0.0, source)} if base else {}
-    return drawer.draw(Request(SPEC, source, SETTINGS, sparsity, 0, given))
+    """A ticket from a toy source, drawn after those that it needs."""
+    return drawn_by(drawer, Request(SPEC, source, SETTINGS, sparsity, 0), {"rho": 0.1})
 
 
 class SearchedHead(ToySource):

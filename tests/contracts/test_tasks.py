@@ -3,7 +3,8 @@
 import pytest
 import torch
 
-from tasks import TASKS, contract, figures
+from tasks import TASKS, contract
+from tasks.figures import scenes
 
 NAMES = [name for name in TASKS.builtin if name.endswith("/figures")]
 
@@ -16,8 +17,8 @@ def cache(tmp_path_factory):
 @pytest.fixture
 def few(monkeypatch):
     """Fewer figures."""
-    monkeypatch.setattr(figures, "TRAIN", 96)
-    monkeypatch.setattr(figures, "TEST", 40)
+    monkeypatch.setattr(scenes, "TRAIN", 96)
+    monkeypatch.setattr(scenes, "TEST", 40)
 
 
 @pytest.mark.parametrize("heads", ["light", "paper"])

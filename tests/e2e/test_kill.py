@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from bench import record
+from bench.records import record
 
 ROOT = Path(__file__).parents[2]
 PIPES = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}

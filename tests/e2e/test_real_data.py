@@ -6,12 +6,12 @@ import torch
 from people import reference
 from real import published, root_of
 
-from tasks.camvid import CamVid
-from tasks.coco import Coco
 from tasks.feed import Feed
-from tasks.folder import Cifar10
-from tasks.lsp import LeedsSports
-from tasks.metrics import PCK
+from tasks.metrics.pck import PCK
+from tasks.sets.camvid import CamVid
+from tasks.sets.cifar10 import Cifar10
+from tasks.sets.coco import Coco
+from tasks.sets.lsp import LeedsSports
 
 pytestmark = pytest.mark.data
 

@@ -9,7 +9,7 @@ import people
 import pytest
 import trees
 
-from bench import record
+from bench.records import record
 from bench.request import scale as scales
 from tickets.ticket import Ticket
 

@@ -12,7 +12,7 @@ import pytest
 import scipy.io
 from PIL import Image
 
-from bench import record
+from bench.records import record
 
 ROOT = Path(__file__).parents[2]
 SHORT = ("--budget", "0.01", "--scale", "tiny")

@@ -5,11 +5,11 @@ import json
 import pytest
 import torch
 
-from bench import console
+from bench.command import console
 from bench.speed import command as speed
 from bench.speed import loading
 from bench.speed.steps import VARIANTS
-from tasks import figures
+from tasks.figures import scenes
 
 
 def test_a_real_run(tmp_path, capsys):
@@ -32,7 +32,7 @@ def test_a_real_run(tmp_path, capsys):
 
 
 def test_a_loader_against_the_step_that_it_feeds(tmp_path, capsys, monkeypatch):
-    monkeypatch.setattr(figures, "TRAIN", 48)
+    monkeypatch.setattr(scenes, "TRAIN", 48)
     monkeypatch.setenv("TICKETBENCH_CACHE", str(tmp_path / "cache"))
     file, threads = tmp_path / "loader.json", torch.get_num_threads()
     args = ("--loader", "--task", "seg", "--batch", 2, "--rounds", 1, "--threads", threads, "--json", file)

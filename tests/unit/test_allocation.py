@@ -3,9 +3,9 @@
 import pytest
 import torch
 
-from tickets.allocation import ALLOCATIONS, allocate
 from tickets.errors import UserError
-from tickets.masks import keep_top
+from tickets.pruning.allocation import ALLOCATIONS, allocate
+from tickets.pruning.masks import keep_top
 from tickets.seeding import generator
 
 SHAPES = {"stem": (8, 3, 3, 3), "depthwise": (16, 1, 5, 5), "wide": (64, 48, 1, 1), "tiny": (2, 1), "out": (10, 64)}

@@ -2,7 +2,7 @@
 
 import pytest
 
-from bench import amounts
+from bench.numbers import amounts
 
 
 @pytest.mark.parametrize(

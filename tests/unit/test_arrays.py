@@ -12,12 +12,14 @@ import pytest
 import torch
 from PIL import Image
 
-from tasks import arrays, decoding, figures, files, samples
-from tasks.arrays import Arrays
+from tasks import TASKS
 from tasks.base import Info
-from tasks.classification import Classification
-from tasks.decoding import Job
-from tasks.samples import Sample
+from tasks.data import arrays, decoding, files, samples
+from tasks.data.arrays import Arrays
+from tasks.data.decoding import Job
+from tasks.data.samples import Sample
+from tasks.figures import scenes
+from tasks.kinds.classification import Classification
 from tickets.errors import DataError, UserError
 
 ROOT = Path(__file__).parents[2]
@@ -212,8 +214,8 @@ def test_progress_counts_every_sample(squares):
 
 
 def test_any_number_of_processes_gives_the_same_arrays(tmp_path, monkeypatch):
-    monkeypatch.setattr(figures, "TRAIN", 140)
-    job = Job(figures.samples("train"), figures.read, (32, 32))
+    monkeypatch.setattr(scenes, "TRAIN", 140)
+    job = Job(scenes.samples("train"), scenes.read, (32, 32))
     counts = []
     decoding.build(tmp_path / "one", job, workers=1)
     decoding.build(tmp_path / "two", job, workers=2, progress=lambda done, total: counts.append((done, total)))
@@ -251,7 +253,6 @@ def test_errors_in_other_processes_arrive(tmp_path, name, extra, error, message)
 
 
 def test_nothing_that_decoding_processes_load_imports_torch():
-    modules = "tasks.arrays, tasks.base, tasks.figures, tasks.classification, tasks.segmentation, tasks.pose"
-    more = "tasks.folder, tasks.camvid, tasks.lsp"
-    code = f"import {modules}, {more}, sys; sys.exit('torch' in sys.modules)"
+    names = {target.partition(":")[0] for target in TASKS.builtin.values()}
+    code = f"import tasks.data.decoding, {', '.join(sorted(names))}, sys; sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=False).returncode == 0

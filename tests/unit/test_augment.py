@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from tasks.augment import affine, denormalise, jitter, normalise
+from tasks.views.batches import affine, denormalise, jitter, normalise
 
 WILD = {"scale": (0.7, 1.4), "rotate_deg": 40.0, "translate": 0.1}
 

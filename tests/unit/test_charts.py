@@ -11,7 +11,7 @@ from samples import record
 
 from bench.boards import charts
 from bench.boards.leaderboard import boards
-from bench.record import Record
+from bench.records.record import Record
 from tickets.errors import UserError
 
 

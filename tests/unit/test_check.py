@@ -3,9 +3,11 @@
 import pytest
 from PIL import Image
 
-from bench import check, console
-from tasks import contract, figures
-from tasks.classification import FiguresClassification
+from bench import check
+from bench.command import console
+from tasks import contract
+from tasks.figures import scenes
+from tasks.figures.tasks import FiguresClassification
 from tickets import contract as members
 from tickets.patterns.nm import NofM
 
@@ -20,8 +22,8 @@ def run(capsys, *args):
 
 @pytest.fixture(autouse=True)
 def few(monkeypatch, tmp_path):
-    monkeypatch.setattr(figures, "TRAIN", 64)
-    monkeypatch.setattr(figures, "TEST", 24)
+    monkeypatch.setattr(scenes, "TRAIN", 64)
+    monkeypatch.setattr(scenes, "TEST", 24)
     monkeypatch.setattr(contract.Subject, "seconds", 0.0)
     monkeypatch.setenv("TICKETBENCH_CACHE", str(tmp_path / "cache"))
 

@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from bench import compare, console
+from bench import compare
+from bench.command import console
 
 ROOT = Path(__file__).parents[2]
 PAGE = (ROOT / "docs" / "claims.md").read_text(encoding="utf-8")

@@ -9,9 +9,10 @@ import time
 import pytest
 from samples import record
 
-from bench import clean, console, show
-from bench.house import inventory
-from bench.house.cache import decoded
+from bench import clean, show
+from bench.command import console
+from bench.inventory import inventory
+from bench.inventory.cache import decoded
 
 OLD = time.time() - 2 * inventory.FRESH_S
 SIZE = 2**19

@@ -10,9 +10,11 @@ import torch
 from people import reference
 from PIL import Image
 
-from tasks import TASKS, joints
-from tasks.coco import Coco, KeypointFolder, ends, pairs
+from tasks import TASKS
 from tasks.feed import Feed
+from tasks.kinds import joints
+from tasks.sets.coco import Coco
+from tasks.sets.keypoint_folder import KeypointFolder, ends, pairs
 from tickets.errors import DataError, UserError
 
 SIZE = (96, 72)
@@ -47,7 +49,7 @@ def perfect(task, batch, stride=4):
     shape = (height // stride, width // stride)
     if task.objective == "mse":
         return task.codec.targets(known, shape, (height, width))
-    from tasks.heatmaps import gaussians
+    from tasks.metrics.heatmaps import gaussians
 
     return gaussians(known, shape, (height, width), 0.03 * min(height, width)).clamp_min(1e-20).log()
 

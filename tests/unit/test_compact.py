@@ -5,15 +5,16 @@ import pickle
 
 import pytest
 import torch
-from tickets.blocks import KERNELS, SearchBlock
-from tickets.supernet import Spec, Stage, Supernet, live_units, preset, search_blocks
 from torch import Tensor, nn
 from toy import SPEC
 
-from tickets.compact import CompactBlock, CompactSupernet, Removed, Restore, compact, removed
 from tickets.cost import dense_macs, layer_costs
+from tickets.deploy.compact import CompactBlock, CompactSupernet, Removed, Restore, compact, removed
 from tickets.errors import UserError
-from tickets.masks import keep_top, project, prunable
+from tickets.hosts.blocks import KERNELS, SearchBlock
+from tickets.hosts.supernet import Spec, Stage, Supernet, preset
+from tickets.pruning.masks import keep_top, project, prunable
+from tickets.searchable import live_units, search_blocks
 
 SINGLE = Spec(stem=4, stages=(Stage((1,), (4,)),), expansion=1)
 """One branch: a path and a block of 4 units per kernel size."""

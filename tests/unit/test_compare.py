@@ -3,8 +3,9 @@
 import pytest
 from samples import record
 
-from bench import compare, console
+from bench import compare
 from bench.boards import pairing, ranks
+from bench.command import console
 from tickets.errors import UserError
 
 CLS, SEG, POSE = "cls/figures", "seg/figures", "pose/figures"

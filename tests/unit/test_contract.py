@@ -8,12 +8,12 @@ import pytest
 import torch
 from PIL import Image
 
-from tasks import contract, figures
-from tasks.classification import FiguresClassification
-from tasks.folder import Folder
-from tasks.metrics import MeanIoU, TopK
-from tasks.pose import FiguresPose
-from tasks.segmentation import FiguresSegmentation
+from tasks import contract
+from tasks.figures import scenes
+from tasks.figures.tasks import FiguresClassification, FiguresPose, FiguresSegmentation
+from tasks.metrics.miou import MeanIoU
+from tasks.metrics.topk import TopK
+from tasks.sets.folder import Folder
 from tickets.errors import DataError
 
 INFO = FiguresClassification.info
@@ -26,8 +26,8 @@ def cache(tmp_path_factory):
 
 @pytest.fixture(autouse=True)
 def few(monkeypatch):
-    monkeypatch.setattr(figures, "TRAIN", 64)
-    monkeypatch.setattr(figures, "TEST", 24)
+    monkeypatch.setattr(scenes, "TRAIN", 64)
+    monkeypatch.setattr(scenes, "TEST", 24)
 
 
 def found(task, text, cache, **more):
@@ -53,7 +53,7 @@ class Shared(FiguresClassification):
     store = "shared"
 
     def samples(self, split):
-        return figures.samples("train")[:20]
+        return scenes.samples("train")[:20]
 
 
 class Empty(FiguresClassification):

@@ -5,9 +5,9 @@ import importlib.util
 import pytest
 from asked import config
 
-from bench import curves
+from bench.command import curves
 from tickets.errors import UserError
-from tickets.progress import Progress
+from tickets.training.progress import Progress
 
 
 def test_what_is_reported_is_read_back_and_told_on(tmp_path):

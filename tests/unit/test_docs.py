@@ -10,16 +10,18 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from tickets.drawer import Drawer, Request
-from tickets.recipe import transfer
 from toy import SPEC
 
-from bench import check, console, preview
-from tasks import TASKS, contract, figures
+from bench import check, preview, run
+from bench.command import console
+from tasks import TASKS, contract
 from tasks.feed import Feed
+from tasks.figures import scenes
 from tickets import registry
+from tickets.drawers.base import Drawer, Request
 from tickets.recipes import RECIPES
-from tickets.training import Settings
+from tickets.recipes.base import transfer
+from tickets.training.settings import Settings
 
 TEXT = (Path(__file__).parents[2] / "docs" / "new-task.md").read_text(encoding="utf-8")
 SETTINGS = Settings(4, 0.01, calibration_batches=1)
@@ -33,8 +35,8 @@ def blocks(language):
 @pytest.fixture
 def edges(tmp_path, monkeypatch):
     """The page's module, imported, and registered by the page's lines."""
-    monkeypatch.setattr(figures, "TRAIN", 64)
-    monkeypatch.setattr(figures, "TEST", 24)
+    monkeypatch.setattr(scenes, "TRAIN", 64)
+    monkeypatch.setattr(scenes, "TEST", 24)
     monkeypatch.setattr(contract.Subject, "seconds", 0.0)
     monkeypatch.setenv("TICKETBENCH_CACHE", str(tmp_path / "cache"))
     (tmp_path / "edges.py").write_text(blocks("python"))
@@ -42,9 +44,9 @@ def edges(tmp_path, monkeypatch):
     (named,) = tomllib.loads(blocks("toml"))["project"]["entry-points"].items()
     found = [EntryPoint(name, value, named[0]) for name, value in named[1].items()]
     monkeypatch.setattr(registry, "entry_points", lambda group: found if group == named[0] else [])
-    monkeypatch.delitem(vars(TASKS), "targets", raising=False)
+    vars(TASKS).pop("_plugins", None)
     yield importlib.import_module("edges")
-    vars(TASKS).pop("targets", None)
+    vars(TASKS).pop("_plugins", None)
     sys.modules.pop("edges")
 
 
@@ -66,10 +68,19 @@ def test_the_picture_has_its_classes(edges, capsys, tmp_path):
     assert code == 0 and (tmp_path / "edges.png").stat().st_size > 1000
 
 
+def test_its_kind_is_set_like_the_three(edges, capsys, monkeypatch):
+    asked = []
+    monkeypatch.setattr(run, "_compute", lambda config, *rest: asked.append(config))
+    code, _ = told(capsys, run.app, "--source", "edges/figures", "--target", "seg", "--set", "edges.batch_size=8")
+    scale = asked[0].scale
+    assert code == 0 and asked[0].setting.scale == scale.name == "tiny@edges.batch_size=8"
+    assert [scale.plan(name).batch_size for name in ("edges/figures", "seg/figures")] == [8, 32]
+
+
 def test_outlines_are_where_parts_meet(edges, monkeypatch):
     """By hand: a pixel is on an edge where its right or lower neighbour is another part."""
     parts = np.array([[0, 0, 0, 2], [0, 1, 0, 2], [0, 0, 0, 2]], np.uint8)
-    monkeypatch.setattr(figures, "read", lambda sample, size: {"image": None, "parts": parts})
+    monkeypatch.setattr(scenes, "read", lambda sample, size: {"image": None, "parts": parts})
     assert edges.read(None, (3, 4))["label"].tolist() == [[0, 1, 1, 0], [1, 1, 1, 0], [0, 0, 1, 0]]
 
 

@@ -6,13 +6,13 @@ import sys
 import onnxruntime
 import pytest
 import torch
-from tickets.supernet import Supernet
 from toy import SPEC
 
-from tickets.compact import compact
+from tickets.deploy.compact import compact
+from tickets.deploy.export import to_onnx, to_program
 from tickets.errors import UserError
-from tickets.export import to_onnx, to_program
-from tickets.masks import keep_top, project, prunable
+from tickets.hosts.supernet import Supernet
+from tickets.pruning.masks import keep_top, project, prunable
 
 SIZE = (20, 28)
 """Maps of 5x7 and 3x4: the odd sizes take the bilinear way."""

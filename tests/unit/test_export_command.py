@@ -2,19 +2,20 @@
 
 import pytest
 import torch
-from tickets.drawer import Request
 from toy import SPEC, ToySource
 
-from bench import console, export
-from tickets.drawers import make
+from bench import export
+from bench.command import console
+from tickets.drawers import DRAWERS
+from tickets.drawers.base import Request
 from tickets.ticket import Ticket
-from tickets.training import Settings
+from tickets.training.settings import Settings
 
 
 @pytest.fixture(scope="module")
 def ticket(tmp_path_factory):
     """A ticket on disk of which units are dead."""
-    drawn = make("gmp").draw(Request(SPEC, ToySource(), Settings(4, 0.02, calibration_batches=1), 0.9, 0))
+    drawn = DRAWERS.make("gmp").draw(Request(SPEC, ToySource(), Settings(4, 0.02, calibration_batches=1), 0.9, 0))
     path = tmp_path_factory.mktemp("tickets") / "one"
     drawn.save(path)
     return path

@@ -3,7 +3,8 @@
 import pytest
 import torch
 import torch.nn.functional as F
-from tickets.fastconv import depthwise, pointwise
+
+from tickets.hosts.fastconv import depthwise, pointwise
 
 
 def plain_depthwise(x, weight, stride):

@@ -5,15 +5,16 @@ from dataclasses import replace
 import pytest
 import torch
 
-from tasks import TASKS, figures
+from tasks import TASKS
 from tasks.feed import Feed, Stream
+from tasks.figures import scenes
 
 
 @pytest.fixture
 def feed(tmp_path_factory, monkeypatch):
     """Forty small figures for training."""
-    monkeypatch.setattr(figures, "TRAIN", 40)
-    monkeypatch.setattr(figures, "TEST", 8)
+    monkeypatch.setattr(scenes, "TRAIN", 40)
+    monkeypatch.setattr(scenes, "TEST", 8)
     cache = tmp_path_factory.getbasetemp() / "feed-cache"
     return Feed("seg/figures", TASKS.load("seg")(size=(32, 32), cache=cache), batch_size=8, seed=0)
 

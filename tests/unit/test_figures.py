@@ -3,19 +3,20 @@
 import numpy as np
 import pytest
 
-from tasks import bodies, figures, joints
+from tasks.figures import bodies, scenes
+from tasks.kinds import joints
 
 
 @pytest.fixture(scope="module")
 def drawn():
-    return [figures.draw("train", index) for index in range(160)]
+    return [scenes.draw("train", index) for index in range(160)]
 
 
 def test_the_same_bits_every_time_and_other_ones_for_another_index_or_split():
-    one, again = figures.draw("train", 3), figures.draw("train", 3)
+    one, again = scenes.draw("train", 3), scenes.draw("train", 3)
     assert all(np.array_equal(getattr(one, k), getattr(again, k)) for k in ("image", "parts", "keypoints"))
-    assert not np.array_equal(one.image, figures.draw("train", 11).image)
-    assert not np.array_equal(one.image, figures.draw("test", 3).image)
+    assert not np.array_equal(one.image, scenes.draw("train", 11).image)
+    assert not np.array_equal(one.image, scenes.draw("test", 3).image)
 
 
 def test_shapes_types_and_ranges(drawn):
@@ -23,7 +24,7 @@ def test_shapes_types_and_ranges(drawn):
         assert figure.image.shape == (64, 64, 3) and figure.image.dtype == np.uint8
         assert figure.parts.shape == (64, 64) and figure.parts.dtype == np.uint8
         assert figure.keypoints.shape == (17, 3) and figure.keypoints.dtype == np.float32
-        assert figure.parts.max() < len(figures.PARTS)
+        assert figure.parts.max() < len(scenes.PARTS)
         assert set(figure.keypoints[:, 2]) <= {0.0, 1.0, 2.0}
         labelled = figure.keypoints[figure.keypoints[:, 2] > 0, :2]
         assert (labelled >= -0.5).all() and (labelled < 63.5).all()
@@ -53,7 +54,7 @@ def test_covered_joints_exist_and_are_the_minority(drawn):
 
 
 def test_every_part_is_common_enough_to_learn(drawn):
-    share = np.bincount(np.concatenate([f.parts.ravel() for f in drawn]), minlength=len(figures.PARTS))
+    share = np.bincount(np.concatenate([f.parts.ravel() for f in drawn]), minlength=len(scenes.PARTS))
     assert (share / share.sum() > 0.01).all()
 
 
@@ -67,7 +68,7 @@ def test_the_torso_is_long_enough_for_its_share_to_span_pixels(drawn):
 
 def test_another_size_shows_the_same_scene():
     for index in range(8):
-        small, large = figures.draw("test", index), figures.draw("test", index, (128, 128))
+        small, large = scenes.draw("test", index), scenes.draw("test", index, (128, 128))
         both = (small.keypoints[:, 2] > 0) & (large.keypoints[:, 2] > 0)
         doubled = (small.keypoints[both, :2] + 0.5) * 2 - 0.5
         assert np.abs(doubled - large.keypoints[both, :2]).max() < 1e-3
@@ -75,7 +76,7 @@ def test_another_size_shows_the_same_scene():
 
 
 def test_an_oblong_size_holds_the_whole_body():
-    figure = figures.draw("train", 5, (96, 64))
+    figure = scenes.draw("train", 5, (96, 64))
     assert figure.image.shape == (96, 64, 3) and (figure.keypoints[:, 2] > 0).mean() > 0.8
 
 

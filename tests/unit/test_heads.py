@@ -4,7 +4,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from tasks.heads import Classifier, DenseHead
+from tasks.heads.light import Classifier, DenseHead
 
 FEATURES = [(6, 4), (10, 8), (12, 16)]
 

@@ -5,7 +5,7 @@ import math
 import pytest
 import torch
 
-from tasks.heatmaps import CODECS, Likelihood, Regression, gaussians, mirrored
+from tasks.metrics.heatmaps import CODECS, Likelihood, Regression, gaussians, mirrored
 
 SIZE = (256, 192)
 GRID = (64, 48)

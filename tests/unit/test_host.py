@@ -5,18 +5,20 @@ from dataclasses import replace
 import pytest
 import timm
 import torch
-from tickets.drawer import Request
-from tickets.host import check_size, host_spec, spec_from_json
-from tickets.recipe import transfer
-from tickets.timm_host import TimmSpec
-from toy import DRAWERS, SPEC, ToySource
+from toy import DRAWERS as NAMES
+from toy import SPEC, ToySource, drawn
 
 from tickets.cost import dense_macs, layer_costs
-from tickets.drawers import make, traits
+from tickets.drawers import DRAWERS
+from tickets.drawers.base import Request
 from tickets.errors import UserError
+from tickets.hosts import host_spec, spec_from_json
+from tickets.hosts.base import check_size
+from tickets.hosts.timm import TimmSpec
+from tickets.recipes.base import transfer
 from tickets.recipes.finetune import Finetune
 from tickets.ticket import Ticket
-from tickets.training import Settings
+from tickets.training.settings import Settings
 
 SETTINGS = Settings(steps=2, learning_rate=0.01, calibration_batches=1)
 SOURCE = ToySource(size=(64, 64), batch_size=4)
@@ -40,13 +42,11 @@ def test_specs_survive_json(name):
         spec_from_json({"kind": "mlp"})
 
 
-@pytest.mark.parametrize("name", [name for name in DRAWERS if not traits(name).searches])
+@pytest.mark.parametrize("name", [name for name in NAMES if not DRAWERS.traits(name).searches])
 def test_every_drawer_that_does_not_search_draws_from_a_timm_host(name, tmp_path):
     """Convnext_atto has no batch norm, linear layers on maps, and depthwise 7x7 kernels."""
-    drawer, spec = make(name), TimmSpec("convnext_atto")
-    base = drawer.traits.base
-    start = make(base).draw(Request(spec, SOURCE, SETTINGS, 0.0, 0)) if base else None
-    ticket = drawer.draw(Request(spec, SOURCE, SETTINGS, 0.9, 0, start))
+    drawer, spec = DRAWERS.make(name), TimmSpec("convnext_atto")
+    ticket = drawn(drawer, Request(spec, SOURCE, SETTINGS, 0.9, 0))
     ticket.save(tmp_path / "t")
     back = Ticket.load(tmp_path / "t")
     assert back.hash == ticket.hash and back.spec == spec
@@ -86,7 +86,7 @@ def test_what_cannot_be_a_host_is_refused_in_one_sentence(monkeypatch):
 
 
 def test_a_ticket_is_refused_by_a_host_of_another_shape_and_taken_by_its_own():
-    ticket = make("gmp").draw(Request(SPEC, ToySource(), SETTINGS, 0.5, 0))
+    ticket = DRAWERS.make("gmp").draw(Request(SPEC, ToySource(), SETTINGS, 0.5, 0))
     with pytest.raises(UserError, match=r"'fuses.*skip\.weight' is absent in the ticket and \[4, 3, 1, 1\] in"):
         ticket.apply(replace(SPEC, stem=12).build())
     own, x = ticket.apply(SPEC.build()), torch.randn(1, 3, 16, 16)

@@ -3,9 +3,9 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-from bench import record
 from bench.audit import replica
 from bench.jobs import identity
+from bench.records import record
 from bench.request.plan import chain
 from bench.request.scale import Scale
 from tasks.base import Task

@@ -2,19 +2,23 @@
 
 from dataclasses import replace
 from itertools import pairwise
-from typing import Any
 
 import pytest
 import torch
-from tickets.drawer import Drawer, Request
 from toy import SPEC, ToySource
 
-from tickets.drawers import make
+from tickets.drawers import DRAWERS
+from tickets.drawers.base import Drawer, Request, Round
 from tickets.drawers.imp import IterativeMagnitude
 from tickets.drawers.imp_pretrained import PretrainedIterativeMagnitude
 from tickets.errors import UserError
-from tickets.masks import Masks
-from tickets.training import Settings
+from tickets.pruning.masks import Masks
+from tickets.recipes.base import transfer
+from tickets.recipes.reinit import Reinit
+from tickets.recipes.scratch import Scratch
+from tickets.training.checkpoint import Checkpoint
+from tickets.training.events import Event
+from tickets.training.settings import Settings
 
 REQUEST = Request(SPEC, ToySource(), Settings(40, 0.02, calibration_batches=2), 0.9, 0)
 
@@ -36,41 +40,62 @@ def test_masks_are_nested_round_by_round(drawer, monkeypatch):
 
 @pytest.mark.parametrize(("steps", "rounds", "rewind"), [(400, 3, 0.05), (400, 1, 0.0), (1000, 5, 0.1)])
 def test_all_rounds_together_train_as_long_as_any_drawer(steps, rounds, rewind):
-    plan = IterativeMagnitude(rounds=rounds, rewind=rewind).plan(steps, 0.9)
+    plan = IterativeMagnitude(rounds=rounds, rewind=rewind).trainings(steps, 0.9)
     assert len(plan) == rounds + 1 and len({r.steps for r in plan}) == 1
     assert sum(r.steps - r.start for r in plan) == pytest.approx(steps, abs=rounds + 2)
-    plan = PretrainedIterativeMagnitude(rounds=rounds).plan(steps, 0.9)
+    plan = PretrainedIterativeMagnitude(rounds=rounds).trainings(steps, 0.9)
     assert len(plan) == rounds and sum(r.steps for r in plan) == pytest.approx(steps, abs=rounds)
 
 
 def test_many_rounds_remove_a_fifth_each_and_train_fully_each():
-    drawer = make("imp/many_rounds")
-    plan = drawer.plan(400, 0.9)
+    drawer = DRAWERS.make("imp/many_rounds")
+    plan = drawer.trainings(400, 0.9)
     assert len(plan) == 1 + 11  # 0.8^11 = 0.086 is the first power below 0.1
     assert {r.steps for r in plan} == {400}
 
 
 def test_the_rewind_point_is_step_k_of_the_first_training():
-    """The ticket keeps the weights of step k; they are those of a dense training stopped there."""
+    """The ticket keeps the weights of step k; they are those of a dense training at that step."""
     drawer = IterativeMagnitude(rounds=1, rewind=0.5)
     ticket = drawer.draw(REQUEST)
-    first, *_ = drawer.plan(40, 0.9)
+    first, *_ = drawer.trainings(40, 0.9)
     k = first.events[0].step
     assert 0 < k < first.steps
-    stopped: dict[str, Any] = {}
+    seen: dict[int, dict[str, torch.Tensor]] = {}
 
-    class Stopping(IterativeMagnitude):
-        """Notes the weights at the event that saves them."""
+    class Noting(Drawer):
+        """One dense training that notes its weights."""
 
-        def handle(self, training, event):
-            """Note them under the step."""
-            super().handle(training, event)
-            state = training.network.host.state_dict()
-            stopped.setdefault(str(training.step), {name: tensor.clone() for name, tensor in state.items()})
+        def trainings(self, steps, sparsity):
+            """As long as the first one of the iterative drawer."""
+            return [Round(first.steps, events=[Event(step, "note") for step in (0, k, first.steps)])]
 
-    Stopping(rounds=1, rewind=0.5).draw(REQUEST)
-    assert all(torch.equal(ticket.host.rewind[n], t) for n, t in stopped[str(k)].items())
-    assert any(not torch.equal(ticket.host.rewind[n], stopped["0"][n]) for n in ticket.host.rewind)
+        def do_note(self, training):
+            """Keep a copy of the host under the step."""
+            seen[training.step] = {n: t.clone() for n, t in training.network.host.state_dict().items()}
+
+    Noting().draw(REQUEST)
+    assert list(seen) == [0, k, first.steps]
+    assert all(torch.equal(ticket.host.rewind[n], t) for n, t in seen[k].items())
+    assert any(not torch.equal(ticket.host.rewind[n], t) for n, t in seen[0].items())
+    assert any(not torch.equal(ticket.host.rewind[n], t) for n, t in seen[first.steps].items())
+
+
+def test_scratch_at_the_drawing_s_seed_is_the_reset_to_its_first_weights_and_reinit_is_not():
+    """The winning ticket of arXiv 1803.03635, and the control that it must beat; both under the same masks."""
+    ticket = IterativeMagnitude(rounds=1, rewind=0.0).draw(REQUEST)
+    first = SPEC.initial(REQUEST.seed).state_dict()
+    assert all(torch.equal(ticket.host.rewind[name], tensor) for name, tensor in first.items())
+    hosts = [
+        transfer(ticket, recipe, ToySource(), REQUEST.settings, seed).network.host
+        for recipe, seed in ((Scratch(), 0), (Scratch(), 1), (Reinit(), 0), (Reinit(), 0), (Reinit(), 1))
+    ]
+    for name, mask in ticket.host.masks.items():
+        own = [host.get_parameter(name) for host in hosts]
+        assert torch.equal(own[0], first[name] * mask) and torch.equal(own[2], own[3])
+        assert all((weight[~mask] == 0).all() for weight in own)
+        for a, b in ((0, 1), (0, 2), (1, 2), (2, 4)):
+            assert not mask.any() or not torch.equal(own[a], own[b]), (name, a, b)
 
 
 def test_a_pretrained_ticket_is_the_mask_on_the_trained_dense_weights():
@@ -86,8 +111,8 @@ def test_a_pretrained_ticket_is_the_mask_on_the_trained_dense_weights():
 def test_resumed_equals_uninterrupted_bit_for_bit(tmp_path, monkeypatch, name, stop_at):
     """In whichever round it was interrupted."""
     request = replace(REQUEST, settings=replace(REQUEST.settings, steps=20))
-    whole = make(name).draw(request)
-    monkeypatch.setattr("tickets.training.CHECKPOINT_EVERY_S", 0.0)
+    whole = DRAWERS.make(name).draw(request)
+    monkeypatch.setattr("tickets.training.checkpoint.EVERY_S", -1.0)
 
     class Stopping(ToySource):
         """Ends the process's training after so many batches."""
@@ -104,8 +129,8 @@ def test_resumed_equals_uninterrupted_bit_for_bit(tmp_path, monkeypatch, name, s
 
     file = tmp_path / "draw.pt"
     with pytest.raises(KeyboardInterrupt):
-        make(name).draw(replace(request, source=Stopping(), checkpoint=file))
-    assert make(name).draw(replace(request, checkpoint=file)).hash == whole.hash
+        DRAWERS.make(name).draw(replace(request, source=Stopping(), checkpoint=Checkpoint(file)))
+    assert DRAWERS.make(name).draw(replace(request, checkpoint=Checkpoint(file))).hash == whole.hash
 
 
 def test_progress_is_told_in_the_request_s_steps():

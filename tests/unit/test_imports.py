@@ -15,7 +15,10 @@ ROOT = Path(__file__).parents[2]
 ROOMS = ("bench", "tasks", "tickets")
 """From the top down: a room may import itself and what stands after it."""
 
-INSIDE = tuple(f"bench.{room}" for room in ("views", "house", "audit", "boards", "jobs", "request"))
+INSIDE = tuple(
+    f"bench.{room}"
+    for room in ("views", "inventory", "audit", "boards", "jobs", "request", "command", "records", "numbers")
+)
 """The rooms in bench/, from the top down; what lies beside them is there for all, or a command."""
 
 HEAVY = (
@@ -104,7 +107,7 @@ def loaded_by(*args: str) -> set[str]:
     "args",
     [
         ("-c", "import bench, tasks, tickets"),
-        ("-c", "import tasks.coco, tasks.lsp"),  # as decoding processes do
+        ("-c", "import tasks.sets.coco, tasks.sets.lsp"),  # as decoding processes do
         ("-m", "bench.table", "--help"),
         ("-m", "bench.table", "tests/golden/records"),
         ("-m", "bench.run", "--help"),

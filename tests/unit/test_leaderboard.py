@@ -12,8 +12,8 @@ from samples import code, record
 
 from bench.boards.leaderboard import Board, Row, boards
 from bench.boards.render import heading, setting_of, slugs
-from bench.record import Record, read
-from bench.stats import Estimate, estimate
+from bench.numbers.stats import Estimate, estimate
+from bench.records.record import Record, read
 
 CLS, SEG, POSE = "cls/figures", "seg/figures", "pose/figures"
 

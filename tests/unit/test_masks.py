@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import nn
 
-from tickets.masks import keep_top, ones, project, prunable, shuffled, sparsity_of
+from tickets.pruning.masks import keep_top, ones, project, prunable, sparsity_of
 from tickets.seeding import derive, generator, seeded
 
 
@@ -52,14 +52,6 @@ def test_no_scores_are_refused():
 def test_every_convolution_and_linear_weight_is_prunable_and_nothing_else():
     net = nn.Sequential(nn.Conv2d(3, 4, 3), nn.BatchNorm2d(4), nn.Sequential(nn.Conv2d(4, 4, 1), nn.Linear(2, 2)))
     assert list(prunable(net)) == ["0.weight", "2.0.weight", "2.1.weight"]
-
-
-def test_shuffle_keeps_each_layer_count_and_moves_positions():
-    masks = {"a": torch.arange(100) < 20, "b": torch.arange(50) < 45}
-    moved = shuffled(masks, generator(0, "shuffle"))
-    assert {n: int(m.sum()) for n, m in moved.items()} == {"a": 20, "b": 45}
-    assert not torch.equal(moved["a"], masks["a"])
-    assert torch.equal(moved["a"], shuffled(masks, generator(0, "shuffle"))["a"])
 
 
 def test_project_zeroes_in_place_and_sparsity_counts():

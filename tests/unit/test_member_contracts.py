@@ -27,8 +27,8 @@ from tickets import (
 from tickets.contract.brightness import SPEC
 from tickets.drawers.imp import IterativeMagnitude
 from tickets.hosts.supernet import Spec
-from tickets.masks import ones
 from tickets.patterns.nm import NofM
+from tickets.pruning.masks import ones
 from tickets.transforms.random import Random
 
 SMALLER = {"drawer": {"most": 3}, "recipe": {"steps": 6}, "transform": {"steps": 3}}
@@ -259,8 +259,9 @@ class Diverging(Finetune):
 class Climbing(Finetune):
     """Goes uphill."""
 
-    def loss(self, training, seen):
-        return -super().loss(training, seen)
+    def on_gradient(self, training):
+        for parameter in training.network.parameters():
+            parameter.grad.neg_()
 
 
 class Detached(Finetune):
@@ -335,7 +336,7 @@ class Volatile(Finetune):
         (Reviving(), "pruned weights", "is not the ticket's any more"),
         (Diverging(), "its loss is finite", "the loss of a fresh head is nan"),
         (Detached(), "its loss is finite", "no gradient reaches the host"),
-        (Climbing(), "it learns", "the target's loss on training images goes from"),
+        (Climbing(), "it learns", "its loss on the target's training images goes from"),
         (Sharing(), "it starts", "holds the ticket's own tensors"),
         (Chancy(), "it starts", "the random state of torch has changed"),
         (Resized(), "it starts", "is not as in the ticket"),

@@ -1,4 +1,4 @@
-"""bench.members: which code a plug-in is, and whether others can get it; small packages, installed as pip does."""
+"""Which code a plug-in is, and whether others can get it; small packages, installed as pip does."""
 
 import base64
 import hashlib
@@ -10,8 +10,8 @@ from importlib.metadata import Distribution
 
 import pytest
 
-from bench import members
-from bench.members import code_of, private, sources
+from bench.records import members
+from bench.records.members import code_of, private, sources
 from tickets.errors import UserError
 
 FILES = {"rigl/__init__.py": "raise SystemExit('imported')\n", "rigl/drawers/prune.py": "class RigL:\n    sign = 1\n"}

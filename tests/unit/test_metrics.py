@@ -5,9 +5,11 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from tasks.heatmaps import decode
-from tasks.metrics import PCK, MeanIoU, TopK
-from tasks.oks import average_precision
+from tasks.metrics.heatmaps import decode
+from tasks.metrics.miou import MeanIoU
+from tasks.metrics.oks import average_precision
+from tasks.metrics.pck import PCK
+from tasks.metrics.topk import TopK
 
 
 def one_hot_maps(classes):
@@ -246,7 +248,7 @@ class TestAveragePrecision:
         assert average_precision(self.rows(500.0)) == {"ap": 0.0, "ap50": 0.0, "ap75": 0.0}
 
     def test_oks_threshold_by_hand(self):
-        from tasks.oks import SIGMAS
+        from tasks.metrics.oks import SIGMAS
 
         rows = self.rows(0.0)
         # exp(-d^2 / (2 area (2 sigma)^2)) = 0.62 at every joint: right at 3 of the ten thresholds

@@ -7,9 +7,11 @@ import pytest
 import samples
 from samples import record
 
-from bench import check, console, migrations
-from bench.migrations import upgraded
-from bench.record import Record, json_schema, read
+from bench import check
+from bench.command import console
+from bench.records import migrations
+from bench.records.migrations import upgraded
+from bench.records.record import Record, json_schema, read
 from tickets.errors import UserError
 
 BFLOAT16 = {"scale": "tiny", "host": "supernet/tiny", "budget": 1.0, "threads": 1,

@@ -6,7 +6,8 @@ import tomllib
 
 import pytest
 
-from bench import console, new
+from bench import new
+from bench.command import console
 
 
 def run(capsys, *args):
@@ -72,7 +73,7 @@ def test_nothing_is_overwritten(there, capsys, tmp_path):
         (["cls/My Data"], "task 'cls/My Data' is no name"),
         (["cls/../x"], "task 'cls/../x' is no name"),
         (["cls/class"], "task 'cls/class' is no name"),
-        (["seg/camvid"], "the task seg/camvid exists (tasks.camvid:CamVid)"),
+        (["seg/camvid"], "the task seg/camvid exists (tasks.sets.camvid:CamVid)"),
         (["cls/json"], "a module json exists ("),
         (["cls/mice", "--out", "mice.txt"], "'mice.txt' is no name of a Python module"),
         (["cls/mice", "--out", "my-mice.py"], "'my-mice.py' is no name of a Python module"),

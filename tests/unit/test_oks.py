@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from people import reference
 
-from tasks.oks import SIGMAS, evaluate, rescored, similarity, suppressed
+from tasks.metrics.oks import SIGMAS, evaluate, rescored, similarity, suppressed
 
 
 def crowd(photos=12, seed=0):

@@ -4,17 +4,24 @@ from dataclasses import replace
 
 import pytest
 import torch
+from torch import nn
 
-from tickets.optimisation import Schedule, optimizer
-from tickets.training import Settings
+from tickets.training.network import Network
+from tickets.training.optimisation import Schedule, optimizer
+from tickets.training.settings import Settings
 
 STAIRCASE = Settings(350, 0.032, schedule="staircase", decay=0.97, falls=(2.4 / 350,), warmup=5 / 350)
 MULTISTEP = Settings(210, 0.001, schedule="multistep", decay=0.1, falls=(170 / 210, 200 / 210))
 
 
+def of(layer: nn.Module) -> Network:
+    """A network whose only parameters are a layer's."""
+    return Network(layer, nn.Identity())
+
+
 def rates(settings: Settings) -> list[float]:
     """The learning rate of every step."""
-    made = optimizer(torch.nn.Linear(2, 2), settings)
+    made = optimizer(of(nn.Linear(2, 2)), settings)
     schedule, found = Schedule(made, settings), []
     for step in range(settings.steps):
         schedule.advance(step)
@@ -45,10 +52,10 @@ def test_the_multistep_falls_tenfold_at_170_and_200_of_210():
 @pytest.mark.parametrize("settings", [Settings(40, 0.1), replace(STAIRCASE, steps=40), replace(MULTISTEP, steps=40)])
 def test_a_schedule_goes_on_where_it_stood(settings):
     whole = rates(settings)
-    made = optimizer(torch.nn.Linear(2, 2), settings)
+    made = optimizer(of(nn.Linear(2, 2)), settings)
     first = Schedule(made, settings)
     first.advance(17)
-    again = optimizer(torch.nn.Linear(2, 2), settings)
+    again = optimizer(of(nn.Linear(2, 2)), settings)
     second = Schedule(again, settings)
     for group, other in zip(again.param_groups, made.param_groups, strict=True):
         group.update({key: value for key, value in other.items() if key != "params"})
@@ -60,11 +67,11 @@ def test_a_schedule_goes_on_where_it_stood(settings):
 
 def test_weight_decay_is_an_l2_term_on_matrices_alone():
     """With a zero loss gradient, Adam's first step is lr x the sign of the L2 gradient; biases stay."""
-    layer = torch.nn.Linear(2, 2)
+    layer = nn.Linear(2, 2)
     with torch.no_grad():
         layer.weight.copy_(torch.tensor([[1.0, -2.0], [3.0, -4.0]]))
         layer.bias.fill_(5.0)
-    made = optimizer(layer, Settings(10, 0.1, weight_decay=1e-2))
+    made = optimizer(of(layer), Settings(10, 0.1, weight_decay=1e-2))
     for p in layer.parameters():
         p.grad = torch.zeros_like(p)
     made.step()
@@ -76,10 +83,10 @@ def test_weight_decay_is_an_l2_term_on_matrices_alone():
 
 def test_rmsprop_has_its_epsilon_inside_the_root():
     """TensorFlow's form: mean square from 1, 0.9 s + 0.1 g^2; step lr g / sqrt(s + eps)."""
-    layer = torch.nn.Linear(1, 1, bias=False)
+    layer = nn.Linear(1, 1, bias=False)
     layer.weight.data.zero_()
     settings = Settings(10, 0.1, weight_decay=0.0, optimizer="rmsprop", eps=0.5, schedule="multistep", falls=(0.9,))
-    made = optimizer(layer, settings)
+    made = optimizer(of(layer), settings)
     layer.weight.grad = torch.full((1, 1), 2.0)
     made.step()
     assert layer.weight.item() == pytest.approx(-0.1 * 2 / (0.9 + 0.1 * 4 + 0.5) ** 0.5)

@@ -9,10 +9,11 @@ import pytest
 import torch
 from PIL import Image
 
+from tasks.data.originals import Originals, fingerprint
+from tasks.data.samples import Sample, is_val, parted
 from tasks.feed import Feed
-from tasks.folder import Cifar10, Folder
-from tasks.originals import Originals, fingerprint
-from tasks.samples import Sample, is_val, parted
+from tasks.sets.cifar10 import Cifar10
+from tasks.sets.folder import Folder
 from tickets.errors import DataError, UserError
 
 

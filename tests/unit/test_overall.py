@@ -11,7 +11,7 @@ from samples import record
 
 from bench.boards import flat, overall, render
 from bench.boards.leaderboard import boards
-from bench.record import Record
+from bench.records.record import Record
 
 CLS, SEG, POSE, OTHER = "cls/figures", "seg/figures", "pose/figures", "cls/cifar10"
 

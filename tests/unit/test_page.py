@@ -14,10 +14,11 @@ from typing import Any
 import pytest
 from samples import record
 
-from bench import console, table
+from bench import table
 from bench.boards.leaderboard import boards
 from bench.boards.page import data, document
-from bench.record import Record
+from bench.command import console
+from bench.records.record import Record
 from tickets.errors import UserError
 
 SEG, POSE, CLS = "seg/figures", "pose/figures", "cls/figures"

@@ -4,14 +4,13 @@ from pathlib import Path
 
 import pytest
 from asked import config, kinds
+from grids import Obedient, run_grid
 
-from bench.jobs.grid import Grid, by_length
-from bench.jobs.work import Facts
-from bench.jobs.workers import Message
-from bench.record import NAME
+from bench.jobs.grid import by_length
+from bench.records.record import NAME
 from bench.request import scale as scales
 from bench.request.plan import Job, jobs
-from tickets import drawers
+from tickets.drawers import DRAWERS
 from tickets.errors import UserError
 
 
@@ -22,7 +21,7 @@ def test_the_demo_is_one_draw_one_transfer_one_reference():
         "dense reference on seg/figures, seed 0",
         "supertickets at 0.9 cls/figures -> seg/figures by finetune, seed 0",
     ]
-    assert found[2].needs == found[0] and found[0].needs is None and found[1].needs is None
+    assert [job.needs for job in found] == [{}, {}, {"ticket": found[0]}]
 
 
 def test_nine_pairs_are_three_draws_nine_transfers_three_references():
@@ -59,7 +58,7 @@ def test_drawers_that_start_from_another_ticket_share_it():
     assert [job.drawer for job in draws].count("dense") == 1
     assert [job.drawer for job in draws].count("supertickets/search_only") == 1
     assert len(draws) == 2 + 2 + 3 * 2
-    assert {job.needs.drawer for job in draws if job.drawer.startswith("stp/")} == {"supertickets/search_only"}
+    assert {job.needs["base"].drawer for job in draws if job.drawer.startswith("stp/")} == {"supertickets/search_only"}
     assert kinds(jobs(config(target="none", drawer="omp"))) == {"draw": 2}
 
 
@@ -73,7 +72,7 @@ def test_continue_stays_on_the_source_and_keeps_its_head():
 
 
 def test_all_drawers_are_every_name_that_is_listed():
-    assert config(drawer="all").sweeps[0].drawers == tuple(drawers.names()) and len(drawers.names()) >= 17
+    assert config(drawer="all").sweeps[0].drawers == tuple(DRAWERS.names()) and len(DRAWERS.names()) >= 17
 
 
 def test_options_are_part_of_a_drawer_s_name():
@@ -87,7 +86,7 @@ def test_every_draw_comes_before_what_needs_it():
     found = jobs(config(source="cls,pose", seed="0,1,2", control="random,native"))
     seen: set[Job] = set()
     for job in found:
-        assert job.needs is None or job.needs in seen
+        assert seen.issuperset(job.needs.values())
         seen.add(job)
 
 
@@ -118,10 +117,13 @@ def test_every_draw_comes_before_what_needs_it():
         ({"drawer": "imp@rounds=few"}, r"drawer imp, option rounds: .*integer.*'few'"),
         ({"drawer": "omp@alocation=erk"}, r"unknown option of the drawer omp 'alocation'\. Did you mean 'allo"),
         ({"drawer": "omp@allocation=even"}, r"drawer omp, option allocation: .*'global', 'uniform' or 'erk'"),
-        ({"drawer": "omp@erk"}, r"write name@option=value, as in imp@rounds=5"),
+        ({"drawer": "omp@erk"}, r"'omp@erk' is no drawer with options; write imp@rounds=5\."),
         ({"host": "timm/resnet81"}, r"unknown timm model 'resnet81'\. Did you mean"),
-        ({"host": "supernt"}, r"unknown host 'supernt'\. Did you mean 'supernet'\?"),
-        ({"host": "timm/resnet18"}, r"the drawer supertickets searches an architecture and needs the supernet"),
+        ({"host": "supernt"}, r"unknown host 'supernt'\. Did you mean 'supernet/tiny'\? Known: .*timm/NAME"),
+        (
+            {"host": "timm/resnet18"},
+            r"the drawer supertickets searches an architecture, and timm/resnet18 has no units to search; leave --host",
+        ),
         ({"host": "timm/vit_tiny_patch16_224", "drawer": "gmp"}, r"timm/vit_tiny_patch16_224 cannot take 64x64 images"),
         ({"recipe": "rewind"}, r"the recipe rewind needs a rewind point and the drawer supertickets keeps none"),
         ({"recipe": "continue"}, r"the recipe continue trains a ticket on, on its own source; name a source among"),
@@ -152,63 +154,6 @@ def test_scales_load_and_a_budget_multiplies_their_steps(name):
     assert scales.load(name, 1e-9).plan("cls/figures").transfer.steps == 1
 
 
-class Told:
-    """Takes the display's place."""
-
-    def __init__(self) -> None:
-        self.lines: list[str] = []
-
-    def __getattr__(self, name):
-        return lambda job, *rest: self.lines.append(f"{name} {job}")
-
-
-class Record:
-    """As much of a record as a grid looks at."""
-
-    def __init__(self, status: str) -> None:
-        self.status = status
-
-
-class Obedient:
-    """Workers that do every call at once; draws on `broken` fail, `deadly` kills once, if `worse` always."""
-
-    free = 2
-
-    def __init__(self, broken: str = "", deadly: str = "", busy: str = "", full: str = "", worse: bool = False) -> None:
-        self.broken, self.deadly, self.busy, self.full, self.worse = broken, deadly, busy, full, worse
-        self.queue, self.calls = [], []
-
-    def start(self, key, function, work, *rest):
-        """Note the call and its outcome."""
-        self.calls.append((function.partition(":")[2], str(key), *rest))
-        if self.full and self.full in str(key):
-            self.queue.append(Message(key, "refused", "cannot write it: No space left on device."))
-        elif self.deadly and self.deadly in str(key) and (self.worse or function.endswith("execute")):
-            self.queue.append(Message(key, "died", -9))
-        elif self.busy and self.busy in str(key):
-            self.busy = ""
-            self.queue.append(Message(key, "result", None))
-        else:
-            failed = function.endswith("fail") or (self.broken and self.broken in str(key))
-            self.queue.append(Message(key, "result", Record("failed" if failed else "ok")))
-
-    def messages(self):
-        """Everything that was started."""
-        ended, self.queue = self.queue, []
-        return iter(ended)
-
-
-def run_grid(workers: Obedient, **changes: object) -> Grid:
-    """Run a grid of which nothing is there yet."""
-    asked = config(**changes)
-    found = jobs(asked)
-    facts = Facts(asked.scale, 1.0, {}, {}, Path("no-such-home"), 1, 0, "cpu", asked.host)
-    grid = Grid(found, {job: f"id{i}" for i, job in enumerate(found)}, facts, Told(), cost=lambda job: 1.0)
-    grid.skip_finished()
-    grid.run(workers)
-    return grid
-
-
 def test_a_grid_runs_every_job_once_after_its_draw():
     workers = Obedient()
     grid = run_grid(workers, source="cls,seg", target="pose")
@@ -224,7 +169,9 @@ def test_what_needs_a_failed_draw_fails_and_the_rest_goes_on():
         "draw supertickets at 0.9 on cls/figures, seed 0",
         "supertickets at 0.9 cls/figures -> pose/figures by finetune, seed 0",
     ]
-    assert [call[2] for call in workers.calls if call[0] == "fail"] == ["its draw failed; see the record id0"]
+    assert [call[2] for call in workers.calls if call[0] == "fail"] == [
+        "the draw of its ticket failed; see the record id0."
+    ]
 
 
 def test_a_job_whose_process_dies_leaves_a_failed_record():
@@ -262,3 +209,16 @@ def test_the_longest_way_goes_first():
     costs = {draw: 1.0, dense: 5.0, transfer: 7.0}
     assert by_length(found, costs.__getitem__) == [draw, transfer, dense]
     assert by_length(found, {**costs, dense: 9.0}.__getitem__) == [dense, draw, transfer]
+
+
+@pytest.mark.parametrize(
+    ("change", "sentence"),
+    [
+        ("drawers.supertikets.rho=1", r"unknown drawer in --set 'supertikets'. Did you mean 'supertickets'\?"),
+        ("seg.drawers.supertickets.roh=1", r"unknown option of the drawer supertickets 'roh'. Did you mean 'rho'\?"),
+    ],
+)
+def test_what_is_set_for_no_drawer_or_no_option_of_it_is_refused(change, sentence):
+    with pytest.raises(UserError, match=sentence):
+        config(scale=f"tiny@{change}")
+    assert config(scale="tiny@seg.drawers.gmp.interval=0.05").scale.plan("seg").knobs("gmp") == {"interval": 0.05}

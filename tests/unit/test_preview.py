@@ -5,19 +5,21 @@ import pytest
 import torch
 from PIL import Image
 from samples import record
-from tickets.drawer import Request
 from toy import SPEC
 
-from bench import console, preview
+from bench import preview
+from bench.command import console
 from bench.request import scale as scales
-from tasks import TASKS, figures
+from tasks import TASKS
 from tasks.feed import Feed
-from tasks.folder import Folder
+from tasks.figures import scenes
 from tasks.glimpse import glimpse
 from tasks.picture import LARGEST, Key, Panel, colours, sheet, zoom
-from tickets.drawers import make
+from tasks.sets.folder import Folder
+from tickets.drawers import DRAWERS
+from tickets.drawers.base import Request
 from tickets.errors import DataError, UserError
-from tickets.training import Settings
+from tickets.training.settings import Settings
 
 RED, BLUE = (255, 0, 0), (0, 0, 255)
 
@@ -38,8 +40,8 @@ def width(path):
 
 @pytest.fixture
 def few(monkeypatch):
-    monkeypatch.setattr(figures, "TRAIN", 64)
-    monkeypatch.setattr(figures, "TEST", 24)
+    monkeypatch.setattr(scenes, "TRAIN", 64)
+    monkeypatch.setattr(scenes, "TEST", 24)
 
 
 @pytest.fixture(scope="module")
@@ -47,10 +49,10 @@ def drawn(tmp_path_factory):
     """A ticket drawn on seg/figures at 32x32, in the place where a home keeps it, and its record."""
     home = tmp_path_factory.mktemp("home")
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(figures, "TRAIN", 64)
+        patch.setattr(scenes, "TRAIN", 64)
         task = TASKS.load("seg")(size=(32, 32), cache=home / "cache")
         request = Request(SPEC, Feed("seg/figures", task, 8, 0), Settings(2, 0.01, calibration_batches=1), 0.5, 0)
-        ticket = make("gmp").draw(request)
+        ticket = DRAWERS.make("gmp").draw(request)
     told = record(source="seg/figures", target=None, scale="tiny")
     told.write(home / "records")
     ticket.save(home / "tickets" / told.id)

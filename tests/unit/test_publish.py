@@ -7,8 +7,10 @@ import pytest
 import samples
 from homes import few_images, short_run
 
-from bench import check, console, provenance, publish, record
+from bench import check, publish
 from bench.audit import replica
+from bench.command import console
+from bench.records import provenance, record
 from bench.request import scale as scales
 
 PRIVATE = samples.code(dirty=True, is_public=False).model_dump()

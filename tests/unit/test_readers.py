@@ -9,10 +9,11 @@ from PIL import Image
 from refusals import SIZE, opened, refused, truncate
 from scipy.io import savemat
 
-from tasks.camvid import CamVid
-from tasks.files import rgb
-from tasks.folder import Cifar10, Folder
-from tasks.lsp import LeedsSports
+from tasks.data.files import rgb
+from tasks.sets.camvid import CamVid
+from tasks.sets.cifar10 import Cifar10
+from tasks.sets.folder import Folder
+from tasks.sets.lsp import LeedsSports
 from tickets.errors import DataError
 
 

@@ -5,13 +5,13 @@ import re
 from pathlib import Path
 
 import typer
-from tickets.drawer import Drawer, Request
 from toy import SPEC, ToySource
 
 from bench.cli import COMMANDS
-from tickets import drawers
+from tickets.drawers import DRAWERS
+from tickets.drawers.base import Drawer, Request
 from tickets.recipes import RECIPES
-from tickets.training import Settings
+from tickets.training.settings import Settings
 
 TEXT = (Path(__file__).parents[2] / "README.md").read_text()
 
@@ -31,7 +31,7 @@ def test_the_example_of_a_drawer_draws():
 def test_every_command_drawer_and_recipe_is_told_of():
     for command in COMMANDS:
         assert f"python -m bench.{command}" in TEXT
-    for name in {name.partition("/")[0] for name in drawers.names()} | set(RECIPES.builtin):
+    for name in {name.partition("/")[0] for name in DRAWERS.names()} | set(RECIPES.builtin):
         assert f"`{name}" in TEXT, name
 
 

@@ -5,11 +5,12 @@ import math
 import pytest
 from samples import record
 
-from bench import check, console
+from bench import check
 from bench.audit import recompute, replica
-from bench.audit.recompute import Verdict, chain, find, lines, row_of
-from bench.request.plan import Job
-from bench.stats import Estimate
+from bench.audit.recompute import Verdict, find, lines, row_of
+from bench.command import console
+from bench.numbers.stats import Estimate
+from bench.request.plan import Job, chain
 from tickets.errors import UserError
 
 SCORES = (0.50, 0.52, 0.54)
@@ -67,7 +68,7 @@ def test_a_record_tells_its_job_and_device():
     assert replica.job_of(found) == Job(
         "control", "cls/figures", "seg/figures", "omp", 0.9, 4, "random", "finetune", "fresh", "random"
     )
-    assert replica.device_of(found) == "cpu" and replica.device_of(record(setting=CUDA)) == "cuda"
+    assert found.setting.device == "cpu" and record(setting=CUDA).setting.device == "cuda"
     with pytest.raises(UserError, match=r"unknown task 'cls/figure'.*unknown recipe 'tune'.*unknown drawer 'impp'"):
         replica.job_of(record(source="cls/figure", drawer="impp", recipe="tune"))
 

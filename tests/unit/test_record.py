@@ -1,4 +1,4 @@
-"""bench.record: what is accepted, what is refused and how it is said, what is written."""
+"""bench.records.record: what is accepted, what is refused and how it is said, what is written."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ import pytest
 from pydantic import BaseModel, ValidationError
 from samples import code, record
 
-from bench import provenance
-from bench import record as records
-from bench.record import Record, job_id, read, read_all
-from tickets import whole
+from bench.records import provenance
+from bench.records import record as records
+from bench.records.record import Record, job_id, read, read_all
+from tickets import atomic
 from tickets.errors import CannotWriteError, UserError
 
 ROOT = Path(__file__).parents[2]
@@ -335,7 +335,7 @@ def test_dirty_means_that_the_code_was_changed(tmp_path: Path, monkeypatch: pyte
         "pyproject.toml",
         "README.md",
     ):
-        whole.write(tmp_path / name, b"")
+        atomic.write(tmp_path / name, b"")
     who = ("-c", "user.name=A", "-c", "user.email=a@example.org", "-c", "commit.gpgsign=false")
     for command in (("init", "-q"), ("add", "."), (*who, "commit", "-q", "-m", "first")):
         assert provenance.git(tmp_path, *command) is not None

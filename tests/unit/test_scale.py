@@ -2,10 +2,11 @@
 
 import pytest
 import yaml
+from foreign import register
 
 from bench.request import scale as scales
 from tasks import TASKS
-from tickets import drawers
+from tickets.drawers import DRAWERS
 from tickets.errors import UserError
 
 IMAGES = {"cls/imagenet": 1_281_167, "seg/cityscapes": 2_975, "seg/ade20k": 20_210, "pose/coco": 149_813}
@@ -23,8 +24,10 @@ def test_what_differs_between_the_papers_tasks():
     paper = scales.load("paper")
     imagenet, city, ade, coco = (paper.plan(task) for task in IMAGES)
     assert [p.batch_size for p in (imagenet, city, ade, coco)] == [512, 32, 64, 384]
-    assert [p.draw.rho for p in (imagenet, city, ade, coco)] == [1.8e-4, 1.4e-4, 1.4e-4, 1e-6]
-    assert [p.draw.interval for p in (imagenet, city, ade, coco)] == [0.0714, 0.0581, 0.075, 0.0714]
+    knobs = [p.knobs("supertickets") for p in (imagenet, city, ade, coco)]
+    assert [own["rho"] for own in knobs] == [1.8e-4, 1.4e-4, 1.4e-4, 1e-6]
+    assert [own["interval"] for own in knobs] == [0.0714, 0.0581, 0.075, 0.0714]
+    assert [p.knobs("gmp") for p in (imagenet, city, ade, coco)] == [{"interval": own["interval"]} for own in knobs]
     assert (imagenet.optimizer, city.optimizer, coco.optimizer) == ("rmsprop", "adam", "adam")
     assert (imagenet.eps, city.eps, coco.eps) == (1e-3, 1e-3, 1e-8)
     assert (ade.options["head_width"], city.options.get("head_width")) == (180, None)
@@ -36,9 +39,8 @@ def test_a_rehearsal_is_the_paper_in_small():
     assert small.preset == "tiny" and small.heads == paper.heads
     for task in IMAGES:
         big, little = paper.plan(task), small.plan(task)
-        same = ("optimizer", "eps", "schedule", "decay", "falls", "warmup", "weight_decay", "options")
+        same = ("optimizer", "eps", "schedule", "decay", "falls", "warmup", "weight_decay", "options", "drawers")
         assert all(getattr(big, name) == getattr(little, name) for name in same)
-        assert little.draw.rho == big.draw.rho and little.draw.interval == big.draw.interval
         assert little.draw.steps < 100 and little.size < big.size
 
 
@@ -72,11 +74,16 @@ def test_the_full_pipeline_needs_files():
         TASKS.load("cls")(pipeline="whole")
 
 
-def test_a_recipes_interval_reaches_the_drawers_that_have_one_unless_the_name_says_otherwise():
-    assert drawers.make("supertickets", interval=0.2).interval == 0.2
-    assert drawers.make("supertickets@interval=0.1", interval=0.2).interval == 0.1
-    assert drawers.make("supertickets", interval=None).interval == 1 / 14
-    assert drawers.make("omp", interval=0.2) == drawers.make("omp")
+def test_a_scales_knobs_reach_the_drawers_that_have_them_unless_the_name_says_otherwise():
+    plan = scales.load("tiny@drawers.supertickets.interval=0.2@drawers.supertickets/one_shot.rho=0.5").plan(
+        "cls/figures"
+    )
+    assert plan.knobs("supertickets") == plan.knobs("supertickets@rho=3") == {"rho": 0.0005, "interval": 0.2}
+    assert plan.knobs("supertickets/one_shot") == {"rho": 0.5, "interval": 0.2} and plan.knobs("omp") == {}
+    assert DRAWERS.make("supertickets", {"interval": 0.2}).interval == 0.2
+    assert DRAWERS.make("supertickets@interval=0.1", {"interval": 0.2}).interval == 0.1
+    assert DRAWERS.make("supertickets").interval == 1 / 14
+    assert DRAWERS.make("omp", {"interval": 0.2}) == DRAWERS.make("omp")
 
 
 def test_options_behind_the_name_change_all_plans_or_those_of_a_kind_or_task():
@@ -88,6 +95,19 @@ def test_options_behind_the_name_change_all_plans_or_those_of_a_kind_or_task():
     assert scale.plan("pose/lsp").options == {"flip_test": True} and scale.plan("seg").options == {}
     assert scales.load(scale.name, 0.5) == scale
     assert scales.load("paper@preset=tiny").preset == "tiny"
+
+
+def test_another_package_s_kind_is_set_like_the_three(monkeypatch):
+    """Planning imports none of it: there is no such module."""
+    with pytest.raises(UserError, match=r"unknown option of a scale 'edges\.batch_size'"):
+        scales.load("tiny@edges.batch_size=8")
+    with pytest.raises(UserError, match="unknown task 'edges/figures'"):
+        scales.load("tiny@edges/figures.draw.steps=50")
+    register(monkeypatch, TASKS, edges__figures="nowhere:Edges", edges__photos="nowhere:Photos")
+    scale = scales.load("tiny@edges.batch_size=8@edges/figures.draw.steps=50", 0.5)
+    own, other, seg = (scale.plan(name) for name in ("edges/figures", "edges/photos", "seg/figures"))
+    assert (own.batch_size, other.batch_size, seg.batch_size) == (8, 8, 32)
+    assert (own.draw.steps, other.draw.steps, seg.draw.steps) == (25, 200, 200)
 
 
 @pytest.mark.parametrize(
@@ -103,6 +123,8 @@ def test_options_behind_the_name_change_all_plans_or_those_of_a_kind_or_task():
         ("tiny@batch_size=[", r"'batch_size=\[' of a scale has no value that YAML can read"),
         ("tiny@batch_size", r"'batch_size' is no option of a scale; write scale@key=value"),
         ("tiny@seg/camvd.batch_size=3", r"unknown task 'seg/camvd'\. Did you mean 'seg/camvid'\?"),
+        ("tiny@drawers.supertickets=3", r"unknown option of a scale 'drawers\.supertickets'.*drawers\.NAME\.OPTION"),
+        ("tiny@draw.rho=0.1", r"unknown option of a scale 'draw\.rho'"),
         ("tiny@size=12", r"size is 12; input should be a valid tuple"),
     ],
 )

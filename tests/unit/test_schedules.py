@@ -1,11 +1,11 @@
 """What happens when: the staircase, the ramp, and the order of SuperTickets' events."""
 
 import pytest
-from tickets.drawer import AFTER, BEFORE, Drawer
 
+from tickets.drawers.base import AFTER, BEFORE, Drawer
 from tickets.drawers.supertickets import SuperTickets
-from tickets.events import Action, Event
-from tickets.schedules import ramp, staircase
+from tickets.pruning.schedules import ramp, staircase
+from tickets.training.events import Event
 
 
 def test_the_published_staircase_in_epochs():
@@ -33,28 +33,28 @@ def test_supertickets_events_in_order():
     events = SuperTickets(after_prune="keep").events(280, 0.9)
     assert [e.step for e in events] == sorted(e.step for e in events)
     assert [e for e in events if e.step == 20] == [
-        Event(20, Action.SHRINK),
-        Event(20, Action.PRUNE, sparsity=0.1),
+        Event(20, "shrink"),
+        Event(20, "prune", {"sparsity": 0.1}),
     ]
     assert [e for e in events if e.step >= 250] == [
-        Event(250, Action.SHRINK),
-        Event(260, Action.SHRINK, final=True),
-        Event(260, Action.EVALUATE, label=BEFORE),
-        Event(260, Action.PRUNE, sparsity=0.9),
-        Event(260, Action.EVALUATE, label=AFTER),
+        Event(250, "shrink"),
+        Event(260, "shrink", {"final": True}),
+        Event(260, "evaluate", {"label": BEFORE}),
+        Event(260, "prune", {"sparsity": 0.9}),
+        Event(260, "evaluate", {"label": AFTER}),
     ]
 
 
 def test_reactivation_resets_after_every_prune_but_the_last():
     events = SuperTickets(after_prune="reset").events(280, 0.9)
-    prunes = [e.step for e in events if e.action is Action.PRUNE]
-    assert [e.step for e in events if e.action is Action.RESET] == prunes[:-1]
-    assert all(events[i - 1].action is Action.PRUNE for i, e in enumerate(events) if e.action is Action.RESET)
+    prunes = [e.step for e in events if e.do == "prune"]
+    assert [e.step for e in events if e.do == "reset"] == prunes[:-1]
+    assert all(events[i - 1].do == "prune" for i, e in enumerate(events) if e.do == "reset")
 
 
 def test_a_plain_drawer_prunes_after_the_last_step():
-    assert [(e.step, e.action) for e in Drawer().events(50, 0.9)] == [
-        (50, Action.EVALUATE),
-        (50, Action.PRUNE),
-        (50, Action.EVALUATE),
+    assert [(e.step, e.do) for e in Drawer().events(50, 0.9)] == [
+        (50, "evaluate"),
+        (50, "prune"),
+        (50, "evaluate"),
     ]

@@ -2,25 +2,27 @@
 
 import pytest
 import torch
-from tickets.supernet import Supernet, live_units, search_blocks
-from toy import SPEC, ToySource
+from toy import SPEC, ToySource, toy_network
 
 from tickets.cost import estimated_macs, layer_costs, sparse_macs
-from tickets.events import Action, Event
-from tickets.masks import Semantics, keep_top
-from tickets.network import Network
+from tickets.drawers.base import Drawer
+from tickets.hosts.supernet import Supernet
+from tickets.pruning.masks import keep_top
 from tickets.search import l1_penalty, live_units_mask, penalties, shrink, unit_costs
-from tickets.training import Settings, Training
+from tickets.searchable import live_units, search_blocks
+from tickets.training.events import Event
+from tickets.training.loop import Training
+from tickets.training.masking import Reparam
+from tickets.training.network import Network
+from tickets.training.settings import Settings
 
 
-def trained(sparsity: float = 0.5, steps: int = 3, **events: object) -> Training:
+def trained(sparsity: float = 0.5, steps: int = 3, **riding: object) -> Training:
     """A toy network after a few steps, so that moments, averages and BN statistics are not trivial."""
-    torch.manual_seed(0)
-    host = Supernet(SPEC)
-    network = Network(host, ToySource().head(host.features), semantics=Semantics.REPARAM)
+    network = toy_network(Reparam())
     weights = network.prunable()["host"]
     network.masks = keep_top({n: w.detach().abs() for n, w in weights.items()}, sparsity)
-    training = Training(network, ToySource(), Settings(steps=steps, learning_rate=0.05), 0, **events)
+    training = Training(network, ToySource(), Settings(steps=steps, learning_rate=0.05), 0, **riding)
     training.run()
     return training
 
@@ -92,13 +94,17 @@ def test_shrink_changes_no_output(dead):
 
 
 def test_a_shrunk_network_trains_on_and_can_be_rebuilt_from_its_units():
-    def halve(training: Training, event: Event) -> None:
-        blocks = search_blocks(training.network)
-        live = {n: torch.arange(sum(b.units.values())) % 3 > 0 for n, b in blocks.items()}
-        shrink(training.network, training.ema, training.optimizer, live)
-        training.masks_changed()
+    class Halving(Drawer):
+        """Cuts every third unit."""
 
-    training = trained(events=(Event(2, Action.SHRINK),), handle=halve)
+        def do_halve(self, training: Training) -> None:
+            """Of every block."""
+            blocks = search_blocks(training.network)
+            live = {n: torch.arange(sum(b.units.values())) % 3 > 0 for n, b in blocks.items()}
+            shrink(training.network, training.ema, training.optimizer, live)
+            training.masks_changed()
+
+    training = trained(events=(Event(2, "halve"),), method=Halving())
     units = {n.removeprefix("host."): u for n, u in live_units(training.network).items()}
     assert units["fuses.1.new"] == {3: 2, 5: 3, 7: 3}
     twin = Supernet(SPEC, units)

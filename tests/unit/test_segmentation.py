@@ -10,27 +10,29 @@ import torch
 import torch.nn.functional as F
 import trees
 from refusals import SIZE, opened
-from tickets.supernet import preset
 
-from tasks import TASKS, mmseg_views
-from tasks.ade20k import ADE20K
-from tasks.augment import MEAN, STD, normalise
-from tasks.camvid import CamVid
-from tasks.cityscapes import Cityscapes
+from tasks import TASKS
 from tasks.feed import Feed
-from tasks.heads import DenseHead
-from tasks.mask_folder import MaskFolder
-from tasks.metrics import MeanIoU
-from tasks.paper_heads import PaperDense
-from tasks.segmentation import FiguresSegmentation, hard
+from tasks.figures.tasks import FiguresSegmentation
+from tasks.heads.light import DenseHead
+from tasks.heads.paper import PaperDense
+from tasks.kinds.segmentation import hard
+from tasks.metrics.miou import MeanIoU
+from tasks.sets.ade20k import ADE20K
+from tasks.sets.camvid import CamVid
+from tasks.sets.cityscapes import Cityscapes
+from tasks.sets.mask_folder import MaskFolder
+from tasks.views import mmseg
+from tasks.views.batches import MEAN, STD, normalise
 from tickets.errors import UserError
+from tickets.hosts.supernet import preset
 from tickets.seeding import libraries_seeded
 
 
 def has_opencv():
     """Whether OpenCV can be imported, which needs libraries of the system."""
     try:
-        mmseg_views.require_opencv()
+        mmseg.require_opencv()
     except UserError:
         return False
     return True
@@ -254,7 +256,7 @@ class TestViews:
         shares = []
         for i in range(60):
             with libraries_seeded(0, i):
-                _, crop = mmseg_views.augmented(image, label, (192, 64), (48, 48))
+                _, crop = mmseg.augmented(image, label, (192, 64), (48, 48))
             shares.append(max((crop == 0).mean(), (crop == 1).mean()))
         assert np.mean(np.array(shares) < 0.75) > 0.5  # about one free crop in ten
 
@@ -263,7 +265,7 @@ class TestViews:
         image = np.tile(np.array([220, 30, 30], np.uint8), (40, 40, 1))
         for i in range(20):
             with libraries_seeded(0, i):
-                seen, _ = mmseg_views.augmented(image, np.zeros((40, 40), np.uint8), (40, 40), (20, 20))
+                seen, _ = mmseg.augmented(image, np.zeros((40, 40), np.uint8), (40, 40), (20, 20))
             assert seen[..., 0].mean() > seen[..., 1:].mean((0, 1)).max() + 50
 
     def test_the_row_is_not_modified(self):

@@ -11,12 +11,12 @@ import trees
 from PIL import Image
 from refusals import SIZE, opened, refused, truncate
 
-from tasks import pairs
-from tasks.ade20k import ADE20K
-from tasks.ade20k import LEGEND as ADE_LEGEND
-from tasks.camvid import CamVid
-from tasks.cityscapes import EVALUATED, LEGEND, Cityscapes
-from tasks.mask_folder import MaskFolder
+from tasks.data import pairs
+from tasks.sets.ade20k import ADE20K
+from tasks.sets.ade20k import LEGEND as ADE_LEGEND
+from tasks.sets.camvid import CamVid
+from tasks.sets.cityscapes import EVALUATED, LEGEND, Cityscapes
+from tasks.sets.mask_folder import MaskFolder
 from tickets.errors import DataError
 
 

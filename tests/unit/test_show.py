@@ -2,24 +2,27 @@
 
 import pytest
 from samples import code, record
-from tickets.drawer import Request
-from tickets.timm_host import TimmSpec
 from toy import SPEC, ToySource
 
-from bench import console, show
-from bench.amounts import MISSING
-from tickets import anatomy
-from tickets.drawers import make
+from bench import show
+from bench.command import console
+from bench.numbers.amounts import MISSING
+from tickets.deploy import anatomy
+from tickets.drawers import DRAWERS
+from tickets.drawers.base import Request
+from tickets.hosts.timm import TimmSpec
 from tickets.ticket import Ticket
-from tickets.training import Settings
+from tickets.training.settings import Settings
 
-SETTINGS = Settings(14, 0.05, calibration_batches=1, rho=0.5)
+SETTINGS = Settings(14, 0.05, calibration_batches=1)
 
 
 @pytest.fixture(scope="module")
 def ticket(tmp_path_factory):
     """A searched and pruned ticket on disk, in which one layer is dead."""
-    drawn = make("supertickets@threshold=0@macs_target=0.5").draw(Request(SPEC, ToySource(), SETTINGS, 0.8, 0))
+    drawn = DRAWERS.make("supertickets@threshold=0@macs_target=0.5@rho=0.5").draw(
+        Request(SPEC, ToySource(), SETTINGS, 0.8, 0)
+    )
     masks = {name: mask.clone() for name, mask in drawn.host.masks.items()}
     moved = int(masks["stem.0.weight"].sum())
     masks["stem.0.weight"][:] = False
@@ -75,7 +78,9 @@ def test_the_picture_is_written_and_named(ticket, capsys, tmp_path, suffix):
 
 def test_a_host_without_search_blocks_has_layers_only(tmp_path, capsys):
     source = ToySource(size=(32, 32), batch_size=2)
-    drawn = make("gmp").draw(Request(TimmSpec("resnet10t"), source, Settings(2, 0.01, calibration_batches=1), 0.5, 0))
+    drawn = DRAWERS.make("gmp").draw(
+        Request(TimmSpec("resnet10t"), source, Settings(2, 0.01, calibration_batches=1), 0.5, 0)
+    )
     drawn.save(tmp_path / "t")
     code, out, _ = shown(capsys, tmp_path / "t", "--out", tmp_path / "p.png")
     assert code == 0 and "Blocks" not in out and "Layers" in out and (tmp_path / "p.png").stat().st_size > 1000

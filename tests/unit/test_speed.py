@@ -8,9 +8,8 @@ from pathlib import Path
 
 import pytest
 import torch
-from tickets.supernet import Supernet, preset, search_blocks
 
-from bench import console
+from bench.command import console
 from bench.speed import command as speed
 from bench.speed.latency import half_dead
 from bench.speed.report import Part, show, upkeep
@@ -19,7 +18,9 @@ from bench.speed.steps import VARIANTS, training_step
 from bench.speed.synthetic import Synthetic, masks_of, network_of
 from bench.speed.timing import SLICE_S, Spread, interleaved, ratio, spread
 from tickets.errors import UserError
-from tickets.masks import sparsity_of
+from tickets.hosts.supernet import Supernet, preset
+from tickets.pruning.masks import sparsity_of
+from tickets.searchable import search_blocks
 
 ROOT = Path(__file__).parents[2]
 GIVEN = {
@@ -115,7 +116,7 @@ def test_figures_take_the_worse_masked_variant():
 @pytest.mark.parametrize("target", speed.TARGETS, ids=lambda target: target.text)
 def test_every_target_can_be_met_and_missed(target):
     """Each is promised for some request, and its verdict turns at its bound."""
-    request = replace(parse(**GIVEN), **target.where)
+    request = replace(parse(GIVEN), **target.where)
     assert target.applies_to(request)
     better, worse = (target.bound + sign * 0.01 * (1 if target.is_least else -1) for sign in (1, -1))
     for value, word in ((better, "met"), (target.bound, "met"), (worse, "missed")):
@@ -124,12 +125,12 @@ def test_every_target_can_be_met_and_missed(target):
 
 
 def test_targets_of_other_requests_are_not_mentioned():
-    assert speed.verdicts(parse(**{**GIVEN, "preset": "small"}), {"step": 1.0, "memory": 2.0}) == []
+    assert speed.verdicts(parse({**GIVEN, "preset": "small"}), {"step": 1.0, "memory": 2.0}) == []
 
 
 @pytest.mark.parametrize("task", ["cls", "seg", "pose"])
 def test_random_batches_pass_a_tasks_head_and_loss(task):
-    request = parse(**{**GIVEN, "task": task, "size": "64x48"})
+    request = parse({**GIVEN, "task": task, "size": "64x48"})
     source = Synthetic.of(request)
     for batch in source.batches(0, 3):
         assert batch["image"].shape == (2, 3, 64, 48)
@@ -139,7 +140,7 @@ def test_random_batches_pass_a_tasks_head_and_loss(task):
 
 
 def test_masks_have_the_sparsity_and_thin_all_layers_alike():
-    request = parse(**GIVEN)
+    request = parse(GIVEN)
     masks = masks_of(network_of(request, Synthetic.of(request)), 0.9)
     assert sparsity_of(masks) == pytest.approx(0.9, abs=1e-4)
     assert all(0.05 < mask.float().mean() < 0.15 for mask in masks.values() if mask.numel() > 500)
@@ -161,7 +162,7 @@ def test_half_of_each_blocks_units_are_dead_and_no_more(sparsity):
 @pytest.mark.parametrize("variant", VARIANTS)
 @pytest.mark.parametrize(("layout", "dtype"), [("channels_last", "float32"), ("contiguous", "bfloat16")])
 def test_every_variant_trains(variant, layout, dtype):
-    run = training_step(parse(**{**GIVEN, "layout": layout, "dtype": dtype}), variant)
+    run = training_step(parse({**GIVEN, "layout": layout, "dtype": dtype}), variant)
     run()
     run()
 
@@ -197,20 +198,20 @@ def test_mistakes_exit_with_2_and_one_sentence(args, said, capsys):
 
 def test_a_missing_gpu_is_refused():
     with pytest.raises(UserError, match="not there"):
-        parse(**{**GIVEN, "device": "cuda:77"})
+        parse({**GIVEN, "device": "cuda:77"})
 
 
 def test_compile_without_a_compiler_is_refused(monkeypatch):
     monkeypatch.setenv("PATH", "")
     monkeypatch.delenv("CXX", raising=False)
     with pytest.raises(UserError, match=r"C\+\+ compiler"):
-        parse(**{**GIVEN, "compiled": True})
+        parse({**GIVEN, "compiled": True})
 
 
 def test_defaults_come_from_the_scale():
     absent = {**GIVEN, "batch": None, "size": None}
-    assert (parse(**absent).batch, parse(**absent).size) == (32, (64, 64))
-    paper = parse(**{**absent, "preset": "paper"})
+    assert (parse(absent).batch, parse(absent).size) == (32, (64, 64))
+    paper = parse({**absent, "preset": "paper"})
     assert (paper.batch, paper.size) == (8, (224, 224))
 
 

@@ -1,4 +1,4 @@
-"""bench.stats against scipy and by hand."""
+"""bench.numbers.stats against scipy and by hand."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ import random
 import numpy as np
 import pytest
 
-from bench import stats
-from bench.stats import Estimate
+from bench.numbers import stats
+from bench.numbers.stats import Estimate
 
 
 def samples() -> list[list[float]]:

@@ -6,10 +6,11 @@ import pytest
 import samples
 from homes import few_images
 
-from bench import check, console
+from bench import check
 from bench.audit import replica
 from bench.audit.submission import findings
-from tasks.classification import FiguresClassification
+from bench.command import console
+from tasks.figures.tasks import FiguresClassification
 
 TOTAL = 114_196
 """Prunable weights of supernet/tiny."""

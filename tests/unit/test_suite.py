@@ -3,10 +3,9 @@
 from collections import Counter
 
 import pytest
-from asked import WHOLE, config, kinds
+from asked import config, kinds
 
 from bench.request import suite as suites
-from bench.request.config import parse
 from bench.request.plan import jobs
 from tickets.errors import UserError
 
@@ -14,7 +13,7 @@ from tickets.errors import UserError
 def planned(name, **narrow):
     """The jobs of a suite."""
     found = suites.load(name)
-    return jobs(parse(sweeps=suites.narrowed(found, narrow), **{**WHOLE, **found.whole}))
+    return jobs(config(sweeps=suites.narrowed(found, narrow), **found.whole))
 
 
 def test_figures_v1_is_nine_pairs_of_four_methods_with_their_controls_over_five_seeds():
@@ -85,7 +84,7 @@ def test_mistakes_of_a_file_are_told_at_once(tmp_path, text, messages):
     path.write_text(text)
     with pytest.raises(UserError) as caught:
         found = suites.load(str(path))
-        parse(sweeps=suites.narrowed(found, {}), **{**WHOLE, **found.whole}, mistakes=found.mistakes)
+        config(found.mistakes, suites.narrowed(found, {}), **found.whole)
     assert all(message in str(caught.value) for message in messages) and "\n" not in str(caught.value)
 
 

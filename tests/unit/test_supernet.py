@@ -2,18 +2,20 @@
 
 import pytest
 import torch
-from tickets.blocks import KERNELS, Norm, SearchBlock
-from tickets.supernet import PRESETS, Supernet, live_units, preset
 from torch import nn
-from toy import SPEC, ToySource
+from toy import SPEC, ToySource, toy_network
 
-from tasks.paper_heads import PaperClassifier, PaperDense
+from tasks.heads.paper import PaperClassifier, PaperDense
 from tickets.cost import dense_macs, layer_costs
 from tickets.errors import UserError
-from tickets.masks import Semantics, keep_top, ones, shuffled
-from tickets.network import Network
+from tickets.hosts.blocks import KERNELS, Norm, SearchBlock
+from tickets.hosts.supernet import PRESETS, Supernet, preset
+from tickets.pruning.masks import keep_top, ones
 from tickets.reference import plain
+from tickets.searchable import live_units
 from tickets.seeding import generator
+from tickets.training.masking import Projection, Reparam
+from tickets.training.network import Network
 
 
 @pytest.mark.parametrize(
@@ -56,9 +58,8 @@ def test_odd_sizes_pass():
 @pytest.mark.parametrize("masked", [False, True], ids=["dense", "masked"])
 def test_fused_block_equals_separate_branches(masked):
     """Outputs, input gradients and weight gradients of the fused form agree with the plain one."""
-    torch.manual_seed(0)
-    host = Supernet(SPEC)
-    network = Network(host, ToySource().head(host.features), semantics=Semantics.REPARAM)
+    network = toy_network(Reparam())
+    host = network.host
     weights = network.prunable()["host"]
     if masked:
         network.masks = keep_top({n: w.detach().abs() for n, w in weights.items()}, 0.6)
@@ -107,21 +108,21 @@ def test_reparam_and_projection_differ_as_declared():
     torch.manual_seed(0)
     host = Supernet(SPEC)
     head = ToySource().head(host.features)
-    masks = shuffled(
-        {n: m for n, m in keep_top(Network(host, head).prunable()["host"], 0.5).items()}, generator(0, "test")
-    )
+    g = generator(0, "test")
+    weights = Network(host, head).prunable()["host"]
+    masks = keep_top({n: torch.rand(w.shape, generator=g) for n, w in weights.items()}, 0.5)
     name = "host.stem.0.weight"
     x = torch.randn(2, 3, 16, 16)
     gradients = {}
-    for semantics in Semantics:
-        network = Network(host, head, masks, semantics)
+    for masking in (Reparam, Projection):
+        network = Network(host, head, masks, masking())
         host.zero_grad()
         before = network.get_parameter(name).detach().clone()
         network(x).square().sum().backward()
-        gradients[semantics] = network.get_parameter(name).grad[~masks[name]]
+        gradients[masking] = network.get_parameter(name).grad[~masks[name]]
         assert torch.equal(network.get_parameter(name), before)
-    assert (gradients[Semantics.REPARAM] == 0).all()
-    assert (gradients[Semantics.PROJECTION] != 0).any()
+    assert (gradients[Reparam] == 0).all()
+    assert (gradients[Projection] != 0).any()
 
 
 def test_only_a_head_with_search_blocks_is_pruned_and_never_its_prediction():

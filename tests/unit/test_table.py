@@ -15,11 +15,12 @@ import typer
 from rich.console import Console
 from samples import record
 
-from bench import console, table
+from bench import table
 from bench.boards import render
 from bench.boards.leaderboard import boards
-from bench.record import read_all
-from tickets import whole
+from bench.command import console
+from bench.records.record import read_all
+from tickets import atomic
 from tickets.errors import UserError
 
 ROOT = Path(__file__).parents[2]
@@ -41,7 +42,7 @@ def published(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         record(seed=seed, score=score).write(tmp_path / "results" / "records")
     files = table.render(tmp_path / "results" / "records", ["md", "csv", "tex", "svg"])
     for name, text in files.items():
-        whole.write(tmp_path / "results" / "tables" / name, text.encode())
+        atomic.write(tmp_path / "results" / "tables" / name, text.encode())
     return tmp_path
 
 

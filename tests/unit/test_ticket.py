@@ -6,23 +6,23 @@ from dataclasses import replace
 
 import pytest
 import torch
-from tickets.drawer import Request
 from toy import SPEC, ToySource
 
+from tickets.drawers.base import Request
 from tickets.drawers.gmp import GradualMagnitude
 from tickets.drawers.supertickets import SuperTickets
 from tickets.errors import DamagedTicketError, UserError
 from tickets.ticket import Ticket
-from tickets.training import Settings
-from tickets.transforms import random
+from tickets.training.settings import Settings
+from tickets.transforms.random import Random
 
-SETTINGS = Settings(steps=20, learning_rate=0.05, calibration_batches=2, rho=0.3)
+SETTINGS = Settings(steps=20, learning_rate=0.05, calibration_batches=2)
 
 
 @pytest.fixture(scope="module")
 def ticket():
     """A small ticket with cut units."""
-    return SuperTickets(threshold=0.95).draw(Request(SPEC, ToySource(), SETTINGS, 0.8, 0))
+    return SuperTickets(threshold=0.95, rho=0.3).draw(Request(SPEC, ToySource(), SETTINGS, 0.8, 0))
 
 
 @pytest.fixture
@@ -134,14 +134,14 @@ def test_tensors_that_do_not_fit_the_architecture_are_refused(ticket, tmp_path):
 
 
 def test_random_control_keeps_everything_but_positions(ticket):
-    control = random(ticket, seed=0)
+    control = Random().apply(ticket, seed=0)
     assert {n: int(m.sum()) for n, m in control.host.masks.items()} == {
         n: int(m.sum()) for n, m in ticket.host.masks.items()
     }
     assert any(not torch.equal(m, ticket.host.masks[n]) for n, m in control.host.masks.items())
     assert all(torch.equal(t, ticket.host.raw[n]) for n, t in control.host.raw.items())
     assert control.host.units == ticket.host.units and control.hash != ticket.hash
-    assert random(ticket, seed=0).hash == control.hash != random(ticket, seed=1).hash
+    assert Random().apply(ticket, seed=0).hash == control.hash != Random().apply(ticket, seed=1).hash
     with pytest.raises(UserError, match="no ema weights"):
         control.build("ema")
 

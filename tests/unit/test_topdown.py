@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from tasks import topdown
+from tasks.views import topdown
 from tickets.seeding import libraries_seeded
 
 SIZE = (64, 48)

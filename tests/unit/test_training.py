@@ -1,70 +1,15 @@
-"""The loop: resumed equals uninterrupted, averages, recalibration, accounting, divergence."""
-
-from dataclasses import replace
+"""The loop: averages, recalibration, accounting, equal work, precision, divergence."""
 
 import pytest
 import torch
-from tickets.drawer import Request
-from tickets.supernet import Supernet
 from torch import nn
-from toy import SPEC, ToySource
+from toy import ToySource, toy_network
 
-from tickets.drawers.supertickets import SuperTickets
-from tickets.ema import Ema, recalibrate
-from tickets.events import Action, Event
-from tickets.network import Network
-from tickets.training import DivergedError, Settings, Training, load_checkpoint, save_checkpoint
-
-SETTINGS = Settings(steps=28, learning_rate=0.05, calibration_batches=2, rho=0.3)
-
-
-class Interrupted(Exception):
-    """Stands for a kill."""
-
-
-class StoppingSource(ToySource):
-    """Ends the process's training before a step."""
-
-    stop_at = 0
-
-    def batches(self, start, stop):
-        """The same batches, up to `stop_at`."""
-        for step in range(start, stop):
-            if step == self.stop_at:
-                raise Interrupted
-            yield self.batch("train", step)
-
-
-def request(**changes):
-    """A draw that shrinks: the penalty is strong."""
-    return replace(Request(SPEC, ToySource(), SETTINGS, sparsity=0.8, seed=0), **changes)
-
-
-@pytest.mark.parametrize("stop_at", [3, 17, 27])
-def test_resumed_equals_uninterrupted_bit_for_bit(tmp_path, monkeypatch, stop_at):
-    """Also where units were cut in between: architecture, moments, averages and scores are those of one run."""
-    drawer = SuperTickets(threshold=0.95)  # cut much, so that the resumed network is another than the first
-    whole = drawer.draw(request())
-    assert whole.prunable < SuperTickets(threshold=0.0).draw(request()).prunable
-
-    monkeypatch.setattr("tickets.training.CHECKPOINT_EVERY_S", 0.0)
-    file, source = tmp_path / "draw.pt", StoppingSource()
-    source.stop_at = stop_at
-    with pytest.raises(Interrupted):
-        drawer.draw(request(source=source, checkpoint=file))
-    assert load_checkpoint(file)["step"] == stop_at
-    resumed = drawer.draw(request(checkpoint=file))
-    assert resumed.hash == whole.hash
-
-
-def test_a_checkpoint_holds_only_tensors_and_plain_values(tmp_path):
-    file = tmp_path / "x" / "state.pt"
-    save_checkpoint(file, {"step": 3, "tensor": torch.ones(2)})
-    assert load_checkpoint(file)["step"] == 3
-    torch.save(Settings(1, 0.1), file)
-    with pytest.raises(Exception, match=r"Weights only load failed"):
-        load_checkpoint(file)
-    assert [p.name for p in file.parent.iterdir()] == ["state.pt"]
+from tickets.training.ema import Ema, recalibrate
+from tickets.training.events import Event
+from tickets.training.loop import DivergedError, Training
+from tickets.training.method import Method
+from tickets.training.settings import Settings
 
 
 def test_average_follows_the_warm_up_rule():
@@ -92,15 +37,8 @@ def test_recalibration_without_batch_norm_runs_nothing():
     assert recalibrate(nn.Conv2d(3, 3, 1), iter([torch.ones(1, 3, 2, 2)])) == 0
 
 
-def network() -> Network:
-    """An untrained toy network."""
-    torch.manual_seed(0)
-    host = Supernet(SPEC)
-    return Network(host, ToySource().head(host.features))
-
-
 def test_work_is_counted_three_forwards_an_image_and_one_for_recalibration():
-    training = Training(network(), ToySource(), Settings(4, 0.01, calibration_batches=2), 0)
+    training = Training(toy_network(), ToySource(), Settings(4, 0.01, calibration_batches=2), 0)
     forward = training.forward_cost.dense
     training.run()
     training.averaged()
@@ -108,26 +46,31 @@ def test_work_is_counted_three_forwards_an_image_and_one_for_recalibration():
     assert training.spent.macs == (3 * 4 + 2) * 8 * forward == training.spent.sparse_macs
 
 
+class Noting(Method):
+    """Keeps the steps and the clock of its events."""
+
+    def do_note(self, training: Training) -> None:
+        """Where the training is."""
+        training.aside.setdefault("seen", []).append((training.step, training.clock))
+
+
 def test_equal_macs_train_a_smaller_network_longer_and_events_keep_their_place():
     """A network of half the cost gets twice the steps; the clock counts steps of the full one."""
-    full = Training(network(), ToySource(), Settings(10, 0.01), 0).forward_cost.dense
-    at_clock = []
-    half = Training(
-        network(), ToySource(), Settings(10, 0.01, equal="macs"), 0, (Event(5, Action.EVALUATE),),
-        lambda training, event: at_clock.append((training.step, training.clock)), full_macs=2 * full,
-    )  # fmt: skip
+    full = Training(toy_network(), ToySource(), Settings(10, 0.01), 0).forward_cost.dense
+    settings, events = Settings(10, 0.01, equal="macs"), (Event(0, "note"), Event(5, "note"), Event(10, "note"))
+    half = Training(toy_network(), ToySource(), settings, 0, Noting(), events, full_macs=2 * full)
     rates = []
     half.run(report=lambda told: rates.append(told.step))
     assert half.step == 20 and half.spent.macs == 10 * 8 * 3 * 2 * full
-    assert at_clock == [(10, 5.0)] and rates[-1] == 10
-    even = Training(network(), ToySource(), Settings(10, 0.01), 0, full_macs=2 * full)
+    assert half.aside["seen"] == [(0, 0.0), (10, 5.0), (20, 10.0)] and rates[-1] == 10
+    even = Training(toy_network(), ToySource(), Settings(10, 0.01), 0, full_macs=2 * full)
     even.run()
     assert even.step == 10 and even.clock == 10
     assert half.optimizer.param_groups[0]["lr"] == pytest.approx(even.optimizer.param_groups[0]["lr"])
 
 
 def test_what_is_not_trained_costs_a_forward_pass_only():
-    frozen = network()
+    frozen = toy_network()
     frozen.host.requires_grad_(False)
     before = {n: p.clone() for n, p in frozen.host.named_parameters()}
     training = Training(frozen, ToySource(), Settings(3, 0.1), 0)
@@ -140,9 +83,9 @@ def test_what_is_not_trained_costs_a_forward_pass_only():
 
 
 def test_bfloat16_trains_in_float32_weights():
-    training = Training(network(), ToySource(), Settings(3, 0.01, precision="bfloat16"), 0)
+    training = Training(toy_network(), ToySource(), Settings(3, 0.01, precision="bfloat16"), 0)
     training.run()
-    exact = Training(network(), ToySource(), Settings(3, 0.01), 0)
+    exact = Training(toy_network(), ToySource(), Settings(3, 0.01), 0)
     exact.run()
     a, b = (t.network.head.predict.weight for t in (training, exact))
     assert a.dtype == torch.float32 and not torch.equal(a, b)
@@ -152,7 +95,7 @@ def test_bfloat16_trains_in_float32_weights():
 def test_progress_is_told_and_the_global_generator_is_left_alone():
     told = []
     before = torch.get_rng_state()
-    Training(network(), ToySource(), Settings(3, 0.01), 0).run(report=told.append)
+    Training(toy_network(), ToySource(), Settings(3, 0.01), 0).run(report=told.append)
     assert (told[-1].step, told[-1].steps, told[-1].sparsity) == (3, 3, 0.0)
     assert torch.equal(torch.get_rng_state(), before)
 
@@ -166,12 +109,12 @@ def test_a_loss_that_is_no_number_stops_the_training():
             return outputs.sum() * float("inf")
 
     with pytest.raises(DivergedError, match=r"the loss became (nan|inf|-inf) at step 2 of 2; lower the learning rate"):
-        Training(network(), Broken(), Settings(2, 0.01), 0).run()
+        Training(toy_network(), Broken(), Settings(2, 0.01), 0).run()
 
 
 def test_training_learns():
     source = ToySource()
-    training = Training(network(), source, Settings(40, 0.02, calibration_batches=2), 0)
+    training = Training(toy_network(), source, Settings(40, 0.02, calibration_batches=2), 0)
     before = source.score(training.averaged(), "test")["top1"]
     training.run()
     assert source.score(training.averaged(), "test")["top1"] > max(before, 0.8)

@@ -7,23 +7,26 @@ from pathlib import Path
 
 import pytest
 import torch
-from tickets.drawer import Request
-from tickets.recipe import transfer
-from tickets.supernet import search_blocks
 from toy import SPEC, ToySource
 
-from tasks.paper_heads import PaperDense
-from tickets.drawers import make
+from tasks.heads.paper import PaperDense
+from tickets.drawers import DRAWERS
+from tickets.drawers.base import Request
 from tickets.drawers.supertickets import SuperTickets
-from tickets.events import Action, Event
-from tickets.masks import sparsity_of
-from tickets.network import Network
+from tickets.pruning.masks import sparsity_of
+from tickets.recipes.base import transfer
 from tickets.recipes.finetune import Finetune
 from tickets.search import total_unit_macs
-from tickets.training import Settings, Training
+from tickets.searchable import search_blocks
+from tickets.training.loop import Training
+from tickets.training.masking import masking
+from tickets.training.method import Pass
+from tickets.training.network import Network
+from tickets.training.settings import Settings
 
-REQUEST = Request(SPEC, ToySource(), Settings(28, 0.05, calibration_batches=2, rho=0.3), 0.8, 0)
-RELEASED, INTENDED = make("supertickets/as_released"), make("supertickets")
+REQUEST = Request(SPEC, ToySource(), Settings(28, 0.05, calibration_batches=2), 0.8, 0)
+KNOBS = {"rho": 0.3}
+RELEASED, INTENDED = DRAWERS.make("supertickets/as_released", KNOBS), DRAWERS.make("supertickets", KNOBS)
 
 
 class SearchedHead(ToySource):
@@ -41,8 +44,15 @@ def training(drawer: SuperTickets, source: ToySource | None = None) -> Training:
     source = source or ToySource()
     torch.manual_seed(0)
     host = SPEC.build()
-    network = Network(host, source.head(host.features), semantics=drawer.semantics)
-    return Training(network, source, REQUEST.settings, 0, handle=drawer.handle)
+    network = Network(host, source.head(host.features), masking=masking(drawer.semantics))
+    return Training(network, source, REQUEST.settings, 0, drawer)
+
+
+def added(found: Training) -> float:
+    """What the method adds to the source's loss on the first batch."""
+    batch = next(found.source.batches(0, 1))
+    seen = Pass(*found.network.both(batch["image"]), batch)
+    return (found.method.loss(found, seen) - found.source.loss(seen.outputs, batch)).item()
 
 
 def kill_two_units(found: Training) -> None:
@@ -58,9 +68,9 @@ def test_a_shrink_wipes_the_released_masks_and_keeps_the_intended_ones():
     density = {}
     for drawer in (RELEASED, replace(INTENDED, after_prune="keep")):
         found = training(drawer)
-        drawer.handle(found, Event(1, Action.PRUNE, sparsity=0.8))
+        drawer.do_prune(found, 0.8)
         kill_two_units(found)
-        drawer.handle(found, Event(2, Action.SHRINK))
+        drawer.do_shrink(found)
         density[drawer.on_shrink] = 1 - sparsity_of(found.network.masks)
     assert density["keep"] == pytest.approx(0.2, abs=0.01)
     assert density["reset"] > 0.9
@@ -70,21 +80,21 @@ def test_released_masked_weights_keep_stale_values_and_may_return_unchanged():
     """Intended ones are zero at once, and grow from zero after the reset; the next pruning judges what grew."""
     for drawer, stale in ((RELEASED, True), (INTENDED, False)):
         found = training(drawer)
-        drawer.handle(found, Event(1, Action.PRUNE, sparsity=0.8))
+        drawer.do_prune(found, 0.8)
         gone = {n: ~m for n, m in found.network.masks.items()}
         values = [found.network.get_parameter(n)[out] for n, out in gone.items()]
         assert all((v != 0).all() if stale else (v == 0).all() for v in values)
         with torch.no_grad():  # live weights lose importance
             for name, out in gone.items():
                 found.network.get_parameter(name)[~out] *= 1e-3
-        drawer.handle(found, Event(2, Action.PRUNE, sparsity=0.8))
+        drawer.do_prune(found, 0.8)
         returned = sum(int((found.network.masks[n] & gone[n]).sum()) for n in gone)
         assert (returned > 0) == stale
 
 
 def test_intended_masks_are_reset_between_prunings_and_released_ones_are_not():
-    resets = [[e for e in d.events(280, 0.9) if e.action is Action.RESET] for d in (RELEASED, INTENDED)]
-    prunes = [e for e in INTENDED.events(280, 0.9) if e.action is Action.PRUNE]
+    resets = [[e for e in d.events(280, 0.9) if e.do == "reset"] for d in (RELEASED, INTENDED)]
+    prunes = [e for e in INTENDED.events(280, 0.9) if e.do == "prune"]
     assert (len(resets[0]), len(resets[1])) == (0, len(prunes) - 1)
 
 
@@ -93,7 +103,7 @@ def test_one_threshold_over_host_and_head_or_one_each():
     removed = {}
     for drawer in (RELEASED, INTENDED):
         found = training(drawer, SearchedHead())
-        drawer.handle(found, Event(1, Action.PRUNE, sparsity=0.8))
+        drawer.do_prune(found, 0.8)
         parts = found.network.prunable()
         removed[drawer.joint] = [sparsity_of({n: found.network.masks[n] for n in names}) for names in parts.values()]
         assert sparsity_of(found.network.masks) == pytest.approx(0.8, abs=1e-3)
@@ -102,7 +112,7 @@ def test_one_threshold_over_host_and_head_or_one_each():
 
 
 def test_the_last_released_pruning_is_at_the_end_and_nothing_recovers():
-    last = [max(e.step for e in d.events(280, 0.9) if e.action is Action.PRUNE) for d in (RELEASED, INTENDED)]
+    last = [max(e.step for e in d.events(280, 0.9) if e.do == "prune") for d in (RELEASED, INTENDED)]
     assert last == [280, 260]
 
 
@@ -111,15 +121,13 @@ def test_the_released_penalty_stays_on_in_later_trainings():
     for drawer, stays in ((RELEASED, True), (INTENDED, False)):
         ticket = drawer.draw(REQUEST)
         found = transfer(ticket, Finetune(), ToySource(name="toy/other"), REQUEST.settings, 0)
-        assert (found.extra_loss is not None) == stays
-        if stays:
-            blocks = search_blocks(found.network)
-            units = sum(sum(b.units.values()) for b in blocks.values())
-            with torch.no_grad():
-                for block in blocks.values():
-                    if block.units:
-                        block.gamma.fill_(-1.0)
-            assert found.extra_loss(found).item() == pytest.approx(REQUEST.settings.rho * units, rel=1e-4)
+        blocks = search_blocks(found.network)
+        units = sum(sum(b.units.values()) for b in blocks.values())
+        with torch.no_grad():
+            for block in blocks.values():
+                if block.units:
+                    block.gamma.fill_(-1.0)
+        assert added(found) == pytest.approx(KNOBS["rho"] * units if stays else 0.0, rel=1e-4)
 
 
 def test_weight_decay_is_on_in_every_later_training():
@@ -136,22 +144,22 @@ def test_every_line_of_the_table_names_a_test_that_exists():
 
 
 def test_ablations_say_what_they_leave_out():
-    actions = {name: {e.action for e in make(name).events(280, 0.9)} for name in (
+    actions = {name: {e.do for e in DRAWERS.make(name).events(280, 0.9)} for name in (
         "supertickets/one_shot", "supertickets/no_reactivation", "supertickets/prune_only", "supertickets/search_only"
     )}  # fmt: skip
-    one_shot = [e for e in make("supertickets/one_shot").events(280, 0.9) if e.action is Action.PRUNE]
-    assert [(e.step, e.sparsity) for e in one_shot] == [(260, 0.9)]
-    assert Action.RESET not in actions["supertickets/no_reactivation"]
-    assert Action.SHRINK not in actions["supertickets/prune_only"]
-    assert actions["supertickets/search_only"] == {Action.SHRINK}
-    assert make("supertickets/prune_only").extra_loss(REQUEST) is None
+    one_shot = [e for e in DRAWERS.make("supertickets/one_shot").events(280, 0.9) if e.do == "prune"]
+    assert [(e.step, e.to["sparsity"]) for e in one_shot] == [(260, 0.9)]
+    assert "reset" not in actions["supertickets/no_reactivation"]
+    assert "shrink" not in actions["supertickets/prune_only"]
+    assert actions["supertickets/search_only"] == {"shrink"}
+    assert added(training(DRAWERS.make("supertickets/prune_only", KNOBS))) == 0
 
 
 def test_without_reactivation_masks_are_nested(monkeypatch):
     seen = []
     choose = SuperTickets.choose
     monkeypatch.setattr(SuperTickets, "choose", lambda *args: seen.append(choose(*args)) or seen[-1])
-    make("supertickets/no_reactivation@search=false").draw(REQUEST)
+    DRAWERS.make("supertickets/no_reactivation@search=false", KNOBS).draw(REQUEST)
     assert len(seen) > 5
     for wider, narrower in pairwise(seen):
         assert all((narrower[n] <= wider[n]).all() for n in wider)
@@ -160,13 +168,12 @@ def test_without_reactivation_masks_are_nested(monkeypatch):
 @pytest.mark.parametrize("target", [0.3, 0.7])
 def test_a_macs_target_is_reached_from_above_and_not_undercut_by_more_than_a_unit(target):
     """Without it the size of the architecture is whatever rho gives."""
-    drawer = make(f"supertickets@macs_target={target}@threshold=0")
-    request = replace(REQUEST, settings=replace(REQUEST.settings, rho=0.0))
+    drawer = DRAWERS.make(f"supertickets@macs_target={target}@threshold=0")
     full = training(drawer)
     whole = total_unit_macs(full.network, full.layers)
-    ticket = drawer.draw(request)
+    ticket = drawer.draw(REQUEST)
     host = ticket.build()
     left = Training(Network(host, ToySource().head(host.features)), ToySource(), REQUEST.settings, 0)
     share = total_unit_macs(left.network, left.layers) / whole
     assert target - 0.08 < share <= target
-    assert make("supertickets@threshold=0").draw(request).prunable > ticket.prunable
+    assert DRAWERS.make("supertickets@threshold=0").draw(REQUEST).prunable > ticket.prunable

@@ -12,11 +12,13 @@ from PIL import Image
 
 from bench.jobs import execute as jobs
 from bench.jobs.execute import execute
+from bench.jobs.identity import identify
 from bench.jobs.work import Facts, Work
+from bench.records.setting import Setting
 from bench.request import scale as scales
 from bench.request.plan import Job
-from tasks import arrays
-from tasks.folder import Folder
+from tasks.data import arrays
+from tasks.sets.folder import Folder
 from tickets.errors import DataError
 
 
@@ -133,14 +135,13 @@ def test_a_touched_file_is_no_change(task, tree):
 def work(tree, tmp_path):
     """A short draw on those images."""
     with few_images(tmp_path / "cache"):
-        scale = scales.load("tiny@size=32x32@batch_size=8", 0.01)
+        setting = Setting(scale="tiny@batch_size=8@size=32x32", host="supernet/tiny", budget=0.01)
+        scale = scales.load(setting.scale, setting.budget)
         tasks = {"cls/folder": scale.plan("cls/folder").task("cls/folder", tree)}
-        facts = Facts(
-            scale=scale, budget=0.01, tasks=tasks, fingerprints={name: task.prepare(1) for name, task in tasks.items()},
-            home=tmp_path / "home", threads=1, workers=0, device="cpu", host="supernet/tiny",
-        )  # fmt: skip
+        prints = {name: task.prepare(1) for name, task in tasks.items()}
+        facts = Facts(setting, scale, tasks, prints, tmp_path / "home")
         job = Job("draw", "cls/folder", None, "gmp", 0.9, 0)
-        yield Work(job, jobs.identify(job, None, facts), None, facts)
+        yield Work(job, identify(job, {}, facts), facts)
 
 
 def repaint(tree):

@@ -9,7 +9,6 @@ from pathlib import Path
 
 import torch
 
-from tickets.checkpoint import Checkpoint
 from tickets.contract import registration
 from tickets.contract.brightness import SPEC, Brightness
 from tickets.contract.promise import Broken, Contract, Skipped, require
@@ -26,13 +25,14 @@ from tickets.cost import dense_macs, layer_costs
 from tickets.drawers import DRAWERS
 from tickets.drawers.base import Drawer, Request
 from tickets.errors import UserError
-from tickets.events import actions
 from tickets.hosts.base import features_of
-from tickets.masks import prunable
-from tickets.network import Network
 from tickets.patterns import PATTERNS
-from tickets.settings import Settings
+from tickets.pruning.masks import prunable
 from tickets.ticket import Ticket
+from tickets.training.checkpoint import Checkpoint
+from tickets.training.events import actions
+from tickets.training.network import Network
+from tickets.training.settings import Settings
 
 SPARSITIES = (0.8, 0.5, 0.75, 0.25)
 """The first one that a drawer can have is tried."""

@@ -16,15 +16,15 @@ from tickets.contract.brightness import Pool
 from tickets.contract.promise import Contract, Skipped, require
 from tickets.contract.watch import left_alone, other_randomness
 from tickets.cost import dense_macs, layer_costs
-from tickets.ema import Ema
 from tickets.hosts import HOSTS
 from tickets.hosts.base import HostSpec, features_of
-from tickets.masks import keep_top, prunable
-from tickets.network import Network
+from tickets.pruning.masks import keep_top, prunable
 from tickets.search import live_units_mask, shrink
 from tickets.searchable import live_units, search_blocks
 from tickets.seeding import generator, seeded
 from tickets.ticket import Ticket, part_of
+from tickets.training.ema import Ema
+from tickets.training.network import Network
 
 SIZES = ((64, 64), (64, 96))
 CLOSE = 1e-4

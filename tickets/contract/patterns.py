@@ -11,9 +11,9 @@ from torch import Tensor
 from tickets.contract import registration
 from tickets.contract.promise import Contract, Skipped, require
 from tickets.errors import UserError
-from tickets.masks import Masks, sparsity_of
 from tickets.patterns import PATTERNS
 from tickets.patterns.base import Pattern, Share, Whole
+from tickets.pruning.masks import Masks, sparsity_of
 from tickets.seeding import generator
 
 SHAPES = {

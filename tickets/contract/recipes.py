@@ -12,7 +12,6 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from tickets.checkpoint import Checkpoint
 from tickets.contract import registration
 from tickets.contract.brightness import SPEC, Brightness
 from tickets.contract.drawers import drawn_by, settings
@@ -20,16 +19,17 @@ from tickets.contract.promise import Broken, Contract, Skipped, require
 from tickets.contract.watch import Stopping, Tally, WatchedSource, WatchedSpec, left_alone, other_randomness, resumed
 from tickets.cost import dense_macs, layer_costs
 from tickets.drawers import DRAWERS
-from tickets.events import actions
 from tickets.hosts.base import features_of
-from tickets.method import Pass
-from tickets.network import Network
 from tickets.recipes import RECIPES
 from tickets.recipes.base import Recipe, transfer
 from tickets.searchable import live_units
 from tickets.source import Source
 from tickets.ticket import Ticket
-from tickets.training import Training
+from tickets.training.checkpoint import Checkpoint
+from tickets.training.events import actions
+from tickets.training.loop import Training
+from tickets.training.method import Pass
+from tickets.training.network import Network
 
 SPARSITY = 0.8
 TARGET = "toy/brighter"
@@ -212,19 +212,28 @@ def _masked(subject: Subject) -> str:
 def _learns(subject: Subject) -> str:
     training, fresh = subject.trained.training, subject.training()
     fresh.network.masking.settle(fresh.network)
-    before, after = (_loss(one.network, subject.target, subject.steps) for one in (fresh, training))
-    require(after < before, f"the target's loss on training images goes from {before:.4g} to {after:.4g}")
+    before, after = (_loss(one.network, fresh) for one in (fresh, training))
+    require(after < before, f"its loss on the target's training images goes from {before:.4g} to {after:.4g}")
     frozen = subject.recipe.trains_host or _unchanged(fresh.network, training.network)
     require(frozen, "trains_host is False, and the host's weights have changed")
     return f"loss from {before:.4g} to {after:.4g} in {subject.steps} steps"
 
 
 @torch.no_grad()
-def _loss(network: Network, source: Brightness, steps: int) -> float:
-    """The mean over the training batches, batch norms as in training; of a copy, whose statistics move."""
-    network = copy.deepcopy(network).train()
-    batches = [source.batch("train", step) for step in range(steps)]
-    return sum(float(source.loss(network(batch["image"]), batch)) for batch in batches) / len(batches)
+def _loss(network: Network, told: Training) -> float:
+    """What the recipe trains on, which may be another loss than the target's, as where a teacher is imitated.
+
+    The mean over the training batches, batch norms as in training; of a copy, whose statistics move.
+
+    Args:
+        network: whose loss it is.
+        told: given to the recipe; what it computes is counted there.
+    """
+    network, found = copy.deepcopy(network).train(), []
+    for batch in told.source.batches(0, told.settings.steps):
+        maps, outputs = network.both(batch["image"])
+        found.append(float(told.method.loss(told, Pass(maps, outputs, batch))))
+    return sum(found) / len(found)
 
 
 def _unchanged(one: Network, other: Network) -> bool:

@@ -12,12 +12,12 @@ from tickets.contract import registration
 from tickets.contract.brightness import SPEC, Brightness
 from tickets.contract.promise import Contract, Skipped, require
 from tickets.contract.watch import has_hooks, left_alone, other_randomness
-from tickets.masks import keep_top, project
-from tickets.network import Network
+from tickets.pruning.masks import keep_top, project
 from tickets.scorers import SCORERS
 from tickets.scorers.base import Scorer
 from tickets.source import Batch, initial_head
-from tickets.spent import Meter
+from tickets.training.network import Network
+from tickets.training.spent import Meter
 
 SPARSITY = 0.8
 
@@ -122,7 +122,7 @@ def _counted(subject: Subject) -> str:
         counted += images
 
     network, source = subject.network(), Lent()
-    with Meter(count).on(network.host):
+    with Meter(network.host, count).on():
         subject.scorer.scores(network, source, 0, SPARSITY)
     require(
         counted >= source.images,

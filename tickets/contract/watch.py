@@ -16,7 +16,6 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from tickets.checkpoint import Checkpoint, DamagedCheckpointWarning
 from tickets.contract.brightness import SPEC, Brightness
 from tickets.contract.promise import Skipped, require
 from tickets.hosts.supernet import Spec, Supernet
@@ -24,6 +23,7 @@ from tickets.searchable import Units
 from tickets.source import Batch
 from tickets.stated import ELSEWHERE
 from tickets.ticket import Ticket
+from tickets.training.checkpoint import Checkpoint, DamagedCheckpointWarning
 
 T = TypeVar("T")
 

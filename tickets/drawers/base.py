@@ -9,21 +9,20 @@ from typing import Any, Literal
 import torch
 from torch import Tensor
 
-from tickets.checkpoint import Checkpoint
-from tickets.errors import UserError
-from tickets.events import Event
 from tickets.hosts.base import HostSpec
-from tickets.masking import Masking, masking
-from tickets.masks import Masks, Semantics, ones, prunable
-from tickets.method import Method
-from tickets.network import Network, part_masks
 from tickets.patterns import ELEMENT, PATTERNS
-from tickets.progress import Progress
-from tickets.settings import Settings
+from tickets.pruning.masks import Masks, Semantics, ones, prunable
 from tickets.source import Source, initial_head
 from tickets.stated import LATER, stated
 from tickets.ticket import Ticket, copied, part_of
-from tickets.training import Training
+from tickets.training.checkpoint import Checkpoint
+from tickets.training.events import Event, known
+from tickets.training.loop import Training
+from tickets.training.masking import Masking, masking
+from tickets.training.method import Method
+from tickets.training.network import Network, part_masks
+from tickets.training.progress import Progress
+from tickets.training.settings import Settings
 from tickets.traits import Traits
 
 BEFORE, AFTER = "val_before_last_prune", "val_after_last_prune"
@@ -132,6 +131,11 @@ class Drawer(Method):
         """
         return [Round(steps, events=self.events(steps, sparsity))]
 
+    def check_events(self, steps: int, sparsity: float) -> None:
+        """As every method's, of all trainings; `sparsity` is the one asked for."""
+        for this in self.trainings(steps, self.target(sparsity)):
+            known(self, this.events, this.steps)
+
     # ---- what events may do
 
     def do_evaluate(self, training: Training, label: str) -> None:
@@ -159,7 +163,8 @@ class Drawer(Method):
     def allocate(self, network: Network, scores: dict[str, Tensor], sparsity: float) -> Masks:
         """Masks that keep the highest scores; every part has the sparsity, or all of them together."""
         groups = [network.weights()] if self.joint else network.prunable().values()
-        pattern, masks = PATTERNS.make(self.pattern), {}
+        pattern = PATTERNS.make(self.pattern)
+        masks: Masks = {}
         for names in groups:
             masks |= pattern.masks({name: scores[name] for name in names}, sparsity, self.allocation)
         return masks
@@ -184,11 +189,7 @@ class Drawer(Method):
         Raises:
             UserError: a ticket that the drawer needs was not given, or an event does what is no action of it.
         """
-        for need in self.traits.needs:
-            if need.role not in request.given:
-                raise UserError(
-                    f"{type(self).__name__} needs a ticket of '{need.drawer}' as its {need.role}; give one."
-                )
+        self.traits.require(request.given, type(self).__name__)
         return self.ticket(request, self.train(request))
 
     def train(self, request: Request) -> Training:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from tickets.drawers.base import Drawer
-from tickets.events import Event
+from tickets.training.events import Event
 from tickets.traits import Traits
 
 

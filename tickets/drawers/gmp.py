@@ -6,8 +6,8 @@ from dataclasses import dataclass
 
 from tickets.drawers.base import Drawer, last_prune
 from tickets.errors import UserError
-from tickets.events import Event
-from tickets.schedules import cubic
+from tickets.pruning.schedules import cubic
+from tickets.training.events import Event
 
 
 @dataclass(frozen=True)

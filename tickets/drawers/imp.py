@@ -10,11 +10,11 @@ from torch import Tensor
 
 from tickets.drawers.base import Drawer, Request, Round, last_prune
 from tickets.errors import UserError
-from tickets.events import Event
-from tickets.network import Network
-from tickets.schedules import geometric
+from tickets.pruning.schedules import geometric
 from tickets.source import Source
-from tickets.training import Training
+from tickets.training.events import Event
+from tickets.training.loop import Training
+from tickets.training.network import Network
 from tickets.traits import Traits
 
 

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from tickets.drawers.base import Request, Round
 from tickets.drawers.imp import IterativeMagnitude, closing_prunes
 from tickets.errors import UserError
-from tickets.events import Event
-from tickets.schedules import geometric
-from tickets.training import Training
+from tickets.pruning.schedules import geometric
+from tickets.training.events import Event
+from tickets.training.loop import Training
 
 
 @dataclass(frozen=True)

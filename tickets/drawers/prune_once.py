@@ -8,11 +8,11 @@ from dataclasses import dataclass
 from tickets.drawers import DRAWERS
 from tickets.drawers.base import Drawer, Request, Round, last_prune
 from tickets.errors import UserError
-from tickets.masks import Masks
-from tickets.network import Network
+from tickets.pruning.masks import Masks
 from tickets.scorers import SCORERS
 from tickets.source import initial_head
-from tickets.training import Training
+from tickets.training.loop import Training
+from tickets.training.network import Network
 from tickets.traits import Traits, based_on
 
 
@@ -36,6 +36,7 @@ class PruneOnce(Drawer):
 
     def __post_init__(self) -> None:
         super().__post_init__()
+        DRAWERS.resolve(self.base)
         SCORERS.resolve(self.scorer)
         if self.batches < 1:
             raise UserError(f"batches is {self.batches}; a scorer needs at least 1 training batch")

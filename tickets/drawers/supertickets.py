@@ -17,12 +17,9 @@ from torch import Tensor
 from tickets.cost import layer_costs
 from tickets.drawers.base import Drawer, Request, Round, last_prune
 from tickets.errors import UserError
-from tickets.events import Event, at
 from tickets.hosts.base import features_of
-from tickets.masks import Masks
-from tickets.method import Pass
-from tickets.network import Network
-from tickets.schedules import ramp, staircase
+from tickets.pruning.masks import Masks
+from tickets.pruning.schedules import ramp, staircase
 from tickets.search import (
     l1_penalty,
     live_units_mask,
@@ -34,7 +31,10 @@ from tickets.search import (
 )
 from tickets.searchable import search_blocks
 from tickets.stated import ELSEWHERE
-from tickets.training import Training
+from tickets.training.events import Event, at
+from tickets.training.loop import Training
+from tickets.training.method import Pass
+from tickets.training.network import Network
 from tickets.traits import Traits
 
 
@@ -161,7 +161,7 @@ class SuperTickets(Drawer):
 
     def _bound(self, training: Training) -> float:
         """MACs that the units may have at this step; of the full network's, those at the first shrink, remembered."""
-        full = training.memory.setdefault("unit_macs", total_unit_macs(training.network, training.layers))
+        full: float = training.memory.setdefault("unit_macs", total_unit_macs(training.network, training.layers))
         reached = training.due / at(self.last, training.settings.steps)
         share = 1 - (1 - self.macs_target) * min(1.0, reached)
         return share * full

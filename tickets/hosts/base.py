@@ -34,7 +34,7 @@ class Host(Protocol):
 class HostSpec(ABC):
     """A host before any drawing; a frozen dataclass of plain values, whose fields are its options.
 
-    A host of one's own derives from this and gives `kind` and `build`; see docs/new-host.md.
+    A host of one's own derives from this and gives `kind` and `build`; docs/extending.md shows one.
     """
 
     kind: ClassVar[str]
@@ -63,7 +63,7 @@ class HostSpec(ABC):
 
     def to_json(self) -> dict[str, Any]:
         """Plain values that `from_json` turns back into the same spec, and the kind."""
-        return {"kind": self.kind, **stated(self)}  # type: ignore[arg-type]  # every member is a dataclass
+        return {"kind": self.kind, **stated(self)}
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> Self:

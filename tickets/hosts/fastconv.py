@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Sequence
+from typing import Any, cast
 
 import torch
 import torch.nn.functional as F
@@ -35,7 +36,7 @@ def depthwise(x: Tensor, weight: Tensor, stride: int) -> Tensor:
     """
     is_trained = torch.is_grad_enabled() and weight.requires_grad
     if weight.shape[-1] > TILE and is_trained and not torch.is_autocast_enabled(x.device.type):
-        return _Tiled.apply(x, weight, stride)
+        return cast(Tensor, _Tiled.apply(x, weight, stride))
     return F.conv2d(x, weight, None, stride, weight.shape[-1] // 2, 1, len(weight))
 
 
@@ -74,6 +75,7 @@ def _weight_gradient(grad: Tensor, x: Tensor, weight: Tensor, stride: int) -> Te
 def _gradients(grad: Tensor, x: Tensor, weight: Tensor, stride: int, padding: tuple[int, int], of: int) -> Tensor:
     """The gradient of the input (`of` 0) or of the weight (1); differentiable itself."""
     wanted = (of == 0, of == 1, False)
-    return torch.ops.aten.convolution_backward(
+    gradients: Sequence[Tensor] = torch.ops.aten.convolution_backward(
         grad, x, weight, None, (stride, stride), padding, (1, 1), False, (0, 0), len(weight), wanted
-    )[of]
+    )
+    return gradients[of]

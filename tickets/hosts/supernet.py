@@ -5,10 +5,11 @@ Widths between blocks are never searched, so any two tickets of one preset have 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any, ClassVar
+from typing import Any, ClassVar, cast
 
+import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
@@ -151,7 +152,7 @@ class Fuse(nn.Module):
         return fused
 
 
-def upsample(x: Tensor, size: tuple[int, int]) -> Tensor:
+def upsample(x: Tensor, size: torch.Size) -> Tensor:
     """Nearest x2, then bilinear to `size` where an odd size makes them differ."""
     x = F.interpolate(x, scale_factor=2.0, mode="nearest")
     return x if x.shape[-2:] == size else F.interpolate(x, size=size, mode="bilinear", align_corners=False)
@@ -188,7 +189,7 @@ class Supernet(nn.Module):
 
     def _initialise(self) -> None:
         """Draw all convolution weights by the spec's rule."""
-        for conv in (self.stem[0], self.stem[3]):
+        for conv in stem_convs(self.stem):
             nn.init.normal_(conv.weight, std=(2 / (9 * self.spec.stem)) ** 0.5)
         if self.spec.initial_std is not None:
             for module in self.modules():
@@ -203,6 +204,15 @@ class Supernet(nn.Module):
     def forward(self, image: Tensor) -> list[Tensor]:
         """Map (B, 3, H, W) to feature maps (B, width, H/stride, W/stride), finest first."""
         maps = [self.stem(image)]
-        for fuse, branches in zip(self.fuses, self.branches, strict=True):
+        for fuse, branches in self.stages():
             maps = [branch(x) for branch, x in zip(branches, fuse(maps), strict=True)]
         return maps
+
+    def stages(self) -> Iterator[tuple[Fuse, nn.ModuleList]]:
+        """Each stage's fusion, and its branches' blocks."""
+        return zip(cast(Iterable[Fuse], self.fuses), cast(Iterable[nn.ModuleList], self.branches), strict=True)
+
+
+def stem_convs(stem: nn.Sequential) -> tuple[nn.Conv2d, nn.Conv2d]:
+    """The two convolutions of a stem."""
+    return cast(tuple[nn.Conv2d, nn.Conv2d], (stem[0], stem[3]))

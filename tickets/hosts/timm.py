@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar, cast
 
 from torch import Tensor, nn
 
 from tickets.errors import UserError, unknown
 from tickets.hosts.base import Features, HostSpec
 from tickets.searchable import Units
+
+if TYPE_CHECKING:
+    from timm.models import FeatureInfo
 
 
 class TimmHost(nn.Module):
@@ -25,7 +28,7 @@ class TimmHost(nn.Module):
         import timm
 
         self.body = timm.create_model(model, pretrained=False, features_only=True)
-        info = self.body.feature_info
+        info = cast("FeatureInfo", self.body.feature_info)
         self.features: Features = list(zip(info.channels(), info.reduction(), strict=True))
         self.channels_last_maps = getattr(self.body, "output_fmt", None) == "NHWC"
 

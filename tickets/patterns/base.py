@@ -9,9 +9,9 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
-from tickets.allocation import allocate
 from tickets.errors import UserError
-from tickets.masks import Masks
+from tickets.pruning.allocation import allocate
+from tickets.pruning.masks import Masks
 
 
 class Pattern(ABC):

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from tickets.allocation import allocate
-from tickets.masks import Masks
 from tickets.patterns.base import Whole
+from tickets.pruning.allocation import allocate
+from tickets.pruning.masks import Masks
 
 
 @dataclass(frozen=True)

@@ -13,14 +13,14 @@ from torch import Tensor, nn
 from tickets.cost import dense_macs, layer_costs
 from tickets.errors import UserError
 from tickets.hosts.base import HostSpec, features_of
-from tickets.masks import Masks
-from tickets.method import Method, Pass
-from tickets.network import Network
+from tickets.pruning.masks import Masks
 from tickets.search import l1_penalty, penalties, unit_costs
-from tickets.settings import Settings
 from tickets.source import Source, initial_head
 from tickets.ticket import Ticket
-from tickets.training import Training
+from tickets.training.loop import Training
+from tickets.training.method import Method, Pass
+from tickets.training.network import Network
+from tickets.training.settings import Settings
 from tickets.traits import Traits
 
 
@@ -43,7 +43,8 @@ class Recipe(Method):
         loss = super().loss(training, seen)
         if "penalties" not in training.aside:
             return loss
-        return loss + training.aside["rho"] * l1_penalty(training.network, training.aside["penalties"])
+        rho: float = training.aside["rho"]
+        return loss + rho * l1_penalty(training.network, training.aside["penalties"])
 
 
 def transfer(
@@ -67,8 +68,10 @@ def transfer(
         given: the further tickets that the recipe's traits say it needs, by role.
 
     Raises:
-        UserError: the ticket lacks the weights that the recipe inherits, or a head that cannot be kept.
+        UserError: the ticket lacks the weights that the recipe inherits, or a head that cannot be kept, or a ticket
+            that the recipe needs was not given.
     """
+    recipe.traits.require(given or (), type(recipe).__name__)
     host = recipe.host(ticket, seed).train()
     host.requires_grad_(recipe.trains_host)
     masks: Masks = {f"host.{name}": mask for name, mask in ticket.host.masks.items()}

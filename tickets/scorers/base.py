@@ -1,9 +1,9 @@
 """What a scorer is, and what several of them need.
 
 A scorer sees a task through its `Source` alone: batches and a loss closure, the format of neither. What it runs is a
-copy of the effective network, m*w, in eval mode; the network it is given is left as it was. What it runs is counted
-where it runs (`tickets.spent`). What a masked weight scores follows from the network's masking: where it kept its
-value it is scored by it and may return; where it is gone it scores below every weight that is there.
+copy of the effective network, m*w, in eval mode, and is counted where it runs (`tickets.training.spent`); the network
+it is given is left as it was. What a masked weight scores follows from the network's masking: where it kept its value
+it is scored by it and may return; where it is gone it scores below every weight that is there.
 """
 
 from __future__ import annotations
@@ -17,10 +17,10 @@ import torch
 from torch import Tensor
 
 from tickets.errors import UserError
-from tickets.masks import Masks
-from tickets.network import Network
+from tickets.pruning.masks import Masks
 from tickets.seeding import seeded
 from tickets.source import Batch, Source
+from tickets.training.network import Network
 
 
 class Scorer(ABC):

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from tickets.network import Network
 from tickets.scorers.base import DataScorer, below, gradient, mean
 from tickets.source import Batch, Source
+from tickets.training.network import Network
 
 TEMPERATURE = 200.0
 """Divides the outputs, as in the official code."""

@@ -7,10 +7,10 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from tickets.network import Network
 from tickets.scorers.base import Scorer, below
 from tickets.seeding import generator
 from tickets.source import Source
+from tickets.training.network import Network
 
 
 @dataclass(frozen=True)

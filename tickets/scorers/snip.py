@@ -6,9 +6,9 @@ from dataclasses import dataclass
 
 from torch import Tensor
 
-from tickets.network import Network
 from tickets.scorers.base import DataScorer, below, gradient, mean
 from tickets.source import Source
+from tickets.training.network import Network
 
 
 @dataclass(frozen=True)

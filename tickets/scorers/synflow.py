@@ -9,10 +9,10 @@ import torch
 from torch import Tensor, nn
 
 from tickets.errors import UserError
-from tickets.masks import Masks, keep_top, ones
-from tickets.network import Network
+from tickets.pruning.masks import Masks, keep_top, ones
 from tickets.scorers.base import Scorer, below, gradient
 from tickets.source import Source
+from tickets.training.network import Network
 
 ROUNDS = 100
 """Prunings, the caller's included."""
@@ -76,11 +76,11 @@ _ADDED = ("bias", "shift")
 class _Scale(nn.Module):
     """A norm made linear and positive: x |gamma|, over the running standard deviation where there is one."""
 
-    def __init__(self, norm: nn.Module) -> None:
+    def __init__(self, norm: nn.modules.batchnorm._NormBase | nn.GroupNorm | nn.LayerNorm) -> None:
         super().__init__()
         self.last = isinstance(norm, nn.LayerNorm)
-        self.scale = 1.0 if norm.weight is None else norm.weight.detach().abs()
-        variance = getattr(norm, "running_var", None)
+        self.scale: Tensor | float = 1.0 if norm.weight is None else norm.weight.detach().abs()
+        variance: Tensor | None = getattr(norm, "running_var", None)
         if variance is not None:
             self.scale = self.scale / torch.sqrt(variance + norm.eps)
 

@@ -59,12 +59,12 @@ def _row(row: Row, columns: Sequence[render.Column], index: dict[str, int]) -> d
         **_place(row.key),
         "keys": sort_keys(row, columns),
         "targets": [row.key.target] if row.key.target else [],
-        "score": row.score.mean,
-        "half": row.score.half,
+        "score": row.mean,
+        "half": row.half,
         "gap": row.gap and row.gap.mean,
         "gap_half": row.gap and row.gap.half,
         "cost": row.total_macs,
-        "records": [[r.id, r.seed, r.score, r.ticket, index.get(r.redraw)] for r in row.results],
+        "records": [[r.id, r.seed, r.score, r.ticket, index.get(r.redraw or "")] for r in row.results],
     }
 
 
@@ -92,5 +92,5 @@ def _overall(found: Overall, name: str) -> dict[str, Any]:
 def overall_keys(line: Line) -> list[float | str | None]:
     """What a line over all targets is sorted by, a column each."""
     words = [line.key.ticket, render.recipe(line.key)]
-    numbers = [line.key.sparsity, line.average_rank, line.of_dense, *(row.score.mean for row in line.rows)]
+    numbers = [line.key.sparsity, line.average_rank, line.of_dense, *(row.mean for row in line.rows)]
     return [line.rank, *words, *numbers]

@@ -1,0 +1,1 @@
+"""The frame of every command: errors, flags, progress, curves."""

@@ -1,0 +1,72 @@
+"""The frame around every command: users' mistakes become one sentence on stderr and exit code 2."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Sequence
+from typing import NoReturn, cast
+
+import typer
+
+from tickets.errors import UserError
+
+USAGE_ERROR = cast("type[typer.BadParameter]", typer.BadParameter.__mro__[2])
+"""Click's base class, wherever this typer keeps click; typed as the one below it that typer names."""
+
+INTERRUPTED = 130
+
+
+def application(cls: type[typer.core.TyperGroup] | None = None, completion: bool = False) -> typer.Typer:
+    """An app for one command, or for a group of class `cls`, whose help joins the lines of a paragraph.
+
+    Args:
+        cls: the group's class; None for the plain one.
+        completion: whether it has options that install completion in a shell.
+    """
+    return typer.Typer(cls=cls, add_completion=completion, pretty_exceptions_enable=False, rich_markup_mode="markdown")
+
+
+def main(app: typer.Typer, prog: str, args: Sequence[str] | None = None) -> NoReturn:
+    """Run a typer app and leave the process with its exit code.
+
+    Codes: 0 done; 1 the command itself says that something failed or is stale (`typer.Exit(1)`); 2 a wrong
+    request, told on stderr as one sentence that starts with "error: "; 130 interrupted. Any other exception
+    is a bug and keeps its traceback.
+
+    Args:
+        app: the application; its commands return None.
+        prog: how the user calls it, as in "python -m bench.table"; shown in help and in messages.
+        args: the arguments; default those of the process.
+
+    Raises:
+        SystemExit: always.
+    """
+    command = typer.main.get_command(app)
+    try:
+        code = command.main(args=args, prog_name=prog, standalone_mode=False)
+        sys.stdout.flush()
+        if code == INTERRUPTED:
+            code = _refuse("interrupted.", code=INTERRUPTED)
+    except UserError as error:
+        code = _refuse(str(error))
+    except USAGE_ERROR as error:
+        context = getattr(error, "ctx", None)
+        code = _refuse(f"{_sentence(error)} See {context.command_path if context else prog} --help.")
+    except (KeyboardInterrupt, typer.Abort):
+        code = _refuse("interrupted.", code=INTERRUPTED)
+    except BrokenPipeError:  # as in "| head": nobody reads any more; keep the interpreter's last flush quiet
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        code = 1
+    sys.exit(code if isinstance(code, int) else 0)
+
+
+def _sentence(error: typer.BadParameter) -> str:
+    """A usage error as one line that ends with a full stop."""
+    text = " ".join(error.format_message().split()) or "no command was given"
+    return text[0].lower() + text[1:].rstrip(".") + "." if not text.endswith("?") else text
+
+
+def _refuse(message: str, code: int = 2) -> int:
+    print(f"error: {' '.join(message.split())}", file=sys.stderr)
+    return code

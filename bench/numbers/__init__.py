@@ -1,0 +1,1 @@
+"""Numbers for people and for comparisons: statistics, amounts, aligned text."""

@@ -1,0 +1,156 @@
+"""Where a record comes from: the code, the packages, the machine, the time."""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import platform
+import subprocess
+from datetime import UTC, datetime
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from bench.records.record import Code
+
+CODE = ("bench", "tasks", "tickets", "pyproject.toml")
+"""What must be unmodified for a checkout to count as clean; a changed README changes no score."""
+
+PACKAGES = (
+    "ticketbench",
+    "torch",
+    "torchvision",
+    "numpy",
+    "scipy",
+    "pillow",
+    "timm",
+    "onedl-mmengine",
+    "onedl-mmsegmentation",
+    "faster-coco-eval",
+)
+"""Distributions whose version can move a score."""
+
+
+def checkout() -> Path | None:
+    """The root of the git checkout that this package lies in, or None.
+
+    None too when the package is installed in an environment that happens to lie inside some other checkout.
+    """
+    root = Path(__file__).resolve().parents[2]
+    tracked = git(root, "ls-files", "--full-name", "--error-unmatch", "bench/__init__.py")
+    return root if tracked == "bench/__init__.py" else None
+
+
+@functools.cache
+def commit() -> tuple[str | None, bool | None]:
+    """The checkout's commit and whether its code differs from it, new files included.
+
+    Asked once a process, so that an edit made during a run does not change what is told of the code that is
+    already loaded; call it before work starts.
+
+    Returns:
+        (commit, dirty); (None, None) when installed from a wheel, without git or before the first commit.
+    """
+    root = checkout()
+    head = git(root, "rev-parse", "HEAD") if root else None
+    if root is None or head is None:
+        return None, None
+    changes = git(root, "status", "--porcelain", "--", *CODE)
+    return head, None if changes is None else bool(changes)
+
+
+def git(root: Path, *args: str) -> str | None:
+    """What git says, or None when it fails or is not there."""
+    try:
+        done = subprocess.run(
+            ["git", *args],
+            cwd=root,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            timeout=30,
+            check=True,
+        )
+    except (OSError, subprocess.SubprocessError):
+        return None
+    return done.stdout.strip()
+
+
+def packages(names: tuple[str, ...] = PACKAGES) -> dict[str, str]:
+    """Installed versions by distribution name, read from the metadata: nothing is imported.
+
+    A distribution that is not installed is left out.
+    """
+    found = {"python": platform.python_version()}
+    for name in names:
+        try:
+            found[name] = version(name)
+        except PackageNotFoundError:
+            continue
+    return found
+
+
+def machine() -> str:
+    """The type of this machine, on which scores repeat to the last bit, as in "Linux x86_64, AMD EPYC"."""
+    names = [f"{platform.system()} {platform.machine()}", _processor()]
+    return ", ".join(name for name in names if name)
+
+
+def _processor() -> str:
+    """The processor's model name, or "" where the system does not tell."""
+    try:
+        lines = Path("/proc/cpuinfo").read_text(errors="replace").splitlines()
+    except OSError:
+        return platform.processor() if platform.processor() != platform.machine() else ""
+    models = (line.partition(":")[2].strip() for line in lines if line.startswith("model name"))
+    return next(models, "")
+
+
+def forget_peak() -> None:
+    """Start counting this process's peak memory anew, where the system allows it (Linux)."""
+    with contextlib.suppress(OSError):
+        Path("/proc/self/clear_refs").write_text("5")
+
+
+def peak_mib() -> float:
+    """The peak resident memory of this process since `forget_peak`, in MiB; 0.0 where the system does not tell."""
+    try:  # not getrusage first: Linux hands its maximum on from the parent to the child
+        lines = Path("/proc/self/status").read_text().splitlines()
+        return next(int(line.split()[1]) for line in lines if line.startswith("VmHWM")) / 1024
+    except (OSError, StopIteration):
+        pass
+    try:
+        import resource
+    except ImportError:
+        return 0.0
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak / 2**20 if platform.system() == "Darwin" else peak / 1024
+
+
+def now() -> str:
+    """The UTC time to the second, as in "2026-01-31T12:00:00Z"."""
+    return datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def stamp(device: str, codes: Iterable[Code] = ()) -> dict[str, object]:
+    """The record's keys that tell where it comes from.
+
+    Args:
+        device: the device's name as the job knows it: "cpu", or the accelerator's own name.
+        codes: of the job's members that are not ours; one that is dirty makes the record so.
+
+    Returns:
+        commit, dirty, packages, device (with the machine's type), created.
+    """
+    head, dirty = commit()
+    dirty = True if any(code.dirty for code in codes) else dirty
+    return {
+        "commit": head,
+        "dirty": dirty,
+        "packages": packages(),
+        "device": f"{device} ({machine()})",
+        "created": now(),
+    }

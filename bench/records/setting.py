@@ -1,0 +1,140 @@
+"""Everything beside the job that decides a result, as one object: the record holds it, the flags are made from it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Annotated, Any, Literal, get_args, get_origin
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from tickets.errors import UserError, unknown
+
+
+@dataclass(frozen=True)
+class Flag:
+    """How a field is asked for on the command line, where that is not --NAME.
+
+    Args:
+        name: of the flag without dashes; None where the field cannot be asked for yet.
+    """
+
+    name: str | None
+
+
+class Setting(BaseModel):
+    """How all jobs of a run are computed. A new option is a field here, with its help, and a use; the flag, the key
+    of a suite, the record's key and the redraw command's part follow from the field.
+    """
+
+    model_config = ConfigDict(extra="forbid", strict=True, allow_inf_nan=False, frozen=True)
+
+    scale: Annotated[str, Field(description="Supernet, input sizes and steps.")] = "tiny"
+    host: Annotated[str, Field(description="supernet (the scale's), or another host, as timm/resnet18 (--list).")] = (
+        "supernet"
+    )
+    budget: Annotated[float, Field(description="Factor on the scale's steps.", gt=0)] = 1.0
+    equal: Annotated[
+        Literal["steps", "macs"], Field(description="What all methods get alike: steps, or training macs.")
+    ] = "steps"
+    precision: Annotated[Literal["float32", "bfloat16"], Field(description="float32, or bfloat16 autocast.")] = (
+        "float32"
+    )
+    compiled: Annotated[bool, Field(description="Run networks through torch.compile."), Flag("compile")] = False
+    kernels: Annotated[Literal["torch"], Field(description="Whose kernels compute the search blocks."), Flag(None)] = (
+        "torch"
+    )
+    threads: Annotated[int, Field(description="PyTorch threads of a job; they change last bits.", ge=1)] = 1
+    device: Annotated[Literal["cpu", "cuda"], Field(description="cpu or cuda; asked for as cpu, cuda or cuda:N.")] = (
+        "cpu"
+    )
+
+    @property
+    def compute(self) -> str:
+        """What else makes two rows incomparable though all was asked alike: "" for float32 on one CPU thread.
+
+        Example:
+            >>> Setting(precision="bfloat16", device="cuda").compute
+            'bfloat16, cuda'
+        """
+        told = {
+            "precision": self.precision,
+            "compiled": "compiled",
+            "kernels": f"{self.kernels} kernels",
+            "threads": f"{self.threads} threads",
+            "device": self.device,
+        }
+        changed = (name for name in told if getattr(self, name) != type(self).model_fields[name].default)
+        return ", ".join(told[name] for name in changed)
+
+    @property
+    def flags(self) -> str:
+        """The part of a command that asks for this setting.
+
+        Example:
+            >>> Setting(budget=0.5, compiled=True).flags[:40]
+            '--scale tiny --host supernet --budget 0.'
+        """
+        words = []
+        for name, flag in FLAGS.items():
+            value = getattr(self, name)
+            if isinstance(value, bool):
+                words += [f"--{flag}"] * value
+            else:
+                words += [f"--{flag}", exact(value) if isinstance(value, float) else str(value)]
+        return " ".join(words)
+
+
+def exact(value: float) -> str:
+    """A number as short as a flag can have it without being another one.
+
+    Example:
+        >>> exact(1.0), exact(0.5), exact(1 / 3)
+        ('1', '0.5', '0.3333333333333333')
+    """
+    return text if float(text := f"{value:g}") == value else repr(value)
+
+
+def _flag(name: str, metadata: list[Any]) -> str | None:
+    return next((one.name for one in metadata if isinstance(one, Flag)), name)
+
+
+FLAGS: dict[str, str] = {
+    name: flag for name, info in Setting.model_fields.items() if (flag := _flag(name, info.metadata)) is not None
+}
+"""Field -> flag without dashes, of all that can be asked for."""
+
+
+def type_of(name: str) -> type:
+    """What a field's value is as a person types it: str, int, float or bool."""
+    annotation = Setting.model_fields[name].annotation
+    found: type = str if get_origin(annotation) is Literal else annotation  # type: ignore[assignment]  # plain ones
+    return found
+
+
+def checked(values: Mapping[str, Any]) -> tuple[dict[str, Any], list[str]]:
+    """What of some values a setting takes, and a sentence for each that it does not.
+
+    Example:
+        >>> checked({"equal": "step", "threads": 0})[1]
+        ["unknown equal 'step'. Did you mean 'steps'? Known: steps, macs.", '--threads is 0; give a whole number of at least 1.']
+    """  # noqa: E501
+    taken: dict[str, Any] = {}
+    mistakes = []
+    for name, value in values.items():
+        try:
+            taken[name] = _taken(name, value)
+        except UserError as error:
+            mistakes.append(str(error))
+    return taken, mistakes
+
+
+def _taken(name: str, value: Any) -> Any:
+    annotation, wanted = Setting.model_fields[name].annotation, type_of(name)
+    if get_origin(annotation) is Literal and value not in get_args(annotation):
+        raise unknown(name, str(value), [str(one) for one in get_args(annotation)])
+    if wanted is int and value < 1:
+        raise UserError(f"--{name} is {value}; give a whole number of at least 1.")
+    if wanted is float and not 0 < value < float("inf"):
+        raise UserError(f"--{name} is {value}; give a factor above 0, e.g. 0.5 for half of all steps.")
+    return wanted(value)

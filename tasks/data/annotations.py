@@ -1,0 +1,272 @@
+"""COCO's keypoint annotations and detections, read from their JSON files and checked. Imports no torch.
+
+Every mistake is told with the file, the annotation's id, the value and what to do.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Iterable
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from tickets.errors import DataError
+
+Box = tuple[float, float, float, float]  # x, y, width, height in pixels, from the image's edge
+
+
+class Photo(NamedTuple):
+    """An image that a file lists."""
+
+    file: str
+    width: int
+    height: int
+
+
+class Person(NamedTuple):
+    """An annotated person, whether or not their joints are."""
+
+    number: int
+    photo: int
+    box: Box
+    joints: tuple[float, ...]  # x, y, labelled (0, 1 or 2) of each of K joints
+    labelled: int  # joints
+    area: float
+    crowd: bool
+
+    @property
+    def usable(self) -> bool:
+        """Whether a pose can be learned from it: one person, with a labelled joint."""
+        return not self.crowd and self.labelled > 0 and any(self.joints[2::3])
+
+
+@dataclass(frozen=True)
+class Content:
+    """What a file of keypoint annotations holds.
+
+    Args:
+        names: of the K joints, spaces in place of underscores.
+        skeleton: pairs of joints, from 0.
+        photos: by id.
+        people: by image, then by id.
+        category: id of the one category that has keypoints.
+    """
+
+    names: tuple[str, ...]
+    skeleton: tuple[tuple[int, int], ...]
+    photos: dict[int, Photo]
+    people: tuple[Person, ...]
+    category: int
+
+    def truth(self, photos: Iterable[int]) -> list[dict[str, Any]]:
+        """COCO's annotations of these images, as an evaluator takes them, crowds among them."""
+        wanted = set(photos)
+        return [
+            {
+                "id": person.number,
+                "image_id": person.photo,
+                "keypoints": list(person.joints),
+                "num_keypoints": person.labelled,
+                "area": person.area,
+                "bbox": list(person.box),
+                "iscrowd": int(person.crowd),
+            }
+            for person in self.people
+            if person.photo in wanted
+        ]
+
+
+def keypoints(path: Path) -> Content:
+    """The keypoint annotations of a file; read again only when its time or size has changed.
+
+    Usable people have boxes with an area, cut to their image; other people's are as they are.
+
+    Raises:
+        DataError: missing, not JSON, not of COCO's form, or a mistake in an annotation; names the file.
+    """
+    return _keypoints(path, *_state(path))
+
+
+def detections(path: Path, content: Content) -> list[tuple[int, Box, float]]:
+    """(image id, box, score) of each person in a file of detections in COCO's result format, best first by image.
+
+    Args:
+        path: a JSON list of {"image_id", "category_id", "bbox", "score"}; other categories are passed over.
+        content: the annotations of the images that were looked at.
+
+    Raises:
+        DataError: as `keypoints`, or a box of an image that the annotations do not list, or no person at all.
+    """
+    return list(_detections(path, *_state(path), content.category, tuple(content.photos.items())))
+
+
+def _state(path: Path) -> tuple[int, int]:
+    try:
+        state = path.stat()
+    except OSError as error:
+        raise DataError(f"{path}: missing ({error.strerror}); restore the file.") from error
+    return state.st_mtime_ns, state.st_size
+
+
+def _json(path: Path) -> Any:
+    try:
+        return json.loads(path.read_bytes())
+    except (OSError, ValueError) as error:
+        raise DataError(f"{path}: not readable as JSON ({error}); restore the file.") from error
+
+
+@lru_cache(maxsize=4)
+def _keypoints(path: Path, mtime_ns: int, size: int) -> Content:
+    data = _json(path)
+    for key in ("images", "annotations", "categories"):
+        if not isinstance(data, dict) or not isinstance(data.get(key), list):
+            raise DataError(
+                f"{path}: has no list '{key}'; COCO's annotations have images, annotations and categories; "
+                "give a file of keypoint annotations."
+            )
+    category, names, skeleton = _category(path, data["categories"])
+    photos: dict[int, Photo] = {}
+    for entry in data["images"]:
+        number, photo = _photo(path, entry)
+        if number in photos:
+            raise DataError(f"{path}: lists the image id {number} twice; correct one of them.")
+        photos[number] = photo
+    people: dict[int, Person] = {}
+    for entry in data["annotations"]:
+        if isinstance(entry, dict) and entry.get("category_id") == category:
+            person = _person(path, entry, len(names), photos)
+            if person.number in people:
+                raise DataError(f"{path}: lists the annotation id {person.number} twice; correct one of them.")
+            people[person.number] = person
+    ordered = sorted(people.values(), key=lambda person: (person.photo, person.number))
+    return Content(names, skeleton, photos, tuple(ordered), category)
+
+
+def _category(path: Path, categories: list[Any]) -> tuple[int, tuple[str, ...], tuple[tuple[int, int], ...]]:
+    """Id, joints and skeleton of the one category that has keypoints."""
+    found = [entry for entry in categories if isinstance(entry, dict) and entry.get("keypoints")]
+    if len(found) != 1:
+        raise DataError(
+            f"{path}: {len(found)} of its {len(categories)} categories name keypoints; exactly one has to, as COCO's "
+            "person does; leave the others out."
+        )
+    number, names, pairs = found[0].get("id"), found[0]["keypoints"], found[0].get("skeleton") or []
+    joints = range(1, len(names) + 1)
+    try:
+        fits = len(set(names)) == len(names) and all(a in joints and b in joints for a, b in pairs)
+    except (TypeError, ValueError):
+        fits = False
+    if not (fits and isinstance(number, int) and all(isinstance(name, str) for name in names)):
+        raise DataError(
+            f"{path}: its category {found[0].get('name', number)!r} needs an integer id, keypoints of different names "
+            f"and a skeleton of pairs of numbers from 1 to {len(names)}; correct it."
+        )
+    return number, tuple(name.replace("_", " ") for name in names), tuple((a - 1, b - 1) for a, b in pairs)
+
+
+def _photo(path: Path, entry: Any) -> tuple[int, Photo]:
+    try:
+        number, photo = entry["id"], Photo(entry["file_name"], entry["width"], entry["height"])
+        fits = isinstance(number, int) and isinstance(photo.file, str) and photo.width > 0 and photo.height > 0
+    except (KeyError, TypeError):
+        fits = False
+    if not fits:
+        raise DataError(
+            f"{path}: its image {_shown(entry)} needs an integer id, a file_name, and a width and height above 0; "
+            "correct it."
+        )
+    return number, photo
+
+
+def _person(path: Path, entry: dict[str, Any], joints: int, photos: dict[int, Photo]) -> Person:
+    number = entry.get("id")
+    where = f"{path}: annotation {number}"
+    if not isinstance(number, int):
+        raise DataError(f"{path}: its annotation {_shown(entry)} has no integer id; give it one.")
+    photo = entry.get("image_id")
+    if not isinstance(photo, int) or photo not in photos:
+        raise DataError(f"{where} is of the image {photo!r}, which the file does not list; correct it.")
+    points = entry.get("keypoints")
+    if not isinstance(points, list) or len(points) != 3 * joints:
+        length = len(points) if isinstance(points, list) else "no"
+        raise DataError(
+            f"{where} has {length} keypoint values, not {3 * joints} (x, y, labelled of {joints} joints); correct it."
+        )
+    if not _numbers(points) or not set(points[2::3]) <= {0, 1, 2}:
+        raise DataError(f"{where} has keypoints that are not finite numbers x, y and 0, 1 or 2 (labelled); correct it.")
+    box = entry.get("bbox")
+    if not isinstance(box, list) or len(box) != 4 or not _numbers(box):
+        raise DataError(f"{where} has the box {box!r}; it must be 4 numbers, x, y, width, height; correct it.")
+    labelled, area = (
+        entry.get("num_keypoints", sum(v > 0 for v in points[2::3])), entry.get("area", box[2] * box[3]),
+    )  # fmt: skip
+    if not _numbers([labelled, area]):
+        raise DataError(f"{where} has num_keypoints {labelled!r} and area {area!r}; they must be numbers; correct it.")
+    person = Person(number, photo, tuple(box), tuple(points), labelled, area, bool(entry.get("iscrowd", 0)))
+    return person._replace(box=_cut(where, person.box, photos[photo])) if person.usable else person
+
+
+def _cut(where: str, box: Box, photo: Photo) -> Box:
+    """The part of a box that lies in its image.
+
+    Raises:
+        DataError: a side of the box is not above 0, or it lies outside.
+    """
+    x, y, width, height = box
+    if not (width > 0 and height > 0):
+        raise DataError(f"{where} has the box {list(box)}, whose width and height must be above 0; correct it.")
+    left, top = max(x, 0.0), max(y, 0.0)
+    wide, high = min(x + width, photo.width) - left, min(y + height, photo.height) - top
+    if not (wide > 0 and high > 0):
+        raise DataError(
+            f"{where} has the box {list(box)}, outside of its image {photo.file} of {photo.width} x {photo.height} "
+            "pixels; correct it."
+        )
+    return left, top, wide, high
+
+
+@lru_cache(maxsize=1)
+def _detections(
+    path: Path, mtime_ns: int, size: int, category: int, listed: tuple[tuple[int, Photo], ...]
+) -> tuple[tuple[int, Box, float], ...]:
+    data, photos = _json(path), dict(listed)
+    if not isinstance(data, list):
+        raise DataError(f"{path}: is no list of boxes; give detections in COCO's result format.")
+    found = []
+    for place, entry in enumerate(data):
+        where = f"{path}: detection {place}"
+        try:
+            kind, photo, box, score = (entry[key] for key in ("category_id", "image_id", "bbox", "score"))
+            fits = isinstance(photo, int) and len(box) == 4 and _numbers([*box, score])
+        except (KeyError, TypeError):
+            fits = False
+        if not fits:
+            raise DataError(
+                f"{where}, {_shown(entry)}, needs category_id, an integer image_id, a bbox of 4 numbers and a score; "
+                "give detections in COCO's result format."
+            )
+        if photo not in photos:
+            raise DataError(
+                f"{where} is of the image {photo}, which the annotations do not list; give the detections of their "
+                "images."
+            )
+        if kind == category:
+            found.append((photo, _cut(where, tuple(box), photos[photo]), float(score)))
+    if not found:
+        raise DataError(f"{path}: holds no box of category {category} (a person); give a file that does.")
+    return tuple(sorted(found, key=lambda each: (each[0], -each[2], each[1])))
+
+
+def _numbers(values: Iterable[Any]) -> bool:
+    try:
+        return all(map(math.isfinite, values))
+    except TypeError:
+        return False
+
+
+def _shown(entry: Any) -> str:
+    text = repr(entry)
+    return text if len(text) <= 80 else f"{text[:77]}..."

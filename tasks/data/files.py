@@ -1,0 +1,157 @@
+"""What readers of data sets share: images of any mode as RGB, folders and lists of names. Imports no torch."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from tasks.data.samples import SPLITS
+from tickets.errors import DataError
+
+
+def picture(path: Path, mode: str | None = "RGB") -> Image.Image:
+    """A whole image file, decoded.
+
+    Args:
+        path: any format that Pillow reads.
+        mode: Pillow's mode to convert to; None keeps the file's own (label images).
+
+    Raises:
+        DataError: missing, truncated or no image; names the file.
+    """
+    try:
+        with Image.open(path) as image:
+            image.load()
+            return image if mode is None else image.convert(mode)
+    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
+        reason = "missing" if isinstance(error, FileNotFoundError) else f"not readable as an image ({error})"
+        raise DataError(f"{path}: {reason}; restore the file or remove it from the set.") from error
+
+
+def rgb(path: Path) -> Image.Image:
+    """An image file as 8-bit RGB.
+
+    Grey, palette, CMYK and 16-bit files are converted, 16-bit ones by their high byte; transparency is
+    dropped.
+
+    Raises:
+        DataError: missing, truncated, no image, or an image of floating-point numbers; names the file.
+    """
+    image = picture(path, None)
+    if image.mode == "F":
+        raise DataError(f"{path}: holds floating-point pixels, whose range is unknown; save it with 8 or 16 bits.")
+    if image.mode.startswith("I"):
+        image = Image.fromarray(np.clip(np.asarray(image).astype(np.int64) >> 8, 0, 255).astype(np.uint8))
+    if image.mode == "P" and "transparency" in image.info:
+        image = image.convert("RGBA")
+    return image.convert("RGB")
+
+
+def own_tree(root: Path | None, task: str) -> Path:
+    """The folder that was given to a task over the user's own data.
+
+    Raises:
+        DataError: none was given.
+    """
+    if root is None:
+        raise DataError(
+            f"no data folder was given for {task}; give the folder that holds train/ and test/ (or val/) by "
+            "--data-root or TICKETBENCH_DATA."
+        )
+    return root
+
+
+def split_of_own(tree: Path, split: str, holding: str, usable: Callable[[Path], object]) -> Path:
+    """The folder of a split; of test `val` in its place where `test` is not there or not usable.
+
+    Args:
+        tree: holds them.
+        split: "train", "val" or "test".
+        holding: for the message, what such a folder holds.
+        usable: whether a folder has what the task needs.
+
+    Raises:
+        DataError: the tree has none.
+    """
+    wanted = (tree / "test", tree / "val") if split == "test" else (tree / split,)
+    found = [place for place in wanted if place.is_dir()]
+    if not found:
+        looked = " or ".join(f"{place.name}/" for place in wanted)
+        raise DataError(
+            f"{tree} holds no folder {looked} with {holding}; give the folder that does by --data-root or "
+            "TICKETBENCH_DATA."
+        )
+    return next((place for place in found if usable(place)), found[0])
+
+
+def splits_of_own(tree: Path, usable: Callable[[Path], object]) -> tuple[str, ...]:
+    """The splits of the user's own data: val is one where both `val` and `test` are there and usable."""
+    both = all((tree / name).is_dir() and usable(tree / name) for name in ("val", "test"))
+    return SPLITS if both else ("train", "test")
+
+
+def lines_in(path: Path, noun: str = "split file") -> list[str]:
+    """The lines of a text file in UTF-8, blank ones too, without white space at their ends.
+
+    Args:
+        path: the file.
+        noun: what it is, for the message.
+
+    Raises:
+        DataError: the file is missing or not text.
+    """
+    try:
+        return [line.strip() for line in path.read_text(encoding="utf-8").splitlines()]
+    except (OSError, UnicodeDecodeError) as error:
+        reason = "missing" if isinstance(error, FileNotFoundError) else f"not readable as text ({error})"
+        raise DataError(f"{path}: {reason}; restore the {noun} of the data set.") from error
+
+
+def names_in(path: Path, words: int = 1) -> list[tuple[str, ...]]:
+    """The lines of a split file, each cut at white space into so many words; blank lines are skipped.
+
+    Raises:
+        DataError: the file is missing, not text, empty, or a line has another number of words or came before.
+    """
+    rows: dict[tuple[str, ...], int] = {}
+    for number, line in enumerate(lines_in(path), start=1):
+        row = tuple(line.split())
+        if row and (len(row) != words or row in rows):
+            wrong = f"repeats line {rows[row]}" if row in rows else f"has {len(row)} words, not {words}"
+            raise DataError(f"{path}: line {number}, '{line}', {wrong}; restore the split file.")
+        if row:
+            rows[row] = number
+    if not rows:
+        raise DataError(f"{path}: lists no sample; restore the split file of the data set.")
+    return list(rows)
+
+
+def names_below(place: Path, folders: bool = False) -> list[str]:
+    """Names of the files in a folder, or of the folders, sorted, hidden ones left out; links count as what they
+    lead to, and those that lead nowhere as files.
+
+    Raises:
+        DataError: the folder is missing or cannot be read.
+    """
+    try:
+        with os.scandir(place) as entries:
+            return sorted(e.name for e in entries if e.is_dir() == folders and not e.name.startswith("."))
+    except OSError as error:
+        reason = "missing" if isinstance(error, FileNotFoundError) else f"not readable as a folder ({error.strerror})"
+        raise DataError(f"{place}: {reason}; restore this folder of the data set.") from error
+
+
+def files_below(place: Path, suffixes: tuple[str, ...]) -> list[str]:
+    """Names of the files in a folder that end in one of these, in upper or lower case, sorted.
+
+    Raises:
+        DataError: the folder is missing, cannot be read, or holds no such file.
+    """
+    found = [name for name in names_below(place) if name.lower().endswith(suffixes)]
+    if not found:
+        raise DataError(f"{place}: holds no file that ends in {', '.join(suffixes)}; restore this folder.")
+    return found

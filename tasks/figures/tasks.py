@@ -1,0 +1,69 @@
+"""The three tasks on the embedded data: what a person does, which part a pixel belongs to, where the joints are."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, ClassVar
+
+from tasks.base import Info
+from tasks.data.samples import Sample
+from tasks.figures import scenes
+from tasks.kinds import joints
+from tasks.kinds.classification import Classification
+from tasks.kinds.pose import Pose
+from tasks.kinds.segmentation import Segmentation
+
+if TYPE_CHECKING:
+    from tasks.metrics.pck import PCK
+
+
+@dataclass(frozen=True)
+class FiguresClassification(Classification):
+    """Which of eight activities a drawn person is at."""
+
+    info = Info(kind="cls", primary="top1", outputs=len(scenes.ACTIVITIES), names=scenes.ACTIVITIES, **scenes.ABOUT)
+    store = "figures"
+    columns: ClassVar[Mapping[str, str]] = {"image": "image", "label": "activity"}
+    read = staticmethod(scenes.read)
+
+    def samples(self, split: str) -> list[Sample]:
+        """Nothing to find: a sample is drawn from its split and number."""
+        return scenes.samples(split)
+
+
+@dataclass(frozen=True)
+class FiguresSegmentation(Segmentation):
+    """The body parts of a drawn person, the objects about, and what stands in front."""
+
+    info = Info(kind="seg", primary="miou", outputs=len(scenes.PARTS), names=scenes.PARTS, **scenes.ABOUT)
+    store = "figures"
+    columns: ClassVar[Mapping[str, str]] = {"image": "image", "label": "parts"}
+    read = staticmethod(scenes.read)
+
+    def samples(self, split: str) -> list[Sample]:
+        """Nothing to find: a sample is drawn from its split and number."""
+        return scenes.samples(split)
+
+
+@dataclass(frozen=True)
+class FiguresPose(Pose):
+    """The 17 COCO keypoints of a drawn person."""
+
+    info = Info(
+        kind="pose", primary="pck", outputs=len(joints.KEYPOINTS), names=joints.KEYPOINTS,
+        flip_pairs=joints.FLIP_PAIRS, skeleton=joints.SKELETON, torso=joints.TORSO, **scenes.ABOUT,
+    )  # fmt: skip
+    store = "figures"
+    columns: ClassVar[Mapping[str, str]] = {"image": "image", "keypoints": "keypoints", "area": "area"}
+    read = staticmethod(scenes.read)
+
+    def samples(self, split: str) -> list[Sample]:
+        """Nothing to find: a sample is drawn from its split and number."""
+        return scenes.samples(split)
+
+    def metric(self, split: str = "test") -> PCK:
+        """PCK@0.2 of the torso, with COCO's average precision over OKS beside it."""
+        from tasks.metrics.pck import PCK
+
+        return PCK(self.info.outputs, oks=True, codec=self.codec)

@@ -1,0 +1,56 @@
+"""CIFAR-10: small photographs of ten classes, in a tree of images, fetched where asked for."""
+
+from __future__ import annotations
+
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+
+from tasks.base import Info
+from tasks.sets.folder import Folder
+from tickets.errors import DataError, UserError
+
+
+@dataclass(frozen=True)
+class Cifar10(Folder):
+    """CIFAR-10 as a tree of images: `root/cifar10/train/<class>/*` and `root/cifar10/test/<class>/*`."""
+
+    store = "cifar10"
+    names = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")
+    info = Info(
+        kind="cls", version=1, primary="top1", outputs=10, names=names, test="test",
+        citation="A. Krizhevsky, Learning Multiple Layers of Features from Tiny Images, "
+        "technical report, University of Toronto, 2009",
+        licence="none stated by the author; used for research; not redistributed with this project",
+        url="https://www.cs.toronto.edu/~kriz/cifar.html",
+    )  # fmt: skip
+
+    def tree(self) -> Path:
+        """`root/cifar10`."""
+        return self.folder("cifar10")
+
+    def download(self) -> bool:
+        """Fetch CIFAR-10 by torchvision and unpack it as PNG files into `root/cifar10`, unless that is there.
+
+        Raises:
+            UserError: no root was given.
+            DataError: it could not be fetched.
+        """
+        if self.root is None:
+            raise UserError("--download needs a folder to put cifar10/ in; give it by --data-root or TICKETBENCH_DATA.")
+        if (self.root / "cifar10").exists():
+            return True
+        from torchvision.datasets import CIFAR10
+
+        with tempfile.TemporaryDirectory(dir=self.root) as place:
+            try:
+                parts = {"train": CIFAR10(place, train=True, download=True), "test": CIFAR10(place, train=False)}
+            except (OSError, RuntimeError) as error:
+                raise DataError(f"CIFAR-10 could not be fetched ({error}); get it from {self.info.url}.") from error
+            for split, images in parts.items():
+                for label in self.names:
+                    (Path(place) / "cifar10" / split / label).mkdir(parents=True)
+                for number, (image, label) in enumerate(images):
+                    image.save(Path(place) / "cifar10" / split / self.names[label] / f"{number:05}.png")
+            (Path(place) / "cifar10").rename(self.root / "cifar10")
+        return True

@@ -1,0 +1,123 @@
+"""Classification from a tree of images, a folder a class: the ImageNet layout."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from PIL import Image, ImageOps
+
+from tasks.base import Info
+from tasks.data.files import own_tree, rgb, split_of_own, splits_of_own
+from tasks.data.samples import Row, Sample
+from tasks.kinds.classification import Classification
+from tickets.errors import DataError
+
+SUFFIXES = (".jpg", ".jpeg", ".png", ".ppm", ".pgm", ".bmp", ".tif", ".tiff", ".webp")
+
+
+def load(sample: Sample) -> Row:
+    """{"image": as large as it is, "label": `sample.extra`}."""
+    return {"image": np.asarray(rgb(sample.files[0])), "label": np.int64(sample.extra)}
+
+
+def read(sample: Sample, size: tuple[int, int]) -> Row:
+    """{"image": the largest centred part of the wanted shape, resized, "label": `sample.extra`}."""
+    image = ImageOps.fit(rgb(sample.files[0]), size[::-1], Image.Resampling.BILINEAR)
+    return {"image": np.asarray(image), "label": np.int64(sample.extra)}
+
+
+@dataclass(frozen=True)
+class Folder(Classification):
+    """Your own images: `root/train/<class>/*.jpg` and `root/test/<class>/*.jpg`, or `val` in place of `test`.
+
+    Classes are the folders of train, sorted by name; images may lie in folders below. Hidden folders and
+    files that do not end in a picture's suffix are passed over. Where test and val both hold class folders, val is
+    what is validated on; else that is a slice of train, and test is the one of the two that holds them.
+    """
+
+    store = "folder"
+    read = staticmethod(read)
+    load = staticmethod(load)
+
+    @property
+    def info(self) -> Info:
+        """What the tree says of itself; reads the names of its folders.
+
+        Raises:
+            DataError: no tree, or fewer than two classes.
+        """
+        names = tuple(folders(self.place("train")))
+        if len(names) < 2:
+            raise DataError(
+                f"{self.place('train')} holds {len(names)} class folders; a classification needs at least 2, "
+                "each a folder of images."
+            )
+        return Info(
+            kind="cls", version=1, primary="top1", outputs=len(names), names=names,
+            test=self.place("test").name, citation="your own data", licence="as you hold it", url="",
+        )  # fmt: skip
+
+    def tree(self) -> Path:
+        """The folder that holds train and test.
+
+        Raises:
+            DataError: it was not given or is not there.
+        """
+        return own_tree(self.root, "cls/folder")
+
+    @property
+    def official(self) -> tuple[str, ...]:
+        """Val too where the tree has it beside test."""
+        return splits_of_own(self.tree(), folders)
+
+    def place(self, split: str) -> Path:
+        """The folder of an official split.
+
+        Raises:
+            DataError: the tree has none.
+        """
+        return split_of_own(self.tree(), split, "a folder of images for each class", folders)
+
+    def samples(self, split: str) -> list[Sample]:
+        """Every image below a class folder, by class, then by path.
+
+        Raises:
+            DataError: a class folder without images, or other classes than the task's.
+        """
+        place, names = self.place(split), self.info.names
+        if (found := folders(place)) != list(names):
+            odd = sorted(set(found) ^ set(names))
+            raise DataError(
+                f"{place} holds {len(found)} class folders, the task {len(names)} classes: they differ in "
+                f"{', '.join(odd[:5])}{' and more' if odd[5:] else ''}; give each split one folder a class."
+            )
+        return [
+            Sample(f"{folder.name}/{path}", (folder / path,), label)
+            for label, folder in enumerate(place / name for name in names)
+            for path in images(folder)
+        ]
+
+
+def folders(place: Path) -> list[str]:
+    """Names of the folders in a folder, sorted, hidden ones left out."""
+    with os.scandir(place) as entries:
+        return sorted(e.name for e in entries if e.is_dir() and not e.name.startswith("."))
+
+
+def images(place: Path) -> list[str]:
+    """Relative paths, with /, of the images anywhere in a folder, sorted.
+
+    Raises:
+        DataError: there are none.
+    """
+    found: list[str] = []
+    for folder, _, files in os.walk(place, followlinks=True):
+        below = Path(folder).relative_to(place).as_posix()
+        prefix = "" if below == "." else f"{below}/"
+        found += [prefix + name for name in files if name.lower().endswith(SUFFIXES) and name[0] != "."]
+    if not found:
+        raise DataError(f"{place} holds no image ({', '.join(SUFFIXES)}); add some or remove the class folder.")
+    return sorted(found)

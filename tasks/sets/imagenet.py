@@ -1,0 +1,33 @@
+"""ImageNet: photographs of a thousand classes, in the tree that its archives unpack to."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from tasks.base import Info
+from tasks.sets.folder import Folder
+
+
+@dataclass(frozen=True)
+class ImageNet(Folder):
+    """ILSVRC 2012 as its archives unpack: `root/imagenet/train/<synset>/*.JPEG`, `root/imagenet/val/<synset>/*.JPEG`.
+
+    The 1,000 classes are the synsets' folders, sorted, as everyone numbers them; a part of them is a task too.
+    """
+
+    store = "imagenet"
+
+    @property
+    def info(self) -> Info:
+        """The classes that are there, and what to cite."""
+        return replace(
+            super().info, version=1, test="val",
+            citation="O. Russakovsky et al., ImageNet Large Scale Visual Recognition Challenge, IJCV 115(3), 2015",
+            licence="non-commercial research and education; not redistributed with this project",
+            url="https://www.image-net.org/",
+        )  # fmt: skip
+
+    def tree(self) -> Path:
+        """`root/imagenet`."""
+        return self.folder("imagenet")

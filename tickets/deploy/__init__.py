@@ -1,0 +1,1 @@
+"""A ticket in somebody's hands: compacted, exported, looked at."""

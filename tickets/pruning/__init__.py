@@ -1,0 +1,1 @@
+"""Which weights go, how many in each layer, and when."""

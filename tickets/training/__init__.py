@@ -1,0 +1,1 @@
+"""The training loop, what it counts, and what rides on it."""

@@ -1,0 +1,146 @@
+"""What a mask does to its weight while training: three meanings, each an object.
+
+Reparam: the forward pass uses m*w; a masked weight gets no data gradient and keeps its value, so that it can return
+(SuperTickets, CV_LTH). Projection: w <- m*w after every step; the gradient reaches every weight (open_lth,
+jaxpruner). Scored: every weight has a score that is trained through the mask, straight through, while the mask keeps
+the highest scores (edge-popup, arXiv 1911.13299; TAMT, arXiv 2204.11218).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import Tensor, nn
+
+from tickets.errors import unknown
+from tickets.pruning.allocation import allocate
+from tickets.pruning.masks import Masks, Semantics, ones, project
+
+if TYPE_CHECKING:
+    from tickets.training.network import Network
+    from tickets.training.settings import Settings
+
+
+class Masking(nn.Module):
+    """One meaning of masks; what a network asks in its forward pass and a training after its steps."""
+
+    replaces: bool = False
+    """Whether the forward pass uses something else than the weight, so that `weight` must be asked."""
+    forgets: bool = False
+    """Whether a masked weight loses its value, so that nothing is left to score it by."""
+    chooses: bool = False
+    """Whether settling chooses masks anew, so that costs follow every step."""
+
+    def weight(self, name: str, w: Tensor, mask: Tensor) -> Tensor:
+        """What the forward pass uses in place of the weight `w`, as the network names it."""
+        return w
+
+    def settle(self, network: Network) -> None:
+        """Bring weights or masks in line, after an optimiser step or with new masks."""
+
+    def groups(self, settings: Settings) -> list[dict[str, Any]]:
+        """Optimiser groups of its own parameters; they come before that of biases and batch norms."""
+        return []
+
+    def trains(self, name: str) -> bool:
+        """Whether it trains something through the weight of this name, though the weight itself may be frozen."""
+        return False
+
+    def present(self, network: Network) -> Masks:
+        """Which prunable weights still have a value to be scored by."""
+        kept = ones(network.weights())
+        return kept | {n: m for n, m in network.masks.items() if n in kept} if self.forgets else kept
+
+
+class Reparam(Masking):
+    """The forward pass uses m*w."""
+
+    replaces = True
+
+    def weight(self, name: str, w: Tensor, mask: Tensor) -> Tensor:
+        """m*w."""
+        return w * mask
+
+
+class Projection(Masking):
+    """Masked weights are set to zero after every step."""
+
+    forgets = True
+
+    def settle(self, network: Network) -> None:
+        """w <- m*w."""
+        project(network, network.masks)
+
+
+class _Straight(torch.autograd.Function):
+    """The mask as numbers, whose gradient is handed on to the scores unchanged."""
+
+    @staticmethod
+    def forward(ctx: Any, score: Tensor, mask: Tensor) -> Tensor:
+        return mask.to(score.dtype)
+
+    @staticmethod
+    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor, None]:
+        return grads[0], None
+
+
+class Scored(Masking):
+    """A trained score for every weight; the mask keeps the highest ones at the sparsity in force.
+
+    The weights themselves are trained too unless they are frozen. The architecture must stay as it is.
+
+    Args:
+        scores: the first scores by weight name, shaped like the weights; copied.
+        sparsity: removed share, in [0, 1).
+        learning_rate: of the scores, as a factor on that of the weights.
+        allocation: how the sparsity is spread over the layers.
+    """
+
+    replaces = True
+    chooses = True
+
+    def __init__(
+        self, scores: Mapping[str, Tensor], sparsity: float, learning_rate: float = 1.0, allocation: str = "global"
+    ) -> None:
+        super().__init__()
+        self.names = list(scores)
+        self.scores = nn.ParameterList(nn.Parameter(score.detach().clone()) for score in scores.values())
+        self.sparsity, self.learning_rate, self.allocation = sparsity, learning_rate, allocation
+
+    def weight(self, name: str, w: Tensor, mask: Tensor) -> Tensor:
+        """m*w, where the gradient of m goes to its score."""
+        if name not in self.names:
+            return w * mask
+        kept: Tensor = _Straight.apply(self.scores[self.names.index(name)], mask)
+        return w * kept
+
+    def settle(self, network: Network) -> None:
+        """Choose the masks anew by the scores; masks of other weights stay."""
+        by_name = {name: score.detach() for name, score in zip(self.names, self.scores, strict=True)}
+        network.masks = {**network.masks, **allocate(by_name, self.sparsity, self.allocation)}
+
+    def groups(self, settings: Settings) -> list[dict[str, Any]]:
+        """The scores, without weight decay."""
+        rate = settings.learning_rate * self.learning_rate
+        return [{"params": list(self.scores), "weight_decay": 0.0, "lr": rate}]
+
+    def trains(self, name: str) -> bool:
+        """The scores."""
+        return name in self.names
+
+
+PLAIN = {Semantics.REPARAM: Reparam, Semantics.PROJECTION: Projection}
+"""The meanings that need nothing but their name."""
+
+
+def masking(semantics: Semantics) -> Masking:
+    """The masking of a name.
+
+    Raises:
+        UserError: it needs scores, which only its drawer has.
+    """
+    if semantics not in PLAIN:
+        raise unknown("semantics of masks without scores", semantics, PLAIN)
+    return PLAIN[semantics]()

@@ -1,0 +1,54 @@
+"""How long and how a network is trained."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from typing import Any, Literal
+
+
+@dataclass(frozen=True)
+class Settings:
+    """How long and how a network is trained; part of a job's identity.
+
+    Args:
+        steps: optimiser steps, at least 1.
+        learning_rate: its peak.
+        weight_decay: L2 factor on convolution and linear weights, masked ones included.
+        optimizer: "adam", or "rmsprop" as TensorFlow has it (decay and momentum 0.9).
+        eps: the optimiser's, beside the second moment's root (adam) or inside it (rmsprop).
+        schedule: of the learning rate: "onecycle" (cosine, 30 % up), "staircase" or "multistep".
+        decay: the factor of each fall of a staircase or multistep schedule.
+        falls: when it falls, in fractions of all steps: at each multiple of the one number of a staircase, at
+            each of the numbers of a multistep.
+        warmup: fraction of all steps in which a staircase or multistep rises linearly from half its peak.
+        ema_decay: nominal decay per update; the warm-up rule rules in short runs.
+        calibration_batches: training batches over which BN statistics are recomputed before scoring.
+        equal: what `steps` is worth: "steps" trains just so many; "macs" trains until the executed training
+            MACs are those of so many steps of the full dense network, so that smaller networks train longer.
+        precision: "float32", or "bfloat16" for the forward pass under autocast.
+        compiled: whether the network runs through `torch.compile`.
+        knobs: numbers of single methods that identities used to state here (`to_json`); nothing is trained by them.
+    """
+
+    steps: int
+    learning_rate: float
+    weight_decay: float = 1e-5
+    optimizer: Literal["adam", "rmsprop"] = "adam"
+    eps: float = 1e-8
+    schedule: Literal["onecycle", "staircase", "multistep"] = "onecycle"
+    decay: float = 0.1
+    falls: tuple[float, ...] = ()
+    warmup: float = 0.0
+    ema_decay: float = 0.9999
+    calibration_batches: int = 10
+    equal: Literal["steps", "macs"] = "steps"
+    precision: Literal["float32", "bfloat16"] = "float32"
+    compiled: bool = False
+    knobs: Mapping[str, float] = field(default_factory=dict)
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain values, as identities and descriptions state them."""
+        values = asdict(self)
+        knobs: dict[str, float] = values.pop("knobs")
+        return values | knobs
