@@ -23,7 +23,7 @@ from tickets.drawers import DRAWERS
 from tickets.errors import UserError
 from tickets.recipes import RECIPES
 from tickets.ticket import Ticket
-from tickets.training.loop import checkpoint
+from tickets.training import checkpoint
 from tickets.transforms import TRANSFORMS
 
 TAUGHT = {"drawer": "regrown", "recipe": "taught", "control": "none"}

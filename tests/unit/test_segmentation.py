@@ -355,7 +355,7 @@ def test_figures_have_no_full_pipeline():
         FiguresSegmentation(pipeline="full")
 
 
-@pytest.mark.parametrize("name", [name for name in TASKS.targets if name.startswith("seg/") and name != "seg/folder"])
+@pytest.mark.parametrize("name", [name for name in TASKS.names() if name.startswith("seg/") and name != "seg/folder"])
 def test_info_is_complete(name):
     info = TASKS.load(name).info
     assert info.kind == "seg" and info.primary == "miou" and info.citation and info.licence
