@@ -9,7 +9,6 @@ from typing import Any, Literal
 from bench.request.config import RunConfig
 from bench.request.sweep import Head, Sweep
 from tickets.drawers import DRAWERS
-from tickets.errors import UserError
 from tickets.recipes import RECIPES
 from tickets.traits import Need
 from tickets.transforms import TRANSFORMS
@@ -133,16 +132,13 @@ def jobs(config: RunConfig) -> list[Job]:
     return [*dict.fromkeys(step for draw in draws for step in chain(draw)), *unique]
 
 
-def chain(job: Job, behind: tuple[Job, ...] = ()) -> list[Job]:
+def chain(job: Job) -> list[Job]:
     """A job after all draws that it needs, the first of them first.
 
     Raises:
         UserError: a drawer needs itself.
     """
-    if job in behind:
-        through = " -> ".join(one.drawer for one in (*behind[behind.index(job) :], job))
-        raise UserError(f"the drawer {job.drawer} needs itself ({through}); let its traits name another one.")
-    return [*dict.fromkeys(one for need in job.needs.values() for one in chain(need, (*behind, job))), job]
+    return [*dict.fromkeys(one for need in job.needs.values() for one in chain(need)), job]
 
 
 def _comparisons(sweep: Sweep) -> Iterator[Job]:

@@ -339,7 +339,7 @@ def test_dirty_means_that_the_code_was_changed(tmp_path: Path, monkeypatch: pyte
     who = ("-c", "user.name=A", "-c", "user.email=a@example.org", "-c", "commit.gpgsign=false")
     for command in (("init", "-q"), ("add", "."), (*who, "commit", "-q", "-m", "first")):
         assert provenance.git(tmp_path, *command) is not None
-    monkeypatch.setattr(provenance, "__file__", str(tmp_path / "bench" / "provenance.py"))
+    monkeypatch.setattr(provenance, "__file__", str(tmp_path / "bench" / "records" / "provenance.py"))
     head, dirty = provenance.commit.__wrapped__()
     assert len(head) == 40
     assert dirty is False
