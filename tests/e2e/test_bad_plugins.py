@@ -85,7 +85,7 @@ def refused(site, tmp_path, *asked):
         (("--drawer", "misspelt"), "event of Misspelt at step 400 'prnue'. Did you mean 'prune'? Known: evaluate, "),
         (("--drawer", "late"), "Late has the event 'prune' at step 401, after one at step 0 and in a training of 400"),
         (("--drawer", "gmp", "--recipe", "rung"), "unknown event of Rung at step 1 'bell'. Known: none."),
-        (("--drawer", "selfish"), "the drawer 'selfish' needs itself (selfish -> selfish); name another one in its traits."),
+        (("--drawer", "selfish"), "the drawer 'selfish' needs itself (selfish -> selfish); name another one in its"),
     ],
     ids=lambda value: "-".join(value).lstrip("-") if isinstance(value, tuple) else "",
 )  # fmt: skip

@@ -192,7 +192,7 @@ def test_an_event_that_nobody_knows_is_refused_before_anything_is_trained():
 @pytest.mark.parametrize("steps", [(5,), (-1,), (2, 1)])
 def test_an_event_that_would_be_lost_or_late_is_refused(steps):
     """Events are taken in order, so that one behind a later one, or behind the end, would not be in its place."""
-    with pytest.raises(UserError, match=r"^Drawer has the event 'reset' at step (5|-1|1), after one at step [02] and in"):
+    with pytest.raises(UserError, match=r"^Drawer has the event 'reset' at step (5|-1|1), after one at step [02] and"):
         Training(toy_network(), ToySource(), SETTINGS, 0, Drawer(), [Event(step, "reset") for step in steps])
 
 
