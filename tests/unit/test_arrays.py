@@ -253,6 +253,6 @@ def test_errors_in_other_processes_arrive(tmp_path, name, extra, error, message)
 
 
 def test_nothing_that_decoding_processes_load_imports_torch():
-    names = {target.partition(":")[0] for target in TASKS.builtin.values()}
+    names = {member.target.partition(":")[0] for member in TASKS.builtin.values()}
     code = f"import tasks.data.decoding, {', '.join(sorted(names))}, sys; sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=False).returncode == 0
