@@ -10,6 +10,11 @@ import sys
 from collections.abc import Mapping
 from pathlib import Path
 
+import pytest
+
+from bench.jobs.identity import REGISTRIES
+from tickets.registry import Registry
+
 ROOT = Path(__file__).parents[1]
 Points = Mapping[str, Mapping[str, str]]
 """Entry points: by group, name to "module:attribute"."""
@@ -45,6 +50,13 @@ def install(site: Path, name: str, files: Mapping[str, str], points: Points, ver
         rows.append(f"{file},sha256={digest},{len(data)}")
     (site / info / "RECORD").write_text("\n".join(rows) + "\n")
     return site
+
+
+def see(patch: pytest.MonkeyPatch, site: Path) -> None:
+    """Have this process see a site's packages, until the patch is undone."""
+    patch.syspath_prepend(site)
+    for registry in REGISTRIES.values():
+        patch.setitem(vars(registry), "_plugins", Registry._plugins.func(registry))
 
 
 def command(site: Path, module: str, *args: object, timeout: float = 600) -> subprocess.CompletedProcess[str]:

@@ -26,7 +26,7 @@ def outcomes(home: Path) -> dict[str, tuple]:
     return {each.id: (each.status, each.scores, each.ticket, each.deployed, each.costs.training_macs) for each in found}
 
 
-@pytest.mark.parametrize(("kills", "budget"), [(3, 0.01), pytest.param(10, 0.3, marks=pytest.mark.slow)])
+@pytest.mark.parametrize(("kills", "budget"), [(1, 0.01), pytest.param(10, 0.3, marks=pytest.mark.slow)])
 def test_killed_and_resumed_equals_undisturbed(tmp_path, kills, budget):
     """With signal 9, which nothing can catch; whatever a worker was writing, no half of it is read."""
     whole = subprocess.run(command(tmp_path / "whole", budget), cwd=ROOT, capture_output=True, text=True)

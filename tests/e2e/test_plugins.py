@@ -10,7 +10,7 @@ import math
 import tomllib
 
 import pytest
-from sites import ROOT, command, install
+from sites import ROOT, command, install, see
 
 from bench.records import record
 from tickets import Ticket
@@ -99,7 +99,7 @@ def test_records_name_their_code(records):
 
 @pytest.mark.parametrize("sparsity", [0.5, 0.8])
 def test_rigl_keeps_the_exact_count_at_the_densities_of_its_law(home, records, sparsity, monkeypatch, site):
-    monkeypatch.syspath_prepend(site)  # the host of one of them
+    see(monkeypatch, site)  # the host of one of them
     ticket = Ticket.load(home / "tickets" / f"{only(records, 'draw', 'rigl', sparsity=sparsity).id}.json")
     assert ticket.prunable - ticket.kept == round(sparsity * ticket.prunable)
     shapes = {layer["name"]: layer["shape"] for layer in ticket.layers()}
@@ -130,7 +130,7 @@ def test_what_fisher_computes_is_counted(records):
 def test_the_pattern_holds(records, home, monkeypatch, site):
     found = only(records, "draw", COLUMNS)
     assert (found.ticket.pattern, found.ticket.sparsity) == ("along_inputs", 0.5)
-    monkeypatch.syspath_prepend(site)
+    see(monkeypatch, site)
     masks = Ticket.load(home / "tickets" / f"{found.id}.json").host.masks
     for mask in masks.values():
         rows = mask.movedim(1, -1) if mask.shape[1] % 4 == 0 else mask.movedim(0, -1)
