@@ -1,4 +1,4 @@
-"""One thread for every test, and the tests of a real command together, so that what a file prepares is prepared once."""
+"""One thread for every test; the tests of a real command together, so that what a file prepares is prepared once."""
 
 import os
 
