@@ -10,8 +10,7 @@ import torch
 torch.set_num_threads(1)
 
 
-def pytest_collection_modifyitems(items):
+def pytest_itemcollected(item):
     """Give the tests of one file in tests/e2e to one process (pytest-xdist, --dist loadgroup)."""
-    for item in items:
-        if item.path.parent.name == "e2e":
-            item.add_marker(pytest.mark.xdist_group(item.path.stem))
+    if item.path.parent.name == "e2e":
+        item.add_marker(pytest.mark.xdist_group(item.path.stem))

@@ -104,7 +104,7 @@ def test_all_are_listed_and_the_sound_ones_work(site, tmp_path):
 
 
 def test_what_needs_a_draw_that_failed_fails_in_one_sentence(site, tmp_path):
-    short = ("--source", "cls", "--target", "seg", "--control", "none", "--budget", 0.003)
+    short = ("--source", "cls", "--target", "seg", "--control", "none", "--budget", 0.003, "--set", "size=32x32")
     done = command(site, "bench.run", "--drawer", "shy", *short, "--home", tmp_path)
     found = {one.kind: one for one in record.read_all(tmp_path / "records")}
     assert done.returncode == 1 and {one.status for one in found.values()} == {"failed"}

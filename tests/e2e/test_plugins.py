@@ -24,7 +24,7 @@ NOUNS = {
     "pattern": "along_inputs",
 }  # fmt: skip
 FISHER, COLUMNS = "omp@scorer=fisher", "omp@pattern=along_inputs"
-SHORT = ("--budget", 0.01, "--control", "none")
+SHORT = ("--budget", 0.01, "--control", "none", "--set", "size=32x32")
 BATCH, CALIBRATION, SCORED = 32, 10, 8
 """Images of a batch at the scale tiny; batches that batch norms are recalibrated on, and that a scorer looks at."""
 

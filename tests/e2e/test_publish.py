@@ -19,7 +19,20 @@ def bench(command, *args):
 def test_a_draw_is_published_checked_and_recomputed(tmp_path):
     """The checkout under test may be dirty, so the record is told clean by hand."""
     home, to = tmp_path / "home", tmp_path / "to"
-    shape = ("--drawer", "gmp", "--sparsity", "0.75", "--budget", "0.01", "--source", "cls", "--target", "none")
+    shape = (
+        "--drawer",
+        "gmp",
+        "--sparsity",
+        "0.75",
+        "--budget",
+        "0.01",
+        "--source",
+        "cls",
+        "--target",
+        "none",
+        "--set",
+        "size=32x32",
+    )
     assert bench("run", *shape, "--home", home).returncode == 0
     (path,) = (home / "records").glob("*.json")
     clean = {**json.loads(path.read_text()), "dirty": False, "commit": "4b825dc642cb6eb9a060e54bf8d69288fbee4904"}

@@ -15,7 +15,7 @@ from PIL import Image
 from bench.records import record
 
 ROOT = Path(__file__).parents[2]
-SHORT = ("--budget", "0.01", "--scale", "tiny")
+SHORT = ("--budget", "0.01", "--scale", "tiny", "--set", "size=32x32")
 
 
 def bench(
