@@ -19,7 +19,7 @@ demo: $(INSTALLED)
 	$(BIN)/python -m bench.run --source cls --target seg
 
 test: $(INSTALLED)
-	$(BIN)/python -m pytest -n auto --dist loadgroup
+	$(BIN)/python -m pytest -n auto --dist loadfile
 
 lint: $(INSTALLED_DEV)
 	$(BIN)/python -m ruff check .
