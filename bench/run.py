@@ -16,12 +16,8 @@ from bench.request import suite as suites
 from bench.request.config import How, RunConfig
 from bench.request.plan import Job, jobs
 from tasks import TASKS
+from tickets import contract
 from tickets.drawers import DRAWERS
-from tickets.hosts import HOSTS
-from tickets.patterns import PATTERNS
-from tickets.recipes import RECIPES
-from tickets.scorers import SCORERS
-from tickets.transforms import TRANSFORMS
 
 if TYPE_CHECKING:
     from bench.jobs.work import Facts
@@ -123,7 +119,7 @@ def names() -> str:
     kinds = {"tasks": [f"{name} ({aliases[name]})" if name in aliases else name for name in TASKS.names()]}
     kinds |= {
         f"{one.noun}s": [*one.names(), *(f"{family}/NAME" for family in one.families)]
-        for one in (DRAWERS, RECIPES, TRANSFORMS, HOSTS, SCORERS, PATTERNS)
+        for one in contract.REGISTRIES.values()
     }
     kinds |= {"scales": scales.names(), "suites": suites.names()}
     return "\n".join(f"{kind}: {', '.join(members)}" for kind, members in kinds.items())

@@ -242,7 +242,7 @@ def frame(work: Work) -> dict[str, Any]:
     """What a record says whether or not the job succeeded."""
     job, facts = work.job, work.facts
     plan, foreign = facts.scale.plan(job.trained_on), codes(job, facts)
-    is_gpu = facts.setting.device == "cuda"
+    is_gpu, said = facts.setting.device == "cuda", knobs(job, plan)
     return {
         "id": work.id,
         "kind": job.kind,
@@ -253,8 +253,8 @@ def frame(work: Work) -> dict[str, Any]:
             "size": list(plan.size),
             "batch_size": plan.batch_size,
             "options": plan.options,
-            "interval": knobs(job, plan).get("interval"),
-            "knobs": knobs(job, plan),
+            "interval": said.get("interval"),
+            "knobs": said,
             "settings": settings_of(job, facts).to_json(),
             "draw": own_draw(work.draws),
             "needs": beside(work.draws),

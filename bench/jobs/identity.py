@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from dataclasses import fields
 from typing import Any
 
 from bench.jobs.work import Facts, beside, own_draw
@@ -13,18 +14,15 @@ from bench.request.plan import Job, describe
 from bench.request.scale import Plan
 from tasks import TASKS
 from tasks.base import Task
+from tickets import contract
 from tickets.drawers import DRAWERS
 from tickets.hosts import HOSTS
-from tickets.patterns import PATTERNS
 from tickets.recipes import RECIPES
 from tickets.registry import Registry
-from tickets.scorers import SCORERS
 from tickets.training.settings import Settings
 from tickets.transforms import TRANSFORMS
 
-REGISTRIES: dict[str, Registry[Any]] = {
-    one.noun: one for one in (TASKS, DRAWERS, RECIPES, TRANSFORMS, HOSTS, SCORERS, PATTERNS)
-}
+REGISTRIES: dict[str, Registry[Any]] = {TASKS.noun: TASKS, **contract.REGISTRIES}
 """Every noun that members of jobs are, by what messages call it."""
 
 SEARCH = "supertickets"
@@ -45,6 +43,7 @@ def identify(job: Job, draws: Mapping[str, str], facts: Facts) -> str:
 def determinants(job: Job, draws: Mapping[str, str], facts: Facts) -> dict[str, Any]:
     """Everything that determines a job's result, as JSON data; what is usual or not there is left out or null."""
     plan, setting = facts.scale.plan(job.trained_on), facts.setting
+    said = knobs(job, plan)
     found = {
         "job": describe(job.asked) if job.kind != "draw" else describe(job),
         "draw": own_draw(draws),
@@ -53,7 +52,7 @@ def determinants(job: Job, draws: Mapping[str, str], facts: Facts) -> dict[str, 
         "size": plan.size,
         "batch_size": plan.batch_size,
         "options": plan.options,
-        "interval": knobs(job, plan).get("interval"),
+        "interval": said.get("interval"),
         "settings": settings_of(job, facts).to_json(),
         "versions": versions(job, facts.tasks),
         "fingerprints": {task: facts.fingerprints[task] for task in job.tasks},
@@ -63,7 +62,7 @@ def determinants(job: Job, draws: Mapping[str, str], facts: Facts) -> dict[str, 
     kernels: dict[str, Any] = {} if setting.kernels == "torch" else {"kernels": setting.kernels}
     further = {
         "needs": beside(draws),
-        "knobs": {key: value for key, value in knobs(job, plan).items() if key not in ("rho", "interval")},
+        "knobs": {key: value for key, value in said.items() if key not in ("rho", "interval")},
         "code": [[one.noun, one.name, one.distribution, one.version, one.source] for one in codes(job, facts)],
     }
     return found | kernels | {name: value for name, value in further.items() if value}
@@ -81,8 +80,8 @@ def knobs(job: Job, plan: Plan) -> dict[str, Any]:
     """What the scale says to a draw's drawer, of the options that it has."""
     if job.kind != "draw":
         return {}
-    drawer = DRAWERS.make(job.drawer)
-    return {key: value for key, value in plan.knobs(job.drawer).items() if hasattr(drawer, key)}
+    known = {field.name for field in fields(DRAWERS.load(job.drawer))}
+    return {key: value for key, value in plan.knobs(job.drawer).items() if key in known}
 
 
 def settings_of(job: Job, facts: Facts) -> Settings:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any, Literal
 
 from bench.request.config import RunConfig
@@ -44,7 +45,7 @@ class Job:
     head: Head | None = None
     control: str | None = None
 
-    @property
+    @cached_property
     def needs(self) -> dict[str, Job]:
         """The draws whose tickets this job is given, by role; its own ticket's first, none where it needs none."""
         if self.kind == "draw":

@@ -17,18 +17,8 @@ GRID = ("--source", "cls,seg", "--target", "cls,seg", "--control", "none")  # tw
 
 def command(home: Path, budget: float) -> list[str]:
     """The grid, in a home."""
-    return [
-        sys.executable,
-        "-m",
-        "bench.run",
-        *GRID,
-        "--budget",
-        str(budget),
-        "--home",
-        str(home),
-        "--set",
-        "size=32x32",
-    ]
+    short = ("--budget", str(budget), "--set", "size=32x32")
+    return [sys.executable, "-m", "bench.run", *GRID, *short, "--home", str(home), "--jobs", "2"]
 
 
 def outcomes(home: Path) -> dict[str, tuple]:

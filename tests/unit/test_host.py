@@ -12,7 +12,7 @@ from tickets.cost import dense_macs, layer_costs
 from tickets.drawers import DRAWERS
 from tickets.drawers.base import Request
 from tickets.errors import UserError
-from tickets.hosts import host_spec, spec_from_json
+from tickets.hosts import HOSTS, spec_from_json
 from tickets.hosts.base import check_size
 from tickets.hosts.timm import TimmSpec
 from tickets.recipes.base import transfer
@@ -27,7 +27,7 @@ SOURCE = ToySource(size=(64, 64), batch_size=4)
 @pytest.mark.parametrize("model", ["resnet18", "hrnet_w18_small", "convnext_atto", "swinv2_cr_tiny_224"])
 def test_features_are_what_the_host_says(model):
     """Widths and strides; maps come channels first also from models that give them last."""
-    host = host_spec(f"timm/{model}").build().eval()
+    host = HOSTS.make(f"timm/{model}").build().eval()
     size = (224, 224) if "224" in model else (64, 64)
     with torch.no_grad():
         maps = host(torch.randn(1, 3, *size))
@@ -36,7 +36,7 @@ def test_features_are_what_the_host_says(model):
 
 @pytest.mark.parametrize("name", ["supernet/tiny", "timm/resnet18"])
 def test_specs_survive_json(name):
-    spec = host_spec(name)
+    spec = HOSTS.make(name)
     assert spec_from_json(spec.to_json()) == spec
     with pytest.raises(UserError, match="unknown kind of host 'mlp'"):
         spec_from_json({"kind": "mlp"})
@@ -71,18 +71,18 @@ class NoMaps(torch.nn.Module):
 
 def test_what_cannot_be_a_host_is_refused_in_one_sentence(monkeypatch):
     with pytest.raises(UserError, match=r"unknown timm model 'resnet81'\. Did you mean 'resnet\d+.*'\? timm\.list"):
-        host_spec("timm/resnet81")
+        HOSTS.make("timm/resnet81")
     with pytest.raises(UserError, match=r"unknown host 'keras/x'.*Known: supernet/tiny"):
-        host_spec("keras/x")
+        HOSTS.make("keras/x")
     with pytest.raises(UserError, match=r"the host timm/vit_tiny_patch16_224 cannot take 64x64 images \(Input height"):
-        check_size(host_spec("timm/vit_tiny_patch16_224"), "timm/vit_tiny_patch16_224", (64, 64))
+        check_size(HOSTS.make("timm/vit_tiny_patch16_224"), "timm/vit_tiny_patch16_224", (64, 64))
 
     def refuse(*args, **kwargs):
         raise RuntimeError("features_only not implemented for this model")
 
     monkeypatch.setattr(timm, "create_model", refuse)
     with pytest.raises(UserError, match=r"the timm model 'resnet18' gives no feature maps \(features_only not"):
-        host_spec("timm/resnet18")
+        HOSTS.make("timm/resnet18")
 
 
 def test_a_ticket_is_refused_by_a_host_of_another_shape_and_taken_by_its_own():

@@ -13,7 +13,7 @@ from tickets.drawers.base import Drawer
 from tickets.drawers.gmp import GradualMagnitude
 from tickets.drawers.prune_once import PruneOnce
 from tickets.errors import UserError
-from tickets.hosts import HOSTS, host_spec, spec_from_json
+from tickets.hosts import HOSTS, spec_from_json
 from tickets.hosts.supernet import TINY
 from tickets.patterns import PATTERNS
 from tickets.recipes import RECIPES
@@ -305,7 +305,7 @@ def test_two_drawers_that_need_each_other_are_refused(monkeypatch):
 
 
 def test_hosts_take_options_and_a_description_finds_its_class_again(monkeypatch):
-    wide = host_spec("supernet/tiny@expansion=3")
+    wide = HOSTS.make("supernet/tiny@expansion=3")
     assert wide.expansion == 3 and wide.stem == TINY.stem and spec_from_json(wide.to_json()) == wide
     with pytest.raises(UserError, match=r"^the host's description .* is none of the kind supernet: KeyError\('stag"):
         spec_from_json({"kind": "supernet", "stem": 4})

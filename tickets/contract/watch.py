@@ -7,7 +7,7 @@ import random
 import tempfile
 import warnings
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
@@ -20,6 +20,7 @@ from tickets.contract.brightness import SPEC, Brightness
 from tickets.contract.promise import Skipped, require
 from tickets.hosts.supernet import Spec, Supernet
 from tickets.searchable import Units
+from tickets.seeding import libraries_seeded
 from tickets.source import Batch
 from tickets.stated import ELSEWHERE
 from tickets.ticket import Ticket
@@ -140,19 +141,9 @@ def _randomness() -> dict[str, bytes]:
     }
 
 
-@contextmanager
-def other_randomness() -> Iterator[None]:
+def other_randomness() -> AbstractContextManager[None]:
     """Run a block under global random states that nobody has chosen, then put them back."""
-    states = random.getstate(), np.random.get_state(), torch.get_rng_state()
-    random.seed(5)
-    np.random.seed(5)
-    torch.manual_seed(5)
-    try:
-        yield
-    finally:
-        random.setstate(states[0])
-        np.random.set_state(states[1])
-        torch.set_rng_state(states[2])
+    return libraries_seeded(5, "contract")
 
 
 class Interrupted(Exception):

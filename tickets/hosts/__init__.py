@@ -31,15 +31,6 @@ KINDS = {"supernet": "tickets.hosts.supernet:Spec", "timm": "tickets.hosts.timm:
 """Classes of the built-in specs by their kind; a plug-in's kind is the first part of its members' names."""
 
 
-def host_spec(name: str) -> HostSpec:
-    """The spec of a named host, as "supernet/tiny", "timm/MODEL" or another package's.
-
-    Raises:
-        UserError: there is no such host, or it gives no feature maps.
-    """
-    return HOSTS.make(name)
-
-
 def spec_from_json(data: Mapping[str, Any]) -> HostSpec:
     """The spec that a ticket's description states.
 
