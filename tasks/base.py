@@ -47,6 +47,7 @@ from tasks.data.originals import Fresh, Originals
 from tasks.data.samples import SPLITS, Progress, Row, Sample, parted
 from tasks.data.split import Split
 from tasks.picture import Panel, sheet
+from tickets.cache import cache_folder
 from tickets.errors import DataError, UserError, unknown
 
 if TYPE_CHECKING:
@@ -99,19 +100,6 @@ class Info:
     head: tuple[int, ...] = ()
 
 
-def default_cache() -> Path:
-    """$TICKETBENCH_CACHE, or `ticketbench` in the user's cache folder of this platform."""
-    if given := os.environ.get("TICKETBENCH_CACHE"):
-        return Path(given)
-    if sys.platform == "win32":
-        parent = Path(os.environ.get("LOCALAPPDATA", Path.home() / "AppData" / "Local"))
-    elif sys.platform == "darwin":
-        parent = Path.home() / "Library" / "Caches"
-    else:
-        parent = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
-    return parent / "ticketbench"
-
-
 @dataclass(frozen=True)
 class Task(ABC):
     """One data set as a task; see the module's docstring for how to add one.
@@ -135,7 +123,7 @@ class Task(ABC):
 
     size: tuple[int, int] = (64, 64)
     root: Path | None = None
-    cache: Path = field(default_factory=default_cache)
+    cache: Path = field(default_factory=cache_folder)
     pipeline: str = "resized"
     head_width: int = 90
 

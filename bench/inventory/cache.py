@@ -8,7 +8,7 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
-from tasks.base import default_cache
+from tickets.cache import cache_folder
 
 BUILDING_S = 3600
 """Seconds within which a folder that was not finished may still be built."""
@@ -35,7 +35,7 @@ class Decoded:
 
 def decoded() -> list[Decoded]:
     """What lies in the cache, by data set and folder; what was not put there by this package is left out."""
-    folders = [path for path in default_cache().glob("*/*") if path.is_dir() and _FOLDER.fullmatch(path.name)]
+    folders = [path for path in cache_folder().glob("*/*") if path.is_dir() and _FOLDER.fullmatch(path.name)]
     return [_seen(path) for path in sorted(folders)]
 
 
