@@ -141,17 +141,19 @@ def _compute(asked: RunConfig, todo: list[Job], tasks: dict[str, Task], verbose:
     """Prepare the data, run what is missing, show the table; or only tell what that would take."""
     from bench.jobs.display import Display
     from bench.jobs.grid import Grid
+    from bench.jobs.kernels import Kernels
     from bench.jobs.work import Facts
     from bench.jobs.workers import Workers
 
     with Display(verbose) as display, Workers(asked.how.jobs, asked.setting.threads) as workers:
+        kernels = Kernels(asked.setting, asked.how.kernels, display.say)
         fingerprints = {
             name: task.prepare(os.cpu_count() or 1, lambda *at, name=name: display.preparing(name, *at))
             for name, task in tasks.items()
         }
         how = asked.how
         facts = Facts(
-            asked.setting, asked.scale, tasks, fingerprints, how.home, how.device, how.workers, how.tensorboard
+            kernels.settled(), asked.scale, tasks, fingerprints, how.home, how.device, how.workers, how.tensorboard
         )
         ids = workers.call("bench.jobs.identity:identify_all", todo, facts)
         if dry_run:

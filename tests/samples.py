@@ -78,7 +78,7 @@ def template(source: str | None, target: str | None, score: float | None, seed: 
         "val_after_last_prune": None,
     }
     return {
-        "schema": 2,
+        "schema": 3,
         "id": "",
         "kind": kind,
         "status": "failed" if score is None else "ok",

@@ -39,6 +39,7 @@ class Traits:
         is_on_source: recipes: whether it goes on with the source head, and so trains on the source only.
         is_from_rewind: recipes: whether it needs a ticket with a rewind point.
         has_units: hosts: whether there is an architecture to search.
+        has_search_blocks: hosts: whether there are blocks that kernels of our own can compute.
     """
 
     needs: tuple[Need, ...] = ()
@@ -49,6 +50,7 @@ class Traits:
     is_on_source: bool = False
     is_from_rewind: bool = False
     has_units: bool = False
+    has_search_blocks: bool = False
 
     @property
     def base(self) -> str | None:

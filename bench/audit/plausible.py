@@ -20,7 +20,7 @@ EMBEDDED = "figures"
 ELEMENT = "element"
 """The pattern whose weights are removed one by one, so that their number is exact."""
 ASKED = ("source", "drawer", "sparsity", "seed")
-SET = ("scale", "host", "budget", "equal", "precision", "compiled", "threads")
+SET = ("scale", "host", "budget", "equal", "precision", "compiled", "kernels", "threads")
 """Keys of a record's job and setting that `redraw` must tell as they are."""
 FLAGS = {"compiled": "compile"}
 """Flags whose names are not their keys'."""

@@ -9,6 +9,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from bench.jobs import kernels
 from bench.jobs.work import Facts, Work
 from bench.records import provenance
 from bench.records.record import NAME, Record, Scores
@@ -100,9 +101,10 @@ def work_of(found: Record, home: Path, data: Data, device: str | None = None) ->
         device: "cpu", "cuda" or "cuda:N"; default the record's kind.
 
     Raises:
-        UserError: a name is not known here, the scale is not, or the data are missing.
+        UserError: a name is not known here, the scale is not, the data are missing, or its kernels cannot be had.
     """
     job, setting = job_of(found), found.setting
+    kernels.require(setting)
     scale = scales.load(setting.scale, setting.budget)
     prepared = {name: data.task(name, scale) for name in job.tasks}
     facts = Facts(
@@ -189,13 +191,14 @@ def scored(work: Work, ticket: Path) -> dict[str, Any]:
 
     from bench.command import flags
     from bench.jobs.scoring import make_feed, scores_of
+    from tickets.hosts.native import force
     from tickets.ticket import Ticket
 
     flags.device(work.facts.device)
-    torch.set_num_threads(work.facts.setting.threads)
     torch.set_flush_denormal(True)
-    feed = make_feed(work.job.trained_on, work.job.seed, work.facts)
-    return scores_of(feed, Ticket.load(ticket).network(feed))
+    feed, setting = make_feed(work.job.trained_on, work.job.seed, work.facts), work.facts.setting
+    with force.using(setting.kernels, setting.threads):
+        return scores_of(feed, Ticket.load(ticket).network(feed))
 
 
 def _measured(scores: Scores) -> dict[str, Any]:

@@ -12,7 +12,7 @@ from typing import Annotated, Any, TypeVar
 
 import typer
 
-from bench.records.setting import FLAGS, Setting, type_of
+from bench.records.setting import ASKED, FLAGS, Setting, type_of
 from tickets.errors import UserError, unknown
 
 LEAST_SIDE = 16
@@ -139,11 +139,11 @@ def with_setting(panel: str) -> Callable[[Callable[..., None]], Callable[..., No
 
 
 def _parameters(panel: str) -> list[inspect.Parameter]:
-    """A keyword parameter for each field of `Setting` that can be asked for."""
+    """A keyword parameter for each field of `Setting`."""
     found = []
     for name, flag in FLAGS.items():
         info = Setting.model_fields[name]
         option = typer.Option(f"--{flag}", help=info.description, rich_help_panel=panel)
         kind = inspect.Parameter.KEYWORD_ONLY
-        found.append(inspect.Parameter(name, kind, default=info.default, annotation=Annotated[type_of(name), option]))
+        found.append(inspect.Parameter(name, kind, default=ASKED[name], annotation=Annotated[type_of(name), option]))
     return found

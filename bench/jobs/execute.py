@@ -25,6 +25,7 @@ from tickets.drawers import DRAWERS
 from tickets.drawers.base import AFTER, BEFORE, Request
 from tickets.errors import CannotWriteError, UserError
 from tickets.hosts import HOSTS
+from tickets.hosts.native import force
 from tickets.patterns import ELEMENT
 from tickets.pruning.masks import Masks
 from tickets.recipes import RECIPES
@@ -111,13 +112,15 @@ def execute(work: Work, report: Report = None) -> record.Record | None:
 
 
 def _done(work: Work, store: Store, report: Report) -> record.Record:
-    torch.set_num_threads(work.facts.setting.threads)
     torch.set_flush_denormal(True)
     provenance.forget_peak()
     try:
         checkpoint = Checkpoint(store.checkpoint(work.id))
         _verify_data(work.job, work.facts)
-        with curves.written(store.curves(work.id) if work.facts.tensorboard else None, report) as told:
+        with (
+            force.using(work.facts.setting.kernels, work.facts.setting.threads),
+            curves.written(store.curves(work.id) if work.facts.tensorboard else None, report) as told,
+        ):
             place = Place(store, checkpoint, told, _given(work, store))
             outcome = _draw(work, place) if work.job.kind == "draw" else _transfer(work, place)
         _verify_data(work.job, work.facts)

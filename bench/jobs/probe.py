@@ -5,14 +5,13 @@ from __future__ import annotations
 import time
 from dataclasses import dataclass
 
-import torch
-
 from bench.jobs.identity import settings_of
 from bench.jobs.scoring import make_feed
 from bench.jobs.work import Facts
 from bench.records import provenance
 from bench.request.plan import Job
 from tickets.hosts import HOSTS
+from tickets.hosts.native import force
 from tickets.recipes.base import full_macs
 from tickets.source import initial_head
 from tickets.training.loop import Training
@@ -49,7 +48,11 @@ def pace(task: str, facts: Facts, started: float, report: object = None) -> Pace
         facts: the run's.
         started: `time.time()` when the process was asked for.
     """
-    torch.set_num_threads(facts.setting.threads)
+    with force.using(facts.setting.kernels, facts.setting.threads):
+        return _timed(task, facts, started)
+
+
+def _timed(task: str, facts: Facts, started: float) -> Pace:
     feed = make_feed(task, 0, facts)
     spec = HOSTS.make(facts.setting.host)
     host = spec.initial(0)

@@ -38,7 +38,16 @@ def _part(data: dict[str, Any], key: str) -> dict[str, Any]:
     return found if isinstance(found, dict) else {}
 
 
-STEPS: dict[int, Step] = {1: setting_apart}
+def kernels_told(old: dict[str, Any]) -> dict[str, Any]:
+    """Schema 2 -> 3: search blocks may be computed by other kernels than PyTorch's, which were the only ones.
+
+    The command that draws a ticket again would now leave the choice to the machine.
+    """
+    redraw = old.get("redraw")
+    return {**old, "redraw": f"{redraw} --kernels torch"} if isinstance(redraw, str) else old
+
+
+STEPS: dict[int, Step] = {1: setting_apart, 2: kernels_told}
 """By the number of the schema that it starts from."""
 
 

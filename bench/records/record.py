@@ -22,7 +22,7 @@ from bench.records.setting import Setting
 from tickets import atomic
 from tickets.errors import UserError
 
-SCHEMA: Final = 2
+SCHEMA: Final = 3
 NEWEST = f'"schema": {SCHEMA}'.encode()
 """How this version writes the number of its schema."""
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+=-]*")
@@ -169,7 +169,7 @@ class Code(Part):
 class Record(Part):
     """One job and its outcome."""
 
-    schema_number: Literal[2] = Field(default=SCHEMA, alias="schema")
+    schema_number: Literal[3] = Field(default=SCHEMA, alias="schema")
     id: str
     kind: Literal["draw", "transfer", "control"]
     status: Literal["ok", "failed"]

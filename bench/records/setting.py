@@ -13,13 +13,20 @@ from tickets.errors import UserError, unknown
 
 @dataclass(frozen=True)
 class Flag:
-    """How a field is asked for on the command line, where that is not --NAME.
+    """How a field is asked for on the command line, where that is not --NAME with the field's default.
 
     Args:
-        name: of the flag without dashes; None where the field cannot be asked for yet.
+        name: of the flag without dashes.
+        default: what is asked for where nothing is typed; None for the field's own, which is what records mean that
+            tell nothing.
     """
 
-    name: str | None
+    name: str
+    default: str | None = None
+
+
+AUTO = "auto"
+"""The value of a flag that leaves the choice to the machine."""
 
 
 class Setting(BaseModel):
@@ -41,9 +48,11 @@ class Setting(BaseModel):
         "float32"
     )
     compiled: Annotated[bool, Field(description="Run networks through torch.compile."), Flag("compile")] = False
-    kernels: Annotated[Literal["torch"], Field(description="Whose kernels compute the search blocks."), Flag(None)] = (
-        "torch"
-    )
+    kernels: Annotated[
+        Literal["torch", "avx512", "avx2", "neon", "portable"],
+        Field(description="What computes search blocks on a CPU: torch, our kernels for an instruction set, or auto."),
+        Flag("kernels", AUTO),
+    ] = "torch"
     threads: Annotated[int, Field(description="PyTorch threads of a job; they change last bits.", ge=1)] = 1
     device: Annotated[Literal["cpu", "cuda"], Field(description="cpu or cuda; asked for as cpu, cuda or cuda:N.")] = (
         "cpu"
@@ -95,14 +104,15 @@ def exact(value: float) -> str:
     return text if float(text := f"{value:g}") == value else repr(value)
 
 
-def _flag(name: str, metadata: list[Any]) -> str | None:
-    return next((one.name for one in metadata if isinstance(one, Flag)), name)
+def _flag(name: str, metadata: list[Any]) -> Flag:
+    return next((one for one in metadata if isinstance(one, Flag)), Flag(name))
 
 
-FLAGS: dict[str, str] = {
-    name: flag for name, info in Setting.model_fields.items() if (flag := _flag(name, info.metadata)) is not None
-}
-"""Field -> flag without dashes, of all that can be asked for."""
+_FLAGS = {name: _flag(name, info.metadata) for name, info in Setting.model_fields.items()}
+FLAGS: dict[str, str] = {name: flag.name for name, flag in _FLAGS.items()}
+"""Field -> flag without dashes."""
+ASKED: dict[str, Any] = {name: flag.default or Setting.model_fields[name].default for name, flag in _FLAGS.items()}
+"""Field -> what is asked for where nothing is typed."""
 
 
 def type_of(name: str) -> type:

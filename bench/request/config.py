@@ -10,7 +10,8 @@ from typing import Any
 
 from bench.command import curves, flags
 from bench.records import setting as settings
-from bench.records.setting import Setting
+from bench.records.setting import ASKED, AUTO, Setting
+from bench.request import kernels
 from bench.request import scale as scales
 from bench.request.scale import Phase, Scale
 from bench.request.sweep import Sweep
@@ -38,6 +39,7 @@ class How:
         jobs: at once.
         force: compute jobs whose record exists.
         tensorboard: write curves.
+        kernels: what was asked for; with "auto" PyTorch's may stand in for those of the setting.
     """
 
     home: Path
@@ -47,6 +49,7 @@ class How:
     jobs: int = 2
     force: bool = False
     tensorboard: bool = False
+    kernels: str = AUTO
 
 
 @dataclass(frozen=True)
@@ -83,7 +86,8 @@ def parse(
             return None
 
     parsed = [parse_sweep(sweep, checked) for sweep in sweeps]
-    asked = {**{name: info.default for name, info in Setting.model_fields.items()}, **setting}
+    asked = {**ASKED, **setting}
+    wanted = asked.pop("kernels")
     device = checked(flags.device, asked["device"]) or "cpu"
     taken, wrong = settings.checked({**asked, "device": device.partition(":")[0]})
     mistakes += wrong
@@ -94,6 +98,8 @@ def parse(
         checked(curves.require)
     scale = checked(scales.load, asked["scale"], taken.get("budget", 1.0))
     host = checked(_host, asked["host"], scale)
+    if host:
+        taken["kernels"] = checked(kernels.chosen, wanted, taken, host)
     for name, least in (("workers", 0), ("jobs", 1)):
         if getattr(how, name) < least:
             mistakes.append(f"--{name} is {getattr(how, name)}; give a whole number of at least {least}.")
@@ -104,7 +110,7 @@ def parse(
         sweeps=tuple(sweep for sweep in parsed if sweep is not None),  # a None has left a mistake above
         scale=scale,
         setting=Setting(**{**taken, "scale": scale.name, "host": host}),
-        how=How(home, root, device, how.workers, how.jobs, how.force, how.tensorboard),
+        how=How(home, root, device, how.workers, how.jobs, how.force, how.tensorboard, wanted),
     )
     _fits(found)
     return found

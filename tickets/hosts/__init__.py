@@ -12,7 +12,7 @@ from tickets.traits import Traits
 if TYPE_CHECKING:
     from tickets.hosts.base import HostSpec
 
-_SEARCHED = Traits(has_units=True)
+_SEARCHED = Traits(has_units=True, has_search_blocks=True)
 
 HOSTS: Registry[HostSpec] = Registry(
     "host",

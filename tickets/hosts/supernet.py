@@ -45,7 +45,7 @@ class Spec(HostSpec):
     """
 
     kind: ClassVar[str] = "supernet"
-    traits: ClassVar[Traits] = Traits(has_units=True)
+    traits: ClassVar[Traits] = Traits(has_units=True, has_search_blocks=True)
     stem: int
     stages: tuple[Stage, ...]
     expansion: int = 4
