@@ -229,6 +229,21 @@ def recompute(
 
 
 @app.command()
+def kernels() -> None:
+    """Tell which kernels compute search blocks on this machine, and why; they are compiled and tried for it.
+
+    Examples:
+
+    python -m bench.check kernels
+    """
+    from bench.views.kernels import lines
+
+    for line in lines():
+        print(line)
+        sys.stdout.flush()
+
+
+@app.command()
 def schema() -> None:
     """Print the JSON Schema of a record, which results/record.schema.json holds.
 

@@ -145,8 +145,11 @@ def _compute(asked: RunConfig, todo: list[Job], tasks: dict[str, Task], verbose:
     from bench.jobs.work import Facts
     from bench.jobs.workers import Workers
 
-    with Display(verbose) as display, Workers(asked.how.jobs, asked.setting.threads) as workers:
-        kernels = Kernels(asked.setting, asked.how.kernels, display.say)
+    with (
+        Display(verbose) as display,
+        Kernels(asked.setting, asked.how.kernels, display.say) as kernels,
+        Workers(asked.how.jobs, asked.setting.threads) as workers,
+    ):
         fingerprints = {
             name: task.prepare(os.cpu_count() or 1, lambda *at, name=name: display.preparing(name, *at))
             for name, task in tasks.items()

@@ -29,7 +29,6 @@ it, never at the top of their module, since decoding processes and `--list` load
 
 from __future__ import annotations
 
-import os
 import shutil
 import sys
 from abc import ABC, abstractmethod

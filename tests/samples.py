@@ -60,6 +60,7 @@ def older(found: Record) -> dict[str, Any]:
     for part, names in late.items():
         data[part] = data[part] and {name: value for name, value in data[part].items() if name not in names}
     del data["code"]
+    data["redraw"] = data["redraw"] and data["redraw"].removesuffix(" --kernels torch")
     return data
 
 
@@ -128,7 +129,7 @@ def template(source: str | None, target: str | None, score: float | None, seed: 
             "recipe": None if kind == "draw" else 1,
         },
         "fingerprints": {task: {"train": "a1b2c3d4e5f60718", "test": "18076f5e4d3c2b1a"} for task in tasks},
-        "redraw": "python -m bench.run --source cls --target seg" if source else None,
+        "redraw": "python -m bench.run --source cls --target seg --kernels torch" if source else None,
         "commit": "4b825dc642cb6eb9a060e54bf8d69288fbee4904",
         "dirty": False,
         "packages": {"python": "3.11.7", "torch": "2.15.0"},

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Self
 
 from bench.records.setting import AUTO, Setting
 from bench.request.kernels import TORCH, unserved
@@ -13,7 +14,7 @@ from tickets.hosts.native.objects import Build, UnavailableError
 
 
 class Kernels:
-    """The kernels of a run, on their way from now on.
+    """The kernels of a run, on their way from now on; left before they are there, their compiler ends.
 
     Args:
         setting: names them.
@@ -29,6 +30,13 @@ class Kernels:
             self._begin()
         elif asked == AUTO and HOSTS.traits(setting.host).has_search_blocks:
             say(f"search blocks are computed by PyTorch: {unserved(dict(setting), setting.host)}.")
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        if self._build is not None:
+            self._build.close()
 
     def _begin(self) -> None:
         try:
@@ -74,4 +82,5 @@ def require(setting: Setting) -> None:
             f"its search blocks were computed by {setting.kernels} kernels, and this processor runs {', '.join(able)}; "
             "do it on such a processor."
         )
-    Kernels(setting, setting.kernels, lambda line: None).settled()
+    with Kernels(setting, setting.kernels, lambda line: None) as kernels:
+        kernels.settled()

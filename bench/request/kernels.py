@@ -33,7 +33,9 @@ def chosen(asked: str, setting: Mapping[str, Any], host: str) -> str:
     if asked == AUTO:
         return TORCH if why else able[0]
     if why:
-        raise UserError(f"--kernels {asked} computes search blocks in float32 on a CPU, and {why}; leave --kernels out.")
+        raise UserError(
+            f"--kernels {asked} computes search blocks in float32 on a CPU, and {why}; leave --kernels out."
+        )
     if asked not in able:
         raise UserError(f"--kernels {asked}: this processor cannot run them; give {AUTO}, {TORCH}, {', '.join(able)}.")
     return asked

@@ -39,14 +39,14 @@ def older(tmp_path):
 
 def test_a_record_of_an_older_schema_loads_as_one_of_this(older, monkeypatch):
     path, found = older
-    monkeypatch.setitem(migrations.STEPS, 0, minutes_to_seconds)
-    monkeypatch.setitem(migrations.STEPS, 1, lambda old: old)
+    monkeypatch.setattr(migrations, "STEPS", {0: minutes_to_seconds, 1: dict, 2: dict})
+    monkeypatch.setattr(migrations.upgraded, "__defaults__", (migrations.STEPS,))
     before = path.read_bytes()
     assert read(path) == found and path.read_bytes() == before
 
 
 def test_one_that_no_step_leads_on_from_is_refused(older):
-    with pytest.raises(UserError, match=r"is refused: its schema is 0, and this version reads 2; no step leads on"):
+    with pytest.raises(UserError, match=r"is refused: its schema is 0, and this version reads 3; no step leads on"):
         read(older[0])
 
 
@@ -73,8 +73,14 @@ def test_a_record_of_schema_1_has_its_setting_apart(tmp_path, changes, told):
 def test_what_schema_1_did_not_say_is_float32_on_the_kind_of_its_device_and_a_transform_was_a_control():
     data = samples.older(record(transform="random", control="random"))
     del data["config"]["settings"], data["job"]["control"], data["job"]["equal"]
-    found = Record.model_validate(upgraded({**data, "device": "NVIDIA A100"}, 2))
+    found = Record.model_validate(upgraded({**data, "device": "NVIDIA A100"}, 3))
     assert (found.setting.compute, found.setting.equal, found.job.control) == ("cuda", "steps", "random")
+
+
+def test_what_schema_2_draws_again_is_drawn_by_the_kernels_that_there_were():
+    command = "python -m bench.run --source cls --target none"
+    assert upgraded({"schema": 2, "redraw": command}, 3)["redraw"] == f"{command} --kernels torch"
+    assert upgraded({"schema": 2, "redraw": None}, 3) == {"schema": 3, "redraw": None}
 
 
 @pytest.mark.parametrize(
@@ -111,12 +117,12 @@ def test_steps_are_taken_in_their_order_and_none_for_the_newest():
 
 @pytest.mark.parametrize(
     ("number", "why"),
-    [(3, "it needs the newer ticketbench that wrote it"), (True, "no record"), ("1", "no record"), (1.0, "no record")],
+    [(4, "it needs the newer ticketbench that wrote it"), (True, "no record"), ("1", "no record"), (1.0, "no record")],
 )
 def test_a_future_schema_or_none_is_refused_in_one_sentence(tmp_path, number, why):
     path = record(id="one").write(tmp_path)
     path.write_text(json.dumps({**json.loads(path.read_text()), "schema": number}))
-    with pytest.raises(UserError, match=rf"one\.json is refused: its schema is .*, and this version reads 2; .*{why}"):
+    with pytest.raises(UserError, match=rf"one\.json is refused: its schema is .*, and this version reads 3; .*{why}"):
         read(path)
 
 
@@ -131,7 +137,7 @@ def test_the_json_schema_knows_every_key_of_a_record_and_wants_its_number():
     schema = json.loads(json_schema())
     data = json.loads(record().to_json())
     assert data.keys() == schema["properties"].keys() and "schema" in schema["required"]
-    assert schema["properties"]["schema"]["const"] == 2 and schema["additionalProperties"] is False
+    assert schema["properties"]["schema"]["const"] == 3 and schema["additionalProperties"] is False
     assert data["job"].keys() == schema["$defs"]["Job"]["properties"].keys()
     assert schema["$defs"]["Job"]["properties"]["sparsity"] == {
         "exclusiveMaximum": 1, "minimum": 0, "title": "Sparsity", "type": "number",

@@ -35,7 +35,7 @@ def test_the_text_has_sorted_keys_and_one_final_newline() -> None:
     assert not text.endswith("\n\n")
     data = json.loads(text)
     assert list(data) == sorted(data)
-    assert data["schema"] == 2
+    assert data["schema"] == 3
     assert json.dumps(data, sort_keys=True, indent=1) + "\n" == text
 
 
@@ -90,12 +90,12 @@ def test_a_missing_file_is_named(tmp_path: Path) -> None:
     ("text", "reason"),
     [
         ("", "it is no JSON"),
-        ('{"schema": 2', "it is no JSON"),
+        ('{"schema": 3', "it is no JSON"),
         ("[1]", "it holds a list, not a record"),
-        ('{"schema": 3}', "its schema is 3, and this version reads 2"),
+        ('{"schema": 4}', "its schema is 4, and this version reads 3"),
         ("{}", "its schema is None"),
         ('{"schema": 1}', "the key 'id' is missing"),
-        ('{"schema": 2}', "the key 'id' is missing"),
+        ('{"schema": 3}', "the key 'id' is missing"),
         ('{"schema": NaN}', r"it is no JSON \(NaN is not allowed\)"),
     ],
 )
@@ -108,10 +108,10 @@ def test_a_damaged_or_foreign_file_is_refused_by_name(tmp_path: Path, text: str,
 @pytest.mark.parametrize(
     ("old", "new"),
     [
-        ('"schema": 2,', ""),
-        ('"schema": 2,', '"schema_number": 2,'),
-        ('"schema": 2,', '"schema": 2.0,'),
-        ('"schema": 2,', '"schema": true,'),
+        ('"schema": 3,', ""),
+        ('"schema": 3,', '"schema_number": 3,'),
+        ('"schema": 3,', '"schema": 3.0,'),
+        ('"schema": 3,', '"schema": true,'),
         ('"seed": 0', '"seed": 0.0'),
         ('"seed": 0', '"seed": true'),
         ('"budget": 1.0', '"budget": 1'),

@@ -14,8 +14,8 @@ ROOT = Path(__file__).parents[2]
 BESIDE = {
     "tasks": {"base", "feed", "glimpse", "picture"},
     "tickets": {
-        "atomic", "cost", "errors", "reference", "registry", "search", "searchable", "seeding", "source", "stated",
-        "ticket", "traits",
+        "atomic", "cache", "cost", "errors", "reference", "registry", "search", "searchable", "seeding", "source",
+        "stated", "ticket", "traits",
     },
     "bench": {*COMMANDS, "cli"} - {"speed"},
 }  # fmt: skip

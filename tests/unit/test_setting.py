@@ -18,14 +18,15 @@ from bench.records.setting import FLAGS, Setting
 from bench.request.plan import jobs
 from tasks import TASKS
 from tickets.errors import UserError
+from tickets.hosts.native import processor
 
 OTHER = {
     "scale": "small", "host": "supernet/small", "budget": 1 / 3, "equal": "macs", "precision": "bfloat16",
-    "compiled": True, "threads": 3, "device": "cuda",
+    "compiled": True, "kernels": processor.usable()[0].name, "threads": 3, "device": "cuda",
 }  # fmt: skip
-"""A value that is not the default, of every field that can be asked for."""
-ONE_VALUE = {"kernels"}
-"""Fields that no flag asks for, since there is nothing to choose yet."""
+"""A value of every field that is not its default."""
+TOGETHER = {**OTHER, "kernels": "torch"}
+"""Such values as go together."""
 
 
 @pytest.fixture
@@ -52,7 +53,7 @@ def words(name, value):
 
 
 def test_every_field_has_a_description_and_one_flag_of_its_own():
-    assert set(FLAGS) == set(OTHER) == set(Setting.model_fields) - ONE_VALUE
+    assert set(FLAGS) == set(OTHER) == set(Setting.model_fields)
     assert len(set(FLAGS.values())) == len(FLAGS)
     assert all(info.description and not info.is_required() for info in Setting.model_fields.values())
     plain = Setting()
@@ -61,7 +62,8 @@ def test_every_field_has_a_description_and_one_flag_of_its_own():
 
 @pytest.mark.parametrize("name", OTHER)
 def test_a_flag_arrives_in_the_setting_and_changes_nothing_else(name, asked):
-    plain, changed = asked().setting, asked(*words(name, OTHER[name])).setting
+    plain = asked(*words("kernels", "torch")).setting
+    changed = asked(*words("kernels", "torch"), *words(name, OTHER[name])).setting
     follows = {"host": "supernet/small"} if name == "scale" else {}
     assert changed == plain.model_copy(update={name: OTHER[name], **follows}) and changed != plain
 
@@ -76,8 +78,8 @@ def test_the_help_page_tells_of_every_flag(capsys, monkeypatch):
 
 
 def test_the_flags_of_a_setting_give_it_again_through_the_real_command(asked):
-    everything = asked(*(word for name, value in OTHER.items() for word in words(name, value))).setting
-    assert everything == Setting(**OTHER)
+    everything = asked(*(word for name, value in TOGETHER.items() for word in words(name, value))).setting
+    assert everything == Setting(**TOGETHER)
     for setting in (asked().setting, everything, Setting(host="timm/resnet18", budget=0.1 + 0.2)):
         assert asked("--drawer", "gmp", *shlex.split(setting.flags)).setting == setting
 
@@ -120,7 +122,8 @@ def test_all_mistakes_of_a_setting_are_told_at_once_and_once():
         "precision": ("half", "unknown precision 'half'"), "threads": (0, "--threads is 0; give a whole number"),
         "device": ("gpu", "device 'gpu' is not known"),
     }  # fmt: skip
-    assert set(wrong) == set(OTHER) - {"compiled"}
+    # kernels that are not known are told once the host is
+    assert set(wrong) == set(OTHER) - {"compiled", "kernels"}
     with pytest.raises(UserError) as caught:
         config(**{name: value for name, (value, _) in wrong.items()}, source="sge", jobs=0)
     for told in (*(sentence for _, sentence in wrong.values()), "unknown task 'sge'", "--jobs is 0"):
@@ -155,7 +158,7 @@ def test_every_field_changes_the_name_of_a_job(name, monkeypatch):
     prints = {"cls/figures": {"train": "a1b2c3d4e5f60718"}}
 
     def named(**changes):
-        wanted = config(target="none", **changes)
+        wanted = config(target="none", **{"kernels": "torch", **changes})
         return identity.identify(jobs(wanted)[0], {}, facts(wanted, tasks=tasks, fingerprints=prints))
 
     assert named(**{name: OTHER[name]}) != named() == named(**{name: Setting.model_fields[name].default})

@@ -16,7 +16,10 @@ TOTAL = 114_196
 """Prunable weights of supernet/tiny."""
 KEPT = TOTAL - round(0.9 * TOTAL)
 SIZES = {"sparsity": 1 - KEPT / TOTAL, "remaining": KEPT / TOTAL, "parameters": KEPT}
-REDRAW = "python -m bench.run --source cls --target none --drawer omp --sparsity 0.9 --seed {seed} --host supernet/tiny"
+REDRAW = (
+    "python -m bench.run --source cls --target none --drawer omp --sparsity 0.9 --seed {seed} --host supernet/tiny "
+    "--kernels torch"
+)
 
 
 LOSS = {"scores__amounts": ["nll"], "scores__test": {"miou": 0.5, "nll": 3.25}}

@@ -70,8 +70,8 @@ def run(block: SearchBlock, x: Tensor, force: Force) -> Tensor:
     if norms[0].training:
         for norm in norms:
             norm.num_batches_tracked.add_(1)  # type: ignore[union-attr]  # `serves` sees that they are kept
-    skip = block.skip
-    groups = skip.groups if isinstance(skip, nn.Conv2d) else 0
+    skip = block.skip if isinstance(block.skip, nn.Conv2d) else None
+    groups = skip.groups if skip else 0
     kernels = block.kernels
     job, sizes = _planned(
         (*(x.shape[i] for i in (0, 2, 3)), block.width_in, block.width_out, block.stride, force.threads),
@@ -87,7 +87,7 @@ def run(block: SearchBlock, x: Tensor, force: Force) -> Tensor:
         block.expand.weight, block.expand_bn.weight, block.expand_bn.bias,
         *(kernels[str(k)].weight if str(k) in kernels else None for k in KERNELS),
         block.depthwise_bn.weight, block.depthwise_bn.bias, block.project.weight,
-        block.project_bn.weight, block.project_bn.bias, skip.weight if groups else None,
+        block.project_bn.weight, block.project_bn.bias, skip.weight if skip else None,
     )  # fmt: skip
     call = Call(library.load(force.kind, REALS[x.dtype]), job, sizes)
     if job.is_fixed or not torch.is_grad_enabled():
@@ -192,7 +192,9 @@ class _Block(torch.autograd.Function):
     """A block in training. Second derivatives are those of PyTorch's formulation."""
 
     @staticmethod
-    def forward(ctx: Any, call: Call, block: SearchBlock, running: Weights, x: Tensor, *weights: Tensor | None) -> Tensor:
+    def forward(
+        ctx: Any, call: Call, block: SearchBlock, running: Weights, x: Tensor, *weights: Tensor | None
+    ) -> Tensor:
         out, kept = call.forward(x, weights, running)
         ctx.call, ctx.block = call, block
         ctx.save_for_backward(x, *kept, *weights)
@@ -229,5 +231,3 @@ def _names(block: SearchBlock) -> list[str]:
         "expand.weight", "expand_bn.weight", "expand_bn.bias", *depthwise, "depthwise_bn.weight", "depthwise_bn.bias",
         "project.weight", "project_bn.weight", "project_bn.bias", "skip.weight",
     ]  # fmt: skip
-
-

@@ -1,8 +1,8 @@
 """Compiled kernels as files: shipped in a wheel, kept in the user's cache, or compiled now by the system's compiler.
 
-A file's name holds a hash of the sources and of the compiler's flags, so other kernels have another name. It is written
-under a name of its own first, so processes that compile at once do not disturb each other. One in the cache is loaded only
-if it is what was written: loading half a file can end a process.
+A file's name holds a hash of the sources and of the compiler's flags, so other kernels have another name. It is
+written under a name of its own first, so processes that compile at once do not disturb each other. One in the cache is
+loaded only if it is what was written: loading half a file can end a process.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import hashlib
 import os
 import shutil
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import cache
@@ -26,11 +26,10 @@ SOURCES = Path(__file__).with_name("kernels")
 SHIPPED = Path(__file__).with_name("compiled")
 """Where wheels hold objects; a checkout has none."""
 MAIN = "block.cpp"
-FLAGS = (
-    "-O3", "-std=c++17", "-ffp-contract=fast", "-fno-predictive-commoning", "-fPIC", "-shared", "-fvisibility=hidden", "-w"
-)  # fmt: skip
-"""Predictive commoning makes GCC spill registers in the kernels' gradient; Clang has no such thing."""
-THREADS = "-fopenmp"
+FLAGS = ("-O3", "-std=c++17", "-ffp-contract=fast", "-fPIC", "-shared", "-fvisibility=hidden", "-w")
+ATTEMPTS = (("-fopenmp", "-fno-predictive-commoning"), ("-fopenmp",), ())
+"""Further flags, tried in turn: without the first the kernels run on one thread, with the same bits; the second is for
+GCC alone, which otherwise spills registers in the depthwise kernels' gradient."""
 REALS = {"f32": "float", "f64": "double"}
 
 
@@ -61,7 +60,7 @@ def places(kind: InstructionSet, real: str) -> Iterator[Path]:
 def is_whole(path: Path) -> bool:
     """Whether an object is there, and is what was written there; those of a wheel are its installer's to check."""
     with suppress(OSError):
-        return path.parent == SHIPPED and path.is_file() or _sum_of(path).read_bytes() == _digest(path)
+        return (path.parent == SHIPPED and path.is_file()) or _sum_of(path).read_bytes() == _digest(path)
     return False
 
 
@@ -79,8 +78,8 @@ def compiler() -> str | None:
     return next((path for name in names if name and (path := shutil.which(name))), None)
 
 
-def command(kind: InstructionSet, real: str, compiled: Path, with_threads: bool = True) -> list[str]:
-    """What compiles an object.
+def command(kind: InstructionSet, real: str, compiled: Path, more: Sequence[str] = ATTEMPTS[0]) -> list[str]:
+    """What compiles an object, with some further flags.
 
     Raises:
         UnavailableError: there is no compiler.
@@ -88,7 +87,7 @@ def command(kind: InstructionSet, real: str, compiled: Path, with_threads: bool 
     found = compiler()
     if found is None:
         raise UnavailableError("there is no C++ compiler ($CXX, c++, g++ and clang++ were looked for)")
-    flags = [*FLAGS, *kind.flags, *([THREADS] if with_threads else []), f"-DREAL={REALS[real]}"]
+    flags = [*FLAGS, *kind.flags, *more, f"-DREAL={REALS[real]}"]
     return [found, *flags, str(SOURCES / MAIN), "-o", str(compiled)]
 
 
@@ -117,8 +116,8 @@ class Build:
             self._part = self.target.with_name(f".{self.target.name}.{os.getpid()}")
             self._start()
 
-    def _start(self, with_threads: bool = True) -> None:
-        words = command(self.kind, self.real, self._part, with_threads)
+    def _start(self, more: Sequence[str] = ATTEMPTS[0]) -> None:
+        words = command(self.kind, self.real, self._part, more)
         try:
             self._part.parent.mkdir(parents=True, exist_ok=True)
             with self._part.open("wb"):  # so that a folder which takes no files is told as that
@@ -137,16 +136,27 @@ class Build:
             try:
                 self._there = self._finished()
             finally:
-                with suppress(OSError):
-                    self._part.unlink(missing_ok=True)
+                self.close()
         return self._there
 
+    def close(self) -> None:
+        """End a compiler that still runs, and remove what it has written."""
+        if self._running is not None and self._running.poll() is None:
+            self._running.kill()
+            self._running.communicate()
+        if self.is_needed:
+            with suppress(OSError):
+                self._part.unlink(missing_ok=True)
+
     def _finished(self) -> Path:
-        """The compiled file under its name; without threads where the compiler has none, which changes no bit."""
-        if said := self._failure():
-            self._start(with_threads=False)
-            if self._failure():
-                raise UnavailableError(f"the compiler failed: {said}")
+        """The compiled file under its name."""
+        said = self._failure()
+        for more in ATTEMPTS[1:] if said else ():
+            self._start(more)
+            if not (said := self._failure()):
+                break
+        if said:
+            raise UnavailableError(f"the compiler failed: {said}")
         try:
             atomic.write(_sum_of(self.target), _digest(self._part))
             return self._part.replace(self.target)
@@ -154,13 +164,11 @@ class Build:
             raise UnavailableError(f"{self.target} cannot be written ({error})") from error
 
     def _failure(self) -> str:
-        """The first line of what the compiler said where it failed; "" where it did not."""
+        """The first telling line of what the compiler said where it failed; "" where it did not."""
         assert self._running is not None
         said, _ = self._running.communicate()
         if self._running.returncode == 0 and self._part.is_file() and self._part.stat().st_size:
             return ""
         lines = [line for line in said.splitlines() if line.strip()]
-        telling = [line for line in lines if "error" in line] or lines
+        telling = [line for line in lines if "error" in line or "failed" in line] or lines
         return telling[0].strip() if telling else f"it ended with code {self._running.returncode}"
-
-

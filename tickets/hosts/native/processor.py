@@ -62,7 +62,7 @@ def named(name: str) -> InstructionSet:
 
 
 def usable() -> list[InstructionSet]:
-    """The sets that this processor can run, the fastest first; ATEN_CPU_CAPABILITY holds them back as it does PyTorch."""
+    """The sets that this processor can run, the fastest first; ATEN_CPU_CAPABILITY holds them back, as PyTorch's."""
     machine, held = platform.machine().lower(), os.environ.get("ATEN_CPU_CAPABILITY", "")
     return [
         one
@@ -75,7 +75,7 @@ def usable() -> list[InstructionSet]:
 
 @cache
 def _features() -> frozenset[str]:
-    """What the processor says it has; nothing where the system does not tell, so that only what runs everywhere is used."""
+    """What the processor says it has; nothing where the system does not tell, so that what runs everywhere is used."""
     try:
         lines = Path("/proc/cpuinfo").read_text().splitlines()
     except OSError:
