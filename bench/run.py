@@ -61,7 +61,7 @@ def run(
     ] = None,
     home: Annotated[Path, _option("home", "Where records and tickets go.", RUNNING)] = Path("runs"),
     workers: Annotated[int, _option("workers", "Loader processes of a job.", RUNNING)] = 0,
-    jobs_at_once: Annotated[int | None, _option("jobs", "Jobs at once (default: as many as cores).", RUNNING)] = None,
+    jobs_at_once: Annotated[int | None, _option("jobs", "Jobs at once (default: cores by --threads).", RUNNING)] = None,
     force: Annotated[bool, _option("force", "Compute jobs whose record exists again.", RUNNING)] = False,
     tensorboard: Annotated[bool, _option("tensorboard", "Write curves to tensorboard/ in the home.", RUNNING)] = False,
     verbose: Annotated[bool, _option("verbose", "Tell of every job's progress.", RUNNING)] = False,
@@ -95,7 +95,7 @@ def run(
         sweeps = suites.narrowed(found, {name: sweep[name] for name in sweep if name in given})
         setting = {**setting, **found.whole, **{name: setting[name] for name in setting if name in given}}
         changes, mistakes = [*found.changes, *changes], found.mistakes
-    at_once = jobs_at_once if jobs_at_once is not None else os.cpu_count() or 1
+    at_once = jobs_at_once if jobs_at_once is not None else jobs_that_fit(setting["threads"])
     asked = configs.parse(
         sweeps,
         {**setting, "scale": "@".join([setting["scale"], *changes])},
@@ -105,6 +105,11 @@ def run(
     todo = jobs(asked)
     tasks = _located(asked, todo, download)
     _compute(asked, todo, tasks, verbose, dry_run)
+
+
+def jobs_that_fit(threads: int) -> int:
+    """Jobs that fill this machine's cores; more threads than cores stall each other."""
+    return max(1, (os.cpu_count() or 1) // max(1, threads))
 
 
 def _is_typed(context: typer.Context, name: str) -> bool:
@@ -144,7 +149,8 @@ def _compute(asked: RunConfig, todo: list[Job], tasks: dict[str, Task], verbose:
     from bench.jobs.work import Facts
     from bench.jobs.workers import Workers
 
-    with Display(verbose) as display, Workers(asked.how.jobs, asked.setting.threads) as workers:
+    workers = Workers(asked.how.jobs, asked.setting.threads, _preload(asked))  # before data are prepared
+    with Display(verbose) as display, workers:
         fingerprints = {
             name: task.prepare(os.cpu_count() or 1, lambda *at, name=name: display.preparing(name, *at))
             for name, task in tasks.items()
@@ -162,6 +168,14 @@ def _compute(asked: RunConfig, todo: list[Job], tasks: dict[str, Task], verbose:
         display.expect(sum(_steps(asked, job) for job in grid.waiting))
         grid.run(workers)
     _show(asked, [grid.records[job] for job in todo])
+
+
+def _preload(asked: RunConfig) -> tuple[str, ...]:
+    """What all jobs will import. CUDA wants processes of its own, and a home with records may have nothing to do."""
+    if asked.setting.device != "cpu":
+        return ()
+    is_new = not (asked.how.home / "records").is_dir()
+    return ("bench.jobs.execute", *(("torch._dynamo",) if is_new else ()))  # the latter by every optimiser
 
 
 def _price(todo: list[Job], ids: dict[Job, str], facts: Facts, workers: Workers) -> str:

@@ -10,6 +10,7 @@ from bench.jobs.grid import by_length
 from bench.records.record import NAME
 from bench.request import scale as scales
 from bench.request.plan import Job, jobs
+from bench.run import jobs_that_fit
 from tickets.drawers import DRAWERS
 from tickets.errors import UserError
 
@@ -222,3 +223,9 @@ def test_what_is_set_for_no_drawer_or_no_option_of_it_is_refused(change, sentenc
     with pytest.raises(UserError, match=sentence):
         config(scale=f"tiny@{change}")
     assert config(scale="tiny@seg.drawers.gmp.interval=0.05").scale.plan("seg").knobs("gmp") == {"interval": 0.05}
+
+
+@pytest.mark.parametrize(("cores", "threads", "at_once"), [(8, 1, 8), (8, 3, 2), (2, 2, 1), (2, 4, 1), (None, 1, 1)])
+def test_jobs_at_once_fill_the_cores_and_no_more(monkeypatch, cores, threads, at_once):
+    monkeypatch.setattr("os.cpu_count", lambda: cores)
+    assert jobs_that_fit(threads) == at_once
