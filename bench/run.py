@@ -27,6 +27,9 @@ if TYPE_CHECKING:
 
 app = console.application()
 
+JOBS_IMPORT = ("bench.jobs.execute", "torch._dynamo")
+"""What all jobs import; the latter comes with every optimiser."""
+
 GRID, TRAINING, RUNNING = "What to compare", "How it is trained", "How it is run"
 
 
@@ -149,8 +152,10 @@ def _compute(asked: RunConfig, todo: list[Job], tasks: dict[str, Task], verbose:
     from bench.jobs.work import Facts
     from bench.jobs.workers import Workers
 
-    workers = Workers(asked.how.jobs, asked.setting.threads, _preload(asked))  # before data are prepared
-    with Display(verbose) as display, workers:
+    preload = JOBS_IMPORT if asked.setting.device == "cpu" else ()  # CUDA wants processes of its own
+    with Display(verbose) as display, Workers(asked.how.jobs, asked.setting.threads, preload) as workers:
+        if not (asked.how.home / "records").is_dir():  # else there may be nothing to do
+            workers.warm()
         fingerprints = {
             name: task.prepare(os.cpu_count() or 1, lambda *at, name=name: display.preparing(name, *at))
             for name, task in tasks.items()
@@ -168,14 +173,6 @@ def _compute(asked: RunConfig, todo: list[Job], tasks: dict[str, Task], verbose:
         display.expect(sum(_steps(asked, job) for job in grid.waiting))
         grid.run(workers)
     _show(asked, [grid.records[job] for job in todo])
-
-
-def _preload(asked: RunConfig) -> tuple[str, ...]:
-    """What all jobs will import. CUDA wants processes of its own, and a home with records may have nothing to do."""
-    if asked.setting.device != "cpu":
-        return ()
-    is_new = not (asked.how.home / "records").is_dir()
-    return ("bench.jobs.execute", *(("torch._dynamo",) if is_new else ()))  # the latter by every optimiser
 
 
 def _price(todo: list[Job], ids: dict[Job, str], facts: Facts, workers: Workers) -> str:

@@ -1,7 +1,7 @@
 """The process that workers are forked from: it has imported what they need, once for all.
 
-It is multiprocessing's fork server, of which a process has one. It ends when the last of its workers and the process
-that started it have ended, however they end.
+It is multiprocessing's fork server, of which a process has one. It ends with the thread that started it, however that
+ends; its workers end when they next have something to tell.
 """
 
 from __future__ import annotations

@@ -39,14 +39,12 @@ class Workers:
     Args:
         count: processes; started when first needed.
         threads: OpenMP threads of each, set before anything is imported.
-        preload: modules that all will need. Where that is safe they are imported from now on, beside what this process
-            does, and once for all workers, which are forked (`bench.jobs.forking`). Without any, or where it is not,
-            each worker is a fresh process.
+        preload: modules that all will need. Where that is safe they are imported once for all workers, which are then
+            forked (`bench.jobs.forking`). Without any, or where it is not, each worker is a fresh process.
     """
 
     def __init__(self, count: int, threads: int, preload: Sequence[str] = ()) -> None:
-        self.count, self.threads = count, threads
-        self._context: BaseContext = warmed(preload, threads) if preload else get_context("spawn")
+        self.count, self.threads, self.preload = count, threads, preload
         self._idle: list[_Worker] = []
         self._busy: dict[Connection, tuple[_Worker, Any]] = {}
 
@@ -59,6 +57,10 @@ class Workers:
             worker.process.terminate()
         for worker in (*self._idle, *(worker for worker, _ in self._busy.values())):
             worker.process.join()
+
+    def warm(self) -> BaseContext:
+        """Begin to import in the background what is preloaded, and return; else that waits for the first call."""
+        return warmed(self.preload, self.threads) if self.preload else get_context("spawn")
 
     @property
     def free(self) -> int:
@@ -73,7 +75,7 @@ class Workers:
             function: "module:name"; called with `args` and a function that reports progress.
             args: plain values.
         """
-        worker = self._idle.pop() if self._idle else _Worker(self._context, self.threads)
+        worker = self._idle.pop() if self._idle else _Worker(self.warm(), self.threads)
         worker.pipe.send((function, args))
         self._busy[worker.pipe] = (worker, key)
 
