@@ -159,7 +159,7 @@ def _compute(asked: RunConfig, todo: list[Job], tasks: dict[str, Task], verbose:
             return
         grid = Grid(todo, ids, facts, display, cost=lambda job: _length(asked, job), force=how.force)
         grid.skip_finished()
-        display.expect(sum(_steps(asked, job) for job in grid.waiting))
+        display.expect(sum(_steps(asked, job) for job in grid.missing))
         grid.run(workers)
     _show(asked, [grid.records[job] for job in todo])
 
@@ -172,8 +172,7 @@ def _price(todo: list[Job], ids: dict[Job, str], facts: Facts, workers: Workers)
     state = price.states(todo, ids, Store(facts.home))
     missing = [job for job in todo if state[job] != price.DONE]
     found = price.paces(missing, facts, workers)
-    costs = {job: price.cost(job, facts, found[job.trained_on]) for job in missing}
-    return price.told(todo, state, costs, facts, workers.count, found)
+    return price.told(todo, state, price.costs(missing, facts, found), facts, workers.count, found)
 
 
 def _length(asked: RunConfig, job: Job) -> float:
