@@ -141,6 +141,7 @@ def _compute(asked: RunConfig, todo: list[Job], tasks: dict[str, Task], verbose:
     """Prepare the data, run what is missing, show the table; or only tell what that would take."""
     from bench.jobs.display import Display
     from bench.jobs.grid import Grid
+    from bench.jobs.names import named
     from bench.jobs.work import Facts
     from bench.jobs.workers import Workers
 
@@ -153,7 +154,7 @@ def _compute(asked: RunConfig, todo: list[Job], tasks: dict[str, Task], verbose:
         facts = Facts(
             asked.setting, asked.scale, tasks, fingerprints, how.home, how.device, how.workers, how.tensorboard
         )
-        ids = workers.call("bench.jobs.identity:identify_all", todo, facts)
+        ids = named(todo, facts, workers)
         if dry_run:
             print(_price(todo, ids, facts, workers))
             return
