@@ -6,9 +6,9 @@ import pytest
 from asked import config, facts
 from foreign import register
 
-from bench.jobs import names
 from bench.jobs.identity import identify, identify_all
 from bench.jobs.names import named
+from bench.records import remembered
 from bench.request.plan import jobs
 from tasks import TASKS
 from tickets.drawers import DRAWERS
@@ -31,7 +31,7 @@ class Asked:
 def cache(monkeypatch, tmp_path):
     """An empty one."""
     monkeypatch.setenv("TICKETBENCH_CACHE", str(tmp_path / "cache"))
-    return tmp_path / "cache" / "names"
+    return tmp_path / "cache" / "remembered"
 
 
 @pytest.fixture
@@ -61,7 +61,7 @@ def test_names_are_found_anew_where_anything_that_they_depend_on_is_another(work
         assert not set(named(jobs(config(**changed)), known(config(**changed)), worker).values()) & set(first.values())
     assert not set(named(jobs(asked), known(asked, "bb"), worker).values()) & set(first.values())
     assert worker.times == 6
-    monkeypatch.setattr(names.members, "digest", lambda files: "another state of our code")
+    monkeypatch.setattr(remembered.members, "digest", lambda files: "another state of our code")
     assert named(jobs(asked), known(asked), worker) == first and worker.times == 7
 
 
@@ -90,9 +90,9 @@ def test_a_cache_that_cannot_be_written_hinders_nothing(worker, cache):
 
 
 def test_only_the_newest_are_kept(worker, cache):
-    for seed in range(names.KEPT + 2):
+    for seed in range(remembered.KEPT + 2):
         asked = replace(config(), sweeps=config(seed=str(seed)).sweeps)
         named(jobs(asked), known(asked), worker)
-    assert len(list(cache.iterdir())) == names.KEPT
+    assert len(list(cache.iterdir())) == remembered.KEPT
     named(jobs(asked), known(asked), worker)
-    assert worker.times == names.KEPT + 2
+    assert worker.times == remembered.KEPT + 2
