@@ -149,6 +149,7 @@ def _compute(asked: RunConfig, todo: list[Job], tasks: dict[str, Task], verbose:
     """Prepare the data, run what is missing, show the table; or only tell what that would take."""
     from bench.jobs.display import Display
     from bench.jobs.grid import Grid
+    from bench.jobs.names import named
     from bench.jobs.work import Facts
     from bench.jobs.workers import Workers
 
@@ -164,13 +165,13 @@ def _compute(asked: RunConfig, todo: list[Job], tasks: dict[str, Task], verbose:
         facts = Facts(
             asked.setting, asked.scale, tasks, fingerprints, how.home, how.device, how.workers, how.tensorboard
         )
-        ids = workers.call("bench.jobs.identity:identify_all", todo, facts)
+        ids = named(todo, facts, workers)
         if dry_run:
             print(_price(todo, ids, facts, workers))
             return
         grid = Grid(todo, ids, facts, display, cost=lambda job: _length(asked, job), force=how.force)
         grid.skip_finished()
-        display.expect(sum(_steps(asked, job) for job in grid.waiting))
+        display.expect(sum(_steps(asked, job) for job in grid.missing))
         grid.run(workers)
     _show(asked, [grid.records[job] for job in todo])
 
@@ -183,8 +184,7 @@ def _price(todo: list[Job], ids: dict[Job, str], facts: Facts, workers: Workers)
     state = price.states(todo, ids, Store(facts.home))
     missing = [job for job in todo if state[job] != price.DONE]
     found = price.paces(missing, facts, workers)
-    costs = {job: price.cost(job, facts, found[job.trained_on]) for job in missing}
-    return price.told(todo, state, costs, facts, workers.count, found)
+    return price.told(todo, state, price.costs(missing, facts, found), facts, workers.count, found)
 
 
 def _length(asked: RunConfig, job: Job) -> float:
