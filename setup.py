@@ -1,7 +1,7 @@
 """Wheels hold the kernels compiled for each instruction set of this machine's family; all else is in pyproject.toml.
 
-Such a wheel is for one platform and any Python. Without a compiler it is a plain one, whose users' own compiler is run at
-first use, as in a checkout.
+Such a wheel is for one platform and any Python. Without a compiler it is a plain one, whose users' own compiler is run
+at first use, as in a checkout.
 """
 
 import platform

@@ -27,6 +27,9 @@ if TYPE_CHECKING:
 
 app = console.application()
 
+JOBS_IMPORT = ("bench.jobs.execute", "torch._dynamo")
+"""What all jobs import; the latter comes with every optimiser."""
+
 GRID, TRAINING, RUNNING = "What to compare", "How it is trained", "How it is run"
 
 
@@ -61,7 +64,7 @@ def run(
     ] = None,
     home: Annotated[Path, _option("home", "Where records and tickets go.", RUNNING)] = Path("runs"),
     workers: Annotated[int, _option("workers", "Loader processes of a job.", RUNNING)] = 0,
-    jobs_at_once: Annotated[int | None, _option("jobs", "Jobs at once (default: as many as cores).", RUNNING)] = None,
+    jobs_at_once: Annotated[int | None, _option("jobs", "Jobs at once (default: cores by --threads).", RUNNING)] = None,
     force: Annotated[bool, _option("force", "Compute jobs whose record exists again.", RUNNING)] = False,
     tensorboard: Annotated[bool, _option("tensorboard", "Write curves to tensorboard/ in the home.", RUNNING)] = False,
     verbose: Annotated[bool, _option("verbose", "Tell of every job's progress.", RUNNING)] = False,
@@ -95,7 +98,7 @@ def run(
         sweeps = suites.narrowed(found, {name: sweep[name] for name in sweep if name in given})
         setting = {**setting, **found.whole, **{name: setting[name] for name in setting if name in given}}
         changes, mistakes = [*found.changes, *changes], found.mistakes
-    at_once = jobs_at_once if jobs_at_once is not None else os.cpu_count() or 1
+    at_once = jobs_at_once if jobs_at_once is not None else jobs_that_fit(setting["threads"])
     asked = configs.parse(
         sweeps,
         {**setting, "scale": "@".join([setting["scale"], *changes])},
@@ -105,6 +108,11 @@ def run(
     todo = jobs(asked)
     tasks = _located(asked, todo, download)
     _compute(asked, todo, tasks, verbose, dry_run)
+
+
+def jobs_that_fit(threads: int) -> int:
+    """Jobs that fill this machine's cores; more threads than cores stall each other."""
+    return max(1, (os.cpu_count() or 1) // max(1, threads))
 
 
 def _is_typed(context: typer.Context, name: str) -> bool:
@@ -142,14 +150,18 @@ def _compute(asked: RunConfig, todo: list[Job], tasks: dict[str, Task], verbose:
     from bench.jobs.display import Display
     from bench.jobs.grid import Grid
     from bench.jobs.kernels import Kernels
+    from bench.jobs.names import named
     from bench.jobs.work import Facts
     from bench.jobs.workers import Workers
 
+    preload = JOBS_IMPORT if asked.setting.device == "cpu" else ()  # CUDA wants processes of its own
     with (
         Display(verbose) as display,
         Kernels(asked.setting, asked.how.kernels, display.say) as kernels,
-        Workers(asked.how.jobs, asked.setting.threads) as workers,
+        Workers(asked.how.jobs, asked.setting.threads, preload) as workers,
     ):
+        if not (asked.how.home / "records").is_dir():  # else there may be nothing to do
+            workers.warm()
         fingerprints = {
             name: task.prepare(os.cpu_count() or 1, lambda *at, name=name: display.preparing(name, *at))
             for name, task in tasks.items()
@@ -158,13 +170,13 @@ def _compute(asked: RunConfig, todo: list[Job], tasks: dict[str, Task], verbose:
         facts = Facts(
             kernels.settled(), asked.scale, tasks, fingerprints, how.home, how.device, how.workers, how.tensorboard
         )
-        ids = workers.call("bench.jobs.identity:identify_all", todo, facts)
+        ids = named(todo, facts, workers)
         if dry_run:
             print(_price(todo, ids, facts, workers))
             return
         grid = Grid(todo, ids, facts, display, cost=lambda job: _length(asked, job), force=how.force)
         grid.skip_finished()
-        display.expect(sum(_steps(asked, job) for job in grid.waiting))
+        display.expect(sum(_steps(asked, job) for job in grid.missing))
         grid.run(workers)
     _show(asked, [grid.records[job] for job in todo])
 
@@ -177,8 +189,7 @@ def _price(todo: list[Job], ids: dict[Job, str], facts: Facts, workers: Workers)
     state = price.states(todo, ids, Store(facts.home))
     missing = [job for job in todo if state[job] != price.DONE]
     found = price.paces(missing, facts, workers)
-    costs = {job: price.cost(job, facts, found[job.trained_on]) for job in missing}
-    return price.told(todo, state, costs, facts, workers.count, found)
+    return price.told(todo, state, price.costs(missing, facts, found), facts, workers.count, found)
 
 
 def _length(asked: RunConfig, job: Job) -> float:

@@ -82,7 +82,8 @@ def table(
     if check and "html" in names:
         raise UserError(f"a page is never committed, and so not checked (got --format {formats}); leave html out.")
     folder = folder or (RECORDS if check else RUNS)
-    files = render(folder, names, out or (TABLES if check else Path()))
+    with console.uncollected():
+        files = render(folder, names, out or (TABLES if check else Path()))
     if check:
         verify(files, out or TABLES)
     elif out is None:

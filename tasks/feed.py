@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Generator, Iterator
 from dataclasses import dataclass, field
+from functools import lru_cache
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.utils.data import DataLoader, Dataset
@@ -47,7 +49,7 @@ class Stream(Dataset[Batch]):
         size = len(self.data)
         places = range(step * self.batch_size, (step + 1) * self.batch_size)
         epochs = range(places[0] // size, places[-1] // size + 1)
-        orders = {e: torch.randperm(size, generator=generator(self.seed, self.name, "order", e)) for e in epochs}
+        orders = {epoch: _order(size, self.seed, self.name, epoch) for epoch in epochs}
         return [(p // size, int(orders[p // size][p % size])) for p in places]
 
     def __getitem__(self, step: int) -> Batch:
@@ -55,6 +57,20 @@ class Stream(Dataset[Batch]):
         places, stream = self.places(step), (self.seed, self.name, "augmentation")
         draw = Draw((*stream, step), [(*stream, epoch, index) for epoch, index in places])
         return self.data.batch(self.task, [index for _, index in places], draw)
+
+
+@lru_cache(maxsize=2)
+def _order(size: int, seed: int, name: str, epoch: int) -> np.ndarray:
+    """The order of an epoch, a permutation of the indices, not to be changed.
+
+    A batch lies in one epoch or at the border of two, so that two are kept, in each process: drawn for every batch,
+    they would take most of its time with a million samples.
+
+    Returns:
+        int32 (size,), int64 for more samples than that holds.
+    """
+    order = torch.randperm(size, generator=generator(seed, name, "order", epoch)).numpy()
+    return order.astype(np.int32) if size <= np.iinfo(np.int32).max else order
 
 
 @dataclass(frozen=True, eq=False)

@@ -109,13 +109,14 @@ class Page:
         self.command("Page.setLifecycleEventsEnabled", enabled=True)
 
     def visit(self, path: Path) -> None:
-        """Load a file and forget what was heard before."""
+        """Load a page of boards, started, and forget what was heard before."""
         self.run("0")
         self.events.clear()
         loader = self.command("Page.navigate", url=path.resolve().as_uri())["loaderId"]
         loaded = {"name": "load", "loaderId": loader}
         while not any(loaded.items() <= event["params"].items() for event in self.events):
             self._next()
+        self.wait_until("!document.querySelector('form.filters').hidden")  # what it holds is unpacked
 
     def command(self, method: str, **params: Any) -> dict[str, Any]:
         """Send a command and return its result."""

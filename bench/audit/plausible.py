@@ -9,9 +9,11 @@ from typing import Any
 
 from bench.records import members
 from bench.records.record import Deployed, Record, Scores, TicketSize
+from bench.records.remembered import remembered
 from tasks import TASKS
 from tickets.drawers import DRAWERS
 from tickets.errors import UserError
+from tickets.hosts import HOSTS
 from tickets.recipes import RECIPES
 
 LAST_DIGITS = 1e-9
@@ -35,7 +37,7 @@ def wrong(found: Record) -> Iterator[str]:
 def _texts(found: Record) -> Iterator[str]:
     for key, text in _strings(found.model_dump(mode="json", by_alias=True)):
         allowed = "\n\t" if key == "error" else ""
-        if any(not sign.isprintable() and sign not in allowed for sign in text):
+        if not text.isprintable() and any(not sign.isprintable() and sign not in allowed for sign in text):
             yield f"'{key}' holds a tab or another sign that cannot be printed: {text!r}; write plain text."
 
 
@@ -180,17 +182,25 @@ def _may_search(drawer: str) -> bool:
 
 @cache
 def _host_weights(host: str) -> int | None:
-    """Prunable weights of a host; None where it is not known here."""
-    import torch
-
-    from tickets.hosts import HOSTS
-    from tickets.pruning.masks import prunable
-
+    """Prunable weights of a host; None where it is not known here. They are remembered of hosts that are ours."""
     try:
-        with torch.device("meta"):
-            return sum(weight.numel() for weight in prunable(HOSTS.make(host).build()).values())
+        if HOSTS.distribution(host) is not None:
+            return _counted_weights(host)
+        found: int = remembered(
+            "weights", {"host": host}, lambda told: type(told) is int, lambda: _counted_weights(host)
+        )
+        return found
     except UserError:
         return None
+
+
+def _counted_weights(host: str) -> int:
+    import torch
+
+    from tickets.pruning.masks import prunable
+
+    with torch.device("meta"):
+        return sum(weight.numel() for weight in prunable(HOSTS.make(host).build()).values())
 
 
 def _costs(found: Record) -> Iterator[str]:

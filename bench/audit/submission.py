@@ -13,7 +13,7 @@ from bench.audit.plausible import is_embedded, is_ours, unknown, wrong
 from bench.boards.leaderboard import any_edition, grouped, placed
 from bench.boards.result import Result
 from bench.records import record
-from bench.records.record import Record
+from bench.records.record import Record, canonical
 from bench.request import scale as scales
 from tickets.errors import UserError
 
@@ -107,7 +107,7 @@ def _copies(records: Sequence[Record]) -> Iterator[Finding]:
     """Records that say the same under two names."""
     seen: dict[str, str] = {}
     for one in records:
-        text = one.model_copy(update={"id": ""}).to_json()
+        text = canonical(one.model_dump(mode="json", exclude={"id"}))
         if text in seen:
             yield Finding(f"{one.id}.json", f"it says the same as {seen[text]}.json under another name; take one out.")
         seen.setdefault(text, one.id)

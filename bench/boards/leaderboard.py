@@ -11,6 +11,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from statistics import median_low
+from typing import Any
 
 from bench.boards import pareto
 from bench.boards.result import ANY_EDITION, EDITION, Key, Place, Result
@@ -24,6 +25,9 @@ UNEQUAL = 0.1
 
 Method = tuple[str, int | None, float, str | None, int | None, str | None]
 """What `method` makes of a key."""
+
+Fields = dict[str, Any]
+"""Some fields of a row by name: what one comparison finds out."""
 
 
 @dataclass(frozen=True)
@@ -179,10 +183,9 @@ def grouped(results: Sequence[Result]) -> tuple[dict[Key, dict[int, Result]], in
         key = result.key
         if key.source is not None and key.source_data is None:
             key = latest.get(any_edition(key), key)
-        if key not in groups:
-            groups[key] = {}
+        if (seeds := groups.get(key)) is None:
+            seeds = groups[key] = {}
             latest[any_edition(key)] = key
-        seeds = groups[key]
         older = seeds.get(result.seed)
         superseded += older is not None
         if older is None or older.created <= result.created:
@@ -193,25 +196,29 @@ def grouped(results: Sequence[Result]) -> tuple[dict[Key, dict[int, Result]], in
 def _board(place: Place, results: Sequence[Result]) -> Board:
     groups, superseded = grouped(results)
     required, editions = _required(groups), _editions(groups)
-    rows = [
-        replace(_row(key, by_seed, required[key.sparsity]), edition=editions[key]) for key, by_seed in groups.items()
-    ]
-    scores = {
-        row.key: {seed: result.score for seed, result in groups[row.key].items() if result.score is not None}
-        for row in rows
-        if row.missing is None
-    }
-    references = References(scores)
-    complete = [references.compared(row) for row in rows if row.missing is None]
+    rows = [_row(key, by_seed, required[key.sparsity], editions[key]) for key, by_seed in groups.items()]
+    complete = sorted((row for row in rows if row.missing is None), key=_order)
     scored = [result for result in results if result.error is None]
     return Board(
         place=place,
         metric=scored[-1].metric if scored else "",
         split=scored[-1].split if scored else "",
-        rows=tuple(_arranged(_best(_ranked(_marked(sorted(complete, key=_order)), scores)))),
+        rows=tuple(_compared(complete)),
         incomplete=tuple(sorted((row for row in rows if row.missing), key=lambda row: row.key.name)),
         superseded=superseded,
     )
+
+
+def _compared(rows: Sequence[Row]) -> list[Row]:
+    """Complete rows (best first) with all that they are by comparison, each ticket followed by its controls."""
+    scores = {row.key: {one.seed: one.score for one in row.results if one.score is not None} for row in rows}
+    references = References(scores)
+    found = {row.key: references.compared(row.key) for row in rows}
+    for part in (_marked(rows), _ranked(rows, scores), _best(rows)):
+        for key, fields in part.items():
+            found[key] |= fields
+    by_key = {row.key: row for row in rows}
+    return [replace(by_key[key], **found[key], **fields) for key, fields in _arranged(rows).items()]
 
 
 def _order(row: Row) -> tuple[float, tuple[str, ...]]:
@@ -232,15 +239,16 @@ def _required(groups: Mapping[Key, Mapping[int, Result]]) -> dict[float, tuple[i
     return {sparsity: most(sparsity) for sparsity in {key.sparsity for key in groups}}
 
 
-def _row(key: Key, by_seed: Mapping[int, Result], required: tuple[int, ...]) -> Row:
+def _row(key: Key, by_seed: Mapping[int, Result], required: tuple[int, ...], edition: str) -> Row:
     """A row without its comparisons; one that is incomplete has only its seeds and the reason."""
     results = tuple(result for _, result in sorted(by_seed.items()))
     seeds = tuple(result.seed for result in results if result.error is None)
     if missing := _missing(by_seed, seeds, required):
-        return Row(key=key, seeds=seeds, missing=missing, results=results)
+        return Row(key=key, seeds=seeds, missing=missing, edition=edition, results=results)
     return Row(
         key=key,
         seeds=seeds,
+        edition=edition,
         results=results,
         score=_over_seeds(results, "score"),
         before=_over_seeds(results, "before"),
@@ -303,18 +311,18 @@ class References:
             if key.is_native and not key.is_spoilt:
                 self.native[method(key)].append(key)
 
-    def compared(self, row: Row) -> Row:
-        """The row with its shares of the dense references and its transfer gap; a draw has none."""
-        key, own = row.key, self.scores[row.key]
+    def compared(self, key: Key) -> Fields:
+        """A row's shares of the dense references and its transfer gap; a draw has none."""
+        own = self.scores[key]
         if key.target is None:
-            return row
-        row = replace(row, of_scratch=stats.ratio(own, self._of(key, self.scratch)))
+            return {}
+        found: Fields = {"of_scratch": stats.ratio(own, self._of(key, self.scratch))}
         if key.source is None:
-            return row
-        row = replace(row, of_dense=stats.ratio(own, self._of(key, self.dense[key.source, key.source_data, key.head])))
-        if key.is_native and not key.is_spoilt:
-            return row
-        return replace(row, gap=stats.paired(own, self._of(key, self.native[method(key)])))
+            return found
+        found["of_dense"] = stats.ratio(own, self._of(key, self.dense[key.source, key.source_data, key.head]))
+        if not key.is_native or key.is_spoilt:
+            found["gap"] = stats.paired(own, self._of(key, self.native[method(key)]))
+        return found
 
     def _of(self, key: Key, found: Sequence[Key]) -> Mapping[int, float]:
         """The scores of the reference of the same origin, else of any."""
@@ -327,44 +335,38 @@ def method(key: Key) -> Method:
     return (key.method, key.drawer_version, key.sparsity, key.recipe, key.recipe_version, key.head)
 
 
-def _marked(rows: list[Row]) -> list[Row]:
-    """The rows with the ratio of their budget to the contenders' (else everybody's) where it is unequal."""
+def _marked(rows: Sequence[Row]) -> dict[Key, Fields]:
+    """The ratios of budgets to the contenders' (else everybody's) where they are unequal."""
     totals = {row.key: row.total_macs for row in rows}
     peers = [totals[row.key] for row in rows if row.key.is_contender] or list(totals.values())
     known = [total for total in peers if total]
     if not known:
-        return rows
+        return {}
     usual = median_low(known)
     ratios = {key: total / usual for key, total in totals.items() if total is not None}
-    unequal = {key: ratio for key, ratio in ratios.items() if abs(ratio - 1) > UNEQUAL}
-    return [replace(row, budget_ratio=unequal.get(row.key)) for row in rows]
+    return {key: {"budget_ratio": ratio} for key, ratio in ratios.items() if abs(ratio - 1) > UNEQUAL}
 
 
-def _ranked(rows: list[Row], scores: Mapping[Key, Mapping[int, float]]) -> list[Row]:
-    """The rows (best first) with the contenders' ranks, counted apart at each sparsity."""
+def _ranked(rows: Sequence[Row], scores: Mapping[Key, Mapping[int, float]]) -> dict[Key, Fields]:
+    """The contenders' ranks, counted apart at each sparsity; the rows come best first."""
     above: dict[float, tuple[int, Key]] = {}
-    ranked = []
-    for row in rows:
-        if row.key.is_contender:
-            rank, better = above.get(row.key.sparsity, (0, None))
-            difference = stats.paired(scores[better], scores[row.key]) if better else None
-            is_decided = None if better is None else difference is not None and difference.is_decided
-            row = replace(row, rank=rank + 1, is_decided=is_decided)
-            above[row.key.sparsity] = (rank + 1, row.key)
-        ranked.append(row)
+    ranked: dict[Key, Fields] = {}
+    for key in (row.key for row in rows if row.key.is_contender):
+        rank, better = above.get(key.sparsity, (0, None))
+        difference = stats.paired(scores[better], scores[key]) if better else None
+        is_decided = None if better is None else difference is not None and difference.is_decided
+        ranked[key] = {"rank": rank + 1, "is_decided": is_decided}
+        above[key.sparsity] = (rank + 1, key)
     return ranked
 
 
-def _best(rows: list[Row]) -> list[Row]:
-    """The rows with the Pareto-best of the tickets and native tickets marked, by MACs and by remaining weights."""
+def _best(rows: Sequence[Row]) -> dict[Key, Fields]:
+    """Which of the tickets and native tickets are Pareto-best, by MACs and by remaining weights."""
     rivals = [row for row in rows if row.key.role in ("ticket", "native")]
     by_macs, by_remaining = _front(rivals, "sparse_macs"), _front(rivals, "remaining")
-    return [
-        replace(row, pareto_macs=by_macs.get(row.key), pareto_remaining=by_remaining.get(row.key))
-        if row.key.role in ("ticket", "native")
-        else row
-        for row in rows
-    ]
+    return {
+        row.key: {"pareto_macs": by_macs.get(row.key), "pareto_remaining": by_remaining.get(row.key)} for row in rivals
+    }
 
 
 def _front(rivals: Sequence[Row], cost: str) -> dict[Key, bool]:
@@ -374,17 +376,31 @@ def _front(rivals: Sequence[Row], cost: str) -> dict[Key, bool]:
     return {row.key: is_best for row, is_best in zip(rivals, best, strict=True)}
 
 
-def _arranged(rows: list[Row]) -> list[Row]:
-    """The rows (best first) so that each ticket is followed by its random control and the native ticket by its own.
+def _arranged(rows: Sequence[Row]) -> dict[Key, Fields]:
+    """The rows' groups (best first) so that each ticket is followed by its random control and the native ticket by
+    its own.
 
     A native ticket stands below the best ticket of its method, where there is one.
     """
-    tickets = {row.key: row.key for row in reversed(rows)}
-    of_any_code = {replace(key, code=None): key for key in tickets}
+    leads = _leads([row.key for row in rows])
+    groups: dict[Key, list[Key]] = {key: [] for key, lead in leads.items() if lead == key}
+    for key in sorted(leads, key=lambda key: (key.is_native, key.is_spoilt)):
+        groups[leads[key]].append(key)
+    return {
+        key: {"group": number, "is_control": key != lead}
+        for number, (lead, members) in enumerate(groups.items(), 1)
+        for key in members
+    }
+
+
+def _leads(keys: Sequence[Key]) -> dict[Key, Key]:
+    """The row (best first) below which each stands; its own where it stands below none."""
+    tickets = {key: key for key in keys}
+    of_any_code = {replace(key, code=None): key for key in reversed(keys)}
     best: dict[Method, Key] = {}
-    for row in rows:
-        if row.key.is_contender:
-            best.setdefault(method(row.key), row.key)
+    for key in keys:
+        if key.is_contender:
+            best.setdefault(method(key), key)
 
     def lead(key: Key) -> Key:
         if key.is_spoilt:
@@ -393,11 +409,4 @@ def _arranged(rows: list[Row]) -> list[Row]:
             return lead(ticket) if ticket else key
         return best.get(method(key), key) if key.is_native else key
 
-    groups: dict[Key, list[Row]] = {key: [] for key in (row.key for row in rows) if lead(key) == key}
-    for row in sorted(rows, key=lambda row: (row.key.is_native, row.key.is_spoilt)):
-        groups[lead(row.key)].append(row)
-    return [
-        replace(row, group=number, is_control=row.key != key)
-        for number, (key, members) in enumerate(groups.items(), 1)
-        for row in members
-    ]
+    return {key: lead(key) for key in keys}

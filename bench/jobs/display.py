@@ -39,7 +39,8 @@ class Display:
         )
         self.live = self.bar if self.console.is_terminal else nullcontext()
         self._task: Any = None
-        self._done: dict[Job, int] = {}
+        self._done = 0
+        self._step: dict[Job, int] = {}
         self._said: dict[Job, int] = {}
 
     def __enter__(self) -> Display:
@@ -82,11 +83,12 @@ class Display:
 
     def progress(self, job: Job, step: Step) -> None:
         """A running job is at a step."""
-        self._done[job] = step.step
+        self._done += step.step - self._step.get(job, 0)
+        self._step[job] = step.step
         metric = "" if step.metric is None else f" val {step.metric:.3f}"
         state = f"loss {step.loss:.3f}{metric} sparsity {step.sparsity:.2f}: {job}"
         if self._task is not None:
-            self.bar.update(self._task, completed=sum(self._done.values()), description=escape(state))
+            self.bar.update(self._task, completed=self._done, description=escape(state))
         tenth = 10 * step.step // step.steps
         if self.verbose and tenth > self._said.get(job, -1):
             self._said[job] = tenth

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import fields
+from dataclasses import fields, replace
 from typing import Any
 
 from bench.jobs.work import Facts, beside, own_draw
@@ -42,11 +42,21 @@ def identify(job: Job, draws: Mapping[str, str], facts: Facts) -> str:
 
 def determinants(job: Job, draws: Mapping[str, str], facts: Facts) -> dict[str, Any]:
     """Everything that determines a job's result, as JSON data; what is usual or not there is left out or null."""
+    return _own(job, draws) | _shared(job, facts)
+
+
+def _own(job: Job, draws: Mapping[str, str]) -> dict[str, Any]:
+    """What of it tells a job from those that differ from it in their seed alone."""
+    needs = beside(draws)
+    told = {"job": describe(job.asked) if job.kind != "draw" else describe(job), "draw": own_draw(draws)}
+    return told | ({"needs": needs} if needs else {})
+
+
+def _shared(job: Job, facts: Facts) -> dict[str, Any]:
+    """What of it does not depend on the seed."""
     plan, setting = facts.scale.plan(job.trained_on), facts.setting
     said = knobs(job, plan)
     found = {
-        "job": describe(job.asked) if job.kind != "draw" else describe(job),
-        "draw": own_draw(draws),
         "spec": HOSTS.make(setting.host).to_json(),
         "heads": facts.scale.heads,
         "size": plan.size,
@@ -61,7 +71,6 @@ def determinants(job: Job, draws: Mapping[str, str], facts: Facts) -> dict[str, 
     }
     kernels: dict[str, Any] = {} if setting.kernels == "torch" else {"kernels": setting.kernels}
     further = {
-        "needs": beside(draws),
         "knobs": {key: value for key, value in said.items() if key not in ("rho", "interval")},
         "code": [[one.noun, one.name, one.distribution, one.version, one.source] for one in codes(job, facts)],
     }
@@ -71,8 +80,13 @@ def determinants(job: Job, draws: Mapping[str, str], facts: Facts) -> dict[str, 
 def identify_all(jobs: list[Job], facts: Facts, report: object = None) -> dict[Job, str]:
     """Names for jobs that are listed draws first; `report` is there for `bench.jobs.workers` and is not used."""
     found: dict[Job, str] = {}
+    shared: dict[Job, dict[str, Any]] = {}
     for job in jobs:
-        found[job] = identify(job, {role: found[need] for role, need in job.needs.items()}, facts)
+        alike = replace(job, seed=0)
+        if alike not in shared:
+            shared[alike] = _shared(job, facts)
+        draws = {role: found[need] for role, need in job.needs.items()}
+        found[job] = record.job_id(job.prefix, _own(job, draws) | shared[alike])
     return found
 
 

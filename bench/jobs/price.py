@@ -3,24 +3,25 @@
 from __future__ import annotations
 
 import heapq
+import itertools
 import time
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from bench.jobs.grid import by_length
+from bench.jobs.order import Queue
 from bench.jobs.store import Store
 from bench.jobs.work import Facts
 from bench.jobs.workers import Workers
 from bench.numbers.amounts import duration
-from bench.records.record import read
 from bench.request.plan import Job
 from tickets.drawers import DRAWERS
 from tickets.errors import UserError
 
 if TYPE_CHECKING:
     from bench.jobs.probe import Pace
+    from tasks.base import Task
 
 DONE, MISSING, FAILED = "done", "missing", "failed"
 RECALIBRATED = 10 / 3  # steps that the forward passes for batch-norm statistics are worth, each time
@@ -46,10 +47,9 @@ def states(jobs: Sequence[Job], ids: Mapping[Job, str], store: Store) -> dict[Jo
     """Which jobs have their record (and draws their ticket), which failed, and which are still to do."""
     found = {}
     for job in jobs:
-        path = store.records / f"{ids[job]}.json"
-        there = store.finished(job, ids[job]) is not None
-        failed = not there and path.exists() and read(path).status == "failed"
-        found[job] = DONE if there else FAILED if failed else MISSING
+        record = store.record(ids[job])
+        failed = record is not None and record.status == "failed"
+        found[job] = FAILED if failed else DONE if record and store.is_whole(job, record) else MISSING
     return found
 
 
@@ -80,11 +80,30 @@ def paces(jobs: Sequence[Job], facts: Facts, workers: Workers) -> dict[str, Pace
     return found
 
 
-def cost(job: Job, facts: Facts, pace: Pace) -> Cost:
-    """What one job will take, from the pace of its task."""
-    task, plan = job.trained_on, facts.scale.plan(job.trained_on)
+def costs(jobs: Sequence[Job], facts: Facts, found: Mapping[str, Pace]) -> dict[Job, Cost]:
+    """What each job will take, from the pace of its task; those that differ only in their seed take the same."""
+    alike = {replace(job, seed=0): job.trained_on for job in jobs}
+    counts = {task: _counts(facts.tasks[task]) for task in set(alike.values())}
+    priced = {job: cost(job, facts, found[task], counts[task]) for job, task in alike.items()}
+    return {job: priced[replace(job, seed=0)] for job in jobs}
+
+
+def _counts(task: Task) -> dict[str, int]:
+    """Samples by split that a job's network is scored on."""
+    return {split: len(task.split(split)) for split in ("val", "test")}
+
+
+def cost(job: Job, facts: Facts, pace: Pace, counts: Mapping[str, int]) -> Cost:
+    """What one job will take.
+
+    Args:
+        job: what is computed.
+        facts: the run's.
+        pace: of the task that it trains on.
+        counts: samples of that task's val and test.
+    """
+    plan = facts.scale.plan(job.trained_on)
     steps = DRAWERS.make(job.drawer).steps(plan.draw.steps, job.sparsity) if job.kind == "draw" else plan.transfer.steps
-    counts = {split: len(facts.tasks[task].split(split)) for split in ("val", "test")}
     scored = counts["val"] + counts["test"] + 2 * counts["val"] * (job.kind == "draw" and job.sparsity > 0)
     trainings = 3 if job.kind == "draw" and job.sparsity > 0 else 1
     seconds = pace.start_s + (steps + trainings * RECALIBRATED) * pace.step_s + scored * pace.sample_s
@@ -99,24 +118,16 @@ def makespan(jobs: Sequence[Job], seconds: Mapping[Job, float], at_once: int) ->
         seconds: of each.
         at_once: how many run at a time.
     """
-    waiting = by_length(list(jobs), seconds.__getitem__)
-    ends: dict[Job, float] = {}
+    queue, numbers = Queue(jobs, seconds.__getitem__), itertools.count()
     running: list[tuple[float, int, Job]] = []
-    now, number = 0.0, 0
-    while waiting or running:
-        for job in [job for job in waiting if _is_ready(job, seconds, ends, now)]:
-            if len(running) < at_once:
-                waiting.remove(job)
-                number += 1
-                heapq.heappush(running, (now + seconds[job], number, job))
+    now = 0.0
+    while True:
+        for job in queue.take(at_once - len(running)):
+            heapq.heappush(running, (now + seconds[job], next(numbers), job))
+        if not running:
+            return now
         now, _, job = heapq.heappop(running)
-        ends[job] = now
-    return now
-
-
-def _is_ready(job: Job, among: Mapping[Job, float], ends: Mapping[Job, float], now: float) -> bool:
-    """Whether all draws that a job needs, of those that are still to do, have ended."""
-    return all(ends.get(need, float("inf")) <= now for need in job.needs.values() if need in among)
+        queue.end(job)
 
 
 def told(jobs: Sequence[Job], state: Mapping[Job, str], costs: Mapping[Job, Cost], facts: Facts, at_once: int,

@@ -40,18 +40,26 @@ class Store:
         """Where an unfinished job goes on from."""
         return self.home / "checkpoints" / f"{job_id}.pt"
 
-    def finished(self, job: Job, job_id: str) -> Record | None:
-        """The record of a job that need not run again; a draw also needs its ticket's files.
+    def record(self, job_id: str) -> Record | None:
+        """The record of a job, whatever became of it; None where there is none.
 
         Raises:
             UserError: the record is damaged; names the file.
         """
         path = self.records / f"{job_id}.json"
-        if not path.exists():
-            return None
-        found = read(path)
-        if job.kind == "draw":
-            stem = self.ticket(job_id)
-            if not all(stem.with_name(stem.name + suffix).exists() for suffix in (".safetensors", ".json")):
-                return None
-        return found if found.status == "ok" else None
+        return read(path) if path.exists() else None
+
+    def is_whole(self, job: Job, record: Record) -> bool:
+        """Whether all is there that a finished job leaves: a draw also leaves its ticket's files."""
+        stem = self.ticket(record.id)
+        suffixes = (".safetensors", ".json") if job.kind == "draw" else ()
+        return record.status == "ok" and all(stem.with_name(stem.name + suffix).exists() for suffix in suffixes)
+
+    def finished(self, job: Job, job_id: str) -> Record | None:
+        """The record of a job that need not run again.
+
+        Raises:
+            UserError: the record is damaged; names the file.
+        """
+        found = self.record(job_id)
+        return found if found is not None and self.is_whole(job, found) else None

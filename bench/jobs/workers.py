@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import importlib
-import multiprocessing
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from multiprocessing import get_context
 from multiprocessing.connection import Connection, wait
+from multiprocessing.context import BaseContext
+from multiprocessing.process import BaseProcess
 from typing import Any, cast
 
+from bench.jobs.forking import environment, warmed
 from tickets.errors import UserError
 
 Report = Callable[[Any], None]
-_SPAWN = multiprocessing.get_context("spawn")  # a forked child of a process with threads can hang
 
 
 @dataclass(frozen=True)
@@ -32,15 +34,17 @@ class Message:
 
 
 class Workers:
-    """Up to `count` fresh Python processes that each do one call at a time and live until closed.
+    """Up to `count` Python processes that each do one call at a time and live until closed.
 
     Args:
         count: processes; started when first needed.
         threads: OpenMP threads of each, set before anything is imported.
+        preload: modules that all will need. Where that is safe they are imported once for all workers, which are then
+            forked (`bench.jobs.forking`). Without any, or where it is not, each worker is a fresh process.
     """
 
-    def __init__(self, count: int, threads: int) -> None:
-        self.count, self.threads = count, threads
+    def __init__(self, count: int, threads: int, preload: Sequence[str] = ()) -> None:
+        self.count, self.threads, self.preload = count, threads, preload
         self._idle: list[_Worker] = []
         self._busy: dict[Connection, tuple[_Worker, Any]] = {}
 
@@ -53,6 +57,10 @@ class Workers:
             worker.process.terminate()
         for worker in (*self._idle, *(worker for worker, _ in self._busy.values())):
             worker.process.join()
+
+    def warm(self) -> BaseContext:
+        """Begin to import in the background what is preloaded, and return; else that waits for the first call."""
+        return warmed(self.preload, self.threads) if self.preload else get_context("spawn")
 
     @property
     def free(self) -> int:
@@ -67,7 +75,7 @@ class Workers:
             function: "module:name"; called with `args` and a function that reports progress.
             args: plain values.
         """
-        worker = self._idle.pop() if self._idle else _Worker(self.threads)
+        worker = self._idle.pop() if self._idle else _Worker(self.warm(), self.threads)
         worker.pipe.send((function, args))
         self._busy[worker.pipe] = (worker, key)
 
@@ -107,16 +115,20 @@ class Workers:
 class _Worker:
     """One process and the pipe to it."""
 
-    def __init__(self, threads: int) -> None:
-        self.pipe, theirs = _SPAWN.Pipe()
-        self.process = _SPAWN.Process(target=_serve, args=(theirs, threads))
-        self.process.start()
+    def __init__(self, context: BaseContext, threads: int) -> None:
+        self.pipe, theirs = context.Pipe()
+        with environment({"OMP_NUM_THREADS": str(threads)}):  # there before anything is imported
+            process: BaseProcess = context.Process(target=_serve, args=(theirs, dict(os.environ)))  # type: ignore[attr-defined]
+            process.start()
+        self.process = process
         theirs.close()
 
 
-def _serve(pipe: Connection, threads: int) -> None:
+def _serve(pipe: Connection, environment: Mapping[str, str]) -> None:
     """The worker's loop: calls until the other side is gone."""
-    os.environ["OMP_NUM_THREADS"] = str(threads)
+    os.environ.clear()  # a fork has that of its server
+    os.environ.update(environment)
+    importlib.invalidate_caches()
 
     def report(progress: Any) -> None:
         try:

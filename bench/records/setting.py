@@ -73,8 +73,7 @@ class Setting(BaseModel):
             "threads": f"{self.threads} threads",
             "device": self.device,
         }
-        changed = (name for name in told if getattr(self, name) != type(self).model_fields[name].default)
-        return ", ".join(told[name] for name in changed)
+        return ", ".join(text for name, text in told.items() if getattr(self, name) != USUAL[name])
 
     @property
     def flags(self) -> str:
@@ -92,6 +91,10 @@ class Setting(BaseModel):
             else:
                 words += [f"--{flag}", exact(value) if isinstance(value, float) else str(value)]
         return " ".join(words)
+
+
+USUAL: dict[str, Any] = {name: info.default for name, info in Setting.model_fields.items()}
+"""What holds where nothing is said."""
 
 
 def exact(value: float) -> str:

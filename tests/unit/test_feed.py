@@ -1,5 +1,6 @@
 """The feed: batches are a function of seed and step, for any number of workers and from any step."""
 
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
 import pytest
@@ -8,6 +9,7 @@ import torch
 from tasks import TASKS
 from tasks.feed import Feed, Stream
 from tasks.figures import scenes
+from tickets.seeding import generator
 
 
 @pytest.fixture
@@ -44,6 +46,50 @@ def test_a_batch_larger_than_the_data_set_repeats_it(feed):
     stream = Stream(feed.task, feed.task.split("train"), 100, 0, "train")
     counts = torch.tensor([index for _, index in stream.places(0)]).bincount(minlength=len(stream.data))
     assert counts.sum() == 100 and counts.max() - counts.min() <= 1
+
+
+class Counted:
+    """As much of a split as its order depends on."""
+
+    def __init__(self, count):
+        self.count = count
+
+    def __len__(self):
+        return self.count
+
+
+def plain_places(stream: Stream, step: int) -> list[tuple[int, int]]:
+    """The same, from the whole permutation of every sample's epoch."""
+    size, found = len(stream.data), []
+    for place in range(step * stream.batch_size, (step + 1) * stream.batch_size):
+        epoch = place // size
+        order = torch.randperm(size, generator=generator(stream.seed, stream.name, "order", epoch))
+        found.append((epoch, int(order[place % size])))
+    return found
+
+
+@pytest.mark.parametrize(("size", "batch"), [(40, 8), (41, 8), (40, 100), (7, 7)])
+def test_places_are_those_of_the_epochs_permutations_in_any_order_of_asking(size, batch):
+    streams = [Stream(None, Counted(size), batch, seed, name) for seed in (0, 1) for name in ("train", "calibration")]
+    asked = [(stream, step) for step in (0, 5, 1, 12, 11, 0) for stream in streams]
+    assert [stream.places(step) for stream, step in asked] == [plain_places(*one) for one in asked]
+
+
+def test_an_epoch_is_permuted_once_for_all_of_its_batches(monkeypatch):
+    drawn, permuted = [], torch.randperm
+    monkeypatch.setattr(torch, "randperm", lambda *args, **how: (drawn.append(args), permuted(*args, **how))[1])
+    stream = Stream(None, Counted(997), 10, 20261, "train")
+    for step in range(150):  # one epoch and a half
+        stream.places(step)
+    assert drawn == [(997,), (997,)]
+
+
+def test_threads_that_share_the_orders_get_the_same_batches():
+    stream = Stream(None, Counted(503), 9, 4, "train")
+    steps = [step * 31 % 211 for step in range(211)]
+    with ThreadPoolExecutor(8) as threads:
+        found = list(threads.map(stream.places, steps))
+    assert found == [plain_places(stream, step) for step in steps]
 
 
 def test_calibration_is_always_the_same_and_not_the_training_order(feed):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import gzip
 import hashlib
 import json
 import re
@@ -15,6 +16,7 @@ import pytest
 from samples import record
 
 from bench import table
+from bench.boards import render
 from bench.boards.leaderboard import boards
 from bench.boards.page import data, document
 from bench.command import console
@@ -78,6 +80,11 @@ class Outline(HTMLParser):
         return [attributes for name, attributes in self.found if name == tag]
 
 
+def unpacked(text: str) -> str:
+    """What the page's scripts find in a packed element."""
+    return gzip.decompress(base64.b64decode(text)).decode()
+
+
 def block(records: list[Record]) -> dict[str, Any]:
     """The data block, parsed."""
     return json.loads(data.block(boards(records)))
@@ -89,7 +96,7 @@ def test_the_data_block_is_the_same_for_any_order_of_the_records_and_any_folder(
     pages = [document.to_html(found, "a/"), document.to_html(other, "../b/")]
     assert pages[0] == document.to_html(other, "a/")
     inside = [re.search(r'id="data">(.*?)</script>', page).group(1) for page in pages]
-    assert inside[0] == inside[1] == data.block(found)
+    assert inside[0] == inside[1] and unpacked(inside[0]) == data.block(found)
 
 
 def test_the_data_block_holds_every_complete_row_in_the_order_of_its_table() -> None:
@@ -116,6 +123,11 @@ def test_the_data_block_holds_every_complete_row_in_the_order_of_its_table() -> 
     assert seeds == [(0, 0.4, "0123456789abcdef", command), (1, 0.4 + 1 / 100, "0123456789abcdef", command)]
 
 
+def test_a_ticket_is_told_by_the_first_digits_of_its_hash() -> None:
+    told = block([record(hash="ab" * 32), record(source=None)])["boards"]
+    assert {one[3] for board in told for row in board["rows"] for one in row["records"]} == {"ab" * 8, None}
+
+
 def test_rows_have_a_key_for_every_column_of_their_table() -> None:
     found = boards(some())
     outline = Outline(document.to_html(found))
@@ -127,10 +139,10 @@ def test_no_name_becomes_markup() -> None:
     page = document.to_html(boards(some(HOSTILE)), "records/")
     outline = Outline(page)
     assert outline.all("img") == []
+    assert [a for a in outline.all("script") if a] == [{"type": "text/plain", "id": id} for id in ("data", "plotly")]
     assert len(outline.all("script")) == 2 + len(document.SCRIPTS)
     assert not any(name.startswith("on") for _, attributes in outline.found for name in attributes)
     assert HOSTILE in "".join(outline.texts["th"])
-    assert "<" not in data.block(boards(some(HOSTILE)))
     assert any(HOSTILE in row["label"] for b in block(some(HOSTILE))["boards"] for row in b["rows"])
 
 
@@ -146,7 +158,9 @@ def test_only_the_pages_own_scripts_may_run_and_nothing_is_asked_for() -> None:
     rules = dict(rule.strip().split(" ", 1) for rule in policy.split(";"))
     assert rules["default-src"] == "'none'"
     scripts = re.findall(r"<script>(.*?)</script>", page, re.S)
-    digests = [base64.b64encode(hashlib.sha256(text.encode()).digest()).decode() for text in scripts]
+    plotly = unpacked(re.search(r'id="plotly">(.*?)</script>', page).group(1))
+    assert plotly == document._plotly()
+    digests = [base64.b64encode(hashlib.sha256(text.encode()).digest()).decode() for text in (plotly, *scripts)]
     assert rules["script-src"] == " ".join(f"'sha256-{digest}'" for digest in digests)
     for tag in ("link", "iframe", "img"):
         assert Outline(page).all(tag) == []
@@ -177,6 +191,20 @@ def test_tables_have_captions_scopes_and_boxes_that_a_keyboard_scrolls() -> None
     links = [a["href"] for a in page.all("a")]
     assert all(link.startswith("#") and link[1:] in ids for link in links)
     assert [len(page.all(tag)) for tag in ("main", "header", "nav", "h1")] == [1, 1, 1, 1]
+
+
+def test_a_table_s_classes_tell_which_columns_are_words_and_which_are_extra() -> None:
+    """Of the transfers to seg: rank, ticket, source, score, recipe, ..., as their headers have it."""
+    page = document.to_html(boards(some()))
+    section = re.search(r'id="seg-figures-tiny".*?<table class="([^"]*)">.*?<tr>(.*?)</tr>', page, re.S)
+    marks, titles = section.group(1).split(), re.findall(r"<th[^>]*>(.*?)</th>", section.group(2))
+    columns = {column.title: column for column in render.COLUMNS}
+    assert [titles[int(mark[1:]) - 1] for mark in marks if mark[0] == "x"] == [t for t in titles if t in document.EXTRA]
+    assert [mark[1:] for mark in marks if mark[0] == "w"] == [
+        str(number) for number, title in enumerate(titles, 1) if not columns[title].is_number
+    ]
+    for mark in marks:
+        assert f".{mark} tr > :nth-child({mark[1:]})" in page
 
 
 def test_controls_follow_their_tickets_and_incomplete_rows_stand_below() -> None:

@@ -6,10 +6,10 @@ import pytest
 from asked import config, kinds
 from grids import Obedient, run_grid
 
-from bench.jobs.grid import by_length
 from bench.records.record import NAME
 from bench.request import scale as scales
 from bench.request.plan import Job, jobs
+from bench.run import jobs_that_fit
 from tickets.drawers import DRAWERS
 from tickets.errors import UserError
 
@@ -196,19 +196,11 @@ def test_a_job_that_another_run_is_at_is_asked_for_again(monkeypatch):
     workers = Obedient(busy="dense reference")
     grid = run_grid(workers)
     assert [name for name, key in workers.calls if key.startswith("dense")] == ["execute"] * 2
-    assert {record.status for record in grid.records.values()} == {"ok"} and not grid.waiting
+    assert {record.status for record in grid.records.values()} == {"ok"}
+    assert len(grid.records) == len(grid.jobs)
     assert [line for line in grid.display.lines if line.startswith("elsewhere")] == [
         "elsewhere dense reference on seg/figures, seed 0"
     ]
-
-
-def test_the_longest_way_goes_first():
-    """A short draw with a long transfer behind it before a reference of middling length."""
-    found = jobs(config())
-    draw, dense, transfer = found
-    costs = {draw: 1.0, dense: 5.0, transfer: 7.0}
-    assert by_length(found, costs.__getitem__) == [draw, transfer, dense]
-    assert by_length(found, {**costs, dense: 9.0}.__getitem__) == [dense, draw, transfer]
 
 
 @pytest.mark.parametrize(
@@ -222,3 +214,9 @@ def test_what_is_set_for_no_drawer_or_no_option_of_it_is_refused(change, sentenc
     with pytest.raises(UserError, match=sentence):
         config(scale=f"tiny@{change}")
     assert config(scale="tiny@seg.drawers.gmp.interval=0.05").scale.plan("seg").knobs("gmp") == {"interval": 0.05}
+
+
+@pytest.mark.parametrize(("cores", "threads", "at_once"), [(8, 1, 8), (8, 3, 2), (2, 2, 1), (2, 4, 1), (None, 1, 1)])
+def test_jobs_at_once_fill_the_cores_and_no_more(monkeypatch, cores, threads, at_once):
+    monkeypatch.setattr("os.cpu_count", lambda: cores)
+    assert jobs_that_fit(threads) == at_once

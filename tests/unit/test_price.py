@@ -1,5 +1,6 @@
 """Prices: what is there, how long jobs take together, what is said of it."""
 
+from dataclasses import replace
 from types import SimpleNamespace
 
 import pytest
@@ -13,6 +14,7 @@ from bench.jobs.store import Store
 from bench.request.plan import jobs
 
 PACE = Pace(start_s=3.0, step_s=0.5, sample_s=0.01, macs=1_000_000, peak_mib=1024.0)
+COUNTS = {"val": 100, "test": 200}
 
 
 @pytest.fixture
@@ -23,7 +25,7 @@ def demo():
 
 def facts(scale):
     """As much as an estimate looks at: the scale, and splits of 100 and 200 samples."""
-    task = SimpleNamespace(split=lambda name: range({"val": 100, "test": 200}[name]))
+    task = SimpleNamespace(split=lambda name: range(COUNTS[name]))
     return SimpleNamespace(scale=scale, tasks={"cls/figures": task, "seg/figures": task})
 
 
@@ -40,10 +42,19 @@ def test_the_time_of_jobs_on_two_workers_by_hand(demo):
 def test_the_cost_of_a_draw_and_of_a_reference_by_hand(demo):
     draw, dense, _ = demo
     scale = config().scale
-    found = price.cost(draw, facts(scale), PACE)
+    found = price.cost(draw, facts(scale), PACE, COUNTS)
     assert (found.steps, found.macs) == (400, 3 * 400 * 32 * 1_000_000)
     assert found.seconds == pytest.approx(3 + (400 + 10) * 0.5 + (300 + 200) * 0.01)  # val twice more, BN three times
-    assert price.cost(dense, facts(scale), PACE).seconds == pytest.approx(3 + (600 + 10 / 3) * 0.5 + 300 * 0.01)
+    assert price.cost(dense, facts(scale), PACE, COUNTS).seconds == pytest.approx(3 + (600 + 10 / 3) * 0.5 + 300 * 0.01)
+
+
+def test_costs_are_those_of_each_job_by_its_task_and_seed():
+    """Three seeds of a draw and a transfer, whose tasks go at other paces."""
+    found, asked = jobs(config(seed="0,1,2", control="none")), facts(config().scale)
+    paces = {"cls/figures": PACE, "seg/figures": replace(PACE, step_s=7.0)}
+    one_by_one = {job: price.cost(job, asked, paces[job.trained_on], COUNTS) for job in found}
+    assert price.costs(found, asked, paces) == one_by_one
+    assert len(set(one_by_one.values())) == 2
 
 
 def test_what_is_there_failed_or_missing(demo, tmp_path):

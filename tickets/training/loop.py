@@ -8,7 +8,6 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import torch
-from mmengine.optim import OptimWrapper
 from torch import Tensor, nn
 
 from tickets.cost import LayerCost, layer_costs
@@ -23,8 +22,9 @@ from tickets.training.ema import Ema, recalibrate
 from tickets.training.events import Event, known
 from tickets.training.method import Method, Pass
 from tickets.training.network import Network
-from tickets.training.optimisation import Schedule, optimizer
+from tickets.training.optimisation import optimizer
 from tickets.training.progress import Progress
+from tickets.training.schedule import Schedule
 from tickets.training.settings import Settings
 from tickets.training.spent import Cost, Meter, Spent
 
@@ -77,7 +77,6 @@ class Training:
         self.network.masks = {name: mask.to(device) for name, mask in self.network.masks.items()}
         self.ema = Ema(self.network, self.settings.ema_decay ** (self.source.batch_size / 4096))
         self.optimizer = optimizer(self.network, self.settings)
-        self.wrapper = OptimWrapper(self.optimizer)
         self.schedule = Schedule(self.optimizer, self.settings)
         self.layers: list[LayerCost] = []
         self._architecture: Any = None
@@ -195,9 +194,9 @@ class Training:
             maps, outputs = self._forward(image)
         with self.meter.on():
             loss = self.method.loss(self, Pass(maps, outputs.float() if low else outputs, batch))
-            self.wrapper.backward(loss)
+            loss.backward()
             self.method.on_gradient(self)
-            self.wrapper.step()
+            self.optimizer.step()
             self.method.after_step(self)
         self.network.masking.settle(self.network)
         if self.network.masking.chooses:
@@ -208,7 +207,7 @@ class Training:
         self._used += worth
         self.schedule.advance(int(self.clock))
         self._fire()
-        self.wrapper.zero_grad()
+        self.optimizer.zero_grad()
         return loss.detach()
 
     def _fire(self) -> None:

@@ -11,9 +11,12 @@ from bench.boards.leaderboard import Board, Row
 from bench.boards.overall import Line, Overall, over_targets
 from bench.boards.result import Key
 
+DIGITS = 16
+"""Of a ticket's hash, which tell it from all others; its record has them all."""
+
 
 def block(boards: Iterable[Board]) -> str:
-    """The data block: JSON that no HTML parser takes for markup; the same bytes for the same boards.
+    """The data block: JSON, the same bytes for the same boards.
 
     Returns:
         An object with
@@ -21,15 +24,14 @@ def block(boards: Iterable[Board]) -> str:
         `boards`, in the order of the page, each with `id`, `kind` ("overall", "transfer" or "draw"), `task`,
         `metric`, `setting` and its complete `rows` in the order of its table.
         A row has its place among the filters, `keys` to sort its columns by, what the charts show, and
-        `records` as [id, seed, score, ticket, index of its command].
+        `records` as [id, seed, score, first digits of the ticket's hash, index of its command].
     """
     boards = tuple(boards)
     commands = sorted({r.redraw for board in boards for row in board.rows for r in row.results if r.redraw})
     index = {command: number for number, command in enumerate(commands)}
     told = [_overall(found, name) for found, name in zip(over_targets(boards), overall_ids(boards), strict=True)]
     told += [_board(board, name, index) for board, name in zip(boards, render.slugs(boards), strict=True)]
-    text = json.dumps({"boards": told, "commands": commands}, sort_keys=True, separators=(",", ":"), allow_nan=False)
-    return text.replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026")
+    return json.dumps({"boards": told, "commands": commands}, sort_keys=True, separators=(",", ":"), allow_nan=False)
 
 
 def overall_ids(boards: Sequence[Board]) -> list[str]:
@@ -64,7 +66,9 @@ def _row(row: Row, columns: Sequence[render.Column], index: dict[str, int]) -> d
         "gap": row.gap and row.gap.mean,
         "gap_half": row.gap and row.gap.half,
         "cost": row.total_macs,
-        "records": [[r.id, r.seed, r.score, r.ticket, index.get(r.redraw or "")] for r in row.results],
+        "records": [
+            [r.id, r.seed, r.score, r.ticket and r.ticket[:DIGITS], index.get(r.redraw or "")] for r in row.results
+        ],
     }
 
 

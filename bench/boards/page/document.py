@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import gzip
 import hashlib
 import os
 from collections.abc import Iterable, Iterator, Sequence
@@ -20,7 +21,7 @@ from bench.boards.render import CONTROL
 from tickets.errors import UserError
 
 SCRIPTS = ("shared.js", "details.js", "tables.js", "charts.js", "gaps.js", "start.js")
-"""In the order in which they run; plotly's comes before them."""
+"""In the order in which they run; the last one runs plotly's."""
 
 EXTRA = ("seeds", "of scratch", "parameters", "deployed parameters", "deployed MACs", "time")
 """Titles of columns that show when "All columns" is ticked."""
@@ -40,11 +41,11 @@ def to_html(boards: Iterable[Board], records: str = "") -> str:
         UserError: plotly is not installed.
     """
     boards = tuple(boards)
-    scripts = [_plotly(), *(_asset(name) for name in SCRIPTS)]
+    plotly, scripts = _plotly(), [_asset(name) for name in SCRIPTS]
     count = sum(len(row.results) for board in boards for row in (*board.rows, *board.incomplete))
     return Template(_asset("page.html")).substitute(
-        policy=_policy(scripts),
-        style=_asset("page.css"),
+        policy=_policy([plotly, *scripts]),
+        style=_asset("page.css") + _column_rules(),
         records=escape(records),
         count=f"{count:,}",
         boards=str(len(boards)),
@@ -52,7 +53,8 @@ def to_html(boards: Iterable[Board], records: str = "") -> str:
         overall="\n".join(_overall_sections(boards)),
         sections="\n".join(_sections(boards)),
         legend=_legend(),
-        data=data.block(boards),
+        data=_packed(data.block(boards)),
+        plotly=_packed(plotly),
         scripts="\n".join(f"<script>{script}</script>" for script in scripts),
     )
 
@@ -82,6 +84,11 @@ def _plotly() -> str:
     return get_plotlyjs()
 
 
+def _packed(text: str) -> str:
+    """A text as gzip in base64, a third of its size, for the scripts to unpack; the same bytes each time."""
+    return base64.b64encode(gzip.compress(text.encode(), mtime=0)).decode()
+
+
 def _policy(scripts: Sequence[str]) -> str:
     """A content security policy: these scripts and no others, nothing from anywhere."""
     digests = (base64.b64encode(hashlib.sha256(script.encode()).digest()).decode() for script in scripts)
@@ -90,6 +97,16 @@ def _policy(scripts: Sequence[str]) -> str:
         f"default-src 'none'; script-src {allowed}; style-src 'unsafe-inline'; img-src data: blob:; "
         "base-uri 'none'; form-action 'none'"
     )
+
+
+def _column_rules() -> str:
+    """What the style sheet says of a table's columns by their numbers, which its classes tell: w2 that the second is
+    words, x2 that it shows only when "All columns" is ticked. A class a cell would be a third of the page.
+    """
+    numbers = range(1, len(render.COLUMNS) + 1)
+    words = ", ".join(f".w{number} tr > :nth-child({number})" for number in numbers)
+    extra = ", ".join(f"body:not(.all-columns) .x{number} tr > :nth-child({number})" for number in numbers)
+    return f"{words} {{ text-align: left; }}\n{extra} {{ display: none; }}\n"
 
 
 def _contents(boards: Sequence[Board]) -> Iterator[str]:
@@ -118,7 +135,7 @@ def _short(board: Board, boards: Sequence[Board]) -> str:
 def _overall_sections(boards: Sequence[Board]) -> Iterator[str]:
     for found, name in zip(over_targets(boards), data.overall_ids(boards), strict=True):
         titles, heading = render.overall_columns(found), render.overall_heading(found)
-        classes = ["n", *[""] * OVERALL_WORDS, *["n"] * (len(titles) - 1 - OVERALL_WORDS)]
+        classes = ["", *["w"] * OVERALL_WORDS, *[""] * (len(titles) - 1 - OVERALL_WORDS)]
         starts = ("first" if number and line.rank == 1 else "" for number, line in enumerate(found.lines))
         table = _table(name, heading, titles, classes, zip(starts, render.overall_cells(found), strict=True))
         yield _section(name, "overall", heading, table, render.overall_notes(found))
@@ -127,7 +144,7 @@ def _overall_sections(boards: Sequence[Board]) -> Iterator[str]:
 def _sections(boards: Sequence[Board]) -> Iterator[str]:
     for board, name in zip(boards, render.slugs(boards), strict=True):
         heading, columns = render.heading(board, boards), render.filled(board)
-        classes = [f"{'n' * column.is_number} {'x' * (column.title in EXTRA)}".strip() for column in columns]
+        classes = ["w" * (not column.is_number) + "x" * (column.title in EXTRA) for column in columns]
         rows = [
             (_row_class(row.key.role, row.is_control), [column.cell(row) for column in columns]) for row in board.rows
         ]
@@ -153,31 +170,47 @@ def _section(name: str, kind: str, heading: str, table: str, notes: Sequence[str
 def _table(
     name: str, heading: str, titles: Sequence[str], classes: Sequence[str], rows: Iterable[tuple[str, Sequence[str]]]
 ) -> str:
-    """A table in a box that scrolls; the cell of the ticket is the row's header."""
+    """A table in a box that scrolls; the cell of the ticket is the row's header.
+
+    Args:
+        name: of its section.
+        heading: its caption.
+        titles: of the columns.
+        classes: of each column: w for words, x for one that shows only when "All columns" is ticked, both, or neither.
+        rows: class and texts of each.
+    """
     ticket = titles.index("ticket")
-    marks = [f' class="{value}"' if value else "" for value in classes]
-    marks[ticket] = ' class="ticket"'
-    head = "".join(f'<th scope="col"{mark}>{escape(title)}</th>' for title, mark in zip(titles, marks, strict=True))
+    marks = " ".join(f"{mark}{number}" for number, marked in enumerate(classes, 1) for mark in marked)
+    heads = [
+        "ticket" if title == "ticket" else "w" if "w" in mark else ""
+        for title, mark in zip(titles, classes, strict=True)
+    ]
+    head = "".join(
+        f'<th scope="col"{_class(mark)}>{escape(title)}</th>' for title, mark in zip(titles, heads, strict=True)
+    )
     body = []
     for number, (row_class, cells) in enumerate(rows):
         texts = [
             f'<th scope="row">{escape(text.removeprefix(CONTROL))}</th>'
             if column == ticket
-            else f"<td{marks[column]}>{_cell(text)}</td>"
+            else f"<td>{_cell(text)}</td>"
             for column, text in enumerate(cells)
         ]
-        attribute = f' class="{row_class}"' if row_class else ""
-        body.append(f'<tr data-row="{number}"{attribute}>{"".join(texts)}</tr>')
+        body.append(f'<tr data-row="{number}"{_class(row_class)}>{"".join(texts)}</tr>')
     return (
-        f'<div class="scroll" tabindex="0" role="region" aria-labelledby="{escape(name)}-title"><table>'
-        f"<caption>{escape(heading)}</caption><thead><tr>{head}</tr></thead>\n<tbody>{''.join(body)}</tbody></table></div>"
+        f'<div class="scroll" tabindex="0" role="region" aria-labelledby="{escape(name)}-title">'
+        f"<table{_class(marks)}><caption>{escape(heading)}</caption><thead><tr>{head}</tr></thead>\n<tbody>{''.join(body)}</tbody></table></div>"
     )
+
+
+def _class(value: str) -> str:
+    return f' class="{value}"' if value else ""
 
 
 def _cell(text: str) -> str:
     """A cell's text; half of an interval is set apart, so that the means line up."""
     value, sign, half = text.partition(" ±")
-    return f'{escape(value)}<span class="half">±{escape(half)}</span>' if sign else escape(text)
+    return f"{escape(value)}<small>±{escape(half)}</small>" if sign else escape(text)
 
 
 def _legend() -> str:

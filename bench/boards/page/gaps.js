@@ -65,7 +65,7 @@ function drawGaps(groups) {
 function gapTable(name, sources, targets, texts) {
   const head = ["source", ...targets].map((text) => make("th", { scope: "col" }, text));
   const lines = sources.map((source, i) =>
-    make("tr", {}, make("th", { scope: "row" }, source), ...texts[i].map((text) => make("td", { class: "n" }, text))),
+    make("tr", {}, make("th", { scope: "row" }, source), ...texts[i].map((text) => make("td", {}, text))),
   );
   const caption = make("caption", {}, `Transfer gaps of ${name}, in points`);
   return make("table", {}, caption, make("thead", {}, make("tr", {}, ...head)), make("tbody", {}, ...lines));

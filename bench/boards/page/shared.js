@@ -1,8 +1,14 @@
 "use strict";
-// What the other scripts share: the data block, elements made from text, colours, symbols.
+// What the other scripts share: what the page holds, elements made from text, colours, symbols.
 
-const page = JSON.parse(document.getElementById("data").textContent);
-page.records = document.body.dataset.records;
+/** Where the records are; `start` adds what the data block holds, and `methods`, the names of all. */
+const page = { records: document.body.dataset.records };
+
+/** The text that an element holds packed, as gzip in base64. */
+function unpacked(id) {
+  const packed = Uint8Array.from(atob(document.getElementById(id).textContent), (sign) => sign.charCodeAt(0));
+  return new Response(new Blob([packed]).stream().pipeThrough(new DecompressionStream("gzip"))).text();
+}
 
 /** An element with attributes and children; texts stay texts. */
 function make(name, attributes = {}, ...children) {
@@ -39,7 +45,6 @@ function distinct(values) {
 
 const COLOURS = 8;
 const SYMBOLS = ["circle", "square", "diamond", "triangle-up", "cross", "x", "pentagon", "star", "triangle-down"];
-page.methods = distinct(page.boards.flatMap((board) => board.rows.map((row) => row.method)));
 
 /** A method's colour and symbol, the same in all charts; no two of the first 72 methods share both. */
 function look(method) {

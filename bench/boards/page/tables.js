@@ -14,7 +14,7 @@ function makeSortable(section, board) {
     title.replaceChildren(button);
     title.setAttribute("aria-sort", "none");
     button.addEventListener("click", () => {
-      const first = title.classList.contains("n") && title.textContent !== "rank" ? "descending" : "ascending";
+      const first = !title.matches(".w, .ticket") && title.textContent !== "rank" ? "descending" : "ascending";
       const second = first === "ascending" ? "descending" : "ascending";
       const now = title.getAttribute("aria-sort");
       const next = now === "none" ? first : now === first ? second : "none";

@@ -1,0 +1,60 @@
+"""The process that workers are forked from: it has imported what they need, once for all.
+
+It is multiprocessing's fork server, of which a process has one. It ends with the thread that started it, however that
+ends; its workers end when they next have something to tell.
+"""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from multiprocessing.context import BaseContext
+
+NAMES = "TICKETBENCH_PRELOAD"
+"""The environment variable that tells `bench.jobs.preloaded` what to import, parted by spaces."""
+_SERVED: list[int] = []
+"""The OpenMP threads of the fork server of this process, once it has been started; libraries read them but once."""
+
+
+def warmed(modules: Sequence[str], threads: int) -> BaseContext:
+    """Have modules imported in the background from now on; returns the context whose processes will have them.
+
+    Where a fork is not safe (macOS' libraries start threads) or not known, or the fork server of this process has
+    other threads than asked for, it is that of fresh processes.
+
+    Args:
+        modules: that start no thread when they are imported, or such as survive a fork (NumPy's do).
+        threads: of OpenMP.
+    """
+    if sys.platform != "linux" or (_SERVED and [threads] != _SERVED):
+        return multiprocessing.get_context("spawn")
+    if not _SERVED:
+        from multiprocessing import forkserver  # only here: there is none on Windows
+
+        _SERVED.append(threads)
+        forkserver.set_forkserver_preload(["bench.jobs.preloaded"])
+        with environment(
+            {
+                NAMES: " ".join(modules),
+                "OMP_NUM_THREADS": str(threads),
+                "PYTHONPATH": os.pathsep.join(path or os.getcwd() for path in sys.path),
+                "PYTHONSAFEPATH": "1",  # else the current folder would come first, and might hold another `bench`
+            }
+        ):
+            forkserver.ensure_running()
+    return multiprocessing.get_context("forkserver")
+
+
+@contextmanager
+def environment(values: dict[str, str]) -> Iterator[None]:
+    """Processes that are started in the block have these variables, too; nothing else is touched."""
+    before = dict(os.environ)
+    os.environ.update(values)
+    try:
+        yield
+    finally:
+        os.environ.clear()
+        os.environ.update(before)
