@@ -15,8 +15,8 @@ from typing import Any
 
 from bench.records import members, provenance
 from bench.records.record import canonical
-from tasks.base import default_cache
 from tickets import atomic
+from tickets.cache import cache_folder
 from tickets.errors import CannotWriteError
 
 KEPT = 16
@@ -39,7 +39,7 @@ def remembered(
     code = {package: members.digest(members.sources(package)) for package in OURS}
     state = canonical([told, code, provenance.packages()])
     path = (
-        default_cache() / "remembered" / f"{question}-{hashlib.blake2b(state.encode(), digest_size=8).hexdigest()}.json"
+        cache_folder() / "remembered" / f"{question}-{hashlib.blake2b(state.encode(), digest_size=8).hexdigest()}.json"
     )
     with suppress(OSError, ValueError):
         if is_answer(found := json.loads(path.read_bytes())):
