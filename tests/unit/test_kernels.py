@@ -157,7 +157,7 @@ def test_an_object_of_another_kind_is_refused_before_it_is_used(cache, monkeypat
     if libc is not None:
         path.write_bytes(libc.read_bytes())
         objects._sum_of(path).write_bytes(objects._digest(path))
-        with pytest.raises(UnavailableError, match=r"\.so cannot be loaded .*block_layout"):
+        with pytest.raises(UnavailableError, match=r"\.so cannot be loaded .*interface"):
             library.Library("portable", "f64")
 
 

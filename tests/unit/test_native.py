@@ -11,7 +11,7 @@ from torch import nn
 
 from tickets.hosts.blocks import Norm, SearchBlock
 from tickets.hosts.native import block as native
-from tickets.hosts.native import force, processor
+from tickets.hosts.native import force, processor, stem
 from tickets.hosts.supernet import Supernet, preset
 from tickets.pruning.masks import keep_top
 from tickets.searchable import live_units
@@ -83,6 +83,7 @@ def by_torch(monkeypatch):
         raise AssertionError("native kernels were called")
 
     monkeypatch.setattr(native, "run", called)
+    monkeypatch.setattr(stem, "run", called)
 
 
 @pytest.mark.parametrize("case", CASES)
@@ -264,3 +265,70 @@ def test_what_a_search_leaves_is_computed_too():
             found.append([*maps, *torch.autograd.grad(sum(m.square().mean() for m in maps), list(twin.parameters()))])
     for ours, theirs in zip(found[1], found[0], strict=True):
         torch.testing.assert_close(ours, theirs, rtol=1e-8, atol=1e-10 * float(theirs.detach().abs().max()))
+
+
+LAYERS = [  # in, out, (height, width), batch
+    (3, 12, (64, 64), 5),
+    (12, 12, (32, 32), 9),
+    (3, 24, (33, 31), 3),
+    (24, 24, (7, 9), 5),
+    (20, 33, (5, 4), 9),
+    (4, 4, (1, 1), 9),
+    (3, 8, (3, 2), 1),
+]
+
+
+def layer(case, dtype=torch.double):
+    """A convolution, a batch norm and images."""
+    width_in, width_out, size, batch = case
+    torch.manual_seed(width_out)
+    conv, norm = nn.Conv2d(width_in, width_out, 3, 2, 1, bias=False), nn.BatchNorm2d(width_out)
+    nn.init.normal_(norm.weight, 1, 0.3), nn.init.normal_(norm.bias)
+    return conv.to(dtype), norm.to(dtype), torch.randn(batch, width_in, *size, dtype=dtype)
+
+
+def through(case, kernels, threads=1, dtype=torch.double, second=False):
+    """What a layer gives in training and in evaluation, its gradients and statistics."""
+    conv, norm, x = layer(case, dtype)
+    x.requires_grad_()
+    with force.using(kernels, threads):
+        native_run = force.now() and (lambda: stem.run(conv, norm, x, force.now()))
+        run = native_run or (lambda: torch.relu(norm(conv(x))))
+        inputs = [x, conv.weight, norm.weight, norm.bias]
+        grads = torch.autograd.grad(run().pow(3).sum(), inputs, create_graph=second)
+        if second:
+            return [*grads, *torch.autograd.grad(sum(g.square().sum() for g in grads), inputs)]
+        norm.eval()
+        with torch.no_grad():
+            return [*grads, run(), *(b.to(dtype) for b in norm.buffers())]
+
+
+@pytest.mark.parametrize("case", LAYERS)
+def test_a_layer_of_the_stem_is_pytorch_s_in_double(case):
+    for ours, theirs in zip(through(case, BEST, 2), through(case, "torch"), strict=True):
+        torch.testing.assert_close(ours, theirs, rtol=1e-9, atol=1e-11 * max(1.0, float(theirs.abs().max())))
+
+
+@pytest.mark.parametrize("case", LAYERS)
+def test_a_layer_of_the_stem_has_the_same_bits_with_any_number_of_threads(case):
+    once = through(case, BEST, 1, torch.float32)
+    for threads in (1, 2, 8):
+        again = through(case, BEST, threads, torch.float32)
+        assert all(torch.equal(a, b) for a, b in zip(again, once, strict=True)), threads
+
+
+def test_second_derivatives_of_a_layer_are_pytorch_s():
+    case = (3, 4, (6, 5), 3)
+    for ours, theirs in zip(through(case, BEST, second=True), through(case, "torch", second=True), strict=True):
+        torch.testing.assert_close(ours, theirs, rtol=1e-8, atol=1e-8)
+
+
+def test_a_supernet_runs_its_stem_and_all_its_blocks_by_the_kernels(monkeypatch):
+    calls = []
+    for module in (native, stem):
+        run = module.run
+        monkeypatch.setattr(module, "run", lambda *args, run=run: calls.append(run) or run(*args))
+    host = Supernet(preset("tiny"))
+    with force.using(BEST, 1):
+        host(torch.randn(2, 3, 32, 32))
+    assert len(calls) == 2 + len(live_units(host))

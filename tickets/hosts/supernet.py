@@ -16,6 +16,8 @@ from torch import Tensor, nn
 from tickets.errors import unknown
 from tickets.hosts.base import Features, HostSpec
 from tickets.hosts.blocks import KERNELS, Norm, SearchBlock
+from tickets.hosts.native import force
+from tickets.hosts.native import stem as native
 from tickets.searchable import Units
 from tickets.traits import Traits
 
@@ -203,10 +205,19 @@ class Supernet(nn.Module):
 
     def forward(self, image: Tensor) -> list[Tensor]:
         """Map (B, 3, H, W) to feature maps (B, width, H/stride, W/stride), finest first."""
-        maps = [self.stem(image)]
+        maps = [self._stemmed(image)]
         for fuse, branches in self.stages():
             maps = [branch(x) for branch, x in zip(branches, fuse(maps), strict=True)]
         return maps
+
+    def _stemmed(self, image: Tensor) -> Tensor:
+        """The image after the stem; its layers by native kernels where those are in force."""
+        kernels, layers = force.now(), stem_layers(self.stem)
+        if kernels is None or not all(native.serves(*layer, image) for layer in layers):
+            return cast(Tensor, self.stem(image))
+        for conv, norm in layers:
+            image = native.run(conv, norm, image, kernels)
+        return image
 
     def stages(self) -> Iterator[tuple[Fuse, nn.ModuleList]]:
         """Each stage's fusion, and its branches' blocks."""
@@ -216,3 +227,9 @@ class Supernet(nn.Module):
 def stem_convs(stem: nn.Sequential) -> tuple[nn.Conv2d, nn.Conv2d]:
     """The two convolutions of a stem."""
     return cast(tuple[nn.Conv2d, nn.Conv2d], (stem[0], stem[3]))
+
+
+def stem_layers(stem: nn.Sequential) -> list[tuple[nn.Conv2d, nn.BatchNorm2d]]:
+    """The two convolutions of a stem, each with its batch norm; a ReLU follows each."""
+    norms = cast(tuple[nn.BatchNorm2d, nn.BatchNorm2d], (stem[1], stem[4]))
+    return list(zip(stem_convs(stem), norms, strict=True))

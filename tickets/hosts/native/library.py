@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import ctypes
-from dataclasses import dataclass
 from functools import cache
 
 from tickets.hosts.native import processor
 from tickets.hosts.native.objects import Build, UnavailableError
 
-INTERFACE = 1
+INTERFACE = 2
 KERNELS = (3, 5, 7)
 _INTS, _DOUBLES, _POINTER = ctypes.c_int64, ctypes.c_double, ctypes.c_void_p
 
@@ -44,18 +43,31 @@ class Tensors(ctypes.Structure):
     ]
 
 
-@dataclass(frozen=True)
-class Sizes:
-    """What a job needs: elements of z and o, doubles of stats, bytes of the workspace."""
+class StemJob(ctypes.Structure):
+    """What a call for a layer of a stem is asked for."""
 
-    z: int
-    o: int
-    stats: int
-    workspace: int
+    _fields_ = [
+        *((name, _INTS) for name in ("images", "height", "width", "width_in", "width_out", "threads", "is_fixed")),
+        ("wants_dx", _INTS),
+        *((name, _DOUBLES) for name in ("eps", "momentum")),
+    ]
+
+
+class StemTensors(ctypes.Structure):
+    """Addresses of all tensors of such a call."""
+
+    _fields_ = [
+        *((name, _POINTER) for name in ("x", "weight", "gamma", "beta")),
+        ("running", _POINTER * 2),
+        *((name, _POINTER) for name in ("out", "y", "workspace", "stats", "dout", "dx", "dweight", "dgamma", "dbeta")),
+    ]
+
+
+STRUCTS = (Job, Tensors, StemJob, StemTensors)
 
 
 class Library:
-    """A loaded object.
+    """A loaded object; its functions take the structs by reference and fill what they point to.
 
     Args:
         kind: name of its instruction set.
@@ -67,31 +79,25 @@ class Library:
 
     def __init__(self, kind: str, real: str) -> None:
         path = Build(processor.named(kind), real).path()
+        told = (_INTS * 6)()
         try:
             self._dll = ctypes.CDLL(str(path))
-            sizes = (_INTS * 3)()
-            self._dll.block_layout(sizes)
-            self._dll.block_interface.restype = _INTS
-            fits = self._dll.block_interface() == INTERFACE
+            self._dll.interface(told)
         except (OSError, AttributeError) as error:
             raise UnavailableError(f"{path} cannot be loaded ({error})") from error
-        if not fits or list(sizes)[:2] != [ctypes.sizeof(Job), ctypes.sizeof(Tensors)]:
+        number, *sizes, self.register_bytes = told
+        if number != INTERFACE or sizes != [ctypes.sizeof(struct) for struct in STRUCTS]:
             raise UnavailableError(f"{path} has another interface than this version; delete it")
-        self.register_bytes = sizes[2]
 
-    def sizes(self, job: Job) -> Sizes:
-        """The memory that a job's calls need."""
+    def sizes(self, name: str, job: ctypes.Structure) -> tuple[int, ...]:
+        """The memory that the calls of a job need: elements of what is kept, doubles of stats, bytes of workspace."""
         found = (_INTS * 4)()
-        self._dll.block_sizes(ctypes.byref(job), found)
-        return Sizes(*found)
+        getattr(self._dll, f"{name}_sizes")(ctypes.byref(job), found)
+        return tuple(found)
 
-    def forward(self, job: Job, tensors: Tensors) -> None:
-        """Write `out`, and what the backward pass needs."""
-        self._dll.block_forward(ctypes.byref(job), ctypes.byref(tensors))
-
-    def backward(self, job: Job, tensors: Tensors) -> None:
-        """Write all gradients."""
-        self._dll.block_backward(ctypes.byref(job), ctypes.byref(tensors))
+    def call(self, name: str, job: ctypes.Structure, tensors: ctypes.Structure) -> None:
+        """Run "block_forward", "block_backward", "stem_forward" or "stem_backward"."""
+        getattr(self._dll, name)(ctypes.byref(job), ctypes.byref(tensors))
 
 
 @cache

@@ -11,21 +11,21 @@ import hashlib
 import os
 import shutil
 import subprocess
+import uuid
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
 
-from tickets import atomic
 from tickets.cache import cache_folder
-from tickets.errors import CannotWriteError, UserError
+from tickets.errors import UserError
 from tickets.hosts.native.processor import InstructionSet
 
 SOURCES = Path(__file__).with_name("kernels")
 SHIPPED = Path(__file__).with_name("compiled")
 """Where wheels hold objects; a checkout has none."""
-MAIN = "block.cpp"
+MAIN = "kernels.cpp"
 FLAGS = ("-O3", "-std=c++17", "-ffp-contract=fast", "-fPIC", "-shared", "-fvisibility=hidden", "-w")
 ATTEMPTS = (("-fopenmp", "-fno-predictive-commoning"), ("-fopenmp",), ())
 """Further flags, tried in turn: without the first the kernels run on one thread, with the same bits; the second is for
@@ -47,7 +47,7 @@ def key(kind: InstructionSet, real: str) -> str:
 
 def file_name(kind: InstructionSet, real: str) -> str:
     """Of the object for an instruction set and "f32" or "f64"."""
-    return f"block-{kind.name}-{real}-{key(kind, real)}.so"
+    return f"kernels-{kind.name}-{real}-{key(kind, real)}.so"
 
 
 def places(kind: InstructionSet, real: str) -> Iterator[Path]:
@@ -65,7 +65,7 @@ def is_whole(path: Path) -> bool:
 
 
 def _sum_of(path: Path) -> Path:
-    return path.with_suffix(".sha256")
+    return path.with_name(f"{path.name}.sha256")
 
 
 def _digest(path: Path) -> bytes:
@@ -113,7 +113,7 @@ class Build:
         self._there = next((path for path in places(self.kind, self.real) if is_whole(path)), None)
         self.is_needed = self._there is None
         if self.is_needed:
-            self._part = self.target.with_name(f".{self.target.name}.{os.getpid()}")
+            self._part = self.target.with_name(f".{self.target.name}.{uuid.uuid4().hex}")
             self._start()
 
     def _start(self, more: Sequence[str] = ATTEMPTS[0]) -> None:
@@ -145,8 +145,9 @@ class Build:
             self._running.kill()
             self._running.communicate()
         if self.is_needed:
-            with suppress(OSError):
-                self._part.unlink(missing_ok=True)
+            for path in (self._part, _sum_of(self._part)):
+                with suppress(OSError):
+                    path.unlink(missing_ok=True)
 
     def _finished(self) -> Path:
         """The compiled file under its name."""
@@ -158,10 +159,11 @@ class Build:
         if said:
             raise UnavailableError(f"the compiler failed: {said}")
         try:
-            atomic.write(_sum_of(self.target), _digest(self._part))
+            _sum_of(self._part).write_bytes(_digest(self._part))
+            _sum_of(self._part).replace(_sum_of(self.target))
             return self._part.replace(self.target)
-        except (OSError, CannotWriteError) as error:
-            raise UnavailableError(f"{self.target} cannot be written ({error})") from error
+        except OSError as error:
+            raise UnavailableError(f"{self.target} cannot be written ({error.strerror})") from error
 
     def _failure(self) -> str:
         """The first telling line of what the compiler said where it failed; "" where it did not."""

@@ -165,6 +165,7 @@ private:
     // Statistics of a block's expanded maps, which are never computed themselves.
     void first_norm(Index b) {
         const Block& block = s.blocks[b];
+        const Norm norm(job, t, 0);
         double n = s.images * s.height * s.width;
         D* product = reinterpret_cast<D*>(own());
         if (!job.is_fixed) times_covariance(block, product);
@@ -173,9 +174,9 @@ private:
             if (l < block.live) {
                 Index unit = block.first + l;
                 if (!job.is_fixed) m = expanded(unit, reinterpret_cast<double*>(product + l * in_doubles));
-                m = settled(job, t, 0, unit, m, n);
+                m = norm.settled(unit, m, n);
             }
-            found.mean1[b * L + l] = m.mean, found.rstd1[b * L + l] = reciprocal(job, 0, m.var);
+            found.mean1[b * L + l] = m.mean, found.rstd1[b * L + l] = norm.reciprocal(m.var);
         }
         expansion.pack(s, t, found, b);
     }
@@ -229,6 +230,7 @@ private:
 
     void second_norm(Index b) {
         const Block& block = s.blocks[b];
+        const Norm norm(job, t, 1);
         double n = s.images * s.out_height * s.out_width;
         scale2[b] = shift2[b] = V{};
         for (Index l = 0; l < L; l++) {
@@ -239,8 +241,8 @@ private:
             }
             Moments m = moments(sum, squares, n);
             Index unit = block.first + l;
-            if (l < block.live) m = settled(job, t, 1, unit, m, n);
-            double rstd = reciprocal(job, 1, m.var);
+            if (l < block.live) m = norm.settled(unit, m, n);
+            double rstd = norm.reciprocal(m.var);
             found.mean2[b * L + l] = m.mean, found.rstd2[b * L + l] = rstd;
             if (l < block.live) affine(scale2[b], shift2[b], l, t.gamma2[unit], t.beta2[unit], m.mean, rstd);
         }
@@ -285,6 +287,7 @@ private:
     }
 
     void third_norm() {
+        const Norm norm(job, t, 2);
         double n = s.images * s.out_height * s.out_width;
         for (Index c = 0; c < s.out_vectors; c++) scale3[c] = shift3[c] = V{};
         for (Index c = 0; c < s.out; c++) {
@@ -293,8 +296,8 @@ private:
                 const double* part = sums3 + chunk * 2 * s.out_vectors * L;
                 sum += part[c], squares += part[s.out_vectors * L + c];
             }
-            Moments m = settled(job, t, 2, c, moments(sum, squares, n), n);
-            double rstd = reciprocal(job, 2, m.var);
+            Moments m = norm.settled(c, moments(sum, squares, n), n);
+            double rstd = norm.reciprocal(m.var);
             found.mean3[c] = m.mean, found.rstd3[c] = rstd;
             affine(scale3[c / L], shift3[c / L], c % L, t.gamma3[c], t.beta3[c], m.mean, rstd);
         }

@@ -31,18 +31,27 @@ INLINE Moments moments(double sum, double squares, double n) {
     return {mean, not_negative(squares / n - mean * mean)};
 }
 
-// The moments that batch norm number `norm` normalises channel `at` with: those of the batch, which also move its running
-// ones, or these where they are fixed.
-INLINE Moments settled(const Job& job, const Tensors& t, Index norm, Index at, Moments batch, double n) {
-    Real &mean = t.running[2 * norm][at], &var = t.running[2 * norm + 1][at];
-    if (job.is_fixed) return {mean, var};
-    double momentum = job.momentum[norm];
-    mean = Real((1 - momentum) * mean + momentum * batch.mean);
-    var = Real((1 - momentum) * var + momentum * batch.var * (n / (n - 1)));
-    return batch;
-}
+// A batch norm's running moments and settings.
+struct Norm {
+    Real *means, *vars;
+    bool is_fixed;
+    double momentum, eps;
 
-INLINE double reciprocal(const Job& job, Index norm, double var) { return 1 / std::sqrt(var + job.eps[norm]); }
+    Norm(const Job& job, const Tensors& t, Index number)
+        : Norm(t.running[2 * number], t.running[2 * number + 1], job.is_fixed, job.momentum[number], job.eps[number]) {}
+    Norm(Real* means, Real* vars, bool is_fixed, double momentum, double eps)
+        : means(means), vars(vars), is_fixed(is_fixed), momentum(momentum), eps(eps) {}
+
+    // The moments that a channel is normalised with: those of the batch, which also move the running ones, or these where
+    // they are fixed.
+    Moments settled(Index at, Moments batch, double n) const {
+        if (is_fixed) return {means[at], vars[at]};
+        means[at] = Real((1 - momentum) * means[at] + momentum * batch.mean);
+        vars[at] = Real((1 - momentum) * vars[at] + momentum * batch.var * (n / (n - 1)));
+        return batch;
+    }
+    double reciprocal(double var) const { return 1 / std::sqrt(var + eps); }
+};
 
 // A batch norm as y = scale * x + shift, for lane l of a register.
 INLINE void affine(V& scale, V& shift, Index l, double gamma, double beta, double mean, double rstd) {
