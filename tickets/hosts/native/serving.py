@@ -14,11 +14,14 @@ def serves(norms: Iterable[nn.BatchNorm2d], inner: Iterable[nn.Module], x: Tenso
     """Whether it is training, or evaluation that no gradient is wanted of, on plain tensors of the CPU.
 
     Args:
-        norms: the batch norms inside; they must all be in one mode and keep statistics.
+        norms: the batch norms inside; all must be in one mode, keep statistics, and be no others put in their place.
         inner: modules whose hooks the kernels would not call in evaluation, so that there must be none.
         x: the input.
     """
-    modes = {norm.training and norm.running_mean is not None for norm in norms}
+    norms = tuple(norms)
+    if not all(type(norm) is nn.BatchNorm2d and norm.running_mean is not None for norm in norms):
+        return False
+    modes = {norm.training for norm in norms}
     return (
         type(x) is Tensor
         and x.device.type == "cpu"

@@ -2,8 +2,8 @@
 //
 // h1 is computed again, block by block. For each group of blocks whose dy2 fits into the cache: first all images back
 // through the projection, then all images back through the depthwise convolution and the expansion. Batch norms are
-// differentiated in closed form. That of bn1 needs no pass of its own: sum(dy1 xhat) = diag(G W') with G = sum(dy1 x'), and
-// what x does through its statistics is one small matrix [in][in], applied to x at the end.
+// differentiated in closed form. That of bn1 needs no pass of its own: sum(dy1 xhat) = diag(G W') with G = sum(dy1 x'),
+// and what x does through its statistics is one small matrix [in][in], applied to x at the end.
 #pragma once
 
 #include "depthwise.h"
@@ -37,7 +37,8 @@ public:
         sums_size = 3 * L, parts_size = s.out + s.in + TAPS;
         x_panels = arena.take<Real>(s.stacks * s.pixels_in * s.in);
         do_panels = arena.take<Real>(s.stacks * s.pixels_out * s.out);
-        x_centres = job.skip == CONVOLUTION && s.stride > 1 ? arena.take<Real>(s.stacks * s.pixels_out * s.in) : x_panels;
+        bool is_apart = job.skip == CONVOLUTION && s.stride > 1;
+        x_centres = is_apart ? arena.take<Real>(s.stacks * s.pixels_out * s.in) : x_panels;
         sums3 = arena.take<double>(s.chunks * 2 * s.out);
         sums = arena.take<double>(s.chunks * group * sums_size);
         parts = arena.take<V>(s.chunks * group * parts_size);
@@ -96,7 +97,9 @@ private:
     Index outputs(Index n) const { return s.live(n) * s.out_height * s.out_width; }
     const Real* dout_of(Index n) const { return t.dout + n * s.stack * s.out_height * s.out_width * s.out; }
     const V* o_of(Index n) const { return reinterpret_cast<const V*>(t.o) + n * s.pixels_out * s.out_vectors; }
-    const V* z_of(Index b, Index n) const { return reinterpret_cast<const V*>(t.z) + (b * s.stacks + n) * s.pixels_out; }
+    const V* z_of(Index b, Index n) const {
+        return reinterpret_cast<const V*>(t.z) + (b * s.stacks + n) * s.pixels_out;
+    }
     V* dy2_of(Index slot, Index n) const { return dy2 + (slot * s.stacks + n) * s.pixels_out; }
     double* sums_of(Index chunk, Index slot) const { return sums + (chunk * group + slot) * sums_size; }
     V* parts_of(Index chunk, Index slot) const { return parts + (chunk * group + slot) * parts_size; }
@@ -281,7 +284,8 @@ private:
             double sum = 0, products = 0, rstd = found.rstd2[b * L + l], scale = scale2[b][l];
             for (Index chunk = 0; chunk < s.chunks; chunk++)
                 sum += sums_of(chunk, slot)[l], products += sums_of(chunk, slot)[L + l];
-            k0[b][l] = Real(scale), k1[b][l] = Real(scale * sum / n), k2[b][l] = Real(scale * products * rstd * rstd / n);
+            k0[b][l] = Real(scale), k1[b][l] = Real(scale * sum / n);
+            k2[b][l] = Real(scale * products * rstd * rstd / n);
             t.dbeta2[block.first + l] = Real(sum), t.dgamma2[block.first + l] = Real(products * rstd);
         }
     }
@@ -360,7 +364,8 @@ private:
         }
     }
 
-    // One vector of columns of -W' diag(scale * rstd * mean(dy1 * xhat)) W, by which x enters dx through bn1's statistics.
+    // One vector of columns of -W' diag(scale * rstd * mean(dy1 * xhat)) W, by which x enters dx through bn1's
+    // statistics.
     void mix(Index column) {
         for (Index c = 0; c < s.in; c++) mixing[c * s.in_vectors + column] = V{};
         in_parts(s.in, [&](Index c, Index m) {

@@ -120,7 +120,8 @@ private:
         Index part = part_of(out_width);
         convolve[I] = stride == 1 ? convolver_of<K, 1>(part) : convolver_of<K, 2>(part);
         transpose[I] = convolver_of<K, 1>(part_of(width));
-        spread[I][0] = spreader_of<K, 0>(part_of((width + 1) / 2)), spread[I][1] = spreader_of<K, 1>(part_of(width / 2));
+        spread[I][0] = spreader_of<K, 0>(part_of((width + 1) / 2));
+        spread[I][1] = spreader_of<K, 1>(part_of(width / 2));
         taps_of[I] = stride == 1 ? taps<K, 1> : taps<K, 2>;
     }
 };

@@ -1,8 +1,8 @@
 // The forward pass of a search block:
 //     h1 = relu(bn1(expand x));  z = depthwise(h1);  a = relu(bn2(z));  o = project(a);  out = bn3(o) + skip.
-// The statistics of bn1 follow from the mean m and the covariance C of x: mean(W x) = W m, var(W x) = diag(W C W'). So its
-// scale goes into the expansion's weights, its shift into the start of the sum, and the raw expansion never exists. Of the
-// wide maps z alone is kept, and with fixed statistics not even that.
+// The statistics of bn1 follow from the mean m and the covariance C of x: mean(W x) = W m, var(W x) = diag(W C W'). So
+// its scale goes into the expansion's weights, its shift into the start of the sum, and the raw expansion never exists.
+// Of the wide maps z alone is kept, and with fixed statistics not even that.
 #pragma once
 
 #include "depthwise.h"
@@ -30,7 +30,8 @@ public:
         : job(job), t(t), s(job), depthwise(s.stride, s.width, s.out_width), found(s, t.stats),
           arena{static_cast<char*>(t.workspace)}, expansion(s, arena), in_doubles(up(s.in, LD) / LD) {
         x_panels = arena.take<Real>(s.stacks * s.pixels_in * s.in);
-        x_centres = job.skip == CONVOLUTION && s.stride > 1 ? arena.take<Real>(s.stacks * s.pixels_out * s.in) : x_panels;
+        bool is_apart = job.skip == CONVOLUTION && s.stride > 1;
+        x_centres = is_apart ? arena.take<Real>(s.stacks * s.pixels_out * s.in) : x_panels;
         gram = arena.take<double>(s.chunks * (s.in + 1) * in_doubles * LD);
         covariance = arena.take<double>(s.in * in_doubles * LD);
         sums2 = arena.take<double>(s.chunks * s.count() * 2 * L);

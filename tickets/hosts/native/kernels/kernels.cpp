@@ -1,6 +1,6 @@
-// A search block (expand 1x1 - BN - ReLU - depthwise 3/5/7 - BN - ReLU - project 1x1 - BN, + skip) and a layer of a stem
-// (convolution 3x3 of stride 2 - BN - ReLU), each as one forward and one backward call, for maps in channels_last. The
-// mathematics is that of `SearchBlock` and of the stem's modules, only sums are reordered.
+// A search block (expand 1x1 - BN - ReLU - depthwise 3/5/7 - BN - ReLU - project 1x1 - BN, + skip) and a layer of a
+// stem (convolution 3x3 of stride 2 - BN - ReLU), each as one forward and one backward call, for maps in channels_last.
+// The mathematics is that of `SearchBlock` and of the stem's modules, only sums are reordered.
 //
 // The interface: plain C, structs of integers and pointers (shape.h, stem.h), no exceptions, no state between calls.
 
@@ -12,8 +12,8 @@
 #define EXPORT __attribute__((visibility("default")))
 
 extern "C" {
-// By which the caller sees that the structs fit: their number, raised with every change of them, their bytes, and those of
-// a register.
+// By which the caller sees that the structs fit: their number, raised with every change of them, their bytes, and those
+// of a register.
 EXPORT void interface(int64_t* told) {
     told[0] = 2, told[1] = sizeof(Job), told[2] = sizeof(Tensors), told[3] = sizeof(StemJob);
     told[4] = sizeof(StemTensors), told[5] = BYTES;

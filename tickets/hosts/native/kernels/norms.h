@@ -42,8 +42,8 @@ struct Norm {
     Norm(Real* means, Real* vars, bool is_fixed, double momentum, double eps)
         : means(means), vars(vars), is_fixed(is_fixed), momentum(momentum), eps(eps) {}
 
-    // The moments that a channel is normalised with: those of the batch, which also move the running ones, or these where
-    // they are fixed.
+    // The moments that a channel is normalised with: those of the batch, which also move the running ones, or these
+    // where they are fixed.
     Moments settled(Index at, Moments batch, double n) const {
         if (is_fixed) return {means[at], vars[at]};
         means[at] = Real((1 - momentum) * means[at] + momentum * batch.mean);

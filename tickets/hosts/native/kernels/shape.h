@@ -1,13 +1,13 @@
 // What a call is asked for (the C interface), and how its maps are cut and laid out.
 //
-// Hidden channels are cut into blocks of one register. A block that holds several kernel sizes runs with the largest, the
-// smaller kernels framed by zeros; the last block may have dead lanes, whose weights are zero.
+// Hidden channels are cut into blocks of one register. A block that holds several kernel sizes runs with the largest,
+// the smaller kernels framed by zeros; the last block may have dead lanes, whose weights are zero.
 //
-// Images are taken in stacks, as many as fill panels of pixels without much waste: the narrow maps of a stack are panels,
-// [panel][channel][pixel], its wide maps [block][stack][pixel][lane]. A stack is padded to whole panels.
+// Images are taken in stacks, as many as fill panels of pixels without much waste: the narrow maps of a stack are
+// panels, [panel][channel][pixel], its wide maps [block][stack][pixel][lane]. A stack is padded to whole panels.
 //
-// Threads share out chunks of stacks, whose number does not depend on the threads. Every sum over images is taken within
-// a chunk in order, then over the chunks in order. So the same bits come out of any number of threads.
+// Threads share out chunks of stacks, whose number does not depend on the threads. Every sum over images is taken
+// within a chunk in order, then over the chunks in order. So the same bits come out of any number of threads.
 #pragma once
 
 #include <vector>

@@ -1,5 +1,5 @@
-// A SIMD register and the smallest things done with it. Its width follows from the instruction set that is compiled for;
-// plain vector types of GCC and Clang, so that one source serves all of them.
+// A SIMD register and the smallest things done with it. Its width follows from the instruction set that is compiled
+// for; plain vector types of GCC and Clang, so that one source serves all of them.
 #pragma once
 
 #include <algorithm>
@@ -54,8 +54,8 @@ INLINE Index up(Index n, Index to) { return (n + to - 1) / to * to; }
 
 INLINE V relu(V y) { return V{} > y ? V{} : y; }  // keeps NaN
 
-// Rows of narrow maps have any width. A vector of a row may reach into the next rows, but not beyond `end`: what is read
-// there belongs to lanes that nobody uses, and what is written there is written again, since rows go upwards.
+// Rows of narrow maps have any width. A vector of a row may reach into the next rows, but not beyond `end`: what is
+// read there belongs to lanes that nobody uses, and what is written there is written again, since rows go upwards.
 INLINE V load(const Real* at, const Real* end) {
     V v = {};
     if (end - at >= L) memcpy(&v, at, BYTES);

@@ -1,7 +1,8 @@
 // A layer of a stem: convolution 3x3 of stride 2 - BN - ReLU, forward and backward, for maps in channels_last.
 //
-// Images are copied into planes padded by one pixel, so that the 3 * in values that one row of the kernel reads of an output
-// stand side by side. Convolved values are kept, one register of output channels after the other. Chunks as in shape.h.
+// Images are copied into planes padded by one pixel, so that the 3 * in values that one row of the kernel reads of an
+// output stand side by side. Convolved values are kept, one register of output channels after the other. Chunks as in
+// shape.h.
 #pragma once
 
 #include "norms.h"
@@ -24,7 +25,8 @@ struct StemTensors {
 };
 }
 
-// acc[p] += sum_j row[p * step + j] * w[j * w_step]: P outputs of a dense convolution, for values that stand side by side.
+// acc[p] += sum_j row[p * step + j] * w[j * w_step]: P outputs of a dense convolution, for values that stand side by
+// side.
 template <int P>
 INLINE void accumulate(const Real* row, Index step, Index count, const V* w, Index w_step, V* acc) {
     for (Index j = 0; j < count; j++) {
@@ -148,7 +150,8 @@ private:
     void pad(Index n) {
         const Real* x = t.x + n * job.height * job.width * job.in;
         Index row = job.width * job.in;
-        for (Index y = 0; y < job.height; y++) memcpy(padded() + (y + 1) * s.pitch + job.in, x + y * row, row * sizeof(Real));
+        for (Index y = 0; y < job.height; y++)
+            memcpy(padded() + (y + 1) * s.pitch + job.in, x + y * row, row * sizeof(Real));
     }
 
     void convolve(Index n) {
@@ -264,7 +267,8 @@ private:
                     V before = gradient(dout, end, *y, c);
                     d[x * s.out_vectors + c] = scale[c] * (before - c0[c] - (*y - means[c]) * c1[c]);
                 }
-            for (Index ky = 0; ky < 3; ky++) add_weights(padded() + (2 * oy + ky) * s.pitch, d, part + ky * s.run * s.out_vectors);
+            for (Index ky = 0; ky < 3; ky++)
+                add_weights(padded() + (2 * oy + ky) * s.pitch, d, part + ky * s.run * s.out_vectors);
         }
         if (job.wants_dx) spread(n);
     }
@@ -273,7 +277,8 @@ private:
         for (Index c = 0; c < s.out_vectors; c++)
             in_parts(s.run, [&](Index j, Index count) {
                 V* to = part + j * s.out_vectors + c;
-                Outers::rows<Real>[count - 1](row + j, 2 * job.in, d + c, s.out_vectors, s.out_width, to, s.out_vectors);
+                auto add = Outers::rows<Real>[count - 1];
+                add(row + j, 2 * job.in, d + c, s.out_vectors, s.out_width, to, s.out_vectors);
             });
     }
 
@@ -290,6 +295,7 @@ private:
 
     void spread_columns(Index y, Index parity) {
         V* row = row_of_dx();
+        const Real* all = reinterpret_cast<const Real*>(d_padded());
         Index step = s.out_vectors * L;
         for (Index c = 0; c < s.in_vectors; c++)
             in_tiles((job.width - parity + 1) / 2, [&](auto tile, Index x) {
@@ -297,8 +303,8 @@ private:
                 V acc[P] = {};
                 for (Index ky = (y + 1) % 2; ky < 3; ky += 2)
                     for (Index kx = (parity + 1) % 2; kx < 3; kx += 2) {
-                        Index oy = (y + 1 - ky) / 2, ox = x + (parity + 1 - kx) / 2;  // -1 and beyond are the zero border
-                        const Real* d = reinterpret_cast<const Real*>(d_padded()) + (oy + 1) * s.d_pitch + (ox + 1) * step;
+                        Index oy = (y + 1 - ky) / 2, ox = x + (parity + 1 - kx) / 2;  // the border beyond is zero
+                        const Real* d = all + (oy + 1) * s.d_pitch + (ox + 1) * step;
                         const V* w = transposed + (ky * 3 + kx) * job.out * s.in_vectors + c;
                         accumulate<P>(d, step, job.out, w, s.in_vectors, acc);
                     }

@@ -1,0 +1,82 @@
+"""Every method on native kernels: it learns as on PyTorch's, its masks are exact, and threads change no bit."""
+
+import pytest
+import torch
+from foreign import register
+from toy import DRAWERS as BUILT_IN
+from toy import SPEC, ToySource, drawn
+
+from tickets.drawers import DRAWERS
+from tickets.drawers.base import Request
+from tickets.hosts.native import force, processor
+from tickets.recipes import RECIPES
+from tickets.recipes.base import transfer
+from tickets.scorers import SCORERS
+from tickets.training.loop import Training
+from tickets.training.settings import Settings
+
+BEST = processor.usable()[0].name
+STEPS = 20
+SETTINGS = Settings(steps=STEPS, learning_rate=0.01, calibration_batches=2)
+PLUGINS = ["rigl@interval=0.5", "omp@scorer=fisher"]
+
+
+@pytest.fixture(autouse=True)
+def plugins(monkeypatch):
+    """The drawer, the scorer and the recipe that tests/plugins shows."""
+    register(monkeypatch, DRAWERS, rigl="plugins.rigl:RigL")
+    register(monkeypatch, SCORERS, fisher="plugins.fisher:Fisher")
+    register(monkeypatch, RECIPES, distil="plugins.distil:Distil")
+
+
+@pytest.fixture
+def losses(monkeypatch):
+    """The losses of all steps that are trained, in their order."""
+    seen = []
+    step = Training._step
+
+    def watched(self, batch):
+        loss = step(self, batch)
+        seen.append(float(loss))
+        return loss
+
+    monkeypatch.setattr(Training, "_step", watched)
+    return seen
+
+
+def ways(losses, run):
+    """What `run` gives, and its losses, by PyTorch, by the kernels, and by them on more threads."""
+    found = []
+    for kernels, threads in (("torch", 1), (BEST, 1), (BEST, 3)):
+        losses.clear()
+        with force.using(kernels, threads):
+            found.append((run(), torch.tensor(losses)))
+    return found
+
+
+@pytest.mark.parametrize("name", [*BUILT_IN, *PLUGINS])
+def test_a_drawer_learns_as_on_pytorch_and_threads_change_no_bit(name, losses, tmp_path):
+    drawer = DRAWERS.make(name, {"rho": 0.05})
+    request = Request(SPEC, ToySource(batch_size=16), SETTINGS, 0.8, 0)
+    (_, theirs), (ours, curve), (again, same) = ways(losses, lambda: drawn(drawer, request, {"rho": 0.05}))
+    chosen = min((event.step for event in drawer.events(STEPS, 0.8) if event.step), default=STEPS)  # by last bits
+    torch.testing.assert_close(curve[:chosen], theirs[:chosen], rtol=1e-4, atol=1e-4)
+    assert torch.equal(curve, same) and again.hash == ours.hash
+    assert ours.prunable - ours.kept == round(drawer.target(0.8) * ours.prunable)
+
+
+@pytest.mark.parametrize("name", ["finetune", "distil"])
+def test_a_recipe_learns_as_on_pytorch_and_threads_change_no_bit(name, losses):
+    source = ToySource(batch_size=16)
+    with force.using("torch", 1):
+        ticket = drawn(DRAWERS.make("gmp"), Request(SPEC, source, SETTINGS, 0.8, 0))
+        given = {"teacher": drawn(DRAWERS.make("dense"), Request(SPEC, source, SETTINGS, 0.0, 0))}
+
+    def run():
+        training = transfer(ticket, RECIPES.make(name), source, SETTINGS, 0, "fresh", given)
+        training.run()
+        return training.averaged().state_dict()
+
+    (_, theirs), (ours, curve), (again, same) = ways(losses, run)
+    torch.testing.assert_close(curve, theirs, rtol=1e-4, atol=1e-4)
+    assert torch.equal(curve, same) and all(torch.equal(again[key], ours[key]) for key in ours)
