@@ -34,6 +34,7 @@ import sys
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -231,7 +232,8 @@ class Task(ABC):
         Raises:
             DataError: an image or annotation is missing or wrong; names the file.
         """
-        return {name: self._kept(name, workers, progress, mend=True).fingerprint() for name in SPLITS}
+        kept = self._looked(workers, progress, mend=True)
+        return {name: kept(name).fingerprint() for name in SPLITS}
 
     def verify(self, name: str, recorded: Mapping[str, str]) -> None:
         """Hold the data as they are now against the fingerprints that a run recorded.
@@ -245,8 +247,9 @@ class Task(ABC):
         Raises:
             DataError: the data have changed since, or their decoded arrays have; names task and split, or the folder.
         """
+        kept = self._looked()
         for split in SPLITS:
-            if (now := self._kept(split).fingerprint()) != (known := recorded.get(split)):
+            if (now := kept(split).fingerprint()) != (known := recorded.get(split)):
                 raise DataError(
                     f"the data of {name} have changed since this run prepared them: the fingerprint of {split} is "
                     f"{now} and was {known}; run the command again."
@@ -260,7 +263,7 @@ class Task(ABC):
             UserError: another name.
             DataError: as `prepare`, or the decoded arrays are no longer what they were.
         """
-        return self._kept(name)
+        return self._looked()(name)
 
     def fresh(self, name: str) -> Split:
         """The same samples, decoded when asked for; the cache is neither read nor written.
@@ -269,19 +272,30 @@ class Task(ABC):
             UserError: another name.
             DataError: the data are not there, or hold no sample.
         """
-        samples = self.members(name)
+        return self._fresh(self.members(name))
+
+    def _fresh(self, samples: Sequence[Sample]) -> Split:
         if self.load is not None and self.pipeline == "full":
             return Originals(samples, self.load)
         return Fresh(Job(samples, self.read, self.size), self.columns, self.check)
 
-    def _kept(self, name: str, workers: int = 2, progress: Progress | None = None, mend: bool = False) -> Split:
-        """A split, prepared with so many workers; `mend` decodes damaged arrays anew."""
-        if self.pipeline == "full":
-            return self.fresh(name)
-        split, part = self._part(name)
-        folder, beside = self._built(split, workers, progress, mend)
-        columns = self.columns or {file.stem: file.stem for file in sorted(folder.glob("*.npy"))}
-        return Arrays(folder, columns, rows_of(beside, part), beside["fingerprints"][part])
+    def _looked(self, workers: int = 2, progress: Progress | None = None, mend: bool = False) -> Callable[[str], Split]:
+        """Gives splits by name after one look at the samples, prepared with so many workers; `mend` decodes damaged
+        arrays anew.
+        """
+        samples = cache(self.samples)
+        sliced = cache(lambda: parted(samples("train")))
+        built = cache(lambda split: self._built(split, samples(split), workers, progress, mend))
+
+        def kept(name: str) -> Split:
+            split, part = self._part(name)
+            if self.pipeline == "full":
+                return self._fresh(samples(split) if part == "all" else sliced()[part])
+            folder, beside = built(split)
+            columns = self.columns or {file.stem: file.stem for file in sorted(folder.glob("*.npy"))}
+            return Arrays(folder, columns, rows_of(beside, part), beside["fingerprints"][part])
+
+        return kept
 
     def _part(self, name: str) -> tuple[str, str]:
         """The official split that holds a split, and which part of it that is: "all", "train" or "val".
@@ -295,14 +309,14 @@ class Task(ABC):
         return ("train", name) if sliced else (name, "all")
 
     def _built(
-        self, split: str, workers: int = 2, progress: Progress | None = None, mend: bool = False
+        self, split: str, samples: Sequence[Sample], workers: int, progress: Progress | None, mend: bool
     ) -> tuple[Path, Meta]:
         """The folder of an official split's verified arrays, built if it is not there, and what stands beside them.
 
         Raises:
             DataError: as `prepare`, or without `mend`, which decodes them anew, the arrays are damaged.
         """
-        job = Job(self.samples(split), self.read, self.size)
+        job = Job(samples, self.read, self.size)
         height, width = self.size
         folder = self.cache / self.store / f"{split}-{height}x{width}-{job.stamp()}"
         parts = [part for official, part in map(self._part, SPLITS) if official == split]
@@ -318,7 +332,9 @@ class Task(ABC):
             return folder, beside
         report = (lambda done, total: progress(split, done, total)) if progress else None
         build(folder, job, workers=workers, progress=report, check=self.check)
-        return self._built(split, workers, progress)  # looked at as any other: its files may have changed meanwhile
+        return self._built(
+            split, self.samples(split), workers, progress, False
+        )  # looked at as any other: its files may have changed meanwhile
 
     def members(self, name: str) -> Sequence[Sample]:
         """Which samples "train", "val" or "test" holds, in its order; none is decoded.

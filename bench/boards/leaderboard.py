@@ -9,12 +9,13 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
+from operator import attrgetter
 from statistics import median_low
 from typing import Any
 
 from bench.boards import pareto
-from bench.boards.result import ANY_EDITION, EDITION, Key, Place, Result
+from bench.boards.result import EDITION, Key, Place, Result
 from bench.numbers import stats
 from bench.numbers.stats import Estimate
 from bench.records.record import Record
@@ -147,23 +148,33 @@ def placed(records: Iterable[Record]) -> dict[Place, list[Result]]:
 
     One that failed before its data were known goes to the newest board of its task.
     """
-    results = sorted(map(Result.of, records), key=lambda result: (result.created, result.id))
-    last = {result.place: number for number, result in enumerate(results) if result.place.data}
-    newest = {replace(place, data=""): place for place in sorted(last, key=last.__getitem__)}
     found: dict[Place, list[Result]] = defaultdict(list)
-    for result in results:
-        found[result.place if result.place.data else newest.get(result.place, result.place)].append(result)
+    for result in sorted(map(Result.of, records), key=_age):
+        found[result.place].append(result)
+    told = sorted((place for place in found if place.data), key=lambda place: _age(found[place][-1]))
+    newest = {replace(place, data=""): place for place in told}
+    for place in [place for place in found if place in newest]:
+        found[newest[place]] = sorted([*found[newest[place]], *found.pop(place)], key=_age)
     return found
 
 
-def any_edition(key: Key) -> Key:
+def _age(result: Result) -> tuple[str, str]:
+    """What orders results, the oldest first."""
+    return result.created, result.id
+
+
+_LASTING = attrgetter(*(one.name for one in fields(Key) if one.name not in EDITION))
+
+
+def any_edition(key: Key) -> tuple[Any, ...]:
     """What a key shares with those of other editions, which a job that failed early may not have learnt."""
-    return replace(key, **ANY_EDITION)
+    found: tuple[Any, ...] = _LASTING(key)
+    return found
 
 
 def _editions(keys: Iterable[Key]) -> dict[Key, str]:
     """In what each key differs from those of the same job, as in "drawer version 2"; "" when there is no other."""
-    rivals: dict[Key, list[Key]] = defaultdict(list)
+    rivals: dict[tuple[Any, ...], list[Key]] = defaultdict(list)
     for key in keys:
         rivals[any_edition(key)].append(key)
     return {key: _edition(key, group) for group in rivals.values() for key in group}
@@ -177,7 +188,7 @@ def _edition(key: Key, rivals: Sequence[Key]) -> str:
 def grouped(results: Sequence[Result]) -> tuple[dict[Key, dict[int, Result]], int]:
     """Results (oldest first) by key and seed, the newest of each; and how many that left out."""
     groups: dict[Key, dict[int, Result]] = {}
-    latest: dict[Key, Key] = {}
+    latest: dict[tuple[Any, ...], Key] = {}
     superseded = 0
     for result in sorted(results, key=lambda result: result.error is not None):
         key = result.key
@@ -215,8 +226,8 @@ def _compared(rows: Sequence[Row]) -> list[Row]:
     references = References(scores)
     found = {row.key: references.compared(row.key) for row in rows}
     for part in (_marked(rows), _ranked(rows, scores), _best(rows)):
-        for key, fields in part.items():
-            found[key] |= fields
+        for key, told in part.items():
+            found[key] |= told
     by_key = {row.key: row for row in rows}
     return [replace(by_key[key], **found[key], **fields) for key, fields in _arranged(rows).items()]
 
@@ -396,7 +407,8 @@ def _arranged(rows: Sequence[Row]) -> dict[Key, Fields]:
 def _leads(keys: Sequence[Key]) -> dict[Key, Key]:
     """The row (best first) below which each stands; its own where it stands below none."""
     tickets = {key: key for key in keys}
-    of_any_code = {replace(key, code=None): key for key in reversed(keys)}
+    has_spoilt = any(key.is_spoilt for key in keys)
+    of_any_code = {replace(key, code=None): key for key in reversed(keys)} if has_spoilt else {}
     best: dict[Method, Key] = {}
     for key in keys:
         if key.is_contender:

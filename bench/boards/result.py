@@ -8,22 +8,12 @@ from __future__ import annotations
 import hashlib
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any, TypedDict
+from typing import Any
 
 from bench.records.record import Record, canonical
 
-
-class Edition(TypedDict):
-    """Fields of a key that change when a method or a data set does, not when another job is asked for."""
-
-    drawer_version: int | None
-    recipe_version: int | None
-    source_data: str | None
-    code: str | None
-
-
-ANY_EDITION = Edition(drawer_version=None, recipe_version=None, source_data=None, code=None)
-EDITION = tuple(ANY_EDITION)
+EDITION = ("drawer_version", "recipe_version", "source_data", "code")
+"""Fields of a key that change when a method or a data set does, not when another job is asked for."""
 
 TASK = "task"
 """The noun of members whose code belongs to their data."""
@@ -199,7 +189,7 @@ def data_digest(record: Record, task: str | None) -> str | None:
     """Eight hex digits of a task's version, fingerprints and foreign code as the record tells them, or None."""
     if task is None or task not in record.versions.task or not record.fingerprints.get(task):
         return None
-    sources = tuple(code.source for code in record.code if (code.noun, code.name) == (TASK, task))
+    sources = tuple([code.source for code in record.code if (code.noun, code.name) == (TASK, task)])
     return _digest(record.versions.task[task], tuple(sorted(record.fingerprints[task].items())), sources)
 
 

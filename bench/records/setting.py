@@ -73,7 +73,7 @@ class Setting(BaseModel):
             "threads": f"{self.threads} threads",
             "device": self.device,
         }
-        return ", ".join(text for name, text in told.items() if getattr(self, name) != USUAL[name])
+        return ", ".join([text for name, text in told.items() if getattr(self, name) != USUAL[name]])
 
     @property
     def flags(self) -> str:

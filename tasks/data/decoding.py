@@ -25,7 +25,7 @@ from typing import IO, Any, cast
 import numpy as np
 
 from tasks.data.arrays import Meta, fingerprint, parts, rows_of
-from tasks.data.samples import Check, Row, Sample, states, val_rows_of
+from tasks.data.samples import Check, Row, Sample, hashed, many, val_rows_of
 from tickets.errors import DataError, UserError
 
 CHUNK = 32  # samples that a decoding process is given at a time
@@ -66,11 +66,7 @@ class Job:
             DataError: a file is missing; names it.
         """
         digest = hashlib.blake2b(repr((self.size, _source_of(self.read))).encode(), digest_size=8)
-        known = states(self.samples)
-        for sample in self.samples:
-            group = (sample.group,) if sample.group else ()
-            digest.update(repr((sample.name, sample.extra, [known[f] for f in sample.files], *group)).encode())
-        return digest.hexdigest()
+        return hashed(digest, many(self.samples).told(with_times=True))
 
 
 def decoded(sample: Sample, read: Callable[..., Row], *size: tuple[int, int]) -> Row:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from tasks.data.decoding import Job, decoded
-from tasks.data.samples import Check, Row, Sample, states
+from tasks.data.samples import Check, Row, Sample, hashed, many
 from tasks.data.split import AtOnce, Draw, Place, Split
 from tickets.errors import DataError
 
@@ -113,7 +113,4 @@ def fingerprint(samples: Sequence[Sample]) -> str:
     Raises:
         DataError: a file is missing; names it.
     """
-    digest, known = hashlib.blake2b(digest_size=8), states(samples)
-    for sample in samples:
-        digest.update(repr((sample.name, sample.extra, [known[file][:2] for file in sample.files])).encode())
-    return digest.hexdigest()
+    return hashed(hashlib.blake2b(digest_size=8), many(samples).told(with_times=False))

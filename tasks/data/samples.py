@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterable, Mapping, Sequence
+import itertools
+from abc import abstractmethod
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -59,12 +61,79 @@ def val_rows(groups: Sequence[str]) -> list[int]:
     return rows if 0 < len(rows) < len(groups) else [row for row, group in enumerate(groups) if group == groups[0]]
 
 
+class Many(Sequence[Sample]):
+    """Samples that answer for all of themselves at once, however they are kept."""
+
+    @property
+    @abstractmethod
+    def groups(self) -> Sequence[str]:
+        """Of each sample its group, or its name where it has none."""
+
+    @abstractmethod
+    def part(self, rows: np.ndarray) -> Sequence[Sample]:
+        """The samples of these rows."""
+
+    @abstractmethod
+    def told(self, with_times: bool) -> Iterator[str]:
+        """Of each sample a text that tells its name, extra, and its files' names and sizes.
+
+        Args:
+            with_times: tell when the files were changed, and the samples' groups, too.
+
+        Raises:
+            DataError: a file is missing; names it.
+        """
+
+
+@dataclass(frozen=True, eq=False)
+class Few(Many):
+    """Samples that are all there as objects."""
+
+    samples: Sequence[Sample]
+
+    def __len__(self) -> int:
+        return len(self.samples)
+
+    def __getitem__(self, index: Any) -> Any:
+        """One sample by its number; those of a slice."""
+        return self.samples[index]
+
+    @property
+    def groups(self) -> list[str]:
+        """As objects, too."""
+        return [sample.group or sample.name for sample in self.samples]
+
+    def part(self, rows: np.ndarray) -> list[Sample]:
+        """The samples of these rows."""
+        return [self.samples[row] for row in rows]
+
+    def told(self, with_times: bool) -> Iterator[str]:
+        """As `Many.told`."""
+        known = states(self.samples)
+        for sample in self.samples:
+            files = [known[file][: 3 if with_times else 2] for file in sample.files]
+            group = (sample.group,) if with_times and sample.group else ()
+            yield repr((sample.name, sample.extra, files, *group))
+
+
+def many(samples: Sequence[Sample]) -> Many:
+    """These samples, answering for all of themselves."""
+    return samples if isinstance(samples, Many) else Few(samples)
+
+
+def hashed(digest: hashlib.blake2b, texts: Iterator[str]) -> str:
+    """The hexadecimal digits of a digest after some texts; thousands at a time are joined, which hash alike."""
+    while some := "".join(itertools.islice(texts, 4096)):
+        digest.update(some.encode())
+    return digest.hexdigest()
+
+
 def val_rows_of(samples: Sequence[Sample]) -> list[int]:
     """The rows of these training samples that form val."""
-    return val_rows([sample.group or sample.name for sample in samples])
+    return val_rows(many(samples).groups)
 
 
-def parted(samples: Sequence[Sample]) -> dict[str, list[Sample]]:
+def parted(samples: Sequence[Sample]) -> dict[str, Sequence[Sample]]:
     """The official train split -> {"train": ..., "val": ...}, by the same rule as decoded arrays.
 
     Raises:
@@ -72,11 +141,10 @@ def parted(samples: Sequence[Sample]) -> dict[str, list[Sample]]:
     """
     if not samples:
         raise DataError("the data set has no samples; give a folder that holds some.")
-    held = set(val_rows_of(samples))
-    return {
-        "train": [sample for row, sample in enumerate(samples) if row not in held],
-        "val": [sample for row, sample in enumerate(samples) if row in held],
-    }
+    is_held = np.zeros(len(samples), dtype=bool)
+    is_held[val_rows_of(samples)] = True
+    rows = {"train": np.flatnonzero(~is_held), "val": np.flatnonzero(is_held)}
+    return {name: many(samples).part(part) for name, part in rows.items()}
 
 
 def states(samples: Iterable[Sample]) -> dict[Path, tuple[str, int, int]]:
@@ -92,8 +160,11 @@ def states(samples: Iterable[Sample]) -> dict[Path, tuple[str, int, int]]:
         try:
             state = file.stat()
         except OSError as error:
-            raise DataError(
-                f"{file}: missing ({error.strerror}); restore the file or remove it from the set."
-            ) from error
+            raise missing(file, error) from error
         known[file] = (file.name, state.st_size, state.st_mtime_ns)
     return known
+
+
+def missing(file: Path, error: OSError) -> DataError:
+    """The error for a file that cannot be looked at."""
+    return DataError(f"{file}: missing ({error.strerror}); restore the file or remove it from the set.")

@@ -11,6 +11,7 @@ from PIL import Image, ImageOps
 
 from tasks.base import Info
 from tasks.data.files import own_tree, rgb, split_of_own, splits_of_own
+from tasks.data.listing import Listing, below, listed
 from tasks.data.samples import Row, Sample
 from tasks.kinds.classification import Classification
 from tickets.errors import DataError
@@ -81,11 +82,35 @@ class Folder(Classification):
         """
         return split_of_own(self.tree(), split, "a folder of images for each class", folders)
 
-    def samples(self, split: str) -> list[Sample]:
+    def locate(self) -> None:
+        """Check that every class folder holds an image, without looking at all of them.
+
+        Raises:
+            DataError: as `samples`.
+        """
+        for split in self.official:
+            place, names = self._classes(split)
+            for name in names:
+                if next(below(place / name, is_image), None) is None:
+                    raise _empty(place / name)
+
+    def samples(self, split: str) -> Listing:
         """Every image below a class folder, by class, then by path.
 
         Raises:
             DataError: a class folder without images, or other classes than the task's.
+        """
+        place, names = self._classes(split)
+        found = listed(place, names, is_image)
+        for label in np.flatnonzero(np.bincount(found.labels, minlength=len(names)) == 0):
+            raise _empty(place / names[label])
+        return found
+
+    def _classes(self, split: str) -> tuple[Path, tuple[str, ...]]:
+        """The folder of an official split, and the names of its class folders.
+
+        Raises:
+            DataError: other classes than the task's.
         """
         place, names = self.place(split), self.info.names
         if (found := folders(place)) != list(names):
@@ -94,11 +119,7 @@ class Folder(Classification):
                 f"{place} holds {len(found)} class folders, the task {len(names)} classes: they differ in "
                 f"{', '.join(odd[:5])}{' and more' if odd[5:] else ''}; give each split one folder a class."
             )
-        return [
-            Sample(f"{folder.name}/{path}", (folder / path,), label)
-            for label, folder in enumerate(place / name for name in names)
-            for path in images(folder)
-        ]
+        return place, names
 
 
 def folders(place: Path) -> list[str]:
@@ -107,17 +128,10 @@ def folders(place: Path) -> list[str]:
         return sorted(e.name for e in entries if e.is_dir() and not e.name.startswith("."))
 
 
-def images(place: Path) -> list[str]:
-    """Relative paths, with /, of the images anywhere in a folder, sorted.
+def is_image(name: str) -> bool:
+    """Whether a file's name is that of an image, and not hidden."""
+    return name.lower().endswith(SUFFIXES) and name[0] != "."
 
-    Raises:
-        DataError: there are none.
-    """
-    found: list[str] = []
-    for folder, _, files in os.walk(place, followlinks=True):
-        below = Path(folder).relative_to(place).as_posix()
-        prefix = "" if below == "." else f"{below}/"
-        found += [prefix + name for name in files if name.lower().endswith(SUFFIXES) and name[0] != "."]
-    if not found:
-        raise DataError(f"{place} holds no image ({', '.join(SUFFIXES)}); add some or remove the class folder.")
-    return sorted(found)
+
+def _empty(place: Path) -> DataError:
+    return DataError(f"{place} holds no image ({', '.join(SUFFIXES)}); add some or remove the class folder.")

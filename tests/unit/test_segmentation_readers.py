@@ -107,8 +107,8 @@ def source_id(task, c):
 
 def test_the_two_pipelines_hold_out_the_same_images(task):
     names = {s.name for s in replace(task, pipeline="full").split("val").samples}
-    rows = task._built("train")[1]["val_rows"]
-    assert {task.samples("train")[row].name for row in rows} == names
+    samples, rows = task.samples("train"), task.split("val").rows
+    assert {samples[row].name for row in rows} == names
 
 
 class TestBadInput:
