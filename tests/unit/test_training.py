@@ -24,6 +24,37 @@ def test_average_follows_the_warm_up_rule():
     assert ema.values["weight"].item() == pytest.approx(1 - 0.1 * 0.15)
 
 
+def test_the_average_follows_a_network_whose_tensors_were_exchanged():
+    layer = nn.Linear(1, 1, bias=False)
+    ema = Ema(layer, 0.0)
+    ema.update(layer)
+    layer.weight = nn.Parameter(torch.full((1, 1), 5.0))
+    ema.rebind()
+    ema.update(layer)
+    assert ema.values["weight"].item() == 5.0
+
+
+def test_what_is_kept_is_made_anew_when_masks_change():
+    training = Training(toy_network(), ToySource(), Settings(2, 0.01), 0)
+    made = []
+    for _ in range(2):
+        training.kept("x", lambda: made.append(1))
+    assert made == [1]
+    training.set_masks({})
+    training.kept("x", lambda: made.append(2))
+    assert made == [1, 2]
+
+
+def test_a_step_is_trained_in_training_mode_whatever_was_put_to_evaluation_before():
+    training = Training(toy_network(), ToySource(), Settings(2, 0.01), 0)
+    (batch,) = training.source.calibration(1)
+    training._step(batch)
+    parts = list(training.network.modules())
+    parts[-1].eval()
+    training._step(batch)
+    assert all(part.training for part in parts)
+
+
 def test_recalibrated_statistics_are_the_plain_average_and_momenta_come_back():
     net = nn.Sequential(nn.BatchNorm2d(2, momentum=0.3), nn.Dropout(0.5))
     images = [torch.randn(4, 2, 3, 3) + 5, torch.randn(4, 2, 3, 3)]
