@@ -5,9 +5,11 @@ import torch
 from torch import nn
 from toy import ToySource, toy_network
 
+from tickets.pruning.masks import keep_top
 from tickets.training.ema import Ema, recalibrate
 from tickets.training.events import Event
 from tickets.training.loop import DivergedError, Training
+from tickets.training.masking import Projection, Reparam
 from tickets.training.method import Method
 from tickets.training.settings import Settings
 
@@ -53,6 +55,22 @@ def test_a_step_is_trained_in_training_mode_whatever_was_put_to_evaluation_befor
     parts[-1].eval()
     training._step(batch)
     assert all(part.training for part in parts)
+
+
+@pytest.mark.parametrize("masking", [Projection(), Reparam()])
+def test_no_step_waits_for_a_device(monkeypatch, masking):
+    """Nothing reads a number out of a tensor, which on a GPU would wait for all that was asked of it."""
+    network = toy_network(masking)
+    network.masks = keep_top({name: w.detach().abs() for name, w in network.weights().items()}, 0.5)
+    training = Training(network, ToySource(), Settings(2, 0.01), 0)
+    (batch,) = training.source.calibration(1)
+
+    def read(tensor: torch.Tensor) -> None:
+        raise AssertionError("a number is read out of a tensor")
+
+    for name in ("item", "tolist", "__bool__", "__int__", "__float__", "cpu", "numpy"):
+        monkeypatch.setattr(torch.Tensor, name, read)
+    training._step(batch)
 
 
 def test_recalibrated_statistics_are_the_plain_average_and_momenta_come_back():
