@@ -20,6 +20,7 @@ from tickets import contract
 from tickets.drawers import DRAWERS
 
 if TYPE_CHECKING:
+    from bench.jobs.display import Display
     from bench.jobs.work import Facts
     from bench.jobs.workers import Workers
     from bench.records.record import Record
@@ -68,7 +69,9 @@ def run(
     force: Annotated[bool, _option("force", "Compute jobs whose record exists again.", RUNNING)] = False,
     tensorboard: Annotated[bool, _option("tensorboard", "Write curves to tensorboard/ in the home.", RUNNING)] = False,
     verbose: Annotated[bool, _option("verbose", "Tell of every job's progress.", RUNNING)] = False,
-    dry_run: Annotated[bool, _option("dry-run", "List the jobs, done or not, and their price here.", RUNNING)] = False,
+    dry_run: Annotated[
+        bool, _option("dry-run", "List the jobs and their price here; --force times steps anew.", RUNNING)
+    ] = False,
     download: Annotated[bool, _option("download", "Fetch sets that torchvision knows.", RUNNING)] = False,
     list_names: Annotated[bool, _option("list", "List what the flags name, plug-ins included.", RUNNING)] = False,
 ) -> None:
@@ -160,7 +163,7 @@ def _compute(asked: RunConfig, todo: list[Job], tasks: dict[str, Task], verbose:
         Kernels(asked.setting, asked.how.kernels, display.say) as kernels,
         Workers(asked.how.jobs, asked.setting.threads, preload) as workers,
     ):
-        if not (asked.how.home / "records").is_dir():  # else there may be nothing to do
+        if not dry_run and not (asked.how.home / "records").is_dir():  # else there may be nothing to do
             workers.warm()
         fingerprints = {
             name: task.prepare(os.cpu_count() or 1, lambda *at, name=name: display.preparing(name, *at))
@@ -172,7 +175,7 @@ def _compute(asked: RunConfig, todo: list[Job], tasks: dict[str, Task], verbose:
         )
         ids = named(todo, facts, workers)
         if dry_run:
-            print(_price(todo, ids, facts, workers))
+            print(_price(todo, ids, facts, workers, display, how.force))
             return
         grid = Grid(todo, ids, facts, display, cost=lambda job: _length(asked, job), force=how.force)
         grid.skip_finished()
@@ -181,14 +184,15 @@ def _compute(asked: RunConfig, todo: list[Job], tasks: dict[str, Task], verbose:
     _show(asked, [grid.records[job] for job in todo])
 
 
-def _price(todo: list[Job], ids: dict[Job, str], facts: Facts, workers: Workers) -> str:
+def _price(todo: list[Job], ids: dict[Job, str], facts: Facts, workers: Workers, display: Display, anew: bool) -> str:
     """What is there already, and what the rest will take on this machine."""
     from bench.jobs import price
+    from bench.jobs.paces import paces
     from bench.jobs.store import Store
 
     state = price.states(todo, ids, Store(facts.home))
     missing = [job for job in todo if state[job] != price.DONE]
-    found = price.paces(missing, facts, workers)
+    found = paces([*dict.fromkeys(job.trained_on for job in missing)], facts, workers, display, anew)
     return price.told(todo, state, price.costs(missing, facts, found), facts, workers.count, found)
 
 

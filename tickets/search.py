@@ -51,14 +51,23 @@ def per_unit(block: Searchable, values: Mapping[int, float]) -> Tensor:
     return torch.cat(parts)
 
 
-def l1_penalty(network: nn.Module, factors: UnitCosts) -> Tensor:
-    """Sum over units of penalty factor x |gamma|; differentiable, scalar."""
-    terms = [
-        (per_unit(block, factors[name]) * block.gamma.abs()).sum()
-        for name, block in search_blocks(network).items()
-        if block.units
-    ]
-    return torch.stack(terms).sum() if terms else next(network.parameters()).new_zeros(())
+class Penalty:
+    """The sum over units of penalty factor x |gamma|, while the architecture stays.
+
+    Args:
+        network: with search blocks.
+        factors: from `penalties`.
+    """
+
+    def __init__(self, network: nn.Module, factors: UnitCosts) -> None:
+        blocks = {name: block for name, block in search_blocks(network).items() if block.units}
+        self.gammas = [block.gamma for block in blocks.values()]
+        none = next(network.parameters()).new_zeros(0)
+        self.factors = torch.cat([none, *(per_unit(block, factors[name]) for name, block in blocks.items())])
+
+    def __call__(self) -> Tensor:
+        """The sum; differentiable, scalar."""
+        return self.factors.dot(torch.cat([self.factors[:0], *self.gammas]).abs())
 
 
 def total_unit_macs(network: nn.Module, layers: Iterable[LayerCost], live: Mapping[str, Tensor] | None = None) -> float:
@@ -142,6 +151,7 @@ def shrink(network: Network, ema: Ema, optimizer: torch.optim.Optimizer, live: M
         for own, change in block.cuts(keep).items():
             _slice(network, ema, optimizer, f"{name}.{own}", change)
         block.conform(units)
+    ema.rebind()
     return cut
 
 

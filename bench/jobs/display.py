@@ -39,6 +39,7 @@ class Display:
         )
         self.live = self.bar if self.console.is_terminal else nullcontext()
         self._task: Any = None
+        self._timed: Any = None
         self._done = 0
         self._step: dict[Job, int] = {}
         self._said: dict[Job, int] = {}
@@ -61,6 +62,12 @@ class Display:
         self.bar.update(self._task, description=f"preparing {task} ({split})", completed=done, total=total)
         if done == total:
             self.say(f"prepared {total:,} images of {task} ({split})")
+
+    def timing(self, task: str, done: float, all_of_it: int) -> None:
+        """How much of the timing of a few steps of tasks is done."""
+        if self._timed is None:
+            self._timed = self.bar.add_task("", total=all_of_it)
+        self.bar.update(self._timed, description=f"timing steps of {task}", completed=done)
 
     def expect(self, steps: int) -> None:
         """All steps that will be trained; starts the bar."""

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import multiprocessing
 import os
+import signal
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from multiprocessing.context import BaseContext
 
@@ -32,24 +33,33 @@ def warmed(modules: Sequence[str], threads: int) -> BaseContext:
     if sys.platform != "linux" or (_SERVED and [threads] != _SERVED):
         return multiprocessing.get_context("spawn")
     if not _SERVED:
-        from multiprocessing import forkserver  # only here: there is none on Windows
-
         _SERVED.append(threads)
-        forkserver.set_forkserver_preload(["bench.jobs.preloaded"])
-        with environment(
+        _start(
             {
                 NAMES: " ".join(modules),
                 "OMP_NUM_THREADS": str(threads),
                 "PYTHONPATH": os.pathsep.join(path or os.getcwd() for path in sys.path),
                 "PYTHONSAFEPATH": "1",  # else the current folder would come first, and might hold another `bench`
             }
-        ):
-            forkserver.ensure_running()
+        )
     return multiprocessing.get_context("forkserver")
 
 
+def _start(variables: Mapping[str, str]) -> None:
+    from multiprocessing import forkserver, resource_tracker  # only here: Windows has none
+
+    resource_tracker.ensure_running()  # else it would be started with the server, and let interruptions through
+    forkserver.set_forkserver_preload(["bench.jobs.preloaded"])
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})  # until the server is ready to ignore them
+    try:
+        with environment(variables):
+            forkserver.ensure_running()
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
 @contextmanager
-def environment(values: dict[str, str]) -> Iterator[None]:
+def environment(values: Mapping[str, str]) -> Iterator[None]:
     """Processes that are started in the block have these variables, too; nothing else is touched."""
     before = dict(os.environ)
     os.environ.update(values)

@@ -31,7 +31,11 @@ def named(jobs: Sequence[Job], facts: Facts, workers: Workers) -> dict[Job, str]
     def are_names(found: Any) -> bool:
         return isinstance(found, list) and len(found) == len(jobs) and all(map(_is_name, found))
 
-    names = remembered("names", _told(jobs, facts), are_names, asked) if _are_all_ours() else asked()
+    names = (
+        remembered("names", {"jobs": repr(list(jobs)), **shared(facts)}, are_names, asked)
+        if are_all_ours()
+        else asked()
+    )
     return dict(zip(jobs, names, strict=True))
 
 
@@ -39,15 +43,14 @@ def _is_name(found: Any) -> bool:
     return isinstance(found, str) and NAME.fullmatch(found) is not None
 
 
-def _are_all_ours() -> bool:
+def are_all_ours() -> bool:
     """Whether no other package registers a member of any noun."""
     return all(len(registry.names()) == len(registry.builtin) for registry in REGISTRIES.values())
 
 
-def _told(jobs: Sequence[Job], facts: Facts) -> dict[str, Any]:
-    """What names depend on beside code."""
+def shared(facts: Facts) -> dict[str, Any]:
+    """What of facts results depend on beside code, as JSON data."""
     return {
-        "jobs": repr(list(jobs)),
         "setting": facts.setting.model_dump(mode="json"),
         "scale": facts.scale.model_dump(mode="json"),
         "versions": {name: task.info.version for name, task in facts.tasks.items()},

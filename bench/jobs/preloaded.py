@@ -21,6 +21,7 @@ def _import(names: list[str]) -> None:
     """Import modules; one that cannot be imported is left to those who need it."""
     ctypes.CDLL(None).prctl(DIE_WITH_PARENT, signal.SIGTERM)  # else who waits for its output waits for the imports
     before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
     for name in names:
         with contextlib.suppress(Exception):
             importlib.import_module(name)

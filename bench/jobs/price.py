@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import heapq
 import itertools
-import time
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -13,14 +12,12 @@ from typing import TYPE_CHECKING
 from bench.jobs.order import Queue
 from bench.jobs.store import Store
 from bench.jobs.work import Facts
-from bench.jobs.workers import Workers
 from bench.numbers.amounts import duration
 from bench.request.plan import Job
 from tickets.drawers import DRAWERS
-from tickets.errors import UserError
 
 if TYPE_CHECKING:
-    from bench.jobs.probe import Pace
+    from bench.jobs.paces import Pace
     from tasks.base import Task
 
 DONE, MISSING, FAILED = "done", "missing", "failed"
@@ -50,33 +47,6 @@ def states(jobs: Sequence[Job], ids: Mapping[Job, str], store: Store) -> dict[Jo
         record = store.record(ids[job])
         failed = record is not None and record.status == "failed"
         found[job] = FAILED if failed else DONE if record and store.is_whole(job, record) else MISSING
-    return found
-
-
-def paces(jobs: Sequence[Job], facts: Facts, workers: Workers) -> dict[str, Pace]:
-    """A few timed steps of every task that jobs train on, as many at once as jobs will run at once.
-
-    Raises:
-        UserError: a probe's process died; there may be too little memory.
-    """
-    tasks = list(dict.fromkeys(job.trained_on for job in jobs))
-    queue = tasks + tasks[: 1 if len(tasks) % workers.count else 0]  # the last one has company, too
-    found: dict[str, Pace] = {}
-    running = 0
-    while queue or running:
-        while queue and workers.free:
-            task = queue.pop(0)
-            workers.start(task, "bench.jobs.probe:pace", task, facts, time.time())
-            running += 1
-        for message in workers.messages():
-            if message.kind == "died":
-                raise UserError(
-                    f"a few steps on {message.key} ended their process (code {message.value}); was there enough "
-                    "memory? Give --jobs 1, or smaller batches by --set batch_size."
-                )
-            running -= message.kind == "result"
-            if message.kind == "result" and message.key not in found:
-                found[message.key] = message.value
     return found
 
 

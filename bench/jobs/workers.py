@@ -67,6 +67,11 @@ class Workers:
         """How many more calls can start now."""
         return self.count - len(self._busy)
 
+    @property
+    def is_busy(self) -> bool:
+        """Whether a call is running."""
+        return bool(self._busy)
+
     def start(self, key: Any, function: str, *args: Any) -> None:
         """Begin a call.
 

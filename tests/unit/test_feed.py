@@ -33,6 +33,29 @@ def test_any_start_and_any_workers_give_the_same_batches(feed):
     assert not same(list(replace(feed, seed=1).batches(0, 7)), whole)
 
 
+@pytest.mark.parametrize("device", ["cpu", "cuda"])
+def test_batches_go_to_cuda_through_pinned_memory_without_waiting_and_are_left_alone_on_the_cpu(
+    feed, monkeypatch, device
+):
+    pinned, sent = [], []
+
+    def pin_memory(tensor):
+        pinned.append(tensor)
+        return tensor
+
+    def to(tensor, device, non_blocking=False):
+        sent.append((tensor, device.type, non_blocking))
+        return tensor
+
+    monkeypatch.setattr(torch.Tensor, "pin_memory", pin_memory)
+    monkeypatch.setattr(torch.Tensor, "to", to)
+    (batch,) = replace(feed, device=torch.device(device)).batches(0, 1)
+    last = sent[-len(batch) :]  # before them came those of views
+    assert all(one is two for (one, *_), two in zip(last, batch.values(), strict=True))
+    assert {(kind, waits) for _, kind, waits in last} == {(device, True)}
+    assert len(pinned) == (len(batch) if device == "cuda" else 0)
+
+
 def test_an_epoch_shows_every_sample_once_and_epochs_differ(feed):
     stream = Stream(feed.task, feed.task.split("train"), 8, 0, "train")
     size = len(stream.data)

@@ -255,6 +255,23 @@ def test_what_is_present_follows_from_what_is_forgotten():
         assert torch.equal(found, torch.ones_like(mask[NAME]) if kept is None else kept)
 
 
+def test_projection_follows_masks_that_are_put_in_force_and_weights_that_move():
+    layer = nn.Linear(4, 4, bias=False)
+    network = Network(layer, nn.Identity(), {"host.weight": torch.ones(4, 4, dtype=torch.bool)})
+    network.masking.settle(network)
+    assert (layer.weight != 0).all()
+    network.masks = {"host.weight": torch.eye(4, dtype=torch.bool)}
+    for _ in range(2):
+        network.masking.settle(network)
+        assert torch.equal(layer.weight != 0, torch.eye(4, dtype=torch.bool))
+        with torch.no_grad():
+            layer.weight.fill_(1.0)
+    network.host = nn.Linear(4, 4, bias=False)
+    network.masking.bind(network)
+    network.masking.settle(network)
+    assert torch.equal(network.host.weight != 0, torch.eye(4, dtype=torch.bool))
+
+
 def test_projection_zeroes_when_it_settles_and_reparam_when_it_is_run():
     masks = {NAME: torch.tensor([[True, False, True, False]])}
     for made, stays in ((Projection(), False), (Reparam(), True)):

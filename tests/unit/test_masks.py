@@ -62,6 +62,20 @@ def test_project_zeroes_in_place_and_sparsity_counts():
     assert sparsity_of(masks) == 0.5 and sparsity_of(ones(prunable(layer))) == 0 and sparsity_of({}) == 0
 
 
+@pytest.mark.parametrize("layout", [torch.contiguous_format, torch.channels_last])
+def test_projection_has_the_bits_of_a_product_with_each_mask(layout):
+    """Signs of zero and what is no number included."""
+    layer = nn.Conv2d(3, 5, 3).to(memory_format=layout)
+    with torch.no_grad():
+        layer.weight[0, 0, 0] = torch.tensor([-0.0, float("nan"), -1.0])
+    mask = torch.rand(layer.weight.shape, generator=generator(0, "mask")) > 0.5
+    expected = layer.weight.detach() * mask
+    project(layer, {"weight": mask})
+    assert torch.equal(layer.weight.detach().view(torch.int32), expected.view(torch.int32))
+    assert layer.weight.is_contiguous(memory_format=layout)
+    project(layer, {})
+
+
 def test_streams_are_apart_and_global_state_is_restored():
     assert derive(0, "host") != derive(0, "head") != derive(1, "head")
     before = torch.get_rng_state()

@@ -8,8 +8,8 @@ from asked import config
 from samples import record
 
 from bench.jobs import price
+from bench.jobs.paces import Pace
 from bench.jobs.price import Cost
-from bench.jobs.probe import Pace
 from bench.jobs.store import Store
 from bench.request.plan import jobs
 

@@ -2,14 +2,16 @@
 
 import pytest
 import torch
+from torch import nn
 from toy import SPEC, ToySource, toy_network
 
 from tickets.cost import estimated_macs, layer_costs, sparse_macs
 from tickets.drawers.base import Drawer
 from tickets.hosts.supernet import Supernet
 from tickets.pruning.masks import keep_top
-from tickets.search import l1_penalty, live_units_mask, penalties, shrink, unit_costs
+from tickets.search import Penalty, live_units_mask, penalties, per_unit, shrink, unit_costs
 from tickets.searchable import live_units, search_blocks
+from tickets.seeding import generator
 from tickets.training.events import Event
 from tickets.training.loop import Training
 from tickets.training.masking import Reparam
@@ -42,14 +44,35 @@ def test_penalty_factors_average_to_one_over_units():
     units = [(factors[n][k], c) for n, b in blocks.items() for k, c in b.units.items()]
     assert sum(f * c for f, c in units) / sum(c for _, c in units) == pytest.approx(1, abs=1e-6)
     expected = sum(f * c for f, c in units)  # every gamma starts at 1
-    assert l1_penalty(host, factors).item() == pytest.approx(expected, rel=1e-5)
+    assert Penalty(host, factors)().item() == pytest.approx(expected, rel=1e-5)
 
 
 def test_penalty_reaches_only_gammas():
     host = Supernet(SPEC)
-    l1_penalty(host, penalties(host, unit_costs(host, layer_costs(host, (16, 16))))).backward()
+    Penalty(host, penalties(host, unit_costs(host, layer_costs(host, (16, 16)))))().backward()
     touched = {name for name, p in host.named_parameters() if p.grad is not None}
     assert touched == {f"{name}.depthwise_bn.weight" for name in search_blocks(host)}
+
+
+def test_gradients_of_the_penalty_are_those_of_a_sum_a_block_to_the_last_bit():
+    """At gammas of both signs and of both zeros; a host without units has a penalty of 0."""
+    host = Supernet(SPEC)
+    factors, found = penalties(host, unit_costs(host, layer_costs(host, (16, 16)))), []
+    blocks = search_blocks(host)
+    with torch.no_grad():
+        for block in blocks.values():
+            block.gamma.normal_(generator=generator(0, "gamma"))[:2] = torch.tensor([0.0, -0.0])
+    for penalty in (
+        Penalty(host, factors)(),
+        torch.stack(
+            [(per_unit(block, factors[name]) * block.gamma.abs()).sum() for name, block in blocks.items()]
+        ).sum(),
+    ):
+        host.zero_grad()
+        (1.0 + 0.000371 * penalty).backward()
+        found.append(torch.cat([block.gamma.grad for block in blocks.values()]).view(torch.int32))
+    assert torch.equal(*found)
+    assert Penalty(nn.Linear(2, 2), {})().item() == 0
 
 
 @pytest.mark.parametrize("dead", ["some", "kernel", "block"])

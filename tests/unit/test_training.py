@@ -5,9 +5,11 @@ import torch
 from torch import nn
 from toy import ToySource, toy_network
 
+from tickets.pruning.masks import keep_top
 from tickets.training.ema import Ema, recalibrate
 from tickets.training.events import Event
 from tickets.training.loop import DivergedError, Training
+from tickets.training.masking import Projection, Reparam
 from tickets.training.method import Method
 from tickets.training.settings import Settings
 
@@ -22,6 +24,53 @@ def test_average_follows_the_warm_up_rule():
     assert ema.values["weight"].item() == pytest.approx(0.9)
     ema.update(layer)
     assert ema.values["weight"].item() == pytest.approx(1 - 0.1 * 0.15)
+
+
+def test_the_average_follows_a_network_whose_tensors_were_exchanged():
+    layer = nn.Linear(1, 1, bias=False)
+    ema = Ema(layer, 0.0)
+    ema.update(layer)
+    layer.weight = nn.Parameter(torch.full((1, 1), 5.0))
+    ema.rebind()
+    ema.update(layer)
+    assert ema.values["weight"].item() == 5.0
+
+
+def test_what_is_kept_is_made_anew_when_masks_change():
+    training = Training(toy_network(), ToySource(), Settings(2, 0.01), 0)
+    made = []
+    for _ in range(2):
+        training.kept("x", lambda: made.append(1))
+    assert made == [1]
+    training.set_masks({})
+    training.kept("x", lambda: made.append(2))
+    assert made == [1, 2]
+
+
+def test_a_step_is_trained_in_training_mode_whatever_was_put_to_evaluation_before():
+    training = Training(toy_network(), ToySource(), Settings(2, 0.01), 0)
+    (batch,) = training.source.calibration(1)
+    training._step(batch)
+    parts = list(training.network.modules())
+    parts[-1].eval()
+    training._step(batch)
+    assert all(part.training for part in parts)
+
+
+@pytest.mark.parametrize("masking", [Projection(), Reparam()])
+def test_no_step_waits_for_a_device(monkeypatch, masking):
+    """Nothing reads a number out of a tensor, which on a GPU would wait for all that was asked of it."""
+    network = toy_network(masking)
+    network.masks = keep_top({name: w.detach().abs() for name, w in network.weights().items()}, 0.5)
+    training = Training(network, ToySource(), Settings(2, 0.01), 0)
+    (batch,) = training.source.calibration(1)
+
+    def read(tensor: torch.Tensor) -> None:
+        raise AssertionError("a number is read out of a tensor")
+
+    for name in ("item", "tolist", "__bool__", "__int__", "__float__", "cpu", "numpy"):
+        monkeypatch.setattr(torch.Tensor, name, read)
+    training._step(batch)
 
 
 def test_recalibrated_statistics_are_the_plain_average_and_momenta_come_back():

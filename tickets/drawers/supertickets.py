@@ -21,7 +21,7 @@ from tickets.hosts.base import features_of
 from tickets.pruning.masks import Masks
 from tickets.pruning.schedules import ramp, staircase
 from tickets.search import (
-    l1_penalty,
+    Penalty,
     live_units_mask,
     penalties,
     shrink,
@@ -139,7 +139,8 @@ class SuperTickets(Drawer):
         if not self.search:
             return loss
         rho = self.rho * ramp(training.clock, training.settings.steps)
-        return loss + rho * l1_penalty(training.network, training.aside["penalties"])
+        penalty = training.kept("penalty", lambda: Penalty(training.network, training.aside["penalties"]))
+        return loss + rho * penalty()
 
     def do_shrink(self, training: Training, final: bool = False) -> None:
         """Cut units whose importance vanished.

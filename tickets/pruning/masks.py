@@ -86,5 +86,26 @@ def sparsity_of(masks: Mapping[str, Tensor]) -> float:
 @torch.no_grad()
 def project(module: nn.Module, masks: Mapping[str, Tensor]) -> None:
     """Set every masked weight of `module` to zero, in place: w <- m*w."""
-    for name, mask in masks.items():
-        module.get_parameter(name).mul_(mask)
+    Masked(module, masks).project()
+
+
+class Masked:
+    """The masked weights of a module beside their masks as numbers, so that all can be multiplied at once.
+
+    Holds while the module has these parameters; their values may change.
+
+    Args:
+        module: that has the weights.
+        masks: by weight name as seen from `module`.
+    """
+
+    def __init__(self, module: nn.Module, masks: Mapping[str, Tensor]) -> None:
+        self.weights = [module.get_parameter(name) for name in masks]
+        pairs = zip(self.weights, masks.values(), strict=True)
+        self.factors = [torch.empty_like(weight.detach()).copy_(mask) for weight, mask in pairs]  # strides, too
+
+    @torch.no_grad()
+    def project(self) -> None:
+        """w <- m*w, in place."""
+        if self.weights:
+            torch._foreach_mul_(self.weights, self.factors)

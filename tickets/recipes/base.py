@@ -14,7 +14,7 @@ from tickets.cost import dense_macs, layer_costs
 from tickets.errors import UserError
 from tickets.hosts.base import HostSpec, features_of
 from tickets.pruning.masks import Masks
-from tickets.search import l1_penalty, penalties, unit_costs
+from tickets.search import Penalty, penalties, unit_costs
 from tickets.source import Source, initial_head
 from tickets.ticket import Ticket
 from tickets.training.loop import Training
@@ -44,7 +44,8 @@ class Recipe(Method):
         if "penalties" not in training.aside:
             return loss
         rho: float = training.aside["rho"]
-        return loss + rho * l1_penalty(training.network, training.aside["penalties"])
+        penalty = training.kept("penalty", lambda: Penalty(training.network, training.aside["penalties"]))
+        return loss + rho * penalty()
 
 
 def transfer(

@@ -35,14 +35,20 @@ class Ema:
     def __init__(self, network: nn.Module, decay: float) -> None:
         self.decay, self.updates = decay, 0
         self.values = {name: t.detach().clone() for name, t in averaged_tensors(network).items()}
+        self._of: dict[str, Tensor] | None = None
+
+    def rebind(self) -> None:
+        """Be told of a new architecture: the network's tensors are looked up anew by the next `update`."""
+        self._of = None
 
     @torch.no_grad()
     def update(self, network: nn.Module) -> None:
-        """Move the average towards the network's current tensors."""
+        """Move the average towards the network's current tensors; the network is the same one each time."""
         decay = min(self.decay, (1 + self.updates) / (10 + self.updates))
         self.updates += 1
-        current = averaged_tensors(network)
-        torch._foreach_lerp_([self.values[name] for name in current], list(current.values()), 1 - decay)
+        if self._of is None:  # which takes longer than to average them
+            self._of = averaged_tensors(network)
+        torch._foreach_lerp_([self.values[name] for name in self._of], list(self._of.values()), 1 - decay)
 
     def copy_of(self, network: Network) -> Network:
         """A copy of the network with averaged weights x its masks, all of them plain zeros."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 from torch import Tensor, nn
@@ -27,6 +27,8 @@ from tickets.training.progress import Progress
 from tickets.training.schedule import Schedule
 from tickets.training.settings import Settings
 from tickets.training.spent import Cost, Meter, Spent
+
+Kept = TypeVar("Kept")
 
 
 class DivergedError(RuntimeError):
@@ -79,6 +81,7 @@ class Training:
         self.optimizer = optimizer(self.network, self.settings)
         self.schedule = Schedule(self.optimizer, self.settings)
         self.layers: list[LayerCost] = []
+        self._kept: dict[str, Any] = {}
         self._architecture: Any = None
         self._forward = torch.compile(self.network.both) if self.settings.compiled else self.network.both
         self.meter = Meter(self.network.host, lambda images: self.spent.add(images, self.forward_cost))
@@ -114,12 +117,22 @@ class Training:
 
     def masks_changed(self) -> None:
         """Bring weights and costs in line with new masks or a new architecture; to be called after either."""
+        self._kept.clear()
+        self.ema.rebind()
+        self.network.masking.bind(self.network)
         self.network.masking.settle(self.network)
         if self._architecture != (architecture := _architecture(self.network.host, self.network.head)):
             self._architecture = architecture
             self.layers = layer_costs(Network(self.network.host, self.network.head), self.source.size)
         self._price()
         self.full_macs = self.full_macs or self.forward_cost.dense
+
+    def kept(self, what: str, make: Callable[[], Kept]) -> Kept:
+        """Something that depends on masks and architecture: made once, and anew when those have changed."""
+        if what not in self._kept:
+            self._kept[what] = make()
+        found: Kept = self._kept[what]
+        return found
 
     def _price(self) -> None:
         """What an image and a step cost under the masks of now."""
@@ -186,7 +199,8 @@ class Training:
 
     def _step(self, batch: Batch) -> Tensor:
         """One optimiser step, then the events whose time has come; returns the loss. `Method` tells the order."""
-        self.network.train()
+        if not all(module.training for module in self.kept("modules", lambda: list(self.network.modules()))):
+            self.network.train()
         cost, worth = self.step_cost, self._worth
         image = batch["image"].contiguous(memory_format=torch.channels_last)
         low = self.settings.precision == "bfloat16"

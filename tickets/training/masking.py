@@ -16,7 +16,7 @@ from torch import Tensor, nn
 
 from tickets.errors import unknown
 from tickets.pruning.allocation import allocate
-from tickets.pruning.masks import Masks, Semantics, ones, project
+from tickets.pruning.masks import Masked, Masks, Semantics, ones
 
 if TYPE_CHECKING:
     from tickets.training.network import Network
@@ -36,6 +36,9 @@ class Masking(nn.Module):
     def weight(self, name: str, w: Tensor, mask: Tensor) -> Tensor:
         """What the forward pass uses in place of the weight `w`, as the network names it."""
         return w
+
+    def bind(self, network: Network) -> None:
+        """Be told of new masks or of a new architecture, before `settle`."""
 
     def settle(self, network: Network) -> None:
         """Bring weights or masks in line, after an optimiser step or with new masks."""
@@ -69,9 +72,20 @@ class Projection(Masking):
 
     forgets = True
 
+    def __init__(self) -> None:
+        super().__init__()
+        self._bound: tuple[Masks, Masked] | None = None
+
+    def bind(self, network: Network) -> None:
+        """Look up the masked weights, which takes longer than to multiply them."""
+        self._bound = network.masks, Masked(network, network.masks)
+
     def settle(self, network: Network) -> None:
         """w <- m*w."""
-        project(network, network.masks)
+        if self._bound is None or self._bound[0] is not network.masks:
+            self.bind(network)
+        assert self._bound is not None  # by the line above
+        self._bound[1].project()
 
 
 class _Straight(torch.autograd.Function):
