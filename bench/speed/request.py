@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, NotRequired, TypedDict
@@ -18,6 +19,7 @@ Precision = Literal["float32", "bfloat16"]
 DTYPES: tuple[Precision, ...] = ("float32", "bfloat16")
 WHAT = ("train", "inference")
 LOADER = "loader"
+ENGINES = ("torch", "compiled", "onnx", "openvino")
 LARGEST_BATCH = {"paper": 8}
 """Where the scale's own batch is for many GPUs."""
 
@@ -35,11 +37,14 @@ class Request:
         threads: PyTorch threads.
         layout: memory format of our formulation: "channels_last" or "contiguous".
         dtype: "float32", or "bfloat16" for autocast.
-        compiled: whether forward passes go through torch.compile.
+        compiled: whether the forward passes of training steps go through torch.compile.
         sparsity: of the masked variants.
-        rounds: measured rounds.
+        rounds: measured rounds, unless the limit ends them.
+        limit: seconds after which no round begins, but the first.
         device: "cpu", "cuda" or "cuda:N".
         what: "train", "inference" or both, or the loader alone.
+        engines: that run inference, of `ENGINES`.
+        ticket: what is run beside a dense network; None for one that is made up.
         data_root: the folder that holds the data sets' own folders, for the loader.
     """
 
@@ -54,8 +59,11 @@ class Request:
     compiled: bool
     sparsity: float
     rounds: int
+    limit: float
     device: str
     what: tuple[str, ...]
+    engines: tuple[str, ...]
+    ticket: Path | None = None
     data_root: Path | None = None
 
     def __str__(self) -> str:
@@ -78,8 +86,11 @@ class Asked(TypedDict):
     compiled: bool
     sparsity: float
     rounds: int
+    limit: float
     device: str
     what: str
+    engines: str
+    ticket: NotRequired[Path | None]
     loader: NotRequired[bool]
     data_root: NotRequired[Path | None]
 
@@ -109,8 +120,11 @@ def parse(asked: Asked) -> Request:
         compiled=asked["compiled"],
         sparsity=sparsity,
         rounds=asked["rounds"],
+        limit=asked["limit"],
         device=asked["device"],
-        what=(LOADER,) if loader else _parts(asked["what"]),
+        what=(LOADER,) if loader else _several(asked["what"], WHAT, "what"),
+        engines=_several(asked["engines"], ENGINES, "engines"),
+        ticket=asked.get("ticket"),
         data_root=flags.data_root(asked.get("data_root")),
     )
     _check(request)
@@ -127,9 +141,12 @@ def _check(request: Request) -> None:
     ):
         if value < least:
             raise UserError(f"--{flag} is {value}; give a whole number of at least {least}.")
+    if not request.limit > 0:
+        raise UserError(f"--limit is {request.limit}; give a number of seconds above 0.")
     flags.device(request.device)
     flags.compiler(request.compiled)
 
 
-def _parts(what: str) -> tuple[str, ...]:
-    return tuple(dict.fromkeys(flags.one_of(part.strip(), WHAT, "part of --what") for part in what.split(",")))
+def _several(text: str, allowed: Sequence[str], flag: str) -> tuple[str, ...]:
+    """Values separated by commas, each once."""
+    return tuple(dict.fromkeys(flags.one_of(part.strip(), allowed, f"part of --{flag}") for part in text.split(",")))

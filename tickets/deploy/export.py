@@ -76,11 +76,11 @@ def to_onnx(module: nn.Module, size: tuple[int, int], path: Path) -> None:
         _compare(file, images, expected)
 
 
-def inference_session(file: Path, threads: int = 0) -> InferenceSession:
+def inference_session(file: Path | bytes, threads: int = 0) -> InferenceSession:
     """An ONNX file, ready to run on the CPU: `run(None, {"image": array})` gives the feature maps.
 
     Args:
-        file: from `to_onnx`; may go once this returns.
+        file: from `to_onnx`, or its content.
         threads: of one call; 0 leaves that to ONNX Runtime.
     """
     import onnxruntime

@@ -12,6 +12,7 @@ import math
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -65,7 +66,7 @@ def to_fastest_onnx(module: nn.Module, size: tuple[int, int], path: Path, thread
             to_onnx(variant, size, files[multiple])
         image = random_images(module, 1, size).cpu().numpy()
         sessions = {multiple: inference_session(file, threads) for multiple, file in files.items()}
-        taken = _least_seconds({m: lambda s=s: s.run(None, {"image": image}) for m, s in sessions.items()})
+        taken = _least_seconds({m: partial(session.run, None, {"image": image}) for m, session in sessions.items()})
         tried = [Tried(multiple, hidden_units(variants[multiple]), taken[multiple]) for multiple in variants]
         tried.sort(key=lambda one: one.seconds)
         files[tried[0].multiple].replace(path)
