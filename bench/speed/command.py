@@ -45,7 +45,9 @@ def speed(
     sparsity: Annotated[float, _option("sparsity", "Of masked variants, in [0, 1).", SETTING)] = 0.9,
     what: Annotated[str, _option("what", "train, inference or both.", SETTING)] = "train,inference",
     inference: Annotated[bool, _option("inference", "Only inference, as --what inference.", SETTING)] = False,
-    engines: Annotated[str, _option("engines", "What runs inference.", SETTING)] = ",".join(ENGINES),
+    engines: Annotated[
+        str | None, _option("engines", f"Of {', '.join(ENGINES)} (default: all that prepare quickly).", SETTING)
+    ] = None,
     ticket: Annotated[
         Path | None, _option("ticket", "Infer with this ticket of the preset (default: one made up).", SETTING)
     ] = None,

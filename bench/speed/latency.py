@@ -30,6 +30,11 @@ def inference_calls(
     "dense host" and "ticket host" run the networks as they are built, in PyTorch; the others without what is dead and
     with batch norms folded, both networks alike.
 
+    Args:
+        request: what to build.
+        is_late: once it says so, nothing more is compiled, which takes minutes for large networks.
+        report: told of each network and engine before they are prepared.
+
     Returns:
         The calls by variant, and a sentence for each engine that is left out and for each file.
     """

@@ -20,6 +20,8 @@ DTYPES: tuple[Precision, ...] = ("float32", "bfloat16")
 WHAT = ("train", "inference")
 LOADER = "loader"
 ENGINES = ("torch", "compiled", "onnx", "openvino")
+SLOW = "compiled"
+"""The engine that takes minutes to prepare a network of `paper`."""
 LARGEST_BATCH = {"paper": 8}
 """Where the scale's own batch is for many GPUs."""
 
@@ -73,7 +75,10 @@ class Request:
 
 
 class Asked(TypedDict):
-    """What the command line gave, by the fields of `Request`; None is the scale's batch and size, and all cores."""
+    """What the command line gave, by the fields of `Request`.
+
+    None is the scale's batch and size, all cores, and the usual engines.
+    """
 
     preset: str
     task: str
@@ -89,7 +94,7 @@ class Asked(TypedDict):
     limit: float
     device: str
     what: str
-    engines: str
+    engines: str | None
     ticket: NotRequired[Path | None]
     loader: NotRequired[bool]
     data_root: NotRequired[Path | None]
@@ -108,6 +113,7 @@ def parse(asked: Asked) -> Request:
     if not 0 <= sparsity < 1:
         raise UserError(f"--sparsity is {sparsity}; give the removed share of the weights, from 0 to below 1.")
     usual = min(plan.batch_size, LARGEST_BATCH.get(preset, plan.batch_size))
+    what = (LOADER,) if loader else _several(asked["what"], WHAT, "what")
     request = Request(
         preset=preset,
         task=name,
@@ -122,8 +128,8 @@ def parse(asked: Asked) -> Request:
         rounds=asked["rounds"],
         limit=asked["limit"],
         device=asked["device"],
-        what=(LOADER,) if loader else _several(asked["what"], WHAT, "what"),
-        engines=_several(asked["engines"], ENGINES, "engines"),
+        what=what,
+        engines=_usual(preset, what) if asked["engines"] is None else _several(asked["engines"], ENGINES, "engines"),
         ticket=asked.get("ticket"),
         data_root=flags.data_root(asked.get("data_root")),
     )
@@ -150,3 +156,8 @@ def _check(request: Request) -> None:
 def _several(text: str, allowed: Sequence[str], flag: str) -> tuple[str, ...]:
     """Values separated by commas, each once."""
     return tuple(dict.fromkeys(flags.one_of(part.strip(), allowed, f"part of --{flag}") for part in text.split(",")))
+
+
+def _usual(preset: str, what: tuple[str, ...]) -> tuple[str, ...]:
+    """All engines; the slow one only where nothing else is asked for and the network is not large."""
+    return tuple(e for e in ENGINES if e != SLOW or (what == ("inference",) and preset not in LARGEST_BATCH))

@@ -385,6 +385,16 @@ def test_inference_alone_is_a_flag(monkeypatch):
     assert [request.what for request in asked] == [("inference",), ("inference",), ("train", "inference")]
 
 
+@pytest.mark.parametrize(
+    ("preset", "what", "compiles"),
+    [("tiny", "inference", True), ("paper", "inference", False), ("tiny", "train,inference", False)],
+)
+def test_what_is_slow_to_prepare_is_asked_for(preset, what, compiles):
+    asked = {**GIVEN, "preset": preset, "what": what, "engines": None}
+    assert ("compiled" in parse(asked).engines) == compiles
+    assert parse({**asked, "engines": "compiled"}).engines == ("compiled",)
+
+
 def test_defaults_come_from_the_scale():
     absent = {**GIVEN, "batch": None, "size": None}
     assert (parse(absent).batch, parse(absent).size) == (32, (64, 64))
