@@ -1,46 +1,76 @@
-"""Inference as `bench.speed` compares it: the host dense, masked, compacted, and compacted in ONNX Runtime."""
+"""Inference as `bench.speed` compares it: a dense host and a ticket's, as built, then exported alike to each engine."""
 
 from __future__ import annotations
 
-import importlib.util
-import tempfile
 from collections.abc import Callable
-from pathlib import Path
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
+from bench.speed.engines import Call, Compacted, in_torch, missing
 from bench.speed.request import Request
-from bench.speed.synthetic import SEED, Synthetic, as_asked, host_of, layout_of, raw_batch, scores
-from bench.speed.timing import Run
+from bench.speed.synthetic import SEED, Synthetic, host_of, raw_batch, scores
 from tickets.deploy.compact import compact
-from tickets.deploy.export import ONNX_PACKAGES, to_onnx
-from tickets.hosts.supernet import Supernet
+from tickets.errors import UserError
+from tickets.hosts.supernet import Supernet, preset
 from tickets.pruning.masks import Masks, keep_top, ones, project, prunable
 from tickets.searchable import search_blocks
 from tickets.seeding import generator
+from tickets.ticket import Ticket
 
-DENSE, MASKED, COMPACTED, ONNX = "dense", "masked", "compacted", "onnx runtime"
 DEAD_SHARE = 0.5
 CALIBRATION_PASSES = 2
 
 
-def inference_calls(request: Request) -> tuple[dict[str, Run], list[str]]:
+def inference_calls(
+    request: Request, is_late: Callable[[], bool], report: Callable[[str], None]
+) -> tuple[dict[str, Call], list[str]]:
     """Calls that map one batch of images to the host's feature maps.
 
+    "dense host" and "ticket host" run the networks as they are built, in PyTorch; the others without what is dead and
+    with batch norms folded, both networks alike.
+
+    Args:
+        request: what to build.
+        is_late: once it says so, nothing more is compiled, which takes minutes for large networks.
+        report: told of each network and engine before they are prepared.
+
     Returns:
-        The calls by variant, and a sentence for each variant that is left out.
+        The calls by variant, and a sentence for each engine that is left out and for each file.
     """
     source = Synthetic.of(request)
     image = source.task.batch(raw_batch(source.task, request.latency_batch, 0))["image"]
-    dense = calibrated(host_of(request), source.made[0]["image"].cpu())
-    masked = calibrated(host_of(request), source.made[0]["image"].cpu(), request.sparsity)
-    compacted = compact(masked)
-    hosts = {DENSE: dense, MASKED: masked, COMPACTED: compacted}
-    missing = _why_no_onnx(request)
-    onnx = {} if missing else {ONNX: _onnx_call(compacted, image, request)}
-    calls = {name: _call(host, image, request) for name, host in hosts.items()}
-    return {**calls, **onnx}, [f"{ONNX} is left out: {missing}."] if missing else []
+    absent = {engine: why for engine in request.engines if (why := missing(engine, request))}
+    made: dict[str, Call] = {}
+    for name, host in networks(request, source.made[0]["image"].cpu()).items():
+        compacted = Compacted(name, compact(host), image, request)
+        made[f"{name} host"] = in_torch(host, image, request)
+        for engine in request.engines:
+            if engine == "compiled" and is_late():
+                absent[engine] = "the limit was reached"
+            if engine not in absent:
+                report(f"{name} {engine}")
+                made[f"{name} {engine}"] = compacted.call(engine)
+    left_out = [f"{engine} is left out: {why}." for engine, why in absent.items()]
+    return made, left_out + [call.note for call in made.values() if call.note]
+
+
+def networks(request: Request, images: Tensor) -> dict[str, Supernet]:
+    """The host in eval mode, dense and as a ticket: the asked one, or one of which half of the units are dead.
+
+    Raises:
+        UserError: the asked ticket is none of the preset's host.
+    """
+    found = {"dense": calibrated(host_of(request), images)}
+    if request.ticket is None:
+        return {**found, "ticket": calibrated(host_of(request), images, request.sparsity)}
+    ticket = Ticket.load(request.ticket)
+    host = ticket.build()
+    if not isinstance(host, Supernet) or host.spec.stages != preset(request.preset).stages:
+        raise UserError(
+            f"the ticket {request.ticket.name} is none of the supernet {request.preset}; give its --preset."
+        )
+    return {**found, "ticket": host}
 
 
 def calibrated(host: Supernet, images: Tensor, sparsity: float | None = None) -> Supernet:
@@ -92,34 +122,3 @@ def _favour_largest(score: Tensor, dim: int) -> None:
     rows = score.transpose(0, dim).flatten(1)
     best = torch.zeros_like(rows).scatter_(1, rows.argmax(1, keepdim=True), 1e6)
     score.add_(best.view(score.transpose(0, dim).shape).transpose(0, dim))
-
-
-def _call(host: nn.Module, image: Tensor, request: Request) -> Run:
-    layout = layout_of(request)
-    host.to(request.device).to(memory_format=layout)
-    image = image.to(request.device, memory_format=layout)
-    forward = torch.no_grad()(as_asked(host, request))
-    return lambda: forward(image)
-
-
-def _why_no_onnx(request: Request) -> str | None:
-    """Why the ONNX file cannot be compared with the rest; None where it can."""
-    if request.device != "cpu":
-        return "it is run on the CPU only"
-    if request.dtype != "float32":
-        return "it is run in float32 only"
-    missing = [name for name in ONNX_PACKAGES if importlib.util.find_spec(name) is None]
-    return f"{', '.join(missing)} not installed; pip install 'ticketbench[export]'" if missing else None
-
-
-def _onnx_call(compacted: nn.Module, image: Tensor, request: Request) -> Callable[[], object]:
-    import onnxruntime
-
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = request.threads
-    with tempfile.TemporaryDirectory() as folder:
-        file = Path(folder) / "compacted.onnx"
-        to_onnx(compacted, request.size, file)
-        session = onnxruntime.InferenceSession(file, options, providers=["CPUExecutionProvider"])
-    feed = {"image": image.contiguous().numpy()}
-    return lambda: session.run(None, feed)

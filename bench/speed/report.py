@@ -1,20 +1,23 @@
-"""What `bench.speed` measured, as a table for people and as plain values."""
+"""What `bench.speed` measured: each row as it comes, then a table for people and plain values."""
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
-from typing import Any, TextIO
+from typing import TYPE_CHECKING, Any
 
+from bench.numbers import aligned
 from bench.numbers.amounts import MISSING
-from bench.speed.timing import Spread, Times, ratio, spread
+from bench.speed.timing import Spread, Taken, Times, ratio, spread
 
-COLUMNS = ("", "ms", "images/s", "peak MiB", "speed-up", "10 % to 90 %")
-GAP = "  "
+if TYPE_CHECKING:
+    from bench.speed.roof import Roof
+
+HEADER = ("ms", "images/s", "speed-up", "10 % to 90 %", "of the roof", "peak MiB", "file MB")
+LEAST_WIDTH, LABEL = 8, 18
 
 
-@dataclass(frozen=True)
+@dataclass
 class Part:
     """The variants of one kind that were timed together.
 
@@ -22,44 +25,55 @@ class Part:
         title: what each of them does.
         images: of one call.
         times: seconds a call by variant and round; the speed-up is over the first variant.
+        macs: that one call computes, by variant, where they can be counted.
         peaks_mib: peak memory by variant, where it was measured.
-        notes: sentences about what is missing.
+        file_mb: size of the file that a variant runs, where it runs one.
+        notes: sentences about what is missing, and about what was chosen.
     """
 
     title: str
     images: int
     times: Times
+    macs: Mapping[str, int] = field(default_factory=dict)
     peaks_mib: Mapping[str, float] = field(default_factory=dict)
+    file_mb: Mapping[str, float] = field(default_factory=dict)
     notes: Sequence[str] = ()
 
     def ratio(self, over: str, under: str) -> Spread:
         """Time of one variant over that of another, by rounds."""
         return ratio(self.times, over, under)
 
-    def rows(self) -> list[tuple[str, ...]]:
-        """One line of cells a variant, under `COLUMNS`."""
-        first = next(iter(self.times))
-        found: list[tuple[str, ...]] = []
-        for name, taken in self.times.items():
-            seconds, faster = spread(taken).median, self.ratio(first, name)
-            peak = f"{self.peaks_mib[name]:,.0f}" if name in self.peaks_mib else MISSING
-            between = MISSING if name == first else f"{faster.low:.2f} to {faster.high:.2f}"
-            found.append(
-                (name, digits(seconds * 1000), digits(self.images / seconds), peak, f"{faster.median:.2f}x", between)
-            )
-        return found
+    def rows(self, roof: Roof) -> list[list[str]]:
+        """One line of cells a variant, under `HEADER`."""
+        return [[name, *self._cells(name, roof)] for name in self.times]
 
-    def to_json(self) -> dict[str, Any]:
-        """Everything that was measured, in plain values."""
+    def _cells(self, name: str, roof: Roof) -> list[str]:
         first = next(iter(self.times))
-        summary = {
-            name: {"seconds": asdict(spread(taken)), "speed_up": asdict(self.ratio(first, name))}
-            for name, taken in self.times.items()
-        }
+        seconds, faster = spread(self.times[name]).median, self.ratio(first, name)
+        return [
+            digits(seconds * 1000),
+            digits(self.images / seconds),
+            f"{faster.median:.2f}x",
+            MISSING if name == first else f"{faster.low:.2f} to {faster.high:.2f}",
+            f"{roof.share(self.macs[name], seconds):.0%}" if name in self.macs else MISSING,
+            f"{self.peaks_mib[name]:,.0f}" if name in self.peaks_mib else MISSING,
+            digits(self.file_mb[name]) if name in self.file_mb else MISSING,
+        ]
+
+    def to_json(self, roof: Roof) -> dict[str, Any]:
+        """Everything that was measured, in plain values."""
+        values = asdict(self)
+        del values["title"]
+        values["seconds"] = values.pop("times")
+        return {**values, "summary": {name: self._summary(name, roof) for name in self.times}}
+
+    def _summary(self, name: str, roof: Roof) -> dict[str, Any]:
+        taken = spread(self.times[name])
         return {
-            "images": self.images, "seconds": self.times, "peaks_mib": dict(self.peaks_mib), "summary": summary,
-            "notes": list(self.notes),
-        }  # fmt: skip
+            "seconds": asdict(taken),
+            "speed_up": asdict(self.ratio(next(iter(self.times)), name)),
+            "of_roof": roof.share(self.macs[name], taken.median) if name in self.macs else None,
+        }
 
 
 def digits(value: float) -> str:
@@ -72,59 +86,44 @@ def digits(value: float) -> str:
     return f"{value:.2f}" if value < 9.995 else f"{value:.1f}" if value < 99.95 else f"{value:,.0f}"
 
 
-def upkeep(part: Part, masked: str, dense: str) -> Spread:
-    """What masks cost: the share of a dense step that a masked one takes longer, by rounds."""
-    found = part.ratio(masked, dense)
-    return Spread(found.median - 1, found.low - 1, found.high - 1)
+def show(part: Part, roof: Roof) -> None:
+    """Print a part's table, without the columns that none of its variants fills, and its notes."""
+    table = [[f"{part.title}, batch {part.images}", *HEADER], *part.rows(roof)]
+    full = [column for column in zip(*table, strict=True) if not set(column[1:]) <= {MISSING}]
+    header, *rows = zip(*full, strict=True)
+    aligned.show("", header, rows)
+    for note in part.notes:
+        print(f"  {note}")
 
 
-def show(parts: Sequence[Part], heading: str, lines: Sequence[str], file: TextIO | None = None) -> None:
-    """Print the tables and the lines under them: rich in a terminal, aligned text when piped.
+class Live:
+    """A table that grows while it is measured: a column a variant, a row a round, each cell printed as it comes.
 
     Args:
-        parts: one table each.
-        heading: what they have in common.
-        lines: what follows from them.
-        file: where to; default standard output.
+        title: what is measured.
+        names: of the variants.
     """
-    file = file or sys.stdout
-    if file.isatty():
-        from rich.console import Console
 
-        Console(file=file, highlight=False).print(_rich(parts, heading, lines))
-    else:
-        file.write("\n".join(_plain(parts, heading, lines)) + "\n")
+    def __init__(self, title: str, names: Iterable[str]) -> None:
+        self.widths = {name: max(LEAST_WIDTH, len(name)) for name in names}
+        header = "".join(f"  {name:>{width}}" for name, width in self.widths.items())
+        print(f"\n{f'{title}, ms':<{LABEL}}{header}", flush=True)
 
+    def begin(self, label: str) -> None:
+        """Begin a row."""
+        print(f"{label:<{LABEL}}", end="", flush=True)
 
-def _titled(part: Part) -> tuple[str, ...]:
-    return (f"{part.title}, batch {part.images}", *COLUMNS[1:])
+    def cell(self, name: str, text: str) -> None:
+        """Fill the next cell; the last one ends the row."""
+        is_last = name == next(reversed(self.widths))
+        print(f"  {text:>{self.widths[name]}}", end="\n" if is_last else "", flush=True)
 
-
-def _plain(parts: Sequence[Part], heading: str, lines: Sequence[str]) -> list[str]:
-    tables = [[_titled(part), *part.rows()] for part in parts]
-    widths = [max(map(len, cells)) for cells in zip(*(row for table in tables for row in table), strict=True)]
-    text = [heading]
-    for part, table in zip(parts, tables, strict=True):
-        text.append("")
-        for name, *cells in table:
-            numbers = (cell.rjust(width) for cell, width in zip(cells, widths[1:], strict=True))
-            text.append(GAP.join([name.ljust(widths[0]), *numbers]))
-        text += part.notes
-    return [*text, "", *lines] if lines else text
-
-
-def _rich(parts: Sequence[Part], heading: str, lines: Sequence[str]) -> Any:
-    from rich.console import Group
-    from rich.table import Table
-    from rich.text import Text
-
-    shown: list[Any] = [Text(heading, style="bold")]
-    for part in parts:
-        table = Table(box=None, padding=(0, len(GAP), 0, 0), pad_edge=False, header_style="dim")
-        for place, title in enumerate(_titled(part)):
-            table.add_column(title, justify="right" if place else "left", no_wrap=True)
-        for row in part.rows():
-            table.add_row(*map(Text, row))
-        shown += [Text(), table, *(Text(note, style="yellow") for note in part.notes)]
-    styles = {"met": "green", "missed": "red"}
-    return Group(*shown, Text(), *(Text(line, style=styles.get(line.split()[0], "")) for line in lines))
+    def rounds(self, measured: Iterable[Taken], count: int) -> Iterator[Taken]:
+        """Hand rounds of timings on, each told when it is there."""
+        number = None
+        for taken in measured:
+            if taken.round != number:
+                number = taken.round
+                self.begin("warm-up" if number < 1 else f"round {number} of {count}")
+            self.cell(taken.name, digits(taken.seconds * 1000))
+            yield taken

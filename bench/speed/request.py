@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, NotRequired, TypedDict
@@ -18,6 +19,9 @@ Precision = Literal["float32", "bfloat16"]
 DTYPES: tuple[Precision, ...] = ("float32", "bfloat16")
 WHAT = ("train", "inference")
 LOADER = "loader"
+ENGINES = ("torch", "compiled", "onnx", "openvino")
+SLOW = "compiled"
+"""The engine that takes minutes to prepare a network of `paper`."""
 LARGEST_BATCH = {"paper": 8}
 """Where the scale's own batch is for many GPUs."""
 
@@ -35,11 +39,14 @@ class Request:
         threads: PyTorch threads.
         layout: memory format of our formulation: "channels_last" or "contiguous".
         dtype: "float32", or "bfloat16" for autocast.
-        compiled: whether forward passes go through torch.compile.
+        compiled: whether the forward passes of training steps go through torch.compile.
         sparsity: of the masked variants.
-        rounds: measured rounds.
+        rounds: measured rounds, unless the limit ends them.
+        limit: seconds after which no round begins, but the first.
         device: "cpu", "cuda" or "cuda:N".
         what: "train", "inference" or both, or the loader alone.
+        engines: that run inference, of `ENGINES`.
+        ticket: what is run beside a dense network; None for one that is made up.
         data_root: the folder that holds the data sets' own folders, for the loader.
     """
 
@@ -54,8 +61,11 @@ class Request:
     compiled: bool
     sparsity: float
     rounds: int
+    limit: float
     device: str
     what: tuple[str, ...]
+    engines: tuple[str, ...]
+    ticket: Path | None = None
     data_root: Path | None = None
 
     def __str__(self) -> str:
@@ -65,7 +75,10 @@ class Request:
 
 
 class Asked(TypedDict):
-    """What the command line gave, by the fields of `Request`; None is the scale's batch and size, and all cores."""
+    """What the command line gave, by the fields of `Request`.
+
+    None is the scale's batch and size, all cores, and the usual engines.
+    """
 
     preset: str
     task: str
@@ -78,8 +91,11 @@ class Asked(TypedDict):
     compiled: bool
     sparsity: float
     rounds: int
+    limit: float
     device: str
     what: str
+    engines: str | None
+    ticket: NotRequired[Path | None]
     loader: NotRequired[bool]
     data_root: NotRequired[Path | None]
 
@@ -97,6 +113,7 @@ def parse(asked: Asked) -> Request:
     if not 0 <= sparsity < 1:
         raise UserError(f"--sparsity is {sparsity}; give the removed share of the weights, from 0 to below 1.")
     usual = min(plan.batch_size, LARGEST_BATCH.get(preset, plan.batch_size))
+    what = (LOADER,) if loader else _several(asked["what"], WHAT, "what")
     request = Request(
         preset=preset,
         task=name,
@@ -109,8 +126,11 @@ def parse(asked: Asked) -> Request:
         compiled=asked["compiled"],
         sparsity=sparsity,
         rounds=asked["rounds"],
+        limit=asked["limit"],
         device=asked["device"],
-        what=(LOADER,) if loader else _parts(asked["what"]),
+        what=what,
+        engines=_usual(preset, what) if asked["engines"] is None else _several(asked["engines"], ENGINES, "engines"),
+        ticket=asked.get("ticket"),
         data_root=flags.data_root(asked.get("data_root")),
     )
     _check(request)
@@ -127,9 +147,17 @@ def _check(request: Request) -> None:
     ):
         if value < least:
             raise UserError(f"--{flag} is {value}; give a whole number of at least {least}.")
+    if not request.limit > 0:
+        raise UserError(f"--limit is {request.limit}; give a number of seconds above 0.")
     flags.device(request.device)
     flags.compiler(request.compiled)
 
 
-def _parts(what: str) -> tuple[str, ...]:
-    return tuple(dict.fromkeys(flags.one_of(part.strip(), WHAT, "part of --what") for part in what.split(",")))
+def _several(text: str, allowed: Sequence[str], flag: str) -> tuple[str, ...]:
+    """Values separated by commas, each once."""
+    return tuple(dict.fromkeys(flags.one_of(part.strip(), allowed, f"part of --{flag}") for part in text.split(",")))
+
+
+def _usual(preset: str, what: tuple[str, ...]) -> tuple[str, ...]:
+    """All engines; the slow one only where nothing else is asked for and the network is not large."""
+    return tuple(e for e in ENGINES if e != SLOW or (what == ("inference",) and preset not in LARGEST_BATCH))

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -12,6 +14,7 @@ from bench.records.provenance import peak_mib
 from bench.speed.request import Request
 from bench.speed.synthetic import SEED, Synthetic, as_asked, layout_of, masks_of, network_of
 from bench.speed.timing import Run
+from tickets.cost import dense_macs, layer_costs
 from tickets.pruning.masks import Semantics
 from tickets.reference import plain
 from tickets.source import Batch
@@ -21,10 +24,39 @@ from tickets.training.masking import masking
 from tickets.training.network import Network
 from tickets.training.settings import Settings
 
-REFERENCE, DENSE = "reference", "dense"
-VARIANTS = (REFERENCE, DENSE, str(Semantics.PROJECTION), str(Semantics.REPARAM))
 STEPS, LEARNING_RATE = 1_000_000, 1e-4
 PEAK_STEPS = 3
+PASSES = 3
+"""A step's MACs over those of its forward pass: the backward pass counts two."""
+
+
+@dataclass(frozen=True)
+class Variant:
+    """One way to make the same training step.
+
+    Args:
+        name: in tables and figures.
+        masks: how masks act; None for a dense network.
+        is_plain: whether in the plain formulation, which multiplies by its masks in every layer.
+        path: what a step is made under, such as the choice of kernels that compute the search blocks.
+    """
+
+    name: str
+    masks: Semantics | None = None
+    is_plain: bool = False
+    path: Callable[[], AbstractContextManager[object]] = nullcontext
+
+
+VARIANTS = {
+    variant.name: variant
+    for variant in (
+        Variant("reference", Semantics.REPARAM, is_plain=True),
+        Variant("torch"),
+        Variant("projection", Semantics.PROJECTION),
+        Variant("reparam", Semantics.REPARAM),
+    )
+}
+"""All of them, in the order of the table; the first is what the others are held against."""
 
 
 class Laid(Network):
@@ -48,24 +80,38 @@ class Laid(Network):
         return super().both(image.contiguous(memory_format=self.layout))
 
 
-def training_step(request: Request, variant: str) -> Run:
+def training_step(request: Request, name: str) -> Run:
     """A network in training, as a call that makes one step.
 
     Args:
         request: what to build.
-        variant: one of `VARIANTS`.
+        name: of a variant.
     """
-    source = Synthetic.of(request)
+    variant, source = VARIANTS[name], Synthetic.of(request)
     network = network_of(request, source)
-    if variant != DENSE:
+    if variant.masks is not None:
         network.masks = masks_of(network, request.sparsity)
     batches = source.batches(0, None)
-    if variant == REFERENCE:
-        step: Callable[[Batch], object] = PlainTraining(plain(network), source, request).step
-    else:
-        network.masking = masking(Semantics.PROJECTION if variant == DENSE else Semantics(variant))
-        step = Training(Laid(network, layout_of(request)), source, settings_of(request), SEED)._step
-    return lambda: step(next(batches))
+    step = _step_of(variant, network, source, request)
+
+    def run() -> None:
+        with variant.path():
+            step(next(batches))
+
+    return run
+
+
+def _step_of(variant: Variant, network: Network, source: Synthetic, request: Request) -> Callable[[Batch], object]:
+    if variant.is_plain:
+        return PlainTraining(plain(network), source, request).step
+    network.masking = masking(variant.masks or Semantics.PROJECTION)
+    return Training(Laid(network, layout_of(request)), source, settings_of(request), SEED)._step
+
+
+def step_macs(request: Request) -> int:
+    """What a step computes, every weight counted."""
+    network = network_of(request, Synthetic.of(request))
+    return PASSES * request.batch * dense_macs(layer_costs(network, request.size))
 
 
 def settings_of(request: Request) -> Settings:
@@ -109,19 +155,19 @@ class PlainTraining:
                 self.average[name].lerp_(tensor, 1 - self.settings.ema_decay)
 
 
-def peak(request: Request, variant: str, report: Callable[[Any], None]) -> float:
+def peak(request: Request, name: str, report: Callable[[Any], None]) -> float:
     """Peak memory of a few training steps; to be called in a fresh process.
 
     Args:
         request: what to build.
-        variant: one of `VARIANTS`.
+        name: of a variant.
         report: not used; every call of a worker gets one.
 
     Returns:
         MiB: on the CPU what the process ever held, PyTorch included; on a GPU what was allocated there.
     """
     torch.set_num_threads(request.threads)
-    run = training_step(request, variant)
+    run = training_step(request, name)
     for _ in range(PEAK_STEPS):
         run()
     if request.device == "cpu":

@@ -140,11 +140,14 @@ def scores(weights: Mapping[str, Tensor]) -> dict[str, Tensor]:
 
 def as_asked(forward: Callable[..., Any], request: Request) -> Callable[..., Any]:
     """A forward pass under the request's autocast and compilation."""
-    if request.compiled:
-        forward = torch.compile(forward, dynamic=False)
-    if request.dtype == "bfloat16":
-        forward = torch.autocast(torch.device(request.device).type, torch.bfloat16)(forward)
-    return forward
+    return autocast(torch.compile(forward, dynamic=False) if request.compiled else forward, request)
+
+
+def autocast(forward: Callable[..., Any], request: Request) -> Callable[..., Any]:
+    """A forward pass in the request's type of numbers."""
+    if request.dtype != "bfloat16":
+        return forward
+    return torch.autocast(torch.device(request.device).type, torch.bfloat16)(forward)
 
 
 def layout_of(request: Request) -> torch.memory_format:

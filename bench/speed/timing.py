@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from functools import partial
 from statistics import median
 
@@ -79,36 +79,86 @@ def cuda_seconds(run: Run) -> float:
     return start.elapsed_time(end) / 1000
 
 
+def clock_of(device: str) -> Callable[[Run], float]:
+    """What times a call on a device."""
+    return seconds if device == "cpu" else cuda_seconds
+
+
+@dataclass(frozen=True)
+class Deadline:
+    """When to begin nothing more.
+
+    Args:
+        limit: seconds from now on.
+        start: now, by `time.monotonic`.
+    """
+
+    limit: float
+    start: float = field(default_factory=time.monotonic)
+
+    def is_over(self) -> bool:
+        """Whether it has passed."""
+        return time.monotonic() - self.start >= self.limit
+
+    def share(self, parts: int) -> Deadline:
+        """A deadline from now on, for one of so many parts that are left."""
+        now = time.monotonic()
+        return Deadline((self.start + self.limit - now) / parts, now)
+
+
+@dataclass(frozen=True)
+class Taken:
+    """How long one variant took in one round.
+
+    Args:
+        round: 1 for the first that counts; rounds of the warm-up end with 0.
+        name: of the variant.
+        seconds: a call.
+    """
+
+    round: int
+    name: str
+    seconds: float
+
+
 def interleaved(
     runs: Mapping[str, Run],
     rounds: int,
     warm_up: int = 2,
     clock: Callable[[Run], float] = seconds,
-    report: Callable[[int], None] = lambda done: None,
-) -> Times:
-    """Call the variants in turn: A B C, A B C, ...
+    is_late: Callable[[], bool] = lambda: False,
+) -> Iterator[Taken]:
+    """Call the variants in turn, A B C, A B C, ..., and tell of each as it is measured.
 
     Args:
         runs: what is timed, by name.
         rounds: measured rounds, at least 1.
-        warm_up: rounds before them that are not counted, at least 1; the last one says how many calls fill
-            `SLICE_S`, and every variant then makes the same number of calls a round.
+        warm_up: rounds before them that do not count, at least 1; the last one says how many calls fill `SLICE_S`,
+            and every variant then makes the same number of calls a round.
         clock: runs a call and returns its seconds.
-        report: called after every round, those of the warm-up included, with the number of rounds done.
-
-    Returns:
-        Seconds a call, by name and round.
+        is_late: asked before each round; once it says so, the warm-up ends and no round but the first that counts
+            begins. One of each there is always.
     """
-    times: Times = {name: [] for name in runs}
-    calls = 1
-    for done in range(1, warm_up + rounds + 1):
+    calls, least = 1, math.inf
+    for number in range(1 - warm_up, rounds + 1):
+        if number not in (1 - warm_up, 1) and is_late():
+            continue
+        if number == 1:
+            calls = max(1, math.ceil(SLICE_S / max(least, 1e-6)))
+        least = math.inf
         for name, run in runs.items():
-            taken = clock(partial(_repeat, run, calls)) / calls
-            times[name].append(taken)
-        if done == warm_up:
-            calls = max(1, math.ceil(SLICE_S / max(min(taken[-1] for taken in times.values()), 1e-6)))
-        report(done)
-    return {name: taken[warm_up:] for name, taken in times.items()}
+            taken = Taken(number, name, clock(partial(_repeat, run, calls)) / calls)
+            least = min(least, taken.seconds)
+            yield taken
+
+
+def collected(measured: Iterable[Taken]) -> Times:
+    """The seconds that count, by name and round."""
+    times: Times = {}
+    for taken in measured:
+        if taken.round > 0:
+            times.setdefault(taken.name, []).append(taken.seconds)
+    return times
 
 
 def _repeat(run: Run, calls: int) -> None:

@@ -11,23 +11,29 @@ from bench.speed import loading
 from bench.speed.steps import VARIANTS
 from tasks.figures import scenes
 
+CALLS = ("dense host", "dense torch", "dense onnx", "ticket host", "ticket torch", "ticket onnx")
+
 
 def test_a_real_run(tmp_path, capsys):
     """Every variant in the table, verdicts last, all figures in the file."""
     file, threads = tmp_path / "speed.json", torch.get_num_threads()
     args = ("--batch", 2, "--size", 32, "--rounds", 2, "--threads", threads, "--json", file)
+    args += ("--engines", "torch,onnx,openvino")
     with pytest.raises(SystemExit) as left:
         console.main(speed.app, "python -m bench.speed", [str(arg) for arg in args])
     told = capsys.readouterr()
     assert left.value.code == 0 and not told.err
-    for name in (*VARIANTS, "masked", "compacted", "mask upkeep, reparam"):
-        assert f"\n{name}" in told.out
+    for line in (*(f"  {name}" for name in (*VARIANTS, *CALLS)), "roof: ", "round 2 of 2", "mask upkeep, reparam"):
+        assert f"\n{line}" in told.out
     assert told.out.splitlines()[-1].split()[0] in ("met", "missed")
     raw = json.loads(file.read_text())
     train = raw["parts"]["train"]
     assert set(train["seconds"]) == set(train["peaks_mib"]) == set(VARIANTS)
     assert all(len(taken) == 2 and min(taken) > 0 for taken in train["seconds"].values())
     assert all(mib > 100 for mib in train["peaks_mib"].values())
+    assert set(raw["parts"]["inference"]["seconds"]) == set(CALLS)
+    assert set(raw["parts"]["inference"]["file_mb"]) == {"dense onnx", "ticket onnx"}
+    assert raw["roof"]["flops"] > raw["roof"]["bytes"] / 100 > 0
     assert raw["request"]["size"] == [32, 32] and raw["threads"] == threads and raw["packages"]["torch"]
 
 

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from toy import SPEC
 
 from tickets.cost import dense_macs, layer_costs
-from tickets.deploy.compact import CompactBlock, CompactSupernet, Removed, Restore, compact, removed
+from tickets.deploy.compact import CompactBlock, CompactSupernet, Removed, Restore, branches_of, compact, removed
 from tickets.errors import UserError
 from tickets.hosts.blocks import KERNELS, SearchBlock
 from tickets.hosts.supernet import Spec, Stage, Supernet, preset
@@ -77,6 +77,12 @@ def kill(block: SearchBlock, unit: int, way: str) -> None:
         kernel.weight[place] = 0
     else:
         block.project.weight[:, unit] = 0
+
+
+def widths_of(block: CompactBlock) -> tuple[int, int]:
+    """Channels that a compacted block reads and writes, the same in all its branches."""
+    (widths,) = {(branch.expand.in_channels, branch.project.out_channels) for branch in branches_of(block)}
+    return widths
 
 
 def depthwise_of(block: SearchBlock, unit: int) -> tuple[nn.Conv2d, int]:
@@ -157,10 +163,12 @@ def test_units_are_cut_by_hand(way):
     block = compacted.branches[0][0][0]
     shapes = {name: tuple(p.shape) for name, p in block.named_parameters() if name.endswith("weight")}
     assert shapes == {
-        "expand.weight": (7, 4, 1, 1),
-        "depthwise.0.weight": (3, 1, 3, 3),
-        "depthwise.1.weight": (4, 1, 7, 7),
-        "project.weight": (4, 7, 1, 1),
+        "branches.0.expand.weight": (3, 4, 1, 1),
+        "branches.0.depthwise.weight": (3, 1, 3, 3),
+        "branches.0.project.weight": (4, 3, 1, 1),
+        "branches.1.expand.weight": (4, 4, 1, 1),
+        "branches.1.depthwise.weight": (4, 1, 7, 7),
+        "branches.1.project.weight": (4, 4, 1, 1),
     }
     saved = 4 * 4 * (5 * 4 + 9 + 4 * 25 + 5 * 4)  # positions x (expand + depthwise 3 + depthwise 5 + project)
     macs = [dense_macs(layer_costs(network, (16, 16))) for network in (host, compacted)]
@@ -264,7 +272,7 @@ def test_a_dead_channel_is_carried_nowhere_and_its_constant_arrives(bias):
     assert removed(host, compacted) == Removed(units=0, channels=2, blocks=0)
     for name in ("fuses.0.paths.0to0", "branches.0.0.0"):
         block = compacted.get_submodule(name)
-        assert (block.expand.in_channels, block.project.out_channels) == (3, 3)
+        assert widths_of(block) == (3, 3)
     assert isinstance(compacted.outputs[0], Restore)
     channel = maps_of(compacted, (16, 16))[0][:, 1]
     assert torch.equal(channel, channel[:1, :1, :1].expand_as(channel))
@@ -278,7 +286,7 @@ def test_a_channel_that_comes_back_to_life_passes_an_identity_skip():
         host.fuses[0].paths["0to0"].project.weight[1] = 0
     compacted = assert_same(host)
     block = compacted.branches[0][0][0]
-    assert (block.expand.in_channels, block.project.out_channels) == (3, 4)
+    assert widths_of(block) == (3, 4)
     assert isinstance(block.skip, Restore)
     assert isinstance(compacted.outputs[0], nn.Identity)
 

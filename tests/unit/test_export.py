@@ -66,7 +66,7 @@ def test_an_onnx_file_that_computes_something_else_is_not_kept(host, tmp_path, m
     def wrong(module, *args, **kwargs):
         twin = copy.deepcopy(module)
         with torch.no_grad():
-            twin.fuses[1].new.project.bias[0] += 0.01
+            twin.fuses[1].new.branches[0].project.bias[0] += 0.01
         return original(twin, *args, **kwargs)
 
     monkeypatch.setattr(torch.onnx, "export", wrong)

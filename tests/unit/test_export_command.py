@@ -38,6 +38,14 @@ def test_a_program_computes_what_the_ticket_computes(ticket, capsys, tmp_path):
         torch.testing.assert_close(a, b, atol=1e-5, rtol=1e-5)
 
 
+def test_an_onnx_file_tells_what_was_tried_and_what_is_kept(ticket, capsys, tmp_path):
+    code, out, _ = run(capsys, ticket, "--out", tmp_path / "t.onnx", "--size", "32")
+    assert code == 0 and (tmp_path / "t.onnx").exists()
+    (timed,) = [line for line in out.splitlines() if line.startswith("ONNX Runtime at 32x32, one image, 1 thread: ")]
+    assert "ms not padded" in timed and "ms padded to multiples of 16" in timed and timed.endswith("the first is kept")
+    assert "hidden units: " in out
+
+
 def test_masked_keeps_every_unit(ticket, capsys, tmp_path):
     _, out, _ = run(capsys, ticket, "--out", tmp_path / "t.pt2", "--masked")
     assert "cut: 0 units, 0 channels, 0 blocks" in out
@@ -50,6 +58,7 @@ def test_masked_keeps_every_unit(ticket, capsys, tmp_path):
         (["--out", "no/such/t.onnx"], "no/such/t.onnx cannot be written"),
         (["--out", "t.onnx", "--weights", "rewound"], "unknown weights 'rewound'"),
         (["--out", "t.onnx", "--size", "x"], "size 'x' is not a side"),
+        (["--out", "t.onnx", "--threads", "0"], "'--threads': Input should be greater than or equal to 1"),
     ],
 )
 def test_mistakes_are_one_sentence(ticket, capsys, args, message):

@@ -3,31 +3,43 @@
 import json
 import subprocess
 import sys
-from dataclasses import replace
+from contextlib import contextmanager
 from pathlib import Path
+from types import SimpleNamespace
+from unittest.mock import MagicMock
 
 import pytest
 import torch
 
 from bench.command import console
 from bench.speed import command as speed
-from bench.speed.latency import half_dead
-from bench.speed.report import Part, show, upkeep
+from bench.speed import engines, latency, steps
+from bench.speed.latency import half_dead, networks
+from bench.speed.report import Live, Part, show
 from bench.speed.request import parse
-from bench.speed.steps import VARIANTS, training_step
+from bench.speed.roof import Roof
+from bench.speed.steps import VARIANTS, Variant, step_macs, training_step
 from bench.speed.synthetic import Synthetic, masks_of, network_of
-from bench.speed.timing import SLICE_S, Spread, interleaved, ratio, spread
+from bench.speed.targets import TARGETS, facts, figures, upkeep, verdicts
+from bench.speed.timing import SLICE_S, Deadline, Spread, Taken, collected, interleaved, ratio, spread
+from tickets.contract.brightness import Brightness
+from tickets.cost import dense_macs, layer_costs
+from tickets.deploy.compact import compact
+from tickets.drawers import DRAWERS
+from tickets.drawers.base import Request as Draw
 from tickets.errors import UserError
 from tickets.hosts.supernet import Supernet, preset
-from tickets.pruning.masks import sparsity_of
+from tickets.pruning.masks import prunable, sparsity_of
 from tickets.searchable import search_blocks
+from tickets.training.settings import Settings
 
 ROOT = Path(__file__).parents[2]
 GIVEN = {
     "preset": "tiny", "task": "cls", "batch": 2, "latency_batch": 1, "size": "32", "threads": 1,
     "layout": "channels_last", "dtype": "float32", "compiled": False, "sparsity": 0.9, "rounds": 2,
-    "device": "cpu", "what": "train",
+    "limit": 60.0, "device": "cpu", "what": "train", "engines": "torch",
 }  # fmt: skip
+ROOF = Roof(flops=1e9, bytes=1e9)
 
 
 class Clock:
@@ -57,18 +69,56 @@ class Clock:
 
 def test_variants_take_turns_and_the_warm_up_is_not_counted():
     clock = Clock({"a": 1.0, "b": 2.0, "c": 3.0})
-    rounds = []
     runs = {name: clock.run(name) for name in clock.costs}
-    times = interleaved(runs, rounds=3, warm_up=1, clock=clock, report=rounds.append)
-    assert clock.called == ["a", "b", "c"] * 4 and rounds == [1, 2, 3, 4]
-    assert times == {"a": [1.0] * 3, "b": [2.0] * 3, "c": [3.0] * 3}
+    taken = list(interleaved(runs, rounds=3, warm_up=1, clock=clock))
+    assert clock.called == ["a", "b", "c"] * 4
+    assert [one.round for one in taken] == [0, 0, 0, 1, 1, 1, 2, 2, 2, 3, 3, 3]
+    assert collected(taken) == {"a": [1.0] * 3, "b": [2.0] * 3, "c": [3.0] * 3}
 
 
 def test_short_calls_are_repeated_equally_often():
     clock = Clock({"a": SLICE_S / 4, "b": SLICE_S})
-    times = interleaved({name: clock.run(name) for name in clock.costs}, rounds=2, warm_up=1, clock=clock)
+    runs = {name: clock.run(name) for name in clock.costs}
+    times = collected(interleaved(runs, rounds=2, warm_up=1, clock=clock))
     assert clock.called == ["a", "b", *(["a"] * 4 + ["b"] * 4) * 2]
     assert times["a"] == pytest.approx([SLICE_S / 4] * 2) and times["b"] == pytest.approx([SLICE_S] * 2)
+
+
+@pytest.mark.parametrize(
+    ("limit", "rounds"),
+    [
+        pytest.param(0.0, [-2, 1], id="at once"),
+        pytest.param(2.5, [-2, -1, 0, 1], id="within the warm-up"),
+        pytest.param(5.0, [-2, -1, 0, 1, 2], id="after two rounds"),
+        pytest.param(100.0, [-2, -1, 0, 1, 2, 3], id="never"),
+    ],
+)
+def test_the_limit_ends_the_rounds_but_one_counts_always(limit, rounds):
+    clock = Clock({"a": 0.5, "b": 0.5})
+    runs = {name: clock.run(name) for name in clock.costs}
+    taken = list(interleaved(runs, 3, warm_up=3, clock=clock, is_late=lambda: clock.now >= limit))
+    assert [(one.round, one.name) for one in taken] == [(number, name) for number in rounds for name in "ab"]
+
+
+def test_a_deadline_is_shared_by_the_parts_that_are_left(monkeypatch):
+    now = iter([100.0, 104.0, 108.9, 109.0])
+    monkeypatch.setattr("bench.speed.timing.time.monotonic", lambda: next(now))
+    share = Deadline(10.0, 99.0).share(2)
+    assert share == Deadline(4.5, 100.0)
+    assert [share.is_over() for _ in range(2)] == [False, True] and Deadline(10.0, 99.0).is_over()
+
+
+def test_rows_are_printed_as_they_are_measured(capsys):
+    live = Live("training step", ["reference", "torch"])
+    told = [capsys.readouterr().out]
+    for _ in live.rounds([Taken(*one) for one in ((0, "reference", 2.0), (0, "torch", 1.0), (1, "reference", 3.0))], 5):
+        told.append(capsys.readouterr().out)
+    assert told == [
+        "\ntraining step, ms   reference     torch\n",
+        "warm-up                 2,000",
+        "     1,000\n",
+        "round 1 of 5            3,000",
+    ]
 
 
 def test_a_slow_phase_that_hits_all_alike_leaves_the_ratio():
@@ -83,49 +133,62 @@ def test_spread_is_median_and_percentiles():
         spread([])
 
 
-def test_upkeep_is_the_added_share():
-    part = Part("step", 8, {"dense": [1.0, 2.0], "projection": [1.1, 2.2]})
-    assert upkeep(part, "projection", "dense").median == pytest.approx(0.1)
+def test_upkeep_is_the_added_share_of_the_dense_step_on_the_same_path():
+    part = Part("step", 8, {"torch": [1.0, 2.0], "projection": [1.1, 2.2]})
+    assert upkeep(part, "projection").median == pytest.approx(0.1)
+    part.times["native"] = [0.5, 1.0]
+    assert upkeep(part, "projection").median == pytest.approx(1.2)
 
 
-def test_rows_and_json_tell_speed_and_speed_up():
-    part = Part("training step", 8, {"reference": [2.0, 2.0], "dense": [0.5, 0.5]}, {"reference": 1234.4})
-    assert part.rows() == [
-        ("reference", "2,000", "4.00", "1,234", "1.00x", "–"),  # noqa: RUF001
-        ("dense", "500", "16.0", "–", "4.00x", "4.00 to 4.00"),  # noqa: RUF001
+def test_rows_and_json_tell_speed_speed_up_and_the_distance_to_the_roof():
+    times = {"reference": [2.0, 2.0], "torch": [0.5, 0.5]}
+    part = Part("training step", 8, times, {"torch": 100_000_000}, {"reference": 1234.4}, {"torch": 1.25})
+    assert part.rows(ROOF) == [
+        ["reference", "2,000", "4.00", "1.00x", "–", "–", "1,234", "–"],  # noqa: RUF001
+        ["torch", "500", "16.0", "4.00x", "4.00 to 4.00", "40%", "–", "1.25"],  # noqa: RUF001
     ]
-    assert json.loads(json.dumps(part.to_json()))["summary"]["dense"]["speed_up"]["median"] == 4.0
+    raw = json.loads(json.dumps(part.to_json(ROOF)))
+    assert raw["summary"]["torch"]["speed_up"]["median"] == 4.0 and raw["seconds"] == times
+    assert raw["summary"]["torch"]["of_roof"] == 0.4 and raw["summary"]["reference"]["of_roof"] is None
 
 
-def test_a_pipe_gets_aligned_text(capsys):
-    show([Part("training step", 8, {"reference": [2.0], "dense": [0.5]}, notes=["A note."])], "heading", ["last"])
+def test_a_pipe_gets_aligned_text_without_empty_columns(capsys):
+    show(Part("training step", 8, {"reference": [2.0], "torch": [0.5]}, notes=["A note."]), ROOF)
     lines = capsys.readouterr().out.splitlines()
-    assert lines[0] == "heading" and lines[-1] == "last" and "A note." in lines
-    table = lines[2:5]
-    assert len({len(line) for line in table}) == 1 and "images/s" in table[0]
+    assert lines[-1] == "  A note." and "images/s" in lines[1] and "peak MiB" not in lines[1]
+    assert len({len(line) for line in lines[1:4]}) == 1
 
 
 def test_figures_take_the_worse_masked_variant():
-    times = {"reference": [6.0], "dense": [1.0], "projection": [1.0], "reparam": [2.0]}
-    peaks = {"reference": 100.0, "dense": 40.0, "projection": 50.0, "reparam": 60.0}
-    latency = {"dense": [1.0], "masked": [1.0], "compacted": [0.5]}
-    found = speed.figures({"train": Part("", 8, times, peaks), "inference": Part("", 1, latency)})
-    assert found == {"step": 3.0, "memory": 0.6, "projection": 0.0, "reparam": 1.0, "compacted": 0.5}
+    times = {"reference": [6.0], "torch": [1.0], "projection": [1.0], "reparam": [2.0]}
+    peaks = {"reference": 100.0, "torch": 40.0, "projection": 50.0, "reparam": 60.0}
+    calls = {"ticket host": [1.0], "ticket torch": [0.5], "dense onnx": [0.4], "ticket onnx": [0.1]}
+    found = figures({"train": Part("", 8, times, {}, peaks), "inference": Part("", 1, calls)})
+    assert found == {
+        "step": 3.0, "memory": 0.6, "projection": 0.0, "reparam": 1.0, "compacted": 0.5, "exported": 4.0,
+    }  # fmt: skip
 
 
-@pytest.mark.parametrize("target", speed.TARGETS, ids=lambda target: target.text)
+def test_native_figures_appear_with_the_native_variant():
+    times = {"reference": [6.0], "torch": [2.0], "native": [1.0], "projection": [1.0], "reparam": [1.0]}
+    found = figures({"train": Part("", 8, times, {}, {"torch": 400.0, "native": 100.0})})
+    assert found == {"step": 6.0, "native": 6.0, "native memory": 0.25, "projection": 0.0, "reparam": 0.0}
+
+
+@pytest.mark.parametrize("target", TARGETS, ids=lambda target: f"{target.text}, {target.where.get('preset')}")
 def test_every_target_can_be_met_and_missed(target):
-    """Each is promised for some request, and its verdict turns at its bound."""
-    request = replace(parse(GIVEN), **target.where)
-    assert target.applies_to(request)
+    """Each is promised under some facts that a request can have, and its verdict turns at its bound."""
+    known = facts(parse(GIVEN))
+    assert target.where.keys() <= known.keys()
     better, worse = (target.bound + sign * 0.01 * (1 if target.is_least else -1) for sign in (1, -1))
     for value, word in ((better, "met"), (target.bound, "met"), (worse, "missed")):
-        verdicts = speed.verdicts(request, {target.figure: value})
-        assert any(line.startswith(word) and target.text in line for line in verdicts)
+        told = verdicts({**known, **target.where}, {target.figure: value})
+        assert any(line.startswith(word) and target.text in line for line in told)
 
 
 def test_targets_of_other_requests_are_not_mentioned():
-    assert speed.verdicts(parse({**GIVEN, "preset": "small"}), {"step": 1.0, "memory": 2.0}) == []
+    known = {**facts(parse({**GIVEN, "preset": "small"})), "vectors": "AVX512"}
+    assert verdicts(known, {"native": 1.0, "memory": 2.0}) == []
 
 
 @pytest.mark.parametrize("task", ["cls", "seg", "pose"])
@@ -167,6 +230,108 @@ def test_every_variant_trains(variant, layout, dtype):
     run()
 
 
+def test_a_variant_is_one_line_and_its_steps_are_made_under_its_path(monkeypatch):
+    entered = []
+
+    @contextmanager
+    def path():
+        entered.append("in")
+        yield
+        entered.append("out")
+
+    monkeypatch.setitem(steps.VARIANTS, "native", Variant("native", path=path))
+    run = training_step(parse(GIVEN), "native")
+    before = len(entered)
+    run()
+    assert entered[before:] == ["in", "out"]
+
+
+def test_a_steps_macs_are_three_passes_of_every_image():
+    request = parse(GIVEN)
+    network = network_of(request, Synthetic.of(request))
+    assert step_macs(request) == 3 * 2 * dense_macs(layer_costs(network, (32, 32)))
+
+
+def test_networks_are_a_dense_one_and_a_ticket(tmp_path):
+    request = parse(GIVEN)
+    found = networks(request, torch.randn(2, 3, 32, 32))
+    assert [sparsity_of(nonzero(host)) for host in found.values()] == pytest.approx([0.0, 0.9], abs=0.05)
+    assert not any(host.training for host in found.values())
+
+
+def nonzero(host):
+    """Masks of the weights that are not zero."""
+    return {name: weight != 0 for name, weight in prunable(host).items()}
+
+
+def test_an_asked_ticket_is_run_and_one_of_another_preset_refused(tmp_path):
+    source, settings = Brightness(), Settings(4, 0.01, calibration_batches=1)
+    ticket = DRAWERS.make("gmp").draw(Draw(preset("tiny"), source, settings, 0.5, 0))
+    ticket.save(tmp_path / "one")
+    asked = {**GIVEN, "ticket": tmp_path / "one.json"}
+    host = networks(parse(asked), torch.randn(2, 3, 32, 32))["ticket"]
+    assert sparsity_of(nonzero(host)) == pytest.approx(0.5, abs=0.01)
+    with pytest.raises(UserError, match=r"one\.json is none of the supernet small; give its --preset"):
+        networks(parse({**asked, "preset": "small"}), torch.randn(2, 3, 32, 32))
+
+
+@pytest.mark.parametrize("engine", ["torch", "onnx"])
+def test_engines_compute_what_the_host_computes(engine):
+    request = parse(GIVEN)
+    images = torch.randn(2, 3, 32, 32)
+    host = networks(request, images)["ticket"]
+    with torch.no_grad():
+        expected = host(images)
+    call = engines.Compacted("ticket", compact(host), images, request).call(engine)
+    for got, wanted in zip(call.run(), expected, strict=True):
+        torch.testing.assert_close(torch.as_tensor(got), wanted, rtol=0, atol=1e-5 * float(wanted.abs().max()))
+    assert call.macs > 0 and (call.file_mb is not None) == (engine == "onnx")
+
+
+def test_openvino_is_asked_as_its_documentation_says(monkeypatch, tmp_path):
+    """It reads the exported file, with the input's size fixed, in float32, on the asked threads."""
+    core, image = MagicMock(), torch.zeros(1, 3, 32, 32)
+    monkeypatch.setitem(sys.modules, "openvino", SimpleNamespace(Core=lambda: core))
+    network = engines.Compacted("ticket", torch.nn.Identity(), image, parse(GIVEN))
+    network.__dict__["exported"] = engines.Exported(b"onnx", 5, MagicMock())
+    call = network.call("openvino")
+    core.read_model.return_value.reshape.assert_called_once_with([1, 3, 32, 32])
+    model, device, config = core.compile_model.call_args.args
+    assert model is core.read_model.return_value and device == "CPU"
+    assert config["INFERENCE_NUM_THREADS"] == 1 and config["INFERENCE_PRECISION_HINT"] == "f32"
+    call.run()
+    ((fed,),) = core.compile_model.return_value.call_args.args
+    assert fed.shape == (1, 3, 32, 32) and (call.macs, call.file_mb) == (5, 4e-6)
+
+
+@pytest.mark.parametrize(
+    ("engine", "given", "why"),
+    [
+        ("openvino", {}, "openvino not installed"),
+        ("onnx", {"dtype": "bfloat16"}, "float32 only"),
+        ("torch", {}, None),
+    ],
+)
+def test_engines_that_are_not_here_are_left_out_with_the_reason(engine, given, why, monkeypatch):
+    monkeypatch.setitem(sys.modules, "openvino", None)
+    told = engines.missing(engine, parse({**GIVEN, **given}))
+    assert told is None if why is None else why in told
+
+
+def test_without_a_compiler_nothing_is_compiled(monkeypatch):
+    monkeypatch.setenv("PATH", "")
+    monkeypatch.delenv("CXX", raising=False)
+    assert engines.missing("compiled", parse(GIVEN)) == "no C++ compiler here"
+
+
+def test_after_the_limit_nothing_is_compiled():
+    told = []
+    request = parse({**GIVEN, "engines": "torch,compiled"})
+    made, notes = latency.inference_calls(request, lambda: True, told.append)
+    assert list(made) == ["dense host", "dense torch", "ticket host", "ticket torch"]
+    assert told == ["dense torch", "ticket torch"] and notes == ["compiled is left out: the limit was reached."]
+
+
 BAD = {
     "preset": (["--preset", "tny"], "Did you mean 'tiny'?"),
     "task": (["--task", "cls/cifar10"], "cls, seg, pose"),
@@ -183,6 +348,8 @@ BAD = {
     "dtype": (["--dtype", "float16"], "float32, bfloat16"),
     "rounds": (["--rounds", "0"], "--rounds is 0"),
     "device": (["--device", "gpu"], "cpu, cuda"),
+    "limit": (["--limit", "0"], "--limit is 0"),
+    "engines": (["--engines", "torch,tensorrt"], "tensorrt"),
     "json": (["--json", "no/such/folder/x.json"], "no/such/folder/x.json"),
 }
 
@@ -206,6 +373,26 @@ def test_compile_without_a_compiler_is_refused(monkeypatch):
     monkeypatch.delenv("CXX", raising=False)
     with pytest.raises(UserError, match=r"C\+\+ compiler"):
         parse({**GIVEN, "compiled": True})
+
+
+def test_inference_alone_is_a_flag(monkeypatch):
+    asked = []
+    monkeypatch.setattr(speed, "_begin", lambda request: asked.append(request) or ROOF)
+    monkeypatch.setattr(speed, "measure", lambda request, deadline: {})
+    for args in (["--inference"], ["--what", "inference"], []):
+        with pytest.raises(SystemExit):
+            console.main(speed.app, "python -m bench.speed", args)
+    assert [request.what for request in asked] == [("inference",), ("inference",), ("train", "inference")]
+
+
+@pytest.mark.parametrize(
+    ("preset", "what", "compiles"),
+    [("tiny", "inference", True), ("paper", "inference", False), ("tiny", "train,inference", False)],
+)
+def test_what_is_slow_to_prepare_is_asked_for(preset, what, compiles):
+    asked = {**GIVEN, "preset": preset, "what": what, "engines": None}
+    assert ("compiled" in parse(asked).engines) == compiles
+    assert parse({**asked, "engines": "compiled"}).engines == ("compiled",)
 
 
 def test_defaults_come_from_the_scale():

@@ -7,11 +7,15 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor, nn
 
 from tickets.errors import UserError
+
+if TYPE_CHECKING:
+    from onnxruntime import InferenceSession
 
 ONNX_PACKAGES = ("onnx", "onnxruntime", "onnxscript")
 TOLERANCE = 1e-4
@@ -30,7 +34,7 @@ def to_program(module: nn.Module, size: tuple[int, int], path: Path) -> None:
         UserError: the module is in training mode, or the size is not positive.
     """
     _check(module, size)
-    program = torch.export.export(module, (_images(module, 2, size),), dynamic_shapes=_free_batch())
+    program = torch.export.export(module, (random_images(module, 2, size),), dynamic_shapes=_free_batch())
     with _written(path) as file:
         torch.export.save(program, file)
 
@@ -54,13 +58,13 @@ def to_onnx(module: nn.Module, size: tuple[int, int], path: Path) -> None:
     if missing:
         raise UserError(f"to_onnx() needs {', '.join(missing)}, not installed here; pip install 'ticketbench[export]'.")
     _check(module, size)
-    images = _images(module, 3, size)
+    images = random_images(module, 3, size)
     with torch.no_grad():
         expected = module(images)
     with _written(path) as file:
         torch.onnx.export(
             module,
-            (_images(module, 2, size),),
+            (random_images(module, 2, size),),
             file,
             input_names=["image"],
             output_names=[f"features_{i}" for i in range(len(expected))],
@@ -72,6 +76,20 @@ def to_onnx(module: nn.Module, size: tuple[int, int], path: Path) -> None:
         _compare(file, images, expected)
 
 
+def inference_session(file: Path | bytes, threads: int = 0) -> InferenceSession:
+    """An ONNX file, ready to run on the CPU: `run(None, {"image": array})` gives the feature maps.
+
+    Args:
+        file: from `to_onnx`, or its content.
+        threads: of one call; 0 leaves that to ONNX Runtime.
+    """
+    import onnxruntime
+
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = threads
+    return onnxruntime.InferenceSession(file, options, providers=["CPUExecutionProvider"])
+
+
 def _check(module: nn.Module, size: tuple[int, int]) -> None:
     """Refuse what would be exported wrongly or not at all."""
     training = [name or "the module" for name, part in module.named_modules() if part.training]
@@ -81,7 +99,7 @@ def _check(module: nn.Module, size: tuple[int, int]) -> None:
         raise UserError(f"size must be a positive (height, width), got {size}; use that of the task's images.")
 
 
-def _images(module: nn.Module, batch: int, size: tuple[int, int]) -> Tensor:
+def random_images(module: nn.Module, batch: int, size: tuple[int, int]) -> Tensor:
     """Random images, always the same, of the module's dtype and device; (batch, 3, H, W)."""
     like = next(module.parameters())
     return torch.randn(batch, 3, *size, generator=torch.Generator().manual_seed(0)).to(like)
@@ -94,10 +112,7 @@ def _free_batch() -> tuple[dict[int, torch.export.Dim]]:
 
 def _compare(file: Path, images: Tensor, expected: list[Tensor]) -> None:
     """Run an ONNX file on images of another batch size than it was traced with."""
-    import onnxruntime
-
-    session = onnxruntime.InferenceSession(file, providers=["CPUExecutionProvider"])
-    outputs = session.run(None, {"image": images.cpu().numpy()})
+    outputs = inference_session(file).run(None, {"image": images.cpu().numpy()})
     for i, (got, wanted) in enumerate(zip(outputs, expected, strict=True)):
         wanted = wanted.cpu()
         scale = float(wanted.abs().max())
