@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Mapping
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -56,6 +56,7 @@ def speed(
         Path | None, _option("data-root", "Folder of its data, for --loader.", SETTING, envvar="TICKETBENCH_DATA")
     ] = None,
     threads: Annotated[int | None, _option("threads", "PyTorch threads (default: all cores).", MEASURING)] = None,
+    kernels: Annotated[str, _option("kernels", "Of native steps: auto, torch or a name.", MEASURING)] = "auto",
     layout: Annotated[str, _option("layout", "Ours: channels_last or contiguous.", MEASURING)] = "channels_last",
     dtype: Annotated[str, _option("dtype", "float32, or bfloat16 by autocast.", MEASURING)] = "float32",
     compiled: Annotated[
@@ -68,7 +69,8 @@ def speed(
 ) -> None:
     """Compare training steps and inference calls on random data; ratios are taken while all take turns.
 
-    Training: the plain formulation (reference), ours without masks (torch) and with (projection, reparam).
+    Training: the plain formulation (reference), ours by PyTorch (torch) and by kernels of our own (native), and these
+    with masks (projection, reparam).
 
     Inference, of the host alone, dense and of a ticket: as built, then without what is dead in each engine.
 
@@ -84,12 +86,13 @@ def speed(
     """
     request = parse({
         "preset": preset, "task": task, "batch": batch, "latency_batch": latency_batch, "size": size,
-        "threads": threads, "layout": layout, "dtype": dtype, "compiled": compiled, "sparsity": sparsity,
-        "rounds": rounds, "limit": limit, "device": device, "what": "inference" if inference else what,
+        "threads": threads, "kernels": kernels, "layout": layout, "dtype": dtype, "compiled": compiled,
+        "sparsity": sparsity, "rounds": rounds, "limit": limit, "device": device, "what": "inference" if inference else what,
         "engines": engines, "ticket": ticket, "loader": loader, "data_root": data_root,
     })  # fmt: skip
     if file is not None:
         flags.out_file(file)
+    request = _served(request, kernels)
     roof = _begin(request)
     parts = measure(request, Deadline(request.limit))
     for part in parts.values():
@@ -99,6 +102,19 @@ def speed(
     if file is not None:
         raw = _raw(request, roof, parts, found)
         atomic.write(file, f"{json.dumps(raw, indent=1, default=str)}\n".encode())
+
+
+def _served(request: Request, asked: str) -> Request:
+    """The request with its kernels at hand, compiled where they have to be, or with PyTorch's in their place."""
+    from bench.jobs.kernels import Kernels
+    from bench.records.setting import Setting
+
+    setting = Setting.model_validate({
+        "host": f"supernet/{request.preset}", "kernels": request.kernels, "device": request.device.partition(":")[0],
+        "precision": request.dtype, "compiled": request.compiled,
+    })  # fmt: skip
+    with Kernels(setting, asked, print) as kernels:
+        return replace(request, kernels=kernels.settled().kernels)
 
 
 def _begin(request: Request) -> Roof:
@@ -127,14 +143,15 @@ def measure(request: Request, deadline: Deadline) -> dict[str, Part]:
 
 
 def _train(request: Request, deadline: Deadline) -> Part:
-    from bench.speed.steps import VARIANTS, step_macs, training_step
+    from bench.speed.steps import step_macs, training_step, variants
 
-    live = Live("training step", VARIANTS)
+    names = variants(request)
+    live = Live("training step", names)
     peaks = _peaks(request, live, deadline)
-    times, notes = _timed(live, {name: training_step(request, name) for name in VARIANTS}, request, deadline)
-    if len(peaks) < len(VARIANTS):
-        notes.append(f"peak memory of {len(VARIANTS) - len(peaks)} variants is left out: the limit was reached.")
-    return Part("training step", request.batch, times, dict.fromkeys(VARIANTS, step_macs(request)), peaks, notes=notes)
+    times, notes = _timed(live, {name: training_step(request, name) for name in names}, request, deadline)
+    if len(peaks) < len(names):
+        notes.append(f"peak memory of {len(names) - len(peaks)} variants is left out: the limit was reached.")
+    return Part("training step", request.batch, times, dict.fromkeys(names, step_macs(request)), peaks, notes=notes)
 
 
 def _inference(request: Request, deadline: Deadline) -> Part:

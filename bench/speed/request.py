@@ -10,7 +10,9 @@ from typing import Literal, NotRequired, TypedDict
 
 import tasks
 from bench.command import flags
+from bench.records.setting import AUTO
 from bench.request import scale as scales
+from bench.request.kernels import TORCH, chosen
 from tickets.errors import UserError
 
 TASKS = ("cls", "seg", "pose")
@@ -36,7 +38,8 @@ class Request:
         batch: images a training step.
         latency_batch: images of an inference call.
         size: input (H, W) in pixels.
-        threads: PyTorch threads.
+        threads: PyTorch threads, and those of the kernels.
+        kernels: that compute search blocks beside PyTorch's; "torch" for no others.
         layout: memory format of our formulation: "channels_last" or "contiguous".
         dtype: "float32", or "bfloat16" for autocast.
         compiled: whether the forward passes of training steps go through torch.compile.
@@ -56,6 +59,7 @@ class Request:
     latency_batch: int
     size: tuple[int, int]
     threads: int
+    kernels: str
     layout: str
     dtype: Precision
     compiled: bool
@@ -71,6 +75,7 @@ class Request:
     def __str__(self) -> str:
         parts = [f"preset {self.preset}", self.task, "x".join(map(str, self.size)), self.dtype, self.layout]
         parts += ["compiled"] * self.compiled + [self.device]
+        parts += [f"{self.kernels} kernels"] * (self.kernels != TORCH)
         return ", ".join([*parts, f"{self.threads} thread" + "s" * (self.threads != 1)])
 
 
@@ -86,6 +91,7 @@ class Asked(TypedDict):
     latency_batch: int
     size: str | None
     threads: int | None
+    kernels: NotRequired[str]
     layout: str
     dtype: str
     compiled: bool
@@ -121,6 +127,7 @@ def parse(asked: Asked) -> Request:
         latency_batch=asked["latency_batch"],
         size=plan.size if asked["size"] is None else flags.image_size(asked["size"]),
         threads=(os.cpu_count() or 1) if asked["threads"] is None else asked["threads"],
+        kernels=_kernels(asked, preset),
         layout=flags.one_of(asked["layout"], LAYOUTS, "layout"),
         dtype=flags.one_of(asked["dtype"], DTYPES, "dtype"),
         compiled=asked["compiled"],
@@ -135,6 +142,12 @@ def parse(asked: Asked) -> Request:
     )
     _check(request)
     return request
+
+
+def _kernels(asked: Asked, preset: str) -> str:
+    device = asked["device"].partition(":")[0]
+    setting = {"device": device, "precision": asked["dtype"], "compiled": asked["compiled"]}
+    return chosen(asked.get("kernels", AUTO), setting, f"supernet/{preset}")
 
 
 def _check(request: Request) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,6 +14,8 @@ from bench.speed.request import Request
 from bench.speed.synthetic import SEED, Synthetic, as_asked, layout_of, masks_of, network_of
 from bench.speed.timing import Run
 from tickets.cost import dense_macs, layer_costs
+from tickets.hosts.native import force
+from tickets.hosts.native.force import TORCH
 from tickets.pruning.masks import Semantics
 from tickets.reference import plain
 from tickets.source import Batch
@@ -38,13 +39,13 @@ class Variant:
         name: in tables and figures.
         masks: how masks act; None for a dense network.
         is_plain: whether in the plain formulation, which multiplies by its masks in every layer.
-        path: what a step is made under, such as the choice of kernels that compute the search blocks.
+        is_native: whether by the request's kernels, where those are not PyTorch's.
     """
 
     name: str
     masks: Semantics | None = None
     is_plain: bool = False
-    path: Callable[[], AbstractContextManager[object]] = nullcontext
+    is_native: bool = False
 
 
 VARIANTS = {
@@ -52,11 +53,17 @@ VARIANTS = {
     for variant in (
         Variant("reference", Semantics.REPARAM, is_plain=True),
         Variant("torch"),
-        Variant("projection", Semantics.PROJECTION),
-        Variant("reparam", Semantics.REPARAM),
+        Variant("native", is_native=True),
+        Variant("projection", Semantics.PROJECTION, is_native=True),
+        Variant("reparam", Semantics.REPARAM, is_native=True),
     )
 }
 """All of them, in the order of the table; the first is what the others are held against."""
+
+
+def variants(request: Request) -> list[str]:
+    """The names of those that a request can tell apart."""
+    return [name for name in VARIANTS if name != "native" or request.kernels != TORCH]
 
 
 class Laid(Network):
@@ -95,7 +102,7 @@ def training_step(request: Request, name: str) -> Run:
     step = _step_of(variant, network, source, request)
 
     def run() -> None:
-        with variant.path():
+        with force.using(request.kernels if variant.is_native else TORCH, request.threads):
             step(next(batches))
 
     return run

@@ -3,7 +3,6 @@
 import json
 import subprocess
 import sys
-from contextlib import contextmanager
 from pathlib import Path
 from types import SimpleNamespace
 from unittest.mock import MagicMock
@@ -13,12 +12,12 @@ import torch
 
 from bench.command import console
 from bench.speed import command as speed
-from bench.speed import engines, latency, steps
+from bench.speed import engines, latency
 from bench.speed.latency import half_dead, networks
 from bench.speed.report import Live, Part, show
 from bench.speed.request import parse
 from bench.speed.roof import Roof
-from bench.speed.steps import VARIANTS, Variant, step_macs, training_step
+from bench.speed.steps import VARIANTS, step_macs, training_step, variants
 from bench.speed.synthetic import Synthetic, masks_of, network_of
 from bench.speed.targets import TARGETS, facts, figures, upkeep, verdicts
 from bench.speed.timing import SLICE_S, Deadline, Spread, Taken, collected, interleaved, ratio, spread
@@ -28,6 +27,7 @@ from tickets.deploy.compact import compact
 from tickets.drawers import DRAWERS
 from tickets.drawers.base import Request as Draw
 from tickets.errors import UserError
+from tickets.hosts.native import force, processor
 from tickets.hosts.supernet import Supernet, preset
 from tickets.pruning.masks import prunable, sparsity_of
 from tickets.searchable import search_blocks
@@ -230,20 +230,22 @@ def test_every_variant_trains(variant, layout, dtype):
     run()
 
 
-def test_a_variant_is_one_line_and_its_steps_are_made_under_its_path(monkeypatch):
-    entered = []
+def test_native_steps_are_made_under_the_requests_kernels_and_others_not():
+    request = parse(GIVEN)
+    assert request.kernels == processor.usable()[0].name and set(variants(request)) == set(VARIANTS)
+    seen = []
+    for name in VARIANTS:
+        run = training_step(request, name)
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(Synthetic, "loss", lambda *args, loss=Synthetic.loss: seen.append(force.now()) or loss(*args))
+            run()
+    kinds = [one and one.kind for one in seen]
+    assert kinds == [None, None, request.kernels, request.kernels, request.kernels]
 
-    @contextmanager
-    def path():
-        entered.append("in")
-        yield
-        entered.append("out")
 
-    monkeypatch.setitem(steps.VARIANTS, "native", Variant("native", path=path))
-    run = training_step(parse(GIVEN), "native")
-    before = len(entered)
-    run()
-    assert entered[before:] == ["in", "out"]
+def test_where_the_kernels_cannot_serve_no_native_step_is_told():
+    request = parse({**GIVEN, "dtype": "bfloat16"})
+    assert request.kernels == "torch" and variants(request) == [name for name in VARIANTS if name != "native"]
 
 
 def test_a_steps_macs_are_three_passes_of_every_image():

@@ -108,4 +108,4 @@ class Masked:
     def project(self) -> None:
         """w <- m*w, in place."""
         if self.weights:
-            torch._foreach_mul_(self.weights, self.factors)
+            torch._foreach_mul_(self.weights, self.factors)  # type: ignore[arg-type]  # its stub knows no lists of them
