@@ -87,7 +87,8 @@ def speed(
     request = parse({
         "preset": preset, "task": task, "batch": batch, "latency_batch": latency_batch, "size": size,
         "threads": threads, "kernels": kernels, "layout": layout, "dtype": dtype, "compiled": compiled,
-        "sparsity": sparsity, "rounds": rounds, "limit": limit, "device": device, "what": "inference" if inference else what,
+        "sparsity": sparsity, "rounds": rounds, "limit": limit, "device": device,
+        "what": "inference" if inference else what,
         "engines": engines, "ticket": ticket, "loader": loader, "data_root": data_root,
     })  # fmt: skip
     if file is not None:
