@@ -100,7 +100,7 @@ class Masked:
     """
 
     def __init__(self, module: nn.Module, masks: Mapping[str, Tensor]) -> None:
-        self.weights = [module.get_parameter(name) for name in masks]
+        self.weights: list[Tensor] = [module.get_parameter(name) for name in masks]
         pairs = zip(self.weights, masks.values(), strict=True)
         self.factors = [torch.empty_like(weight.detach()).copy_(mask) for weight, mask in pairs]  # strides, too
 
