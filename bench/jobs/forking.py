@@ -54,6 +54,7 @@ def _start(variables: Mapping[str, str]) -> None:
     try:
         with environment(variables):
             forkserver.ensure_running()
+        forkserver.set_forkserver_preload([])  # of one that is started because this one was killed
     finally:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
@@ -61,10 +62,13 @@ def _start(variables: Mapping[str, str]) -> None:
 @contextmanager
 def environment(values: Mapping[str, str]) -> Iterator[None]:
     """Processes that are started in the block have these variables, too; nothing else is touched."""
-    before = dict(os.environ)
+    before = {name: os.environ.get(name) for name in values}
     os.environ.update(values)
     try:
         yield
     finally:
-        os.environ.clear()
-        os.environ.update(before)
+        for name, value in before.items():
+            if value is None:
+                del os.environ[name]
+            else:
+                os.environ[name] = value

@@ -100,7 +100,7 @@ class Masked:
     """
 
     def __init__(self, module: nn.Module, masks: Mapping[str, Tensor]) -> None:
-        self.weights = [module.get_parameter(name) for name in masks]
+        self.weights: list[Tensor] = [module.get_parameter(name) for name in masks]
         pairs = zip(self.weights, masks.values(), strict=True)
         self.factors = [torch.empty_like(weight.detach()).copy_(mask) for weight, mask in pairs]  # strides, too
 
@@ -108,4 +108,4 @@ class Masked:
     def project(self) -> None:
         """w <- m*w, in place."""
         if self.weights:
-            torch._foreach_mul_(self.weights, self.factors)  # type: ignore[arg-type]  # its stub knows no lists of them
+            torch._foreach_mul_(self.weights, self.factors)
