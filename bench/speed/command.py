@@ -7,7 +7,7 @@ import os
 from collections.abc import Mapping
 from dataclasses import asdict, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import typer
 
@@ -16,12 +16,10 @@ from bench.numbers.amounts import MISSING
 from bench.records import provenance
 from bench.speed.report import Live, Part, show
 from bench.speed.request import ENGINES, LOADER, Request, parse
+from bench.speed.roof import Roof, roof_runs
 from bench.speed.targets import costs, facts, figures, verdicts
 from bench.speed.timing import Deadline, Run, Times, clock_of, collected, interleaved
 from tickets import atomic
-
-if TYPE_CHECKING:
-    from bench.speed.roof import Roof
 
 app = console.application()
 
@@ -93,18 +91,23 @@ def speed(
     })  # fmt: skip
     if file is not None:
         flags.out_file(file)
+<<<<<<< HEAD
     request = _served(request, kernels)
     roof = _begin(request)
+=======
+    _begin(request)
+>>>>>>> wt-export
     parts = measure(request, Deadline(request.limit))
     for part in parts.values():
-        show(part, roof)
+        show(part)
     known, found = facts(request), figures(parts)
     print("", *costs(parts), *verdicts(known, found), sep="\n")
     if file is not None:
-        raw = _raw(request, roof, parts, found)
+        raw = _raw(request, parts, found)
         atomic.write(file, f"{json.dumps(raw, indent=1, default=str)}\n".encode())
 
 
+<<<<<<< HEAD
 def _served(request: Request, asked: str) -> Request:
     """The request with its kernels at hand, compiled where they have to be, or with PyTorch's in their place."""
     from bench.jobs.kernels import Kernels
@@ -120,18 +123,17 @@ def _served(request: Request, asked: str) -> Request:
 
 def _begin(request: Request) -> Roof:
     """Set PyTorch up, and say what is measured where, and what this machine can do at best."""
+=======
+def _begin(request: Request) -> None:
+    """Set PyTorch up, and say what is measured where."""
+>>>>>>> wt-export
     os.environ.setdefault("TORCHINDUCTOR_COMPILE_THREADS", "1")  # no pool of compilers that outlives a peak's process
     import torch
-
-    from bench.speed import roof
 
     torch.set_num_threads(request.threads)
     if request.device != "cpu":
         torch.cuda.set_device(request.device)
-    print(f"{request}\n{provenance.machine()}, {facts(request)['vectors']}")
-    measured = roof.measured(request)
-    print(f"roof: {measured}", flush=True)
-    return measured
+    print(f"{request}\n{provenance.machine()}, {facts(request)['vectors']}", flush=True)
 
 
 def measure(request: Request, deadline: Deadline) -> dict[str, Part]:
@@ -146,6 +148,7 @@ def measure(request: Request, deadline: Deadline) -> dict[str, Part]:
 def _train(request: Request, deadline: Deadline) -> Part:
     from bench.speed.steps import step_macs, training_step, variants
 
+<<<<<<< HEAD
     names = variants(request)
     live = Live("training step", names)
     peaks = _peaks(request, live, deadline)
@@ -153,34 +156,43 @@ def _train(request: Request, deadline: Deadline) -> Part:
     if len(peaks) < len(names):
         notes.append(f"peak memory of {len(names) - len(peaks)} variants is left out: the limit was reached.")
     return Part("training step", request.batch, times, dict.fromkeys(names, step_macs(request)), peaks, notes=notes)
+=======
+    title = "training step"
+    peaks = _peaks(request, Live(f"{title}, MiB", VARIANTS), deadline)
+    roof, times, notes = _timed(title, {name: training_step(request, name) for name in VARIANTS}, request, deadline)
+    if len(peaks) < len(VARIANTS):
+        notes.append(f"peak memory of {len(VARIANTS) - len(peaks)} variants is left out: the limit was reached.")
+    return Part(title, request.batch, roof, times, dict.fromkeys(VARIANTS, step_macs(request)), peaks, notes=notes)
+>>>>>>> wt-export
 
 
 def _inference(request: Request, deadline: Deadline) -> Part:
     from bench.speed.latency import inference_calls
 
     calls, notes = inference_calls(request, deadline.is_over, lambda name: print(f"preparing {name}", flush=True))
-    runs = {name: call.run for name, call in calls.items()}
-    times, late = _timed(Live("inference", runs), runs, request, deadline)
+    roof, times, late = _timed("inference", {name: call.run for name, call in calls.items()}, request, deadline)
     macs = {name: call.macs for name, call in calls.items()}
     files = {name: call.file_mb for name, call in calls.items() if call.file_mb is not None}
-    return Part("inference", request.latency_batch, times, macs, file_mb=files, notes=[*notes, *late])
+    return Part("inference", request.latency_batch, roof, times, macs, file_mb=files, notes=[*notes, *late])
 
 
 def _loader(request: Request, deadline: Deadline) -> Part:
     from bench.speed import loading
 
     runs = loading.runs(request, loading.located(request))
-    times, notes = _timed(Live("loaders", runs), runs, request, deadline)
-    return Part("training step and loaders", request.batch, loading.a_batch(times), notes=notes)
+    roof, times, notes = _timed("loaders", runs, request, deadline)
+    return Part("training step and loaders", request.batch, roof, loading.a_batch(times), notes=notes)
 
 
-def _timed(live: Live, runs: Mapping[str, Run], request: Request, deadline: Deadline) -> tuple[Times, list[str]]:
-    """Seconds by variant and round, and a note if there are fewer rounds than were asked for."""
+def _timed(title: str, runs: Mapping[str, Run], request: Request, deadline: Deadline) -> tuple[Roof, Times, list[str]]:
+    """The roof, seconds by variant and round, and a note if there are fewer rounds than were asked for."""
+    runs = {**runs, **roof_runs(request)}
     measured = interleaved(runs, request.rounds, WARM_UP, clock_of(request.device), deadline.is_over)
-    times = collected(live.rounds(measured, request.rounds))
-    rounds = len(next(iter(times.values())))
+    times = collected(Live(f"{title}, ms", runs).rounds(measured, request.rounds))
+    roof = Roof.of(request, times)
+    rounds = len(roof.product)
     short = f"{rounds} of {request.rounds} rounds: the limit of {request.limit:g} s was reached."
-    return times, [short] if rounds < request.rounds else []
+    return roof, times, [short] if rounds < request.rounds else []
 
 
 def _peaks(request: Request, live: Live, deadline: Deadline) -> dict[str, float]:
@@ -188,7 +200,7 @@ def _peaks(request: Request, live: Live, deadline: Deadline) -> dict[str, float]
     from bench.jobs.workers import Workers
 
     found = {}
-    live.begin("peak MiB")
+    live.begin("peak")
     for name in live.widths:
         if not deadline.is_over():
             with Workers(1, request.threads) as workers:
@@ -197,7 +209,7 @@ def _peaks(request: Request, live: Live, deadline: Deadline) -> dict[str, float]
     return found
 
 
-def _raw(request: Request, roof: Roof, parts: Mapping[str, Part], found: Mapping[str, float]) -> dict[str, Any]:
+def _raw(request: Request, parts: Mapping[str, Part], found: Mapping[str, float]) -> dict[str, Any]:
     name = request.device
     if name != "cpu":
         import torch
@@ -207,7 +219,6 @@ def _raw(request: Request, roof: Roof, parts: Mapping[str, Part], found: Mapping
         "request": asdict(request),
         **provenance.stamp(name),
         "threads": request.threads,
-        "roof": asdict(roof),
-        "parts": {key: part.to_json(roof) for key, part in parts.items()},
+        "parts": {key: part.to_json() for key, part in parts.items()},
         "figures": dict(found),
     }

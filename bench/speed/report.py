@@ -4,14 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from bench.numbers import aligned
 from bench.numbers.amounts import MISSING
+from bench.speed.roof import Roof
 from bench.speed.timing import Spread, Taken, Times, ratio, spread
-
-if TYPE_CHECKING:
-    from bench.speed.roof import Roof
 
 HEADER = ("ms", "images/s", "speed-up", "10 % to 90 %", "of the roof", "peak MiB", "file MB")
 LEAST_WIDTH, LABEL = 8, 18
@@ -24,6 +22,7 @@ class Part:
     Args:
         title: what each of them does.
         images: of one call.
+        roof: what the machine did at best meanwhile.
         times: seconds a call by variant and round; the speed-up is over the first variant.
         macs: that one call computes, by variant, where they can be counted.
         peaks_mib: peak memory by variant, where it was measured.
@@ -33,6 +32,7 @@ class Part:
 
     title: str
     images: int
+    roof: Roof
     times: Times
     macs: Mapping[str, int] = field(default_factory=dict)
     peaks_mib: Mapping[str, float] = field(default_factory=dict)
@@ -43,11 +43,11 @@ class Part:
         """Time of one variant over that of another, by rounds."""
         return ratio(self.times, over, under)
 
-    def rows(self, roof: Roof) -> list[list[str]]:
+    def rows(self) -> list[list[str]]:
         """One line of cells a variant, under `HEADER`."""
-        return [[name, *self._cells(name, roof)] for name in self.times]
+        return [[name, *self._cells(name)] for name in self.times]
 
-    def _cells(self, name: str, roof: Roof) -> list[str]:
+    def _cells(self, name: str) -> list[str]:
         first = next(iter(self.times))
         seconds, faster = spread(self.times[name]).median, self.ratio(first, name)
         return [
@@ -55,24 +55,23 @@ class Part:
             digits(self.images / seconds),
             f"{faster.median:.2f}x",
             MISSING if name == first else f"{faster.low:.2f} to {faster.high:.2f}",
-            f"{roof.share(self.macs[name], seconds):.0%}" if name in self.macs else MISSING,
+            f"{self.roof.share(self.macs[name], self.times[name]):.0%}" if name in self.macs else MISSING,
             f"{self.peaks_mib[name]:,.0f}" if name in self.peaks_mib else MISSING,
             digits(self.file_mb[name]) if name in self.file_mb else MISSING,
         ]
 
-    def to_json(self, roof: Roof) -> dict[str, Any]:
+    def to_json(self) -> dict[str, Any]:
         """Everything that was measured, in plain values."""
         values = asdict(self)
         del values["title"]
         values["seconds"] = values.pop("times")
-        return {**values, "summary": {name: self._summary(name, roof) for name in self.times}}
+        return {**values, "summary": {name: self._summary(name) for name in self.times}}
 
-    def _summary(self, name: str, roof: Roof) -> dict[str, Any]:
-        taken = spread(self.times[name])
+    def _summary(self, name: str) -> dict[str, Any]:
         return {
-            "seconds": asdict(taken),
+            "seconds": asdict(spread(self.times[name])),
             "speed_up": asdict(self.ratio(next(iter(self.times)), name)),
-            "of_roof": roof.share(self.macs[name], taken.median) if name in self.macs else None,
+            "of_roof": self.roof.share(self.macs[name], self.times[name]) if name in self.macs else None,
         }
 
 
@@ -86,13 +85,13 @@ def digits(value: float) -> str:
     return f"{value:.2f}" if value < 9.995 else f"{value:.1f}" if value < 99.95 else f"{value:,.0f}"
 
 
-def show(part: Part, roof: Roof) -> None:
+def show(part: Part) -> None:
     """Print a part's table, without the columns that none of its variants fills, and its notes."""
-    table = [[f"{part.title}, batch {part.images}", *HEADER], *part.rows(roof)]
+    table = [[f"{part.title}, batch {part.images}", *HEADER], *part.rows()]
     full = [column for column in zip(*table, strict=True) if not set(column[1:]) <= {MISSING}]
     header, *rows = zip(*full, strict=True)
     aligned.show("", header, rows)
-    for note in part.notes:
+    for note in (part.roof, *part.notes):
         print(f"  {note}")
 
 
@@ -100,14 +99,14 @@ class Live:
     """A table that grows while it is measured: a column a variant, a row a round, each cell printed as it comes.
 
     Args:
-        title: what is measured.
+        title: what is measured, with its unit.
         names: of the variants.
     """
 
     def __init__(self, title: str, names: Iterable[str]) -> None:
         self.widths = {name: max(LEAST_WIDTH, len(name)) for name in names}
         header = "".join(f"  {name:>{width}}" for name, width in self.widths.items())
-        print(f"\n{f'{title}, ms':<{LABEL}}{header}", flush=True)
+        print(f"\n{title:<{LABEL}}{header}", flush=True)
 
     def begin(self, label: str) -> None:
         """Begin a row."""

@@ -1,55 +1,70 @@
-"""What this machine can do at best: a matrix product and a copy, measured with the threads that were asked for."""
+"""What this machine can do at best: a matrix product and a copy that take their turns beside what is measured."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
-
-import torch
+from statistics import median
+from typing import TYPE_CHECKING
 
 from bench.speed.request import Request
-from bench.speed.timing import Run, clock_of
 
+if TYPE_CHECKING:
+    from bench.speed.timing import Run, Times
+
+PRODUCT, COPY = "product", "copy"
 SIDE = {"cpu": 1024, "cuda": 8192}
 """Of the square matrices."""
-COPIED = {"cpu": 2**26, "cuda": 2**28}
-"""Numbers of four bytes that are copied: more than any cache holds."""
-ROUNDS = 7
+COPIED = {"cpu": 2**25, "cuda": 2**28}
+"""Numbers of four bytes that are copied: more than caches hold."""
 
 
 @dataclass(frozen=True)
 class Roof:
-    """The best of some rounds each.
+    """What a matrix product and a copy took, by rounds.
 
     Args:
-        flops: floating-point operations a second of a matrix product; a MAC is two.
-        bytes: read and written a second by a copy between places larger than the caches.
+        flops: floating-point operations of the product; a MAC is two.
+        bytes: read and written by the copy.
+        product: its seconds.
+        copy: its seconds.
     """
 
-    flops: float
-    bytes: float
+    flops: int
+    bytes: int
+    product: Sequence[float]
+    copy: Sequence[float]
 
-    def share(self, macs: float, seconds: float) -> float:
-        """What part of the matrix product's speed so many MACs in so many seconds are."""
-        return 2 * macs / seconds / self.flops
+    @classmethod
+    def of(cls, request: Request, times: Times) -> Roof:
+        """Take the roof's rows out of what was measured together."""
+        kind = _kind(request)
+        return cls(2 * SIDE[kind] ** 3, 8 * COPIED[kind], times.pop(PRODUCT), times.pop(COPY))
+
+    def share(self, macs: float, taken: Sequence[float]) -> float:
+        """What part of the product's speed so many MACs are, by rounds, then the median.
+
+        Args:
+            macs: of one call.
+            taken: seconds a call, by rounds.
+        """
+        return median(2 * macs / call / (self.flops / one) for call, one in zip(taken, self.product, strict=True))
 
     def __str__(self) -> str:
-        return f"{self.flops / 1e9:,.0f} GFLOP/s (matrix product), {self.bytes / 1e9:,.1f} GB/s (copy)"
+        product, copy = self.flops / median(self.product) / 1e9, self.bytes / median(self.copy) / 1e9
+        return f"the roof beside it: {product:,.0f} GFLOP/s (matrix product), {copy:,.1f} GB/s (copy)"
 
 
-def measured(request: Request) -> Roof:
-    """The roof under a request's threads, on its device and in its type of numbers."""
-    kind = request.device.partition(":")[0]
-    side, copied = SIDE[kind], COPIED[kind]
-    a, b = torch.randn(2, side, side, device=request.device, dtype=getattr(torch, request.dtype))
-    source = torch.zeros(copied, device=request.device)
+def roof_runs(request: Request) -> dict[str, Run]:
+    """The product and the copy under a request's threads, on its device; the product in its type of numbers."""
+    import torch
+
+    kind = _kind(request)
+    a, b = torch.randn(2, SIDE[kind], SIDE[kind], device=request.device, dtype=getattr(torch, request.dtype))
+    source = torch.zeros(COPIED[kind], device=request.device)
     target = torch.empty_like(source)
-    return Roof(
-        2 * side**3 / _least(lambda: a @ b, request), 8 * copied / _least(lambda: target.copy_(source), request)
-    )
+    return {PRODUCT: lambda: a @ b, COPY: lambda: target.copy_(source)}
 
 
-def _least(run: Run, request: Request) -> float:
-    """Seconds of the fastest of some calls."""
-    clock = clock_of(request.device)
-    run()
-    return min(clock(run) for _ in range(ROUNDS))
+def _kind(request: Request) -> str:
+    return request.device.partition(":")[0]

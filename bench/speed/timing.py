@@ -133,23 +133,22 @@ def interleaved(
     Args:
         runs: what is timed, by name.
         rounds: measured rounds, at least 1.
-        warm_up: rounds before them that do not count, at least 1; the last one says how many calls fill `SLICE_S`,
-            and every variant then makes the same number of calls a round.
+        warm_up: rounds before them that do not count, at least 1; the last one says how many calls of a variant fill
+            `SLICE_S`, and so many it then makes a round.
         clock: runs a call and returns its seconds.
         is_late: asked before each round; once it says so, the warm-up ends and no round but the first that counts
             begins. One of each there is always.
     """
-    calls, least = 1, math.inf
+    last = dict.fromkeys(runs, SLICE_S)
+    calls = dict.fromkeys(runs, 1)
     for number in range(1 - warm_up, rounds + 1):
         if number not in (1 - warm_up, 1) and is_late():
             continue
         if number == 1:
-            calls = max(1, math.ceil(SLICE_S / max(least, 1e-6)))
-        least = math.inf
+            calls = {name: max(1, math.ceil(SLICE_S / max(taken, 1e-6))) for name, taken in last.items()}
         for name, run in runs.items():
-            taken = Taken(number, name, clock(partial(_repeat, run, calls)) / calls)
-            least = min(least, taken.seconds)
-            yield taken
+            last[name] = clock(partial(_repeat, run, calls[name])) / calls[name]
+            yield Taken(number, name, last[name])
 
 
 def collected(measured: Iterable[Taken]) -> Times:

@@ -16,7 +16,7 @@ from bench.speed import engines, latency
 from bench.speed.latency import half_dead, networks
 from bench.speed.report import Live, Part, show
 from bench.speed.request import parse
-from bench.speed.roof import Roof
+from bench.speed.roof import Roof, roof_runs
 from bench.speed.steps import VARIANTS, step_macs, training_step, variants
 from bench.speed.synthetic import Synthetic, masks_of, network_of
 from bench.speed.targets import TARGETS, facts, figures, upkeep, verdicts
@@ -39,7 +39,8 @@ GIVEN = {
     "layout": "channels_last", "dtype": "float32", "compiled": False, "sparsity": 0.9, "rounds": 2,
     "limit": 60.0, "device": "cpu", "what": "train", "engines": "torch",
 }  # fmt: skip
-ROOF = Roof(flops=1e9, bytes=1e9)
+ONE = Roof(10**9, 10**9, [1.0], [1.0])
+ROOF = Roof(10**9, 10**9, [1.0, 1.0], [1.0, 1.0])
 
 
 class Clock:
@@ -76,12 +77,12 @@ def test_variants_take_turns_and_the_warm_up_is_not_counted():
     assert collected(taken) == {"a": [1.0] * 3, "b": [2.0] * 3, "c": [3.0] * 3}
 
 
-def test_short_calls_are_repeated_equally_often():
-    clock = Clock({"a": SLICE_S / 4, "b": SLICE_S})
+def test_short_calls_are_repeated_until_they_fill_a_slice():
+    clock = Clock({"a": SLICE_S / 4, "b": SLICE_S, "c": 2 * SLICE_S})
     runs = {name: clock.run(name) for name in clock.costs}
     times = collected(interleaved(runs, rounds=2, warm_up=1, clock=clock))
-    assert clock.called == ["a", "b", *(["a"] * 4 + ["b"] * 4) * 2]
-    assert times["a"] == pytest.approx([SLICE_S / 4] * 2) and times["b"] == pytest.approx([SLICE_S] * 2)
+    assert clock.called == ["a", "b", "c", *(["a"] * 4 + ["b", "c"]) * 2]
+    assert times == {name: pytest.approx([cost] * 2) for name, cost in clock.costs.items()}
 
 
 @pytest.mark.parametrize(
@@ -109,7 +110,7 @@ def test_a_deadline_is_shared_by_the_parts_that_are_left(monkeypatch):
 
 
 def test_rows_are_printed_as_they_are_measured(capsys):
-    live = Live("training step", ["reference", "torch"])
+    live = Live("training step, ms", ["reference", "torch"])
     told = [capsys.readouterr().out]
     for _ in live.rounds([Taken(*one) for one in ((0, "reference", 2.0), (0, "torch", 1.0), (1, "reference", 3.0))], 5):
         told.append(capsys.readouterr().out)
@@ -134,7 +135,7 @@ def test_spread_is_median_and_percentiles():
 
 
 def test_upkeep_is_the_added_share_of_the_dense_step_on_the_same_path():
-    part = Part("step", 8, {"torch": [1.0, 2.0], "projection": [1.1, 2.2]})
+    part = Part("step", 8, ROOF, {"torch": [1.0, 2.0], "projection": [1.1, 2.2]})
     assert upkeep(part, "projection").median == pytest.approx(0.1)
     part.times["native"] = [0.5, 1.0]
     assert upkeep(part, "projection").median == pytest.approx(1.2)
@@ -142,18 +143,31 @@ def test_upkeep_is_the_added_share_of_the_dense_step_on_the_same_path():
 
 def test_rows_and_json_tell_speed_speed_up_and_the_distance_to_the_roof():
     times = {"reference": [2.0, 2.0], "torch": [0.5, 0.5]}
-    part = Part("training step", 8, times, {"torch": 100_000_000}, {"reference": 1234.4}, {"torch": 1.25})
-    assert part.rows(ROOF) == [
+    part = Part("training step", 8, ROOF, times, {"torch": 100_000_000}, {"reference": 1234.4}, {"torch": 1.25})
+    assert part.rows() == [
         ["reference", "2,000", "4.00", "1.00x", "–", "–", "1,234", "–"],  # noqa: RUF001
         ["torch", "500", "16.0", "4.00x", "4.00 to 4.00", "40%", "–", "1.25"],  # noqa: RUF001
     ]
-    raw = json.loads(json.dumps(part.to_json(ROOF)))
+    raw = json.loads(json.dumps(part.to_json()))
     assert raw["summary"]["torch"]["speed_up"]["median"] == 4.0 and raw["seconds"] == times
     assert raw["summary"]["torch"]["of_roof"] == 0.4 and raw["summary"]["reference"]["of_roof"] is None
 
 
+def test_the_distance_to_the_roof_is_taken_by_rounds():
+    """A phase in which everything takes ten times as long does not change it."""
+    roof = Roof(10**9, 10**9, [1.0, 10.0, 1.0], [1.0, 1.0, 1.0])
+    assert roof.share(10**8, [0.5, 5.0, 0.5]) == pytest.approx(0.4)
+
+
+def test_the_roofs_rows_are_taken_out_of_what_was_measured(capsys):
+    times = {"a": [1.0], "product": [0.1], "copy": [0.2]}
+    roof = Roof.of(parse(GIVEN), times)
+    assert times == {"a": [1.0]} and str(roof).endswith("21 GFLOP/s (matrix product), 1.3 GB/s (copy)")
+    assert all(run() is not None for run in roof_runs(parse(GIVEN)).values())
+
+
 def test_a_pipe_gets_aligned_text_without_empty_columns(capsys):
-    show(Part("training step", 8, {"reference": [2.0], "torch": [0.5]}, notes=["A note."]), ROOF)
+    show(Part("training step", 8, ONE, {"reference": [2.0], "torch": [0.5]}, notes=["A note."]))
     lines = capsys.readouterr().out.splitlines()
     assert lines[-1] == "  A note." and "images/s" in lines[1] and "peak MiB" not in lines[1]
     assert len({len(line) for line in lines[1:4]}) == 1
@@ -163,7 +177,7 @@ def test_figures_take_the_worse_masked_variant():
     times = {"reference": [6.0], "torch": [1.0], "projection": [1.0], "reparam": [2.0]}
     peaks = {"reference": 100.0, "torch": 40.0, "projection": 50.0, "reparam": 60.0}
     calls = {"ticket host": [1.0], "ticket torch": [0.5], "dense onnx": [0.4], "ticket onnx": [0.1]}
-    found = figures({"train": Part("", 8, times, {}, peaks), "inference": Part("", 1, calls)})
+    found = figures({"train": Part("", 8, ONE, times, {}, peaks), "inference": Part("", 1, ONE, calls)})
     assert found == {
         "step": 3.0, "memory": 0.6, "projection": 0.0, "reparam": 1.0, "compacted": 0.5, "exported": 4.0,
     }  # fmt: skip
@@ -171,7 +185,7 @@ def test_figures_take_the_worse_masked_variant():
 
 def test_native_figures_appear_with_the_native_variant():
     times = {"reference": [6.0], "torch": [2.0], "native": [1.0], "projection": [1.0], "reparam": [1.0]}
-    found = figures({"train": Part("", 8, times, {}, {"torch": 400.0, "native": 100.0})})
+    found = figures({"train": Part("", 8, ONE, times, {}, {"torch": 400.0, "native": 100.0})})
     assert found == {"step": 6.0, "native": 6.0, "native memory": 0.25, "projection": 0.0, "reparam": 0.0}
 
 
@@ -379,7 +393,7 @@ def test_compile_without_a_compiler_is_refused(monkeypatch):
 
 def test_inference_alone_is_a_flag(monkeypatch):
     asked = []
-    monkeypatch.setattr(speed, "_begin", lambda request: asked.append(request) or ROOF)
+    monkeypatch.setattr(speed, "_begin", lambda request: asked.append(request))
     monkeypatch.setattr(speed, "measure", lambda request, deadline: {})
     for args in (["--inference"], ["--what", "inference"], []):
         with pytest.raises(SystemExit):
