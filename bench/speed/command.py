@@ -91,12 +91,8 @@ def speed(
     })  # fmt: skip
     if file is not None:
         flags.out_file(file)
-<<<<<<< HEAD
     request = _served(request, kernels)
-    roof = _begin(request)
-=======
     _begin(request)
->>>>>>> wt-export
     parts = measure(request, Deadline(request.limit))
     for part in parts.values():
         show(part)
@@ -107,7 +103,6 @@ def speed(
         atomic.write(file, f"{json.dumps(raw, indent=1, default=str)}\n".encode())
 
 
-<<<<<<< HEAD
 def _served(request: Request, asked: str) -> Request:
     """The request with its kernels at hand, compiled where they have to be, or with PyTorch's in their place."""
     from bench.jobs.kernels import Kernels
@@ -121,12 +116,8 @@ def _served(request: Request, asked: str) -> Request:
         return replace(request, kernels=kernels.settled().kernels)
 
 
-def _begin(request: Request) -> Roof:
-    """Set PyTorch up, and say what is measured where, and what this machine can do at best."""
-=======
 def _begin(request: Request) -> None:
     """Set PyTorch up, and say what is measured where."""
->>>>>>> wt-export
     os.environ.setdefault("TORCHINDUCTOR_COMPILE_THREADS", "1")  # no pool of compilers that outlives a peak's process
     import torch
 
@@ -148,22 +139,12 @@ def measure(request: Request, deadline: Deadline) -> dict[str, Part]:
 def _train(request: Request, deadline: Deadline) -> Part:
     from bench.speed.steps import step_macs, training_step, variants
 
-<<<<<<< HEAD
-    names = variants(request)
-    live = Live("training step", names)
-    peaks = _peaks(request, live, deadline)
-    times, notes = _timed(live, {name: training_step(request, name) for name in names}, request, deadline)
+    title, names = "training step", variants(request)
+    peaks = _peaks(request, Live(f"{title}, MiB", names), deadline)
+    roof, times, notes = _timed(title, {name: training_step(request, name) for name in names}, request, deadline)
     if len(peaks) < len(names):
         notes.append(f"peak memory of {len(names) - len(peaks)} variants is left out: the limit was reached.")
-    return Part("training step", request.batch, times, dict.fromkeys(names, step_macs(request)), peaks, notes=notes)
-=======
-    title = "training step"
-    peaks = _peaks(request, Live(f"{title}, MiB", VARIANTS), deadline)
-    roof, times, notes = _timed(title, {name: training_step(request, name) for name in VARIANTS}, request, deadline)
-    if len(peaks) < len(VARIANTS):
-        notes.append(f"peak memory of {len(VARIANTS) - len(peaks)} variants is left out: the limit was reached.")
-    return Part(title, request.batch, roof, times, dict.fromkeys(VARIANTS, step_macs(request)), peaks, notes=notes)
->>>>>>> wt-export
+    return Part(title, request.batch, roof, times, dict.fromkeys(names, step_macs(request)), peaks, notes=notes)
 
 
 def _inference(request: Request, deadline: Deadline) -> Part:
