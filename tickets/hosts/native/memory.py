@@ -40,16 +40,17 @@ def at(tensor: Tensor | None) -> int | None:
 
 
 def plain(weights: Maybe) -> list[Tensor | None]:
-    """Weights as they lie one after the other."""
-    return [None if weight is None else weight.detach().contiguous() for weight in weights]
+    """Weights whose values lie one after the other."""
+    return [w if w is None or w.is_contiguous() else w.contiguous() for w in weights]
 
 
 def rows(x: Tensor) -> Tensor:
     """A map whose pixels lie one after the other."""
-    return x.detach().contiguous(memory_format=torch.channels_last)
+    return x.contiguous(memory_format=torch.channels_last)
 
 
 def maps(like: Tensor, channels: int, stride: int) -> Tensor:
     """A new map that a convolution of this stride makes of another one, channels_last."""
-    side = [(n - 1) // stride + 1 for n in like.shape[2:]]
-    return torch.empty((len(like), channels, *side), dtype=like.dtype, memory_format=torch.channels_last)
+    images, _, height, width = like.shape
+    shape = (images, channels, (height - 1) // stride + 1, (width - 1) // stride + 1)
+    return torch.empty(shape, dtype=like.dtype, memory_format=torch.channels_last)

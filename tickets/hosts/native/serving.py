@@ -39,9 +39,9 @@ def _are_hooked(modules: Iterable[nn.Module]) -> bool:
 
 def count(norms: Iterable[nn.BatchNorm2d]) -> None:
     """Count a batch of training, as PyTorch's batch norms do."""
-    for norm in norms:
-        if norm.training and norm.num_batches_tracked is not None:
-            norm.num_batches_tracked.add_(1)
+    counts = [norm.num_batches_tracked for norm in norms if norm.training and norm.num_batches_tracked is not None]
+    if counts:
+        torch._foreach_add_(counts, 1)
 
 
 def momentum(norm: nn.BatchNorm2d) -> float:
