@@ -6,10 +6,10 @@ from collections.abc import Callable
 from typing import Self
 
 from bench.records.setting import AUTO, Setting
-from bench.request.kernels import TORCH, unserved
+from bench.request.kernels import TORCH, TRITON, unserved
 from tickets.errors import UserError
 from tickets.hosts import HOSTS
-from tickets.hosts.native import processor
+from tickets.hosts.native import force, processor
 from tickets.hosts.native.objects import Build, UnavailableError
 
 
@@ -26,7 +26,7 @@ class Kernels:
         self.setting, self.asked, self.say = setting, asked, say
         self._build: Build | None = None
         self._missing: UnavailableError | None = None
-        if setting.kernels != TORCH:
+        if setting.kernels not in (TORCH, TRITON):
             self._begin()
         elif asked == AUTO and HOSTS.traits(setting.host).has_search_blocks:
             say(f"search blocks are computed by PyTorch: {unserved(dict(setting), setting.host)}.")
@@ -75,6 +75,9 @@ def require(setting: Setting) -> None:
         UserError: they cannot be had here.
     """
     if setting.kernels == TORCH:
+        return
+    if setting.kernels == TRITON:
+        force.check(TRITON)
         return
     able = [one.name for one in processor.usable()]
     if setting.kernels not in able:

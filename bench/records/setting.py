@@ -49,8 +49,11 @@ class Setting(BaseModel):
     )
     compiled: Annotated[bool, Field(description="Run networks through torch.compile."), Flag("compile")] = False
     kernels: Annotated[
-        Literal["torch", "avx512", "avx2", "neon", "portable"],
-        Field(description="What computes search blocks on a CPU: torch, our kernels for an instruction set, or auto."),
+        Literal["torch", "avx512", "avx2", "neon", "portable", "triton"],
+        Field(
+            description="What computes search blocks: torch, auto, our kernels for a CPU's instruction set, or on cuda "
+            "triton (depthwise convolutions)."
+        ),
         Flag("kernels", AUTO),
     ] = "torch"
     threads: Annotated[int, Field(description="PyTorch threads of a job; they change last bits.", ge=1)] = 1

@@ -7,11 +7,11 @@ from typing import Any
 
 from bench.records.setting import AUTO
 from tickets.errors import UserError, unknown
-from tickets.hosts import HOSTS
+from tickets.hosts import HOSTS, triton
 from tickets.hosts.native import processor
 
-TORCH = "torch"
-NAMES = (AUTO, TORCH, *processor.NAMES)
+TORCH, TRITON = "torch", "triton"
+NAMES = (AUTO, TORCH, *processor.NAMES, TRITON)
 
 
 def chosen(asked: str, setting: Mapping[str, Any], host: str) -> str:
@@ -29,6 +29,10 @@ def chosen(asked: str, setting: Mapping[str, Any], host: str) -> str:
         raise unknown("kernels", asked, NAMES)
     if asked == TORCH:
         return TORCH
+    if asked == TRITON:
+        if why := unserved_by_triton(setting, host):
+            raise UserError(f"--kernels {TRITON} is for search blocks on cuda, and {why}; leave --kernels out.")
+        return TRITON
     able, why = [one.name for one in processor.usable()], unserved(setting, host)
     if asked == AUTO:
         return TORCH if why else able[0]
@@ -42,11 +46,24 @@ def chosen(asked: str, setting: Mapping[str, Any], host: str) -> str:
 
 
 def unserved(setting: Mapping[str, Any], host: str) -> str:
-    """Why our kernels do not serve a run, as part of a sentence; "" where they do."""
+    """Why our kernels for CPUs do not serve a run, as part of a sentence; "" where they do."""
     if setting.get("device") == "cuda":
         return "the device is cuda"
     if setting.get("precision") == "bfloat16":
         return "the precision is bfloat16"
+    return _unserved_anywhere(setting, host)
+
+
+def unserved_by_triton(setting: Mapping[str, Any], host: str) -> str:
+    """Why Triton's kernels do not serve a run, likewise; `auto` leaves them out until they are measured."""
+    if setting.get("device") != "cuda":
+        return "the device is cpu"
+    if not triton.is_installed():
+        return "Triton is not installed"
+    return _unserved_anywhere(setting, host)
+
+
+def _unserved_anywhere(setting: Mapping[str, Any], host: str) -> str:
     if setting.get("compiled"):
         return "--compile gives them to the compiler of PyTorch"
     if not HOSTS.traits(host).has_search_blocks:

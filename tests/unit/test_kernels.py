@@ -16,6 +16,7 @@ from bench.records.setting import Setting
 from bench.request.kernels import chosen
 from bench.views.kernels import lines
 from tickets.errors import UserError
+from tickets.hosts import triton
 from tickets.hosts.native import library, objects, processor
 from tickets.hosts.native.objects import Build, UnavailableError
 
@@ -182,6 +183,26 @@ def test_auto_is_the_fastest_where_it_serves_and_pytorch_s_elsewhere():
     assert chosen("auto", plain, "timm/resnet18") == "torch"
     with pytest.raises(UserError, match="and the host timm/resnet18 has none"):
         chosen(BEST, plain, "timm/resnet18")
+
+
+def test_triton_s_are_chosen_by_name_alone_and_only_where_they_serve(monkeypatch):
+    monkeypatch.setattr(triton, "is_installed", lambda: True)
+    cuda = {"device": "cuda", "precision": "bfloat16", "compiled": False}
+    assert chosen("triton", cuda, "supernet/tiny") == "triton" and chosen("auto", cuda, "supernet/tiny") == "torch"
+    assert settled(Setting(host="supernet/tiny", kernels="triton", device="cuda"), "triton") == ("triton", [])
+    require(Setting(kernels="triton", device="cuda"))
+    for changed, host, why in (
+        ({"device": "cpu"}, "supernet/tiny", "the device is cpu"),
+        ({"compiled": True}, "supernet/tiny", "--compile gives them to the compiler"),
+        ({}, "timm/resnet18", "the host timm/resnet18 has none"),
+    ):
+        with pytest.raises(UserError, match=f"--kernels triton is for search blocks on cuda, and {why}"):
+            chosen("triton", {**cuda, **changed}, host)
+    monkeypatch.setattr(triton, "is_installed", lambda: False)
+    with pytest.raises(UserError, match="and Triton is not installed; leave --kernels out"):
+        chosen("triton", cuda, "supernet/tiny")
+    with pytest.raises(UserError, match="need Triton, which is not installed; choose torch"):
+        require(Setting(kernels="triton", device="cuda"))
 
 
 def test_kernels_of_another_processor_are_refused_before_anything_runs():

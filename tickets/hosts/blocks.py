@@ -21,6 +21,7 @@ from torch import Tensor, nn
 from tickets.hosts.fastconv import depthwise, pointwise
 from tickets.hosts.native import block as native
 from tickets.hosts.native import force
+from tickets.hosts.triton import depthwise as by_triton
 from tickets.searchable import Cut, Searchable, Tensors, Units
 
 KERNELS = (3, 5, 7)
@@ -147,7 +148,9 @@ class SearchBlock(Searchable):
         """The sum of all branches before the last batch norm, each layer over all hidden units."""
         hidden = F.relu(self.expand_bn(self.expand(x)), inplace=True)
         convs = list(self.kernels.values())
-        if len(convs) == 1:
+        if force.has_triton() and self.training and by_triton.serves(hidden):
+            hidden = by_triton.depthwise(hidden, [conv.weight for conv in convs], self.stride)
+        elif len(convs) == 1:
             hidden = convs[0](hidden)
         else:
             parts = hidden.split([conv.in_channels for conv in convs], dim=1)

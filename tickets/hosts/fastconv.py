@@ -55,7 +55,7 @@ class _Tiled(torch.autograd.Function):
         padding = weight.shape[-1] // 2
         to_input, to_weight = ctx.needs_input_grad[:2]
         return (
-            _gradients(grad, x, weight, ctx.stride, (padding, padding), of=0) if to_input else None,
+            gradients(grad, x, weight, ctx.stride, (padding, padding), of=0) if to_input else None,
             _weight_gradient(grad, x, weight, ctx.stride) if to_weight else None,
             None,
         )
@@ -68,14 +68,14 @@ def _weight_gradient(grad: Tensor, x: Tensor, weight: Tensor, stride: int) -> Te
     for left in range(0, size, TILE):
         tile = weight[..., left : left + TILE]
         width = stride * (grad.shape[-1] - 1) + tile.shape[-1]
-        columns.append(_gradients(grad, padded[..., left : left + width], tile, stride, (size // 2, 0), of=1))
+        columns.append(gradients(grad, padded[..., left : left + width], tile, stride, (size // 2, 0), of=1))
     return torch.cat(columns, 3)
 
 
-def _gradients(grad: Tensor, x: Tensor, weight: Tensor, stride: int, padding: tuple[int, int], of: int) -> Tensor:
+def gradients(grad: Tensor, x: Tensor, weight: Tensor, stride: int, padding: tuple[int, int], of: int) -> Tensor:
     """The gradient of the input (`of` 0) or of the weight (1); differentiable itself."""
     wanted = (of == 0, of == 1, False)
-    gradients: Sequence[Tensor] = torch.ops.aten.convolution_backward(
+    found: Sequence[Tensor] = torch.ops.aten.convolution_backward(
         grad, x, weight, None, (stride, stride), padding, (1, 1), False, (0, 0), len(weight), wanted
     )
-    return gradients[of]
+    return found[of]

@@ -9,9 +9,10 @@ from dataclasses import dataclass
 import torch
 
 from tickets.errors import UserError
+from tickets.hosts import triton
 from tickets.hosts.native import library, processor
 
-TORCH = "torch"
+TORCH, TRITON = "torch", "triton"
 
 
 @dataclass(frozen=True)
@@ -28,11 +29,17 @@ class Force:
 
 
 _now: Force | None = None
+_has_triton = False
 
 
 def now() -> Force | None:
-    """The kernels in force; None for PyTorch's own."""
+    """The kernels in force on the CPU; None for PyTorch's own."""
     return _now
+
+
+def has_triton() -> bool:
+    """Whether Triton's kernels compute depthwise convolutions on CUDA."""
+    return _has_triton
 
 
 @contextmanager
@@ -43,33 +50,39 @@ def using(kernels: str, threads: int | None = None) -> Iterator[None]:
     runs on one thread of PyTorch's while they are in force.
 
     Args:
-        kernels: "torch", or the name of an instruction set as in `processor.NAMES`.
+        kernels: "torch", "triton", or the name of an instruction set as in `processor.NAMES`.
         threads: for the kernels, or for PyTorch where those are PyTorch's; None for as many as PyTorch has now.
 
     Raises:
         UnavailableError: they cannot be had here.
-        UserError: no kernels are called so, or the processor cannot run them.
+        UserError: no kernels are called so, or the processor cannot run them, or Triton is not installed.
     """
-    global _now
-    threads, before = threads or torch.get_num_threads(), (_now, torch.get_num_threads())
+    global _now, _has_triton
+    threads, before = threads or torch.get_num_threads(), (_now, _has_triton, torch.get_num_threads())
     if kernels != TORCH:
         check(kernels)
+    is_native = kernels not in (TORCH, TRITON)
+    if is_native:
         library.load(kernels)
-    _now = None if kernels == TORCH else Force(kernels, threads)
-    torch.set_num_threads(threads if _now is None else 1)
+    _now, _has_triton = Force(kernels, threads) if is_native else None, kernels == TRITON
+    torch.set_num_threads(1 if is_native else threads)
     try:
         yield
     finally:
-        _now = before[0]
-        torch.set_num_threads(before[1])
+        _now, _has_triton = before[:2]
+        torch.set_num_threads(before[2])
 
 
 def check(kernels: str) -> None:
-    """See that this processor can run kernels.
+    """See that this processor can run kernels, or for "triton" that it is installed.
 
     Raises:
         UserError: it cannot, or there are none of that name.
     """
+    if kernels == TRITON:
+        if not triton.is_installed():
+            raise UserError(f"{TRITON} kernels need Triton, which is not installed; choose {TORCH} (--kernels).")
+        return
     kind, able = processor.named(kernels), processor.usable()
     if kind not in able:
         names = ", ".join(one.name for one in able)

@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 import os
 import shutil
+import signal
 import subprocess
 import uuid
 from collections.abc import Iterator, Sequence
@@ -122,7 +123,9 @@ class Build:
             self._part.parent.mkdir(parents=True, exist_ok=True)
             with self._part.open("wb"):  # so that a folder which takes no files is told as that
                 pass
-            self._running = subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+            self._running = subprocess.Popen(
+                words, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, start_new_session=True
+            )
         except OSError as error:
             raise UnavailableError(f"{error.filename} cannot be written or run ({error.strerror})") from error
 
@@ -142,7 +145,7 @@ class Build:
     def close(self) -> None:
         """End a compiler that still runs, and remove what it has written."""
         if self._running is not None and self._running.poll() is None:
-            self._running.kill()
+            os.killpg(self._running.pid, signal.SIGKILL)  # what it has started, too
             self._running.communicate()
         if self.is_needed:
             for path in (self._part, _sum_of(self._part)):
