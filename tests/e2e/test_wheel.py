@@ -31,7 +31,7 @@ def test_a_wheel_brings_kernels_for_a_machine_without_a_compiler(tmp_path):
     }
     told = subprocess.run(
         [sys.executable, "-c", "from bench.request.kernels import chosen; from tickets.hosts.native import library; "
-         "print(library.load(chosen('auto', {}, 'supernet/tiny')).register_bytes)"],
+         "print(library.load(chosen('auto', {}, 'supernet/tiny'), 'f32').register_bytes)"],
         cwd=tmp_path, env=nothing, capture_output=True, text=True,
     )  # fmt: skip
     assert told.returncode == 0 and int(told.stdout) in (16, 32, 64), told.stderr

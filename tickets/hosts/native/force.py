@@ -63,7 +63,7 @@ def using(kernels: str, threads: int | None = None) -> Iterator[None]:
         check(kernels)
     is_native = kernels not in (TORCH, TRITON)
     if is_native:
-        library.load(kernels)
+        library.load(kernels, "f32")
     _now, _has_triton = Force(kernels, threads) if is_native else None, kernels == TRITON
     torch.set_num_threads(1 if is_native else threads)
     try:

@@ -101,6 +101,6 @@ class Library:
 
 
 @cache
-def load(kind: str, real: str = "f32") -> Library:
+def load(kind: str, real: str) -> Library:
     """The library of an instruction set, loaded once a process."""
     return Library(kind, real)
