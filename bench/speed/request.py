@@ -162,8 +162,20 @@ def _check(request: Request) -> None:
             raise UserError(f"--{flag} is {value}; give a whole number of at least {least}.")
     if not request.limit > 0:
         raise UserError(f"--limit is {request.limit}; give a number of seconds above 0.")
+    if request.ticket is not None:
+        _check_ticket(request.ticket, request.preset)
     flags.device(request.device)
     flags.compiler(request.compiled)
+
+
+def _check_ticket(path: Path, preset: str) -> None:
+    """See that a ticket is there, and that its host is the preset's."""
+    from tickets.hosts.supernet import PRESETS, Spec
+    from tickets.ticket import Ticket
+
+    spec = Ticket.load(path).spec
+    if not isinstance(spec, Spec) or spec.stages != PRESETS[preset].stages:
+        raise UserError(f"the ticket {path.name} is none of the supernet {preset}; give its --preset.")
 
 
 def _several(text: str, allowed: Sequence[str], flag: str) -> tuple[str, ...]:

@@ -24,7 +24,7 @@ from tickets.deploy.export import inference_session, random_images, to_onnx
 
 MULTIPLES = (1, 8, 16)
 """Of units, that are tried; 1 leaves them as they are."""
-ROUNDS = 15
+ROUNDS = 30
 
 
 @dataclass(frozen=True)
