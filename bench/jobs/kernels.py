@@ -45,7 +45,7 @@ class Kernels:
             self._missing = error
             return
         if self._build.is_needed:
-            self.say(f"compiling the {self.setting.kernels} kernels: once, about ten seconds, while data are prepared.")
+            self.say(f"compiling the {self.setting.kernels} kernels: once, some seconds, while data are prepared.")
 
     def settled(self) -> Setting:
         """The setting that the run's jobs have: with its kernels once they are there, or with PyTorch's.

@@ -27,7 +27,7 @@ SOURCES = Path(__file__).with_name("kernels")
 SHIPPED = Path(__file__).with_name("compiled")
 """Where wheels hold objects; a checkout has none."""
 MAIN = "kernels.cpp"
-FLAGS = ("-O3", "-std=c++17", "-ffp-contract=fast", "-fPIC", "-shared", "-fvisibility=hidden", "-w")
+FLAGS = ("-O2", "-std=c++17", "-ffp-contract=fast", "-fPIC", "-shared", "-fvisibility=hidden", "-w")
 ATTEMPTS = (("-fopenmp", "-fno-predictive-commoning"), ("-fopenmp",), ())
 """Further flags, tried in turn: without the first the kernels run on one thread, with the same bits; the second is for
 GCC alone, which otherwise spills registers in the depthwise kernels' gradient."""
