@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 import ctypes
-from collections.abc import Sequence
-from functools import lru_cache
-from typing import TYPE_CHECKING, Any
+from functools import lru_cache, partial
+from typing import TYPE_CHECKING
 
-import torch
 from torch import Tensor, nn
 from torch.func import functional_call
 
-from tickets.hosts.native import library, memory, serving
+from tickets.hosts.native import library, serving
+from tickets.hosts.native.call import Call
 from tickets.hosts.native.force import TORCH, Force, using
 from tickets.hosts.native.library import KERNELS, WEIGHTS, Job, Tensors
-from tickets.hosts.native.memory import Maybe
 
 if TYPE_CHECKING:
     from tickets.hosts.blocks import SearchBlock
@@ -63,10 +61,7 @@ def run(block: SearchBlock, x: Tensor, force: Force) -> Tensor:
         block.depthwise_bn.weight, block.depthwise_bn.bias, block.project.weight,
         block.project_bn.weight, block.project_bn.bias, skip.weight if skip else None,
     )  # fmt: skip
-    if not torch.is_grad_enabled():
-        return call.forward(x, weights, running)[0]
-    out: Tensor = _Block.apply(call, block, running, x, *weights)
-    return out
+    return call.run(partial(_by_torch, block), x, weights, running)
 
 
 @lru_cache(1024)
@@ -81,86 +76,16 @@ def _planned(
 ) -> Call:
     three, doubles = ctypes.c_int64 * 3, ctypes.c_double * 3
     job = Job(*sizes, *rest, three(*units), doubles(*eps), doubles(*momentum))
-    return Call(library.load(kind, real), job)
+    return Call(library.load(kind, real), "block", job, Tensors, WEIGHTS, ("z", "o"))
 
 
-class Call:
-    """What a block of one shape is computed by.
-
-    Args:
-        kernels: that compute it.
-        job: what is asked for.
-    """
-
-    def __init__(self, kernels: library.Library, job: Job) -> None:
-        self.kernels, self.job = kernels, job
-        self.z, self.o, self.stats, self.workspace = kernels.sizes("block", job)
-
-    def forward(self, x: Tensor, weights: Maybe, running: Maybe) -> tuple[Tensor, list[Tensor]]:
-        """The block's output, and x, z, o and statistics for the backward pass."""
-        x, weights = memory.rows(x), memory.plain(weights)
-        kept = [x, memory.kept(x, self.z), memory.kept(x, self.o), memory.kept(x, self.stats, torch.float64)]
-        out = memory.maps(x, self.job.width_out, self.job.stride)
-        given = self._tensors(kept, weights)
-        given.out, given.running = out.data_ptr(), (ctypes.c_void_p * 6)(*map(memory.at, running))
-        self.kernels.call("block_forward", self.job, given)
-        return out, kept
-
-    def backward(self, dout: Tensor, kept: Sequence[Tensor], weights: Maybe) -> list[Tensor | None]:
-        """The gradients of x and of the weights."""
-        dout, weights, dx = memory.rows(dout), memory.plain(weights), torch.empty_like(kept[0])
-        grads = [None if weight is None else torch.empty_like(weight) for weight in weights]
-        given = self._tensors(kept, weights)
-        given.dout, given.dx = dout.data_ptr(), dx.data_ptr()
-        for name, grad in zip(WEIGHTS, grads, strict=True):
-            setattr(given, f"d_{name}", memory.at(grad))
-        self.kernels.call("block_backward", self.job, given)
-        return [dx, *grads]
-
-    def _tensors(self, kept: Sequence[Tensor], weights: Maybe) -> Tensors:
-        x, z, o, stats = kept
-        given = Tensors(x.data_ptr(), *map(memory.at, weights))
-        given.z, given.o, given.stats = memory.aligned(z), memory.aligned(o), memory.aligned(stats)
-        given.workspace = memory.workspace(self.workspace)
-        return given
-
-
-class _Block(torch.autograd.Function):
-    """A block in training. Second derivatives are those of PyTorch's formulation."""
-
-    @staticmethod
-    def forward(ctx: Any, call: Call, block: SearchBlock, running: Maybe, x: Tensor, *weights: Tensor | None) -> Tensor:
-        out, kept = call.forward(x, weights, running)
-        ctx.call, ctx.block = call, block
-        ctx.save_for_backward(x, *kept, *weights)
-        return out
-
-    @staticmethod
-    def backward(ctx: Any, *douts: Tensor) -> tuple[Tensor | None, ...]:
-        x, *rest = ctx.saved_tensors
-        kept, weights = rest[:4], rest[4:]
-        if torch.is_grad_enabled():  # the gradient is to be differentiated itself
-            grads = _by_torch(ctx.block, x, weights, douts[0])
-        else:
-            grads = ctx.call.backward(douts[0], kept, weights)
-        wanted = ctx.needs_input_grad[3:]
-        return None, None, None, *(g if is_wanted else None for g, is_wanted in zip(grads, wanted, strict=True))
-
-
-def _by_torch(block: SearchBlock, x: Tensor, weights: Maybe, dout: Tensor) -> list[Tensor | None]:
-    """The gradients of x and of the weights, with a graph of their own; the block's statistics stay."""
+def _by_torch(block: SearchBlock, x: Tensor, *weights: Tensor | None) -> Tensor:
+    """What PyTorch computes; the block's statistics stay."""
     given = {name: weight for name, weight in zip(_names(), weights, strict=True) if weight is not None}
-    buffers = {name: b.clone() for name, b in block.named_buffers()}
+    buffers = {name: buffer.clone() for name, buffer in block.named_buffers()}
     with using(TORCH):
-        out = functional_call(block, {**given, **buffers}, (x,))
-    return differentiated(out, (x, *weights), dout)
-
-
-def differentiated(out: Tensor, inputs: Maybe, dout: Tensor) -> list[Tensor | None]:
-    """The gradients of all inputs that want one, with a graph."""
-    wanted = [t for t in inputs if t is not None and t.requires_grad]
-    found = iter(torch.autograd.grad(out, wanted, dout, create_graph=True))
-    return [next(found) if t is not None and t.requires_grad else None for t in inputs]
+        out: Tensor = functional_call(block, {**given, **buffers}, (x,))
+    return out
 
 
 def _names() -> list[str]:

@@ -53,13 +53,17 @@ class StemJob(ctypes.Structure):
     ]
 
 
+STEM_WEIGHTS = ("weight", "gamma", "beta")
+
+
 class StemTensors(ctypes.Structure):
     """Addresses of all tensors of such a call."""
 
     _fields_ = [
-        *((name, _POINTER) for name in ("x", "weight", "gamma", "beta")),
+        *((name, _POINTER) for name in ("x", *STEM_WEIGHTS)),
         ("running", _POINTER * 2),
-        *((name, _POINTER) for name in ("out", "y", "workspace", "stats", "dout", "dx", "dweight", "dgamma", "dbeta")),
+        *((name, _POINTER) for name in ("out", "y", "workspace", "stats", "dout", "dx")),
+        *((f"d_{name}", _POINTER) for name in STEM_WEIGHTS),
     ]
 
 
@@ -89,9 +93,9 @@ class Library:
         if number != INTERFACE or sizes != [ctypes.sizeof(struct) for struct in STRUCTS]:
             raise UnavailableError(f"{path} has another interface than this version; delete it")
 
-    def sizes(self, name: str, job: ctypes.Structure) -> tuple[int, ...]:
+    def sizes(self, name: str, job: ctypes.Structure, count: int) -> tuple[int, ...]:
         """The memory that the calls of a job need: elements of what is kept, doubles of stats, bytes of workspace."""
-        found = (_INTS * 4)()
+        found = (_INTS * count)()
         getattr(self._dll, f"{name}_sizes")(ctypes.byref(job), found)
         return tuple(found)
 
