@@ -11,7 +11,7 @@ from torch import nn
 
 from tickets.hosts.blocks import Norm, SearchBlock
 from tickets.hosts.native import block as native
-from tickets.hosts.native import force, processor, stem
+from tickets.hosts.native import force, memory, processor, stem
 from tickets.hosts.supernet import Supernet, preset
 from tickets.pruning.masks import keep_top
 from tickets.searchable import live_units
@@ -315,6 +315,28 @@ def test_a_layer_of_the_stem_has_the_same_bits_with_any_number_of_threads(case):
     for threads in (1, 2, 8):
         again = through(case, BEST, threads, torch.float32)
         assert all(torch.equal(a, b) for a, b in zip(again, once, strict=True)), threads
+
+
+@pytest.mark.parametrize("case", LAYERS[:4])
+def test_weights_that_lie_otherwise_are_held_until_the_kernels_are_done(case):
+    """As those of a network in channels_last, whose copies would else be memory that others write to."""
+    conv, norm, x = layer(case)
+    expected = torch.relu(norm(conv(x)))
+    conv.to(memory_format=torch.channels_last)
+    assert case[0] == 1 or not conv.weight.is_contiguous()
+    empty = torch.empty
+
+    def written_to(*args, **kwargs):
+        for size in (conv.weight.numel(), norm.weight.numel()):
+            empty(size, dtype=torch.double).fill_(torch.nan)  # what was given back is given out again
+        return empty(*args, **kwargs)
+
+    with force.using(BEST, 1), pytest.MonkeyPatch.context() as patch:
+        patch.setattr(torch, "empty", written_to)
+        at = memory.at
+        patch.setattr(memory, "at", lambda tensor: written_to(1) is None or at(tensor))
+        found = stem.run(conv, norm, x, force.now())
+    torch.testing.assert_close(found, expected, rtol=1e-9, atol=1e-9)
 
 
 def test_second_derivatives_of_a_layer_are_pytorch_s():

@@ -45,10 +45,10 @@ class Call:
 
     def forward(self, x: Tensor, weights: Maybe, running: Maybe) -> tuple[Tensor, list[Tensor]]:
         """The output, and x, what is kept and statistics for the backward pass."""
-        x = memory.rows(x)
+        x, weights = memory.rows(x), memory.plain(weights)  # held until the kernels are done
         kept = [x, *(memory.kept(x, size) for size in self.elements), memory.kept(x, self.stats, torch.float64)]
         out = memory.maps(x, self.job.width_out, getattr(self.job, "stride", 2))
-        given = self._tensors(kept, memory.plain(weights))
+        given = self._tensors(kept, weights)
         given.out, given.running = out.data_ptr(), (ctypes.c_void_p * len(running))(*map(memory.at, running))
         self.kernels.call(f"{self.name}_forward", self.job, given)
         return out, kept
