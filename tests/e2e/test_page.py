@@ -155,7 +155,7 @@ def test_a_point_leads_to_its_records_and_they_are_there(page: chromium.Page, pa
     assert all((path.parent / link).is_file() for link in links)
     assert "ticket 0123456789abcdef" in page.run("document.querySelector('dialog').textContent")
     command = page.run("document.querySelector('dialog .commands').textContent")
-    assert command == "python -m bench.run --source cls --target seg"
+    assert command == "python -m bench.run --source cls --target seg --kernels torch"
     page.press("Escape", 27)
     page.wait_until("!document.querySelector('dialog').open")
 

@@ -119,7 +119,7 @@ def test_the_data_block_holds_every_complete_row_in_the_order_of_its_table() -> 
     assert (ticket["score"], ticket["gap"], ticket["cost"]) == (pytest.approx(0.405), pytest.approx(-0.045), 3 * 10**12)
     assert (ticket["method"], ticket["source"], ticket["targets"], ticket["sparsity"]) == ("omp", CLS, [SEG], 0.9)
     seeds = [(seed, score, ticket, told["commands"][command]) for _, seed, score, ticket, command in ticket["records"]]
-    command = "python -m bench.run --source cls --target seg"
+    command = "python -m bench.run --source cls --target seg --kernels torch"
     assert seeds == [(0, 0.4, "0123456789abcdef", command), (1, 0.4 + 1 / 100, "0123456789abcdef", command)]
 
 
