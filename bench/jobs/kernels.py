@@ -9,7 +9,7 @@ from bench.records.setting import AUTO, Setting
 from bench.request.kernels import TORCH, TRITON, unserved
 from tickets.errors import UserError
 from tickets.hosts import HOSTS
-from tickets.hosts.native import force, processor
+from tickets.hosts.native import processor
 from tickets.hosts.native.objects import Build, UnavailableError
 
 
@@ -77,6 +77,8 @@ def require(setting: Setting) -> None:
     if setting.kernels == TORCH:
         return
     if setting.kernels == TRITON:
+        from tickets.hosts.native import force  # only here, since it imports torch
+
         force.check(TRITON)
         return
     able = [one.name for one in processor.usable()]

@@ -108,6 +108,10 @@ def loaded_by(*args: str) -> set[str]:
     [
         ("-c", "import bench, tasks, tickets"),
         ("-c", "import tasks.sets.coco, tasks.sets.lsp"),  # as decoding processes do
+        (
+            "-c",
+            "import bench.jobs.grid, bench.jobs.kernels, bench.jobs.names, bench.jobs.workers",
+        ),  # all of a finished run
         ("-m", "bench.table", "--help"),
         ("-m", "bench.table", "tests/golden/records"),
         ("-m", "bench.run", "--help"),
