@@ -1,5 +1,6 @@
 """Every method on native kernels: it learns as on PyTorch's, its masks are exact, and threads change no bit."""
 
+import compiler
 import pytest
 import torch
 from foreign import register
@@ -15,6 +16,7 @@ from tickets.scorers import SCORERS
 from tickets.training.loop import Training
 from tickets.training.settings import Settings
 
+pytestmark = compiler.needed
 BEST = processor.usable()[0].name
 STEPS = 20
 SETTINGS = Settings(steps=STEPS, learning_rate=0.01, calibration_batches=2)

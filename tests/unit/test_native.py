@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import threading
 
+import compiler
 import pytest
 import torch
 from torch import nn
@@ -19,6 +20,7 @@ from tickets.training.ema import recalibrate
 from tickets.training.masking import Reparam
 from tickets.training.network import Network
 
+pytestmark = compiler.needed
 BEST, *OTHERS = (one.name for one in processor.usable())
 CASES = [  # in, out, stride, units, (height, width), batch
     (12, 12, 1, {3: 24, 5: 24, 7: 24}, (16, 16), 4),

@@ -7,6 +7,7 @@ from pathlib import Path
 from types import SimpleNamespace
 from unittest.mock import MagicMock
 
+import compiler
 import pytest
 import torch
 
@@ -236,6 +237,7 @@ def test_half_of_each_blocks_units_are_dead_and_no_more(sparsity):
         assert masks[f"{name}.expand.weight"].flatten(1).any(1)[living].all()
 
 
+@compiler.needed
 @pytest.mark.parametrize("variant", VARIANTS)
 @pytest.mark.parametrize(("layout", "dtype"), [("channels_last", "float32"), ("contiguous", "bfloat16")])
 def test_every_variant_trains(variant, layout, dtype):
@@ -244,6 +246,7 @@ def test_every_variant_trains(variant, layout, dtype):
     run()
 
 
+@compiler.needed
 def test_native_steps_are_made_under_the_requests_kernels_and_others_not():
     request = parse(GIVEN)
     assert request.kernels == processor.usable()[0].name and set(variants(request)) == set(VARIANTS)
