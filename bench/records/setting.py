@@ -56,7 +56,7 @@ class Setting(BaseModel):
         ),
         Flag("kernels", AUTO),
     ] = "torch"
-    threads: Annotated[int, Field(description="PyTorch threads of a job; they change last bits.", ge=1)] = 1
+    threads: Annotated[int, Field(description="Of a job; with kernels of PyTorch they change last bits.", ge=1)] = 1
     device: Annotated[Literal["cpu", "cuda"], Field(description="cpu or cuda; asked for as cpu, cuda or cuda:N.")] = (
         "cpu"
     )
