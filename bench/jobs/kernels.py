@@ -6,11 +6,12 @@ from collections.abc import Callable
 from typing import Self
 
 from bench.records.setting import AUTO, Setting
-from bench.request.kernels import TORCH, TRITON, unserved
+from bench.request.kernels import unserved
 from tickets.errors import UserError
 from tickets.hosts import HOSTS
 from tickets.hosts.native import processor
 from tickets.hosts.native.objects import Build, UnavailableError
+from tickets.hosts.native.processor import TORCH, TRITON
 
 
 class Kernels:

@@ -9,8 +9,8 @@ from bench.records.setting import AUTO
 from tickets.errors import UserError, unknown
 from tickets.hosts import HOSTS, triton
 from tickets.hosts.native import processor
+from tickets.hosts.native.processor import TORCH, TRITON
 
-TORCH, TRITON = "torch", "triton"
 NAMES = (AUTO, TORCH, *processor.NAMES, TRITON)
 
 

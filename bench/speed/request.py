@@ -12,8 +12,9 @@ import tasks
 from bench.command import flags
 from bench.records.setting import AUTO
 from bench.request import scale as scales
-from bench.request.kernels import TORCH, chosen
+from bench.request.kernels import chosen
 from tickets.errors import UserError
+from tickets.hosts.native.processor import TORCH
 
 TASKS = ("cls", "seg", "pose")
 LAYOUTS = ("channels_last", "contiguous")

@@ -15,7 +15,7 @@ from bench.speed.synthetic import SEED, Synthetic, as_asked, layout_of, masks_of
 from bench.speed.timing import Run
 from tickets.cost import dense_macs, layer_costs
 from tickets.hosts.native import force
-from tickets.hosts.native.force import TORCH
+from tickets.hosts.native.processor import TORCH
 from tickets.pruning.masks import Semantics
 from tickets.reference import plain
 from tickets.source import Batch

@@ -59,7 +59,7 @@ def _error(kernels: str) -> float:
         x = torch.randn(4, 12, 15, 17, dtype=torch.double, requires_grad=True)
         weight = torch.randn(4, 24, 8, 9, dtype=torch.double)
     found = []
-    for name in (force.TORCH, kernels):
+    for name in (processor.TORCH, kernels):
         with force.using(name, 1):
             out = block(x)
             found.append([out.detach(), *torch.autograd.grad((out * weight).sum(), [x, *block.parameters()])])

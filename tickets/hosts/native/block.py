@@ -11,8 +11,9 @@ from torch.func import functional_call
 
 from tickets.hosts.native import library, serving
 from tickets.hosts.native.call import Call
-from tickets.hosts.native.force import TORCH, Force, using
+from tickets.hosts.native.force import Force, using
 from tickets.hosts.native.library import KERNELS, WEIGHTS, Job, Tensors
+from tickets.hosts.native.processor import TORCH
 
 if TYPE_CHECKING:
     from tickets.hosts.blocks import SearchBlock

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import ctypes
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import torch
@@ -17,6 +19,7 @@ Formulation = Callable[..., Tensor]
 """x and the weights -> what PyTorch computes of them in training; no statistics are moved."""
 
 
+@dataclass(frozen=True)
 class Call:
     """What modules of one shape are computed by.
 
@@ -29,24 +32,23 @@ class Call:
         kept: names of what a forward pass leaves for the backward pass, beside x and statistics.
     """
 
-    def __init__(
-        self,
-        kernels: Library,
-        name: str,
-        job: ctypes.Structure,
-        tensors: Callable[..., Any],
-        weights: Sequence[str],
-        kept: Sequence[str],
-    ) -> None:
-        self.kernels, self.name, self.job, self.tensors, self.weights, self.kept = (
-            kernels, name, job, tensors, weights, kept,
-        )  # fmt: skip
-        *self.elements, self.stats, self.workspace = kernels.sizes(name, job, len(kept) + 2)
+    kernels: Library
+    name: str
+    job: Any
+    tensors: Callable[..., Any]
+    weights: Sequence[str]
+    kept: Sequence[str]
+
+    @cached_property
+    def sizes(self) -> tuple[int, ...]:
+        """Elements of each that is kept, doubles of statistics, bytes of the workspace."""
+        return self.kernels.sizes(self.name, self.job, len(self.kept) + 2)
 
     def forward(self, x: Tensor, weights: Maybe, running: Maybe) -> tuple[Tensor, list[Tensor]]:
         """The output, and x, what is kept and statistics for the backward pass."""
         x, weights = memory.rows(x), memory.plain(weights)  # held until the kernels are done
-        kept = [x, *(memory.kept(x, size) for size in self.elements), memory.kept(x, self.stats, torch.float64)]
+        *elements, stats, _ = self.sizes
+        kept = [x, *(memory.kept(x, size) for size in elements), memory.kept(x, stats, torch.float64)]
         out = memory.maps(x, self.job.width_out, getattr(self.job, "stride", 2))
         given = self._tensors(kept, weights)
         given.out, given.running = out.data_ptr(), (ctypes.c_void_p * len(running))(*map(memory.at, running))
@@ -69,7 +71,7 @@ class Call:
         given = self.tensors(x.data_ptr(), *map(memory.at, weights))
         for name, tensor in zip(self.kept, rest, strict=True):
             setattr(given, name, memory.aligned(tensor))
-        given.stats, given.workspace = memory.aligned(stats), memory.workspace(self.workspace)
+        given.stats, given.workspace = memory.aligned(stats), memory.workspace(self.sizes[-1])
         return given
 
     def run(self, formulation: Formulation, x: Tensor, weights: Maybe, running: Maybe) -> Tensor:

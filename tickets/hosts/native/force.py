@@ -11,8 +11,7 @@ import torch
 from tickets.errors import UserError
 from tickets.hosts import triton
 from tickets.hosts.native import library, processor
-
-TORCH, TRITON = "torch", "triton"
+from tickets.hosts.native.processor import TORCH, TRITON
 
 
 @dataclass(frozen=True)

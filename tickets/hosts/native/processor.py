@@ -44,6 +44,8 @@ SETS = (
     InstructionSet("portable"),
 )
 """From the fastest to the one that runs everywhere."""
+TORCH, TRITON = "torch", "triton"
+"""Kernels that are not ours for the processor: PyTorch's, and those for CUDA."""
 NAMES = tuple(one.name for one in SETS)
 _HOLDS = {"default": ("default",), "avx2": ("default", "avx2")}
 """What a value of ATEN_CPU_CAPABILITY leaves; others leave everything."""

@@ -6,21 +6,13 @@
 // and what x does through its statistics is one small matrix [in][in], applied to x at the end.
 #pragma once
 
-#include "depthwise.h"
 #include "packing.h"
 
-class Backward {
+class Backward : Pass {
     static constexpr Index TILE = 64;
 
-    const Job& job;
-    const Tensors& t;
-    const Shape s;
-    const Depthwise depthwise;
-    Statistics found;
-    Arena arena;
-    Expansion expansion;
     Index group, sums_size, parts_size, planes_size, scratch_size;
-    Real *x_panels, *x_centres, *do_panels;
+    Real* do_panels;
     double *sums3;           // [chunk][dout, dout * (o - mean)][out]
     double *sums;            // [chunk][block of group][dy2, dy2 * (z - mean), dy1][L]
     V *parts;                // [chunk][block of group][dproject, dexpand, ddepthwise]
@@ -31,14 +23,11 @@ class Backward {
     double *shift_x, *means;  // what all pixels of dx have in common; by hidden unit: scale * mean(dy1)
 
 public:
-    Backward(const Job& job, const Tensors& t)
-        : job(job), t(t), s(job), depthwise(s.stride, s.width, s.out_width), found(s, t.stats),
-          arena{static_cast<char*>(t.workspace)}, expansion(s, arena), group(s.group()) {
+    using Pass::workspace;
+
+    Backward(const Job& job, const Tensors& t) : Pass(job, t), group(s.group()) {
         sums_size = 3 * L, parts_size = s.out + s.in + TAPS;
-        x_panels = arena.take<Real>(s.stacks * s.pixels_in * s.in);
         do_panels = arena.take<Real>(s.stacks * s.pixels_out * s.out);
-        bool is_apart = job.skip == CONVOLUTION && s.stride > 1;
-        x_centres = is_apart ? arena.take<Real>(s.stacks * s.pixels_out * s.in) : x_panels;
         sums3 = arena.take<double>(s.chunks * 2 * s.out);
         sums = arena.take<double>(s.chunks * group * sums_size);
         parts = arena.take<V>(s.chunks * group * parts_size);
@@ -54,8 +43,6 @@ public:
         scratch_size = planes_size + s.pixels_in + s.pixels_out + std::max(2 * PANEL * s.out_vectors, s.in_vectors);
         scratch = arena.take<V>(job.threads * scratch_size);
     }
-
-    Index workspace() const { return arena.used; }
 
     void run() {
         Rounding rounding;
@@ -94,7 +81,6 @@ private:
     V* active() const { return dy1() + s.pixels_in; }
     V* own() const { return active() + s.pixels_out; }
 
-    Index outputs(Index n) const { return s.live(n) * s.out_height * s.out_width; }
     const Real* dout_of(Index n) const { return t.dout + n * s.stack * s.out_height * s.out_width * s.out; }
     const V* o_of(Index n) const { return reinterpret_cast<const V*>(t.o) + n * s.pixels_out * s.out_vectors; }
     const V* z_of(Index b, Index n) const {
@@ -131,9 +117,7 @@ private:
         double *sum = sums3 + chunk * 2 * s.out, *products = sum + s.out;
         memset(sum, 0, 2 * s.out * sizeof(double));
         for (Index n = s.begin(chunk); n < s.begin(chunk + 1); n++) {
-            const Real* x = t.x + n * s.stack * s.height * s.width * s.in;
-            pack_panels(x, s.in, s.live(n) * s.height * s.width, s.pixels_in, x_panels + n * s.pixels_in * s.in);
-            if (x_centres != x_panels) pack_centres(s, x, outputs(n), x_centres + n * s.pixels_out * s.in);
+            take_x(n);
             memset(dx + n * s.pixels_in * s.in_vectors, 0, s.pixels_in * s.in_vectors * BYTES);
             for (Index q = 0; q < outputs(n); q += TILE)
                 for (Index c = 0; c < s.out_vectors; c++) add_products(n, q, c, sum, products);

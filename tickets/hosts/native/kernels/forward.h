@@ -5,33 +5,21 @@
 // Of the wide maps z alone is kept, and with fixed statistics not even that.
 #pragma once
 
-#include "depthwise.h"
 #include "packing.h"
 
-class Forward {
+class Forward : Pass {
     using D = Lanes<double>::Vector;
     static constexpr Index LD = Lanes<double>::count, TILE = 64;
 
-    const Job& job;
-    const Tensors& t;
-    const Shape s;
-    const Depthwise depthwise;
-    Statistics found;
-    Arena arena;
-    Expansion expansion;
     Index in_doubles, planes_size, scratch_size;
-    Real *x_panels, *x_centres;  // the latter of the pixels that a skip convolution reads
     double *gram, *covariance;   // [chunk][in + 1][in], sums in the last row; [in][in]
     double *sums2, *sums3;       // [chunk][block][sum, squares][L]; [chunk][sum, squares][out]
     V *scale2, *shift2, *project, *scale3, *shift3, *skip, *scratch;
 
 public:
-    Forward(const Job& job, const Tensors& t)
-        : job(job), t(t), s(job), depthwise(s.stride, s.width, s.out_width), found(s, t.stats),
-          arena{static_cast<char*>(t.workspace)}, expansion(s, arena), in_doubles(up(s.in, LD) / LD) {
-        x_panels = arena.take<Real>(s.stacks * s.pixels_in * s.in);
-        bool is_apart = job.skip == CONVOLUTION && s.stride > 1;
-        x_centres = is_apart ? arena.take<Real>(s.stacks * s.pixels_out * s.in) : x_panels;
+    using Pass::workspace;
+
+    Forward(const Job& job, const Tensors& t) : Pass(job, t), in_doubles(up(s.in, LD) / LD) {
         gram = arena.take<double>(s.chunks * (s.in + 1) * in_doubles * LD);
         covariance = arena.take<double>(s.in * in_doubles * LD);
         sums2 = arena.take<double>(s.chunks * s.count() * 2 * L);
@@ -46,7 +34,6 @@ public:
         scratch = arena.take<V>(job.threads * scratch_size);
     }
 
-    Index workspace() const { return arena.used; }
     Index doubles() const { return found.doubles; }
     Index size_of_z() const { return job.is_fixed ? 0 : s.count() * s.stacks * s.pixels_out * L; }
     Index size_of_o() const { return job.is_fixed ? 0 : s.stacks * s.pixels_out * s.out_vectors * L; }
@@ -119,7 +106,6 @@ private:
     }
 
     const Real* x_of(Index n) const { return t.x + n * s.stack * s.height * s.width * s.in; }
-    Index outputs(Index n) const { return s.live(n) * s.out_height * s.out_width; }
 
     // Packs a chunk of x, and adds up its sum and Gram matrix in double.
     void take_in(Index chunk) {
@@ -127,8 +113,7 @@ private:
         memset(total, 0, (s.in + 1) * in_doubles * BYTES);
         for (Index n = s.begin(chunk); n < s.begin(chunk + 1); n++) {
             Index pixels = s.live(n) * s.height * s.width;
-            pack_panels(x_of(n), s.in, pixels, s.pixels_in, x_panels + n * s.pixels_in * s.in);
-            if (x_centres != x_panels) pack_centres(s, x_of(n), outputs(n), x_centres + n * s.pixels_out * s.in);
+            take_x(n);
             if (job.is_fixed) continue;
             for (Index q = 0; q < pixels; q += TILE) add_gram(x_of(n) + q * s.in, std::min(TILE, pixels - q), total);
         }

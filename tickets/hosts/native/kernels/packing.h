@@ -1,6 +1,7 @@
 // Maps and weights in the layouts that the products read.
 #pragma once
 
+#include "depthwise.h"
 #include "norms.h"
 #include "products.h"
 
@@ -88,3 +89,32 @@ INLINE void spread_skip(const Shape& s, const Real* weight, V* matrix, bool tran
             to[transposed ? o * width + from : from * width + o] = weight[o * in + i];
         }
 }
+
+// What both passes of a block begin with.
+struct Pass {
+    const Job& job;
+    const Tensors& t;
+    const Shape s;
+    const Depthwise depthwise;
+    Statistics found;
+    Arena arena;
+    Expansion expansion;
+    Real *x_panels, *x_centres;  // the latter of the pixels that a skip convolution reads
+
+    Pass(const Job& job, const Tensors& t)
+        : job(job), t(t), s(job), depthwise(s.stride, s.width, s.out_width), found(s, t.stats),
+          arena{static_cast<char*>(t.workspace)}, expansion(s, arena) {
+        x_panels = arena.take<Real>(s.stacks * s.pixels_in * s.in);
+        bool is_apart = job.skip == CONVOLUTION && s.stride > 1;
+        x_centres = is_apart ? arena.take<Real>(s.stacks * s.pixels_out * s.in) : x_panels;
+    }
+
+    Index workspace() const { return arena.used; }
+    Index outputs(Index n) const { return s.live(n) * s.out_height * s.out_width; }  // of a stack
+
+    void take_x(Index n) const {
+        const Real* x = t.x + n * s.stack * s.height * s.width * s.in;
+        pack_panels(x, s.in, s.live(n) * s.height * s.width, s.pixels_in, x_panels + n * s.pixels_in * s.in);
+        if (x_centres != x_panels) pack_centres(s, x, outputs(n), x_centres + n * s.pixels_out * s.in);
+    }
+};

@@ -83,11 +83,7 @@ public:
         {
             rounding.take_over();
             memset(mine(), 0, scratch_size * BYTES);
-#pragma omp for schedule(static)
-            for (Index c = 0; c < s.chunks; c++) {
-                memset(sums_of(c), 0, 2 * s.out_vectors * L * sizeof(double));
-                for (Index n = s.begin(c); n < s.begin(c + 1); n++) convolve(n), add_up(n, sums_of(c));
-            }
+            sum([&](Index n, double* to) { convolve(n), add_up(n, to); });
 #pragma omp single
             norm();
 #pragma omp for schedule(static)
@@ -103,11 +99,7 @@ public:
         {
             rounding.take_over();
             memset(mine(), 0, scratch_size * BYTES);
-#pragma omp for schedule(static)
-            for (Index c = 0; c < s.chunks; c++) {
-                memset(sums_of(c), 0, 2 * s.out_vectors * L * sizeof(double));
-                for (Index n = s.begin(c); n < s.begin(c + 1); n++) add_products(n, sums_of(c));
-            }
+            sum([&](Index n, double* to) { add_products(n, to); });
 #pragma omp single
             norm_gradient();
 #pragma omp for schedule(static)
@@ -120,6 +112,15 @@ public:
     }
 
 private:
+    // Calls f(image, the sums of its chunk) for all images.
+    template <class F> void sum(F f) {
+#pragma omp for schedule(static)
+        for (Index c = 0; c < s.chunks; c++) {
+            memset(sums_of(c), 0, 2 * s.out_vectors * L * sizeof(double));
+            for (Index n = s.begin(c); n < s.begin(c + 1); n++) f(n, sums_of(c));
+        }
+    }
+
     V* mine() const { return scratch + omp_get_thread_num() * scratch_size; }
     Real* padded() const { return reinterpret_cast<Real*>(mine()); }
     V* d_padded() const { return mine() + plane_size; }
