@@ -1,0 +1,240 @@
+"""Compaction of plain convolutional networks: the channels that are constant, or that nobody reads, are cut.
+
+What a cut constant did is added to the bias of who reads it. Where that is a padded convolution, one constant channel other
+than zero stays and carries the others: its kernels are those of all, in proportion to the values, borders included.
+
+Channels that meet in sums go or stay together: one that lives on either side stays in both.
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable
+from typing import cast
+
+import torch
+from torch import Tensor, fx, nn
+
+from tickets.deploy.carried import Carried, Restore
+from tickets.deploy.channels import Channels, Survey, is_padded
+from tickets.deploy.tracing import attribute, bias_of, conv_like, replace_layer, tidied, traced
+from tickets.hosts.base import Features, features_of
+
+TRIED_SIZE = (96, 80)
+"""(H, W) of the random images that a result is tried with: maps of odd sides follow after a few halvings."""
+TOLERANCE = 1e-9
+"""Allowed difference in double, relative to the largest output."""
+
+Rule = Callable[[Tensor], None]
+"""Sets, in a boolean by channel number, the channels that have to stay because of those that stay already."""
+
+
+class CompactTraced(nn.Module):
+    """A plain network of which only the channels that matter are left; made by `compact`.
+
+    Args:
+        body: its graph.
+        features: (width, stride) of each feature map.
+    """
+
+    def __init__(self, body: fx.GraphModule, features: Features) -> None:
+        super().__init__()
+        self.body, self.features = body, features
+
+    def forward(self, image: Tensor) -> list[Tensor]:
+        """Map (B, 3, H, W) to the host's feature maps (B, width, H/stride, W/stride)."""
+        maps: list[Tensor] = self.body(image)
+        return maps
+
+
+def compact_traced(host: nn.Module) -> CompactTraced | None:
+    """A smaller network that computes a host's feature maps, of a host that can be traced.
+
+    A trace may differ from what is traced where tensors are written in place. So the result is tried on random images,
+    in double, before it is handed out.
+
+    Args:
+        host: in eval mode. Not modified.
+
+    Returns:
+        A new module of the host's dtype and device; None if the host cannot be traced, or the result was wrong.
+    """
+    like = next(host.parameters())
+    twin = copy.deepcopy(host).cpu().double()
+    module = traced(twin)
+    if module is None:
+        return None
+    _store_constants(module, Survey(module))
+    survey = Survey(tidied(module))
+    _cut(module, survey, kept(survey))
+    compacted = CompactTraced(tidied(module), features_of(host)).eval()
+    return compacted.to(like) if _agree(twin, compacted) else None
+
+
+def cut_channels(host: nn.Module, compacted: CompactTraced) -> int:
+    """Output channels of the host's convolutions that the compacted network lacks."""
+    before, after = (
+        sum(layer.out_channels for layer in network.modules() if isinstance(layer, nn.Conv2d))
+        for network in (host, compacted)
+    )
+    return before - after
+
+
+def kept(survey: Survey) -> Tensor:
+    """Which channels have to stay, boolean by number.
+
+    The least set that all rules agree to: from the feature maps backwards, what is read of a channel that stays.
+    """
+    keep = torch.zeros(survey.count, dtype=torch.bool)
+    rules = _rules(survey)
+    _spread(keep, rules)
+    for channels in survey.maps.values():
+        if not keep[channels.numbers].any():
+            keep[channels.numbers[0]] = True  # a map without channels has no size to pass on
+            _spread(keep, rules)
+    return keep
+
+
+def _spread(keep: Tensor, rules: list[Rule]) -> None:
+    """Follow rules until none sets anything more, in place."""
+    before = -1
+    while before != (before := int(keep.sum())):
+        for rule in rules:
+            rule(keep)
+
+
+def _rules(survey: Survey) -> list[Rule]:
+    """One for each node that wants something of what it reads, last nodes first, and one for each tie."""
+    rules = []
+    for node in reversed(survey.module.graph.nodes):
+        conv, before = survey.conv(node), survey.read(node)
+        if conv is None and (node.op == "output" or node not in survey.maps):
+            read = [survey.maps[one] for one in node.all_input_nodes if one in survey.maps]
+            rules += [_wanting(one, one.live if node.op == "output" else torch.ones_like(one.live)) for one in read]
+        elif conv is not None and before is not None and conv.groups == 1:
+            rules.append(_read_by(conv, before, survey.maps[node]))
+    return rules + [_tying(a, b) for a, b in survey.ties]
+
+
+def _wanting(channels: Channels, wanted: Tensor) -> Rule:
+    """Keeps some channels of a map, boolean (C,), whatever else stays."""
+
+    def rule(keep: Tensor) -> None:
+        keep[channels.numbers[wanted]] = True
+
+    return rule
+
+
+def _tying(first: Tensor, second: Tensor) -> Rule:
+    """Keeps a number where its partner stays."""
+
+    def rule(keep: Tensor) -> None:
+        either = keep[first] | keep[second]
+        keep[first[either]] = keep[second[either]] = True
+
+    return rule
+
+
+def _read_by(conv: nn.Conv2d, before: Channels, after: Channels) -> Rule:
+    """Keeps what a convolution reads for its outputs that stay: live channels, and one that carries the constants."""
+    reads, padded = conv.weight.flatten(2).any(2), is_padded(conv)
+
+    def rule(keep: Tensor) -> None:
+        read = reads[keep[after.numbers]].any(0)
+        keep[before.numbers[read & before.live]] = True
+        cut = before.value * (read & ~keep[before.numbers])
+        if padded and cut.any() and _carrier(before, keep, cut) is None:
+            keep[before.numbers[before.value.abs().argmax()]] = True
+
+    return rule
+
+
+def _carrier(channels: Channels, keep: Tensor, cut: Tensor) -> int | None:
+    """The largest constant that stays, if it is not small beside those that are cut, (C,), and so inexact."""
+    sizes = channels.value.abs() * keep[channels.numbers]
+    place = int(sizes.argmax())
+    return place if 2 * sizes[place] >= cut.abs().max() else None
+
+
+def _store_constants(module: fx.GraphModule, survey: Survey) -> None:
+    """Let sums and products read constant maps from the network, so that nobody has to compute them."""
+    for node in survey.joins:
+        in_place = node.op == "call_method" and str(node.target).endswith("_")
+        if survey.maps[node].is_constant or in_place:
+            continue
+        for one in node.all_input_nodes:
+            if survey.maps[one].is_constant:
+                with module.graph.inserting_before(node):
+                    node.replace_input_with(one, _stored(module, f"_{one.name}", survey.maps[one].value))
+
+
+def _stored(module: fx.GraphModule, name: str, value: Tensor) -> fx.Node:
+    """A new node that reads one value a channel, (C,), for all places."""
+    module.register_buffer(name, value[:, None, None].clone())
+    return module.graph.get_attr(name)
+
+
+def _cut(module: fx.GraphModule, survey: Survey, keep: Tensor) -> None:
+    """Leave only the channels that stay, in every layer, and give feature maps the others back at the end."""
+    for node, channels in survey.maps.items():
+        rows, layer = keep[channels.numbers], survey.layers.get(node)
+        if type(layer) is nn.Conv2d:
+            replace_layer(module, node, _cut_conv(layer, survey.read(node), rows, keep))
+        elif type(layer) is nn.BatchNorm2d:
+            replace_layer(module, node, _cut_norm(layer, rows))
+        elif node.op == "get_attr":
+            with module.graph.inserting_before(node):
+                value = cast(Tensor, attribute(module, node)).flatten()[rows]
+                node.replace_all_uses_with(_stored(module, f"_cut_{node.name}", value))
+    (output,) = (node for node in module.graph.nodes if node.op == "output")
+    for node in output.all_input_nodes:
+        if node in survey.maps:
+            channels = survey.maps[node]
+            carried = Carried.after(keep[channels.numbers], channels.value)
+            if not carried.is_whole:
+                name = f"_restore_{node.name}"
+                module.add_submodule(name, Restore(carried))
+                with module.graph.inserting_before(output):
+                    output.replace_input_with(node, module.graph.call_module(name, (node,)))
+
+
+def _cut_conv(conv: nn.Conv2d, before: Channels | None, rows: Tensor, keep: Tensor) -> nn.Conv2d:
+    """A convolution to the outputs `rows` from the inputs that stay."""
+    weight, bias = conv.weight[rows], bias_of(conv)[rows]
+    if conv.groups > 1:
+        return conv_like(conv, weight, bias, len(weight))
+    if before is None:
+        return conv_like(conv, weight, bias, 1)
+    columns = keep[before.numbers]
+    cut = before.value * (weight.flatten(2).any(2).any(0) & ~columns)
+    if not is_padded(conv):
+        bias = bias + weight.sum((2, 3)) @ cut
+    elif cut.any():
+        carrier = cast(int, _carrier(before, keep, cut))
+        weight[:, carrier] += torch.einsum("oihw,i->ohw", weight, cut / before.value[carrier])
+    return conv_like(conv, weight[:, columns], bias, 1)
+
+
+def _cut_norm(norm: nn.BatchNorm2d, rows: Tensor) -> nn.BatchNorm2d:
+    """A batch norm of the channels `rows`."""
+    twin = copy.deepcopy(norm)
+    twin.num_features = int(rows.sum())
+    for tensors in (twin._parameters, twin._buffers):
+        for name, tensor in tensors.items():
+            if tensor is not None and tensor.dim() == 1:
+                setattr(twin, name, nn.Parameter(tensor[rows]) if tensors is twin._parameters else tensor[rows])
+    return twin
+
+
+def _agree(host: nn.Module, compacted: nn.Module) -> bool:
+    """Whether two networks make the same feature maps of random images."""
+    images = torch.randn(2, 3, *TRIED_SIZE, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    try:
+        expected = host(images)
+    except Exception:  # hosts refuse sizes with assertions, shape errors and more
+        return False
+    got = compacted(images)
+    return len(got) == len(expected) and all(
+        a.shape == b.shape and bool((a - b).abs().max() <= TOLERANCE * b.abs().max())
+        for a, b in zip(got, expected, strict=True)
+    )
