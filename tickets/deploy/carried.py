@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
 
@@ -40,21 +39,25 @@ class Restore(nn.Module):
     """
 
     places: Tensor
-    offset: Tensor
+    lack: Tensor
+    constants: Tensor
 
     def __init__(self, carried: Carried) -> None:
         super().__init__()
-        live = carried.live
-        self.is_whole = bool(live.all())
-        places = torch.where(live, live.cumsum(0) - 1, live.sum())  # the others read an appended zero channel
-        self.register_buffer("places", places)
-        self.register_buffer("offset", carried.offset[:, None, None].clone())
+        live, offset = carried.live, carried.offset[:, None, None]
+        self.is_whole, self.lacks = bool(live.all()), bool(offset[live].any())
+        self.register_buffer("places", torch.cat([live.nonzero(), (~live).nonzero()]).flatten().argsort())
+        self.register_buffer("lack", offset[live])
+        self.register_buffer("constants", offset[~live])
 
     def forward(self, x: Tensor) -> Tensor:
         """Map (B, live, H, W) to (B, C, H, W)."""
-        if not self.is_whole:
-            x = F.pad(x, (0, 0, 0, 0, 0, 1)).index_select(1, self.places)
-        return x + self.offset
+        if self.lacks:
+            x = x + self.lack
+        if self.is_whole:
+            return x
+        constants = self.constants.expand(x.shape[0], -1, *x.shape[-2:])
+        return torch.cat([x, constants], 1).index_select(1, self.places)
 
 
 def restored(carried: Carried) -> nn.Module:

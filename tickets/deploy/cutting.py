@@ -1,9 +1,8 @@
 """Compaction of plain convolutional networks: the channels that are constant, or that nobody reads, are cut.
 
-What a cut constant did is added to the bias of who reads it. Where that is a padded convolution, one constant channel other
-than zero stays and carries the others: its kernels are those of all, in proportion to the values, borders included.
-
-Channels that meet in sums go or stay together: one that lives on either side stays in both.
+What a cut constant did is added to the bias of the convolution that reads it or, where that is padded, is computed from one
+channel of ones, borders included. Channels that meet in sums go or stay together: one that lives on either side stays in
+both.
 """
 
 from __future__ import annotations
@@ -20,13 +19,35 @@ from tickets.deploy.channels import Channels, Survey, is_padded
 from tickets.deploy.tracing import attribute, bias_of, conv_like, replace_layer, tidied, traced
 from tickets.hosts.base import Features, features_of
 
-TRIED_SIZE = (96, 80)
-"""(H, W) of the random images that a result is tried with: maps of odd sides follow after a few halvings."""
+TRIED_SIZE = (96, 160)
+"""(H, W) of the random image that a result is tried with: all can halve it five times, which leaves odd sides."""
 TOLERANCE = 1e-9
 """Allowed difference in double, relative to the largest output."""
 
+BLOCK = 16
+"""Channels that PyTorch and ONNX Runtime compute together: a feature map that fills as many blocks with the channels that
+stay as with all of them is not cut, so that nothing has to be restored."""
+
 Rule = Callable[[Tensor], None]
 """Sets, in a boolean by channel number, the channels that have to stay because of those that stay already."""
+
+
+class Bordered(nn.Module):
+    """A padded convolution some of whose inputs were constants other than zero, which padding gives a border.
+
+    Args:
+        conv: over the other inputs.
+        rim: from one channel of ones to what the constants do; of the same stride, padding and dilation.
+    """
+
+    def __init__(self, conv: nn.Conv2d, rim: nn.Conv2d) -> None:
+        super().__init__()
+        self.conv, self.rim = conv, rim
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Map (B, in, H, W) to (B, out, H/stride, W/stride)."""
+        out: Tensor = self.conv(x)
+        return out.add_(self.rim(x.new_ones(1, 1, *x.shape[-2:])))
 
 
 class CompactTraced(nn.Module):
@@ -50,7 +71,7 @@ class CompactTraced(nn.Module):
 def compact_traced(host: nn.Module) -> CompactTraced | None:
     """A smaller network that computes a host's feature maps, of a host that can be traced.
 
-    A trace may differ from what is traced where tensors are written in place. So the result is tried on random images,
+    A trace may differ from what is traced where tensors are written in place. So the result is tried on a random image,
     in double, before it is handed out.
 
     Args:
@@ -73,10 +94,9 @@ def compact_traced(host: nn.Module) -> CompactTraced | None:
 
 def cut_channels(host: nn.Module, compacted: CompactTraced) -> int:
     """Output channels of the host's convolutions that the compacted network lacks."""
-    before, after = (
-        sum(layer.out_channels for layer in network.modules() if isinstance(layer, nn.Conv2d))
-        for network in (host, compacted)
-    )
+    rims = {module.rim for module in compacted.modules() if isinstance(module, Bordered)}
+    convs = ([layer for layer in network.modules() if isinstance(layer, nn.Conv2d)] for network in (host, compacted))
+    before, after = (sum(conv.out_channels for conv in found if conv not in rims) for found in convs)
     return before - after
 
 
@@ -88,10 +108,13 @@ def kept(survey: Survey) -> Tensor:
     keep = torch.zeros(survey.count, dtype=torch.bool)
     rules = _rules(survey)
     _spread(keep, rules)
-    for channels in survey.maps.values():
-        if not keep[channels.numbers].any():
+    for node, channels in survey.maps.items():
+        count = int(keep[channels.numbers].sum())
+        if not count:
             keep[channels.numbers[0]] = True  # a map without channels has no size to pass on
-            _spread(keep, rules)
+        elif any(user.op == "output" for user in node.users) and -(-count // BLOCK) * BLOCK >= len(channels.numbers):
+            keep[channels.numbers] = True
+        _spread(keep, rules)
     return keep
 
 
@@ -136,24 +159,13 @@ def _tying(first: Tensor, second: Tensor) -> Rule:
 
 
 def _read_by(conv: nn.Conv2d, before: Channels, after: Channels) -> Rule:
-    """Keeps what a convolution reads for its outputs that stay: live channels, and one that carries the constants."""
-    reads, padded = conv.weight.flatten(2).any(2), is_padded(conv)
+    """Keeps the live channels that a convolution reads for its outputs that stay."""
+    reads = conv.weight.flatten(2).any(2) & before.live
 
     def rule(keep: Tensor) -> None:
-        read = reads[keep[after.numbers]].any(0)
-        keep[before.numbers[read & before.live]] = True
-        cut = before.value * (read & ~keep[before.numbers])
-        if padded and cut.any() and _carrier(before, keep, cut) is None:
-            keep[before.numbers[before.value.abs().argmax()]] = True
+        keep[before.numbers[reads[keep[after.numbers]].any(0)]] = True
 
     return rule
-
-
-def _carrier(channels: Channels, keep: Tensor, cut: Tensor) -> int | None:
-    """The largest constant that stays, if it is not small beside those that are cut, (C,), and so inexact."""
-    sizes = channels.value.abs() * keep[channels.numbers]
-    place = int(sizes.argmax())
-    return place if 2 * sizes[place] >= cut.abs().max() else None
 
 
 def _store_constants(module: fx.GraphModule, survey: Survey) -> None:
@@ -198,21 +210,16 @@ def _cut(module: fx.GraphModule, survey: Survey, keep: Tensor) -> None:
                     output.replace_input_with(node, module.graph.call_module(name, (node,)))
 
 
-def _cut_conv(conv: nn.Conv2d, before: Channels | None, rows: Tensor, keep: Tensor) -> nn.Conv2d:
+def _cut_conv(conv: nn.Conv2d, before: Channels | None, rows: Tensor, keep: Tensor) -> nn.Module:
     """A convolution to the outputs `rows` from the inputs that stay."""
     weight, bias = conv.weight[rows], bias_of(conv)[rows]
-    if conv.groups > 1:
-        return conv_like(conv, weight, bias, len(weight))
-    if before is None:
-        return conv_like(conv, weight, bias, 1)
+    if before is None or conv.groups > 1:
+        return conv_like(conv, weight, bias, 1 if conv.groups == 1 else len(weight))
     columns = keep[before.numbers]
-    cut = before.value * (weight.flatten(2).any(2).any(0) & ~columns)
-    if not is_padded(conv):
-        bias = bias + weight.sum((2, 3)) @ cut
-    elif cut.any():
-        carrier = cast(int, _carrier(before, keep, cut))
-        weight[:, carrier] += torch.einsum("oihw,i->ohw", weight, cut / before.value[carrier])
-    return conv_like(conv, weight[:, columns], bias, 1)
+    constant = torch.einsum("oihw,i->ohw", weight, before.value * ~columns)[:, None]
+    if is_padded(conv) and constant.any():
+        return Bordered(conv_like(conv, weight[:, columns], bias, 1), conv_like(conv, constant, 0 * bias, 1))
+    return conv_like(conv, weight[:, columns], bias + constant.sum((1, 2, 3)), 1)
 
 
 def _cut_norm(norm: nn.BatchNorm2d, rows: Tensor) -> nn.BatchNorm2d:
@@ -227,8 +234,8 @@ def _cut_norm(norm: nn.BatchNorm2d, rows: Tensor) -> nn.BatchNorm2d:
 
 
 def _agree(host: nn.Module, compacted: nn.Module) -> bool:
-    """Whether two networks make the same feature maps of random images."""
-    images = torch.randn(2, 3, *TRIED_SIZE, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    """Whether two networks make the same feature maps of a random image."""
+    images = torch.randn(1, 3, *TRIED_SIZE, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
     try:
         expected = host(images)
     except Exception:  # hosts refuse sizes with assertions, shape errors and more
