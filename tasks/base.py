@@ -36,7 +36,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 import numpy as np
 from PIL import Image
@@ -55,6 +55,7 @@ if TYPE_CHECKING:
     from torch import Tensor, nn
 
     from tasks.metrics.base import Metric
+    from tickets.source import Reduction
 
     Reader = staticmethod[[Sample, tuple[int, int]], Row]
     Loader = staticmethod[[Sample], Row]
@@ -384,6 +385,32 @@ class Task(ABC):
     @abstractmethod
     def loss(self, outputs: Tensor, batch: Mapping[str, Tensor]) -> Tensor:
         """The loss that is trained on, a scalar, the mean over the batch."""
+
+    @property
+    def imitated(self) -> Literal["logits", "maps"] | None:
+        """What of a teacher `imitation` compares: "logits", softened by a temperature, or "maps" as they are; None
+        where it is not defined.
+        """
+        return None
+
+    def imitation(
+        self,
+        outputs: Tensor,
+        teacher: Tensor,
+        batch: Mapping[str, Tensor],
+        temperature: float = 1.0,
+        reduction: Reduction = "sum",
+    ) -> Tensor:
+        """What it costs to differ from a teacher's outputs, as `tickets.source.Source` has it; a kind that overrides
+        it says by `imitated` what it compares.
+
+        Raises:
+            UserError: the kind defines none, which is the default.
+        """
+        raise UserError(
+            f"{type(self).__name__} defines no imitation of a teacher; train on it without one, or override its "
+            "methods imitation and imitated."
+        )
 
     @abstractmethod
     def metric(self, split: str = "test") -> Metric:

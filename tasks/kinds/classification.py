@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 import numpy as np
 from PIL import Image
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from torch import Tensor, nn
 
     from tasks.metrics.topk import TopK
+    from tickets.source import Reduction
 
 RIGHT, WRONG = (0, 120, 50), (200, 30, 30)  # colours of predictions
 
@@ -82,6 +83,24 @@ class Classification(Task):
         import torch.nn.functional as F
 
         return F.cross_entropy(outputs.float(), batch["label"], label_smoothing=self.smoothing)
+
+    @property
+    def imitated(self) -> Literal["logits"]:
+        """Logits of the classes."""
+        return "logits"
+
+    def imitation(
+        self,
+        outputs: Tensor,
+        teacher: Tensor,
+        batch: Mapping[str, Tensor],
+        temperature: float = 1.0,
+        reduction: Reduction = "sum",
+    ) -> Tensor:
+        """T^2 KL of the classes' probabilities, the mean over the batch."""
+        from tickets.source import divergence
+
+        return divergence(outputs, teacher, temperature, 1, reduction).mean()
 
     def metric(self, split: str = "test") -> TopK:
         """Top-1, and top-5 above five classes."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 import numpy as np
 from PIL import Image
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
     from tasks.metrics.base import Metric
     from tasks.metrics.heatmaps import Codec
+    from tickets.source import Reduction
 
 OBJECTIVES = ("cross_entropy", "mse")
 
@@ -169,6 +170,22 @@ class Pose(Task):
         from tasks.metrics.heatmaps import sides
 
         return self.codec.loss(outputs, batch["keypoints"], batch["visible"], sides(batch["image"]))
+
+    @property
+    def imitated(self) -> Literal["logits", "maps"]:
+        """Logits of where a joint is, or heat maps, by the objective."""
+        return "logits" if self.objective == "cross_entropy" else "maps"
+
+    def imitation(
+        self,
+        outputs: Tensor,
+        teacher: Tensor,
+        batch: Mapping[str, Tensor],
+        temperature: float = 1.0,
+        reduction: Reduction = "sum",
+    ) -> Tensor:
+        """The objective's, over visible joints; see `tasks.metrics.heatmaps`."""
+        return self.codec.imitation(outputs, teacher, batch["visible"], temperature, reduction)
 
     def metric(self, split: str = "test") -> Metric:
         """PCK@0.2 of the torso."""
