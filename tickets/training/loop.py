@@ -115,6 +115,10 @@ class Training:
 
         Meter(network.host, count, is_on=True)
 
+    def autocast(self) -> torch.autocast:
+        """The precision of the settings, for what is computed beside the network, such as a teacher's outputs."""
+        return torch.autocast(self.source.device.type, torch.bfloat16, enabled=self.settings.is_low)
+
     def masks_changed(self) -> None:
         """Bring weights and costs in line with new masks or a new architecture; to be called after either."""
         self._kept.clear()
@@ -201,13 +205,12 @@ class Training:
         """One optimiser step, then the events whose time has come; returns the loss. `Method` tells the order."""
         if not all(module.training for module in self.kept("modules", lambda: list(self.network.modules()))):
             self.network.train()
-        cost, worth = self.step_cost, self._worth
+        cost, worth, taught = self.step_cost, self._worth, self.spent.teacher_macs
         image = batch["image"].contiguous(memory_format=torch.channels_last)
-        low = self.settings.precision == "bfloat16"
-        with torch.autocast(image.device.type, torch.bfloat16, enabled=low):
+        with self.autocast():
             maps, outputs = self._forward(image)
         with self.meter.on():
-            loss = self.method.loss(self, Pass(maps, outputs.float() if low else outputs, batch))
+            loss = self.method.loss(self, Pass(maps, outputs.float() if self.settings.is_low else outputs, batch))
             loss.backward()
             self.method.on_gradient(self)
             self.optimizer.step()
@@ -219,6 +222,8 @@ class Training:
         self.spent.add(len(image), cost)
         self.step += 1
         self._used += worth
+        if self.settings.equal == "macs":  # what given tickets computed in this step is paid for by fewer steps
+            self._used += (self.spent.teacher_macs - taught) // len(image)
         self.schedule.advance(int(self.clock))
         self._fire()
         self.optimizer.zero_grad()
