@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
@@ -193,7 +193,7 @@ def _transfer(work: Work, place: Place) -> Outcome:
     job, given = work.job, dict(place.given)
     feed = make_feed(job.trained_on, job.seed, work.facts)
     ticket = given.pop(TICKET, None) or Ticket.dense(HOSTS.make(work.facts.setting.host))
-    drawing = sum(one.macs_spent for one in place.given.values())
+    drawing = drawing_macs(place.given.values())
     if job.transform is not None:
         ticket = TRANSFORMS.make(job.transform).apply(ticket, job.seed)
     recipe = RECIPES.make(job.recipe or "")
@@ -201,6 +201,12 @@ def _transfer(work: Work, place: Place) -> Outcome:
     training.run(place.checkpoint, place.report)
     network = training.averaged()
     return Outcome(ticket, network, feed, training.network.masks, training.spent, scores_of(feed, network), drawing)
+
+
+def drawing_macs(given: Collection[Ticket]) -> int:
+    """Training MACs of the draws of some tickets and of what these were made from, each draw once."""
+    behind = {name: macs for one in given for name, macs in one.made_from.items()}
+    return sum((behind | {one.hash: one.own_macs for one in given}).values())
 
 
 def _succeeded(work: Work, outcome: Outcome, wall_s: float) -> record.Record:
