@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, fields
@@ -132,6 +133,7 @@ def _fits(config: RunConfig) -> None:
         if name not in DRAWERS.builtin and getattr(drawer := DRAWERS.make(name), "pattern", ELEMENT) != ELEMENT:
             drawer.check(HOSTS.make(host), sparsity)
     _knobs(config)
+    _imitations(config)
     _foreign_events(config)
     if host.startswith(f"{SUPERNET}/") and "@" not in host:
         return
@@ -151,6 +153,24 @@ def _knobs(config: RunConfig) -> None:
         known = list(dict.fromkeys(field.name for one in members for field in fields(DRAWERS.load(one))))
         if option not in known:
             raise unknown(f"option of the drawer {name}", option, known)
+
+
+def _imitations(config: RunConfig) -> None:
+    """See that targets say what it is to imitate a teacher where a recipe does, and at a temperature if it has one."""
+    for sweep in config.sweeps:
+        taught = [name for name in sweep.recipes if RECIPES.traits(name).imitates]
+        for recipe, target in itertools.product(taught, sweep.targets):
+            compared = config.scale.plan(target).task(target, config.how.data_root).imitated
+            if compared is None:
+                raise UserError(
+                    f"the recipe {recipe} imitates a teacher, and {target} defines no imitation of a teacher; leave "
+                    "one of them out."
+                )
+            if compared == "maps" and "temperature" in RECIPES.parts(recipe)[1]:
+                raise UserError(
+                    f"{target} compares heat maps by their squared distance, on which the temperature of {recipe} does "
+                    "nothing; leave it out."
+                )
 
 
 def _foreign_events(config: RunConfig) -> None:
