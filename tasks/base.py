@@ -36,7 +36,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 from PIL import Image
@@ -132,6 +132,7 @@ class Task(ABC):
     columns: ClassVar[Mapping[str, str]] = {}  # key of a sample -> key that `read` gives; all, unrenamed, where empty
     read: ClassVar[Reader]  # of a torch-free function of a module
     load: ClassVar[Loader | None] = None  # the same at full size, for the full pipeline
+    is_imitable: ClassVar[bool] = False  # whether `imitation` is defined
 
     def __post_init__(self) -> None:
         size = tuple(self.size)
@@ -387,11 +388,9 @@ class Task(ABC):
         """The loss that is trained on, a scalar, the mean over the batch."""
 
     @property
-    def imitated(self) -> Literal["logits", "maps"] | None:
-        """What of a teacher `imitation` compares: "logits", softened by a temperature, or "maps" as they are; None
-        where it is not defined.
-        """
-        return None
+    def has_temperature(self) -> bool:
+        """Whether a temperature changes `imitation`, as it does where outputs are logits."""
+        return True
 
     def imitation(
         self,
@@ -402,14 +401,14 @@ class Task(ABC):
         reduction: Reduction = "sum",
     ) -> Tensor:
         """What it costs to differ from a teacher's outputs, as `tickets.source.Source` has it; a kind that overrides
-        it says by `imitated` what it compares.
+        it sets `is_imitable`.
 
         Raises:
             UserError: the kind defines none, which is the default.
         """
         raise UserError(
             f"{type(self).__name__} defines no imitation of a teacher; train on it without one, or override its "
-            "methods imitation and imitated."
+            "method imitation and set is_imitable."
         )
 
     @abstractmethod

@@ -133,7 +133,7 @@ def _fits(config: RunConfig) -> None:
         if name not in DRAWERS.builtin and getattr(drawer := DRAWERS.make(name), "pattern", ELEMENT) != ELEMENT:
             drawer.check(HOSTS.make(host), sparsity)
     _knobs(config)
-    _imitations(config)
+    _temperatures(config)
     _foreign_events(config)
     if host.startswith(f"{SUPERNET}/") and "@" not in host:
         return
@@ -155,18 +155,13 @@ def _knobs(config: RunConfig) -> None:
             raise unknown(f"option of the drawer {name}", option, known)
 
 
-def _imitations(config: RunConfig) -> None:
-    """See that targets say what it is to imitate a teacher where a recipe does, and at a temperature if it has one."""
+def _temperatures(config: RunConfig) -> None:
+    """See that a temperature is given to no imitation that it does not change."""
     for sweep in config.sweeps:
-        taught = [name for name in sweep.recipes if RECIPES.traits(name).imitates]
-        for recipe, target in itertools.product(taught, sweep.targets):
-            compared = config.scale.plan(target).task(target, config.how.data_root).imitated
-            if compared is None:
-                raise UserError(
-                    f"the recipe {recipe} imitates a teacher, and {target} defines no imitation of a teacher; leave "
-                    "one of them out."
-                )
-            if compared == "maps" and "temperature" in RECIPES.parts(recipe)[1]:
+        warm = [name for name in sweep.recipes if "temperature" in RECIPES.parts(name)[1]]
+        imitating = [name for name in warm if RECIPES.traits(name).imitates]
+        for recipe, target in itertools.product(imitating, sweep.targets):
+            if not config.scale.plan(target).task(target, config.how.data_root).has_temperature:
                 raise UserError(
                     f"{target} compares heat maps by their squared distance, on which the temperature of {recipe} does "
                     "nothing; leave it out."

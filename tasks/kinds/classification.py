@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
-from typing import TYPE_CHECKING, Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 from PIL import Image
@@ -40,6 +40,7 @@ class Classification(Task):
 
     smoothing: float = 0.0
 
+    is_imitable: ClassVar[bool] = True
     affine: ClassVar[Mapping[str, Any]] = {
         "flip": True,
         "scale": (0.85, 1.2),
@@ -83,11 +84,6 @@ class Classification(Task):
         import torch.nn.functional as F
 
         return F.cross_entropy(outputs.float(), batch["label"], label_smoothing=self.smoothing)
-
-    @property
-    def imitated(self) -> Literal["logits"]:
-        """Logits of the classes."""
-        return "logits"
 
     def imitation(
         self,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 from PIL import Image
@@ -55,6 +55,7 @@ class Pose(Task):
     objective: str = "cross_entropy"
     flip_test: bool = False
 
+    is_imitable: ClassVar[bool] = True
     affine: ClassVar[Mapping[str, Any]] = {
         "flip": True,
         "scale": (0.8, 1.25),
@@ -172,9 +173,9 @@ class Pose(Task):
         return self.codec.loss(outputs, batch["keypoints"], batch["visible"], sides(batch["image"]))
 
     @property
-    def imitated(self) -> Literal["logits", "maps"]:
-        """Logits of where a joint is, or heat maps, by the objective."""
-        return "logits" if self.objective == "cross_entropy" else "maps"
+    def has_temperature(self) -> bool:
+        """Where outputs are logits, but not where they are heat maps."""
+        return self.objective == "cross_entropy"
 
     def imitation(
         self,

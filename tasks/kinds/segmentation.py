@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
@@ -61,6 +61,7 @@ class Segmentation(Task):
 
     base: ClassVar[tuple[int, int]] = (2048, 512)  # (width, height): the short side 512, the long one at most 2048
     crop: ClassVar[tuple[int, int]] = (512, 512)  # (H, W) of the released input that the base belongs to
+    is_imitable: ClassVar[bool] = True
     affine: ClassVar[Mapping[str, Any]] = {
         "flip": True,
         "scale": (0.8, 1.4),
@@ -163,11 +164,6 @@ class Segmentation(Task):
         weights = logits.new_tensor(self.class_weights) if self.class_weights else None
         total = F.cross_entropy(logits, trained, weights, ignore_index=IGNORED, reduction="sum")
         return total / self._divisor(label if self.average == "all" else trained, weights)
-
-    @property
-    def imitated(self) -> Literal["logits"]:
-        """Logits of the classes."""
-        return "logits"
 
     def imitation(
         self,

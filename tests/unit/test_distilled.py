@@ -314,7 +314,7 @@ def test_a_teacher_is_drawn_on_the_target_unless_nothing_is_imitated():
 class Silent(TASKS.load("cls/figures")):
     """A task whose outputs nobody can imitate."""
 
-    imitated = None
+    is_imitable = False
 
 
 MSE = {"target": "pose", "scale": "tiny@pose.options.objective=mse"}
@@ -348,6 +348,12 @@ def test_what_cannot_be_taught_is_refused_in_one_sentence(changes, message, monk
     out, err = capsys.readouterr()
     assert left.value.code == 2 and not out and err.count("\n") == 1 and message in err
     assert not (tmp_path / "home").exists()
+
+
+def test_all_recipes_are_those_that_the_targets_take(monkeypatch):
+    register(monkeypatch, TASKS, cls__silent=f"{__name__}:Silent")
+    taken = {target: config(recipe="all", source="seg", target=target).sweeps[0].recipes for target in ("cls", "cls/silent")}
+    assert set(taken["cls"]) - set(taken["cls/silent"]) == {"kd", "kd_finetune", "kd/as_released"}
 
 
 def test_heat_maps_are_imitated_where_no_temperature_is_asked_for():

@@ -7,7 +7,6 @@ import torch
 import torch.nn.functional as F
 from toy import ToySource
 
-from tasks import Classification
 from tasks.base import Task
 from tasks.feed import Feed
 from tasks.figures.tasks import FiguresClassification, FiguresPose, FiguresSegmentation
@@ -118,16 +117,14 @@ class TestPose:
 class Mute(FiguresClassification):
     """A task whose outputs nobody can imitate."""
 
-    imitated, imitation = Task.imitated, Task.imitation
+    is_imitable, imitation = Task.is_imitable, Task.imitation
 
 
 def test_a_task_that_defines_none_says_so():
     with pytest.raises(UserError, match=r"^Mute defines no imitation of a teacher; train on it without one, or over"):
         Mute().imitation(torch.zeros(1, 2), torch.zeros(1, 2), BATCH, T)
-    assert [one.imitated for one in (Mute(), FiguresSegmentation(), FiguresPose(), MSE)] == [
-        None, "logits", "logits", "maps",
-    ]  # fmt: skip
-    assert issubclass(Mute, Classification)
+    assert not Mute.is_imitable and FiguresClassification.is_imitable
+    assert [one.has_temperature for one in (FiguresSegmentation(), FiguresPose(), MSE)] == [True, True, False]
 
 
 def test_the_divergence_is_pytorch_s():
