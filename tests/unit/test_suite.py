@@ -47,7 +47,7 @@ def test_kd_v1_has_every_start_with_a_teacher_and_without_and_random_masks_for_t
     assert {(job.source or job.target, job.target or job.source) for job in found} == {("cls/figures", "cls/figures")}
     assert Counter(job.drawer for job in found if job.kind == "draw") == {"omp": 15, "imp": 15, "dense": 5}
     told = Counter((job.drawer, job.recipe) for job in found if job.kind == "transfer")
-    both = {(drawer, recipe): 15 for drawer in ("omp", "imp") for recipe in ("scratch", "kd", "finetune", "kd_finetune")}
+    both = {(by, recipe): 15 for by in ("omp", "imp") for recipe in ("scratch", "kd", "finetune", "kd_finetune")}
     assert told == both | {("imp", "rewind"): 15, ("imp", "kd_rewind"): 15, ("dense", "scratch"): 5, ("dense", "kd"): 5}
     controls = Counter((job.control, job.recipe) for job in found if job.control)
     assert controls == {("random", "scratch"): 30, ("random", "kd"): 30, ("dense", "scratch"): 5}

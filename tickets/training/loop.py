@@ -152,7 +152,7 @@ class Training:
 
     @property
     def _worth(self) -> int:
-        """What one step takes off the budget, and what the whole budget is counted in."""
+        """What one step takes off the budget, given tickets apart; and what the whole budget is counted in."""
         return self.step_cost.dense if self.settings.equal == "macs" else 3 * self.full_macs
 
     @property
