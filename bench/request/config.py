@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, fields
@@ -132,6 +133,7 @@ def _fits(config: RunConfig) -> None:
         if name not in DRAWERS.builtin and getattr(drawer := DRAWERS.make(name), "pattern", ELEMENT) != ELEMENT:
             drawer.check(HOSTS.make(host), sparsity)
     _knobs(config)
+    _temperatures(config)
     _foreign_events(config)
     if host.startswith(f"{SUPERNET}/") and "@" not in host:
         return
@@ -151,6 +153,19 @@ def _knobs(config: RunConfig) -> None:
         known = list(dict.fromkeys(field.name for one in members for field in fields(DRAWERS.load(one))))
         if option not in known:
             raise unknown(f"option of the drawer {name}", option, known)
+
+
+def _temperatures(config: RunConfig) -> None:
+    """See that a temperature is given to no imitation that it does not change."""
+    for sweep in config.sweeps:
+        warm = [name for name in sweep.recipes if "temperature" in RECIPES.parts(name)[1]]
+        imitating = [name for name in warm if RECIPES.traits(name).imitates]
+        for recipe, target in itertools.product(imitating, sweep.targets):
+            if not config.scale.plan(target).task(target, config.how.data_root).has_temperature:
+                raise UserError(
+                    f"{target} compares heat maps by their squared distance, on which the temperature of {recipe} does "
+                    "nothing; leave it out."
+                )
 
 
 def _foreign_events(config: RunConfig) -> None:

@@ -335,6 +335,16 @@ def test_what_a_teacher_computes_is_counted_and_told_apart(teacher):
     assert torch.equal(taught(image), teacher.network(ToySource())(image))
 
 
+@pytest.mark.parametrize(("method", "steps"), [(Distilling(), 6), (Finetune(), 8)])
+def test_under_equal_macs_a_teacher_is_paid_for_by_fewer_steps_and_nothing_else_is(method, steps, teacher):
+    """One forward pass beside three is a third of a step; without a teacher the clock counts steps, as ever."""
+    equal = replace(SETTINGS, steps=8, equal="macs")
+    training = transfer(Dense().draw(REQUEST), method, ToySource(), equal, 0, given={"teacher": teacher})
+    training.run()
+    assert training.step == steps and training.clock == 8 and training.schedule.step == 8
+    assert training.spent.macs == 8 * BATCH * 3 * FORWARD and type(training.state_dict()["used"]) is int
+
+
 def test_a_drawer_s_teacher_stands_in_its_ticket_with_all_that_it_cost(teacher):
     class Taught(Drawer):
         """Learns from the outputs of a given ticket while being drawn."""
