@@ -27,6 +27,10 @@ def _rewound(target: str, **options: Any) -> Member:
     return Member(f"tickets.drawers.{target}", options, Traits(rewinds=True))
 
 
+def _transformed(**options: Any) -> Member:
+    return Member("tickets.drawers.rst:RandomSparseTransformation", options, Traits())
+
+
 DRAWERS: Registry[Drawer] = Registry(
     "drawer",
     {
@@ -44,6 +48,9 @@ DRAWERS: Registry[Drawer] = Registry(
         "imp": _rewound("imp:IterativeMagnitude"),
         "imp/many_rounds": _rewound("imp:IterativeMagnitude", rate=0.2, share=1.0),
         "imp_pretrained": _rewound("imp_pretrained:PretrainedIterativeMagnitude"),
+        "rst": _transformed(),
+        "rst/iterative": _transformed(cycles=5),
+        "rst/as_released": _transformed(select="magnitude", penalty="gradient", strength=1.0),
         "dense": Member("tickets.drawers.dense:Dense", traits=Traits(prunes=False)),
     },
     "ticketbench.drawers",

@@ -316,6 +316,12 @@ def last_prune(step: int, sparsity: float) -> tuple[Event, ...]:
     )
 
 
+def closing_prunes(step: int, levels: Sequence[float]) -> list[tuple[Event, ...]]:
+    """The events of each training that ends with a pruning; the last one is shown before and after."""
+    *early, final = levels
+    return [*((Event(step, "prune", {"sparsity": level}),) for level in early), last_prune(step, final)]
+
+
 def _overall(request: Request, rounds: Sequence[Round], number: int) -> Callable[[Progress], None] | None:
     """Reports of one round as those of the whole draw, in the request's steps."""
     if request.report is None:
