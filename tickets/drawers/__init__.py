@@ -48,6 +48,7 @@ DRAWERS: Registry[Drawer] = Registry(
         "imp": _rewound("imp:IterativeMagnitude"),
         "imp/many_rounds": _rewound("imp:IterativeMagnitude", rate=0.2, share=1.0),
         "imp_pretrained": _rewound("imp_pretrained:PretrainedIterativeMagnitude"),
+        "acdc": Member("tickets.drawers.acdc:AlternatingCompression", traits=Traits()),
         "rst": _transformed(),
         "rst/iterative": _transformed(cycles=5),
         "rst/as_released": _transformed(select="magnitude", penalty="gradient", strength=1.0),
