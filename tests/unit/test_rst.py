@@ -1,6 +1,7 @@
 """RST, the dual lottery ticket hypothesis: which weights go, what drives them to zero, what it costs, in real draws."""
 
 import math
+from collections import Counter
 from dataclasses import dataclass, field, replace
 from itertools import pairwise
 
@@ -9,6 +10,8 @@ import torch
 from asked import config
 from toy import SPEC, OneConvSpec, ToySource
 
+from bench.request import plan
+from bench.request import suite as suites
 from tickets.contract.watch import Interrupted, Stopping
 from tickets.drawers import DRAWERS
 from tickets.drawers.base import Request
@@ -303,6 +306,32 @@ def test_the_released_penalty_is_coupled_and_its_lambda_stops_at_one():
     for step, (added, weight) in enumerate(seen[:9], 1):
         torch.testing.assert_close(added, min(1, step / 5) * weight, rtol=1e-4, atol=1e-6)
     assert not any(added.any() for added, _ in seen[9:])
+
+
+# ---- beside its control
+
+STATIC = "static@allocation=uniform"
+beside_static = pytest.mark.skipif("static" not in DRAWERS.builtin, reason="needs the drawer static")
+
+
+@beside_static
+@pytest.mark.parametrize("name", ["rst", "rst/iterative"])
+def test_at_one_seed_the_control_removes_the_same_weights_at_equal_macs(name):
+    """Bit for bit; without batch norms nothing is recalibrated, which would be the one difference."""
+    control, ticket = (DRAWERS.make(drawer).draw(ONE) for drawer in (STATIC, name))
+    assert torch.equal(control.host.masks["conv.weight"], ticket.host.masks["conv.weight"])
+    assert control.provenance["spent"]["macs"] == ticket.provenance["spent"]["macs"]
+
+
+@beside_static
+def test_the_suite_has_its_arms_their_controls_and_five_seeds():
+    found = suites.load("rst-v1")
+    jobs = plan.jobs(config(sweeps=suites.narrowed(found, {}), **found.whole))
+    transfers = Counter((job.drawer, job.recipe) for job in jobs if job.kind == "transfer")
+    arms = ("rst", "rst/iterative", "rst@gradient=blocked", STATIC, "imp", "omp", "gmp")
+    assert transfers == {(arm, "finetune"): 15 for arm in arms} | {(STATIC, "reinit"): 15}
+    assert {job.source or job.target for job in jobs} == {"cls/figures"} and found.whole["equal"] == "macs"
+    assert {job.seed for job in jobs} == set(range(5)) and {job.sparsity for job in jobs} == {0.0, 0.5, 0.7, 0.9}
 
 
 # ---- what is refused
