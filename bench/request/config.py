@@ -130,8 +130,8 @@ def _fits(config: RunConfig) -> None:
                 f"the drawer {name} searches an architecture, and {host} has no units to search; leave --host out, or "
                 f"draw with {', '.join(able)}."
             )
-        if name not in DRAWERS.builtin and getattr(drawer := DRAWERS.make(name), "pattern", ELEMENT) != ELEMENT:
-            drawer.check(HOSTS.make(host), sparsity)
+        if _is_odd(name, sparsity):
+            DRAWERS.make(name).check(HOSTS.make(host), sparsity)
     _knobs(config)
     _temperatures(config)
     _foreign_events(config)
@@ -141,6 +141,13 @@ def _fits(config: RunConfig) -> None:
 
     for task in dict.fromkeys(task for sweep in config.sweeps for task in sweep.tasks):
         check_size(HOSTS.make(host), host, config.scale.plan(task).size)
+
+
+def _is_odd(name: str, sparsity: float) -> bool:
+    """Whether a drawer is to be asked if it can have a sparsity, which takes a second, since it imports torch."""
+    if DRAWERS.traits(name).prunes and not sparsity:
+        return True
+    return name not in DRAWERS.builtin and getattr(DRAWERS.make(name), "pattern", ELEMENT) != ELEMENT
 
 
 def _knobs(config: RunConfig) -> None:

@@ -31,6 +31,10 @@ def _dynamic(**options: Any) -> Member:
     return Member("tickets.drawers.dynamic:Dynamic", options, Traits())
 
 
+def _transformed(**options: Any) -> Member:
+    return Member("tickets.drawers.rst:RandomSparseTransformation", options, Traits())
+
+
 DRAWERS: Registry[Drawer] = Registry(
     "drawer",
     {
@@ -51,6 +55,10 @@ DRAWERS: Registry[Drawer] = Registry(
         "static": _dynamic(grow="none"),
         "set": _dynamic(grow="random", law="constant"),
         "rigl": _dynamic(),
+        "acdc": Member("tickets.drawers.acdc:AlternatingCompression", traits=Traits()),
+        "rst": _transformed(),
+        "rst/iterative": _transformed(cycles=5),
+        "rst/as_released": _transformed(select="magnitude", penalty="gradient", strength=1.0),
         "dense": Member("tickets.drawers.dense:Dense", traits=Traits(prunes=False)),
     },
     "ticketbench.drawers",
