@@ -138,8 +138,9 @@ class Training:
         """What an image and a step cost under the masks of now."""
         trained = [layer for layer in self.layers if self.network.trains(layer.name)]
         self.forward_cost = Cost.of(self.layers, self.network.masks)
-        backward = Cost.of(trained, self.network.masks)
-        self.step_cost = self.forward_cost + backward + backward
+        to_input = Cost.of(trained, self.network.masks)
+        to_weight = Cost.of(trained, {}) if self.network.masking.reaches else to_input
+        self.step_cost = self.forward_cost + to_input + to_weight
 
     def set_masks(self, masks: Masks) -> None:
         """Put masks in force."""
