@@ -26,15 +26,14 @@ class EdgePopup(MaskTraining):
 
     The gradient of |s| is w dL/d(m w), of kept and removed weights alike; no weight is ever trained, and the recipe
     `frozen` shows what that is worth on a target. Scores begin uniform in [-1, 1] in every layer, so that one learning
-    rate moves all layers alike (ours; the released code's begin within 1 / sqrt(fan-in), and its optimiser is SGD).
+    rate moves all layers alike (ours; the released code's begin within 1 / sqrt(fan-in) and are trained by SGD).
 
     Args:
-        weights: "constant", the signed Kaiming constant: sign(w) sqrt(2 / fan-in), with batch norms that scale by 1
-            and add 0; or "initial", the host's own first weights.
+        weights: "constant", the signed Kaiming constant, sign(w) sqrt(2 / fan-in), with batch norms of the host that
+            scale by 1 and add 0; or "initial", the host's own first weights and norms.
     """
 
     weights: Literal["constant", "initial"] = "constant"
-    travel: float = 4.0
 
     def check(self, spec: HostSpec, sparsity: float) -> None:
         """As every drawer's.
