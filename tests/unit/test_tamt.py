@@ -1,14 +1,18 @@
 """Mask training on a dense network's frozen weights: gradients, counts and costs by hand, what stays to the bit."""
 
+from collections import Counter
 from dataclasses import replace
 
 import compiler
 import pytest
 import torch
+from asked import config, kinds
 from line import NAME, LineSpec, line
 from line import request as of_line
 from toy import SPEC, ToySource, drawn
 
+from bench.request import suite as suites
+from bench.request.plan import jobs
 from tickets.contract.watch import Interrupted, Stopping
 from tickets.drawers import DRAWERS
 from tickets.drawers.base import AFTER, BEFORE, Request
@@ -368,3 +372,24 @@ def test_a_base_that_is_missing_or_of_another_host_is_refused_before_anything_is
         TaskAgnosticMasks().draw(request(base, given={}))
     with pytest.raises(UserError, match=r"drawn from another host \(supernet\) than the one asked for \(line\)"):
         TaskAgnosticMasks().draw(request(base, spec=LineSpec()))
+
+
+# ---- the suite
+
+
+def test_the_suite_is_six_pairs_of_six_arms_with_what_they_are_held_against():
+    found = suites.load("tamt-v1")
+    planned = jobs(config(sweeps=suites.narrowed(found, {"seed": "0"}), **found.whole))
+    ours = [job for job in planned if job.kind == "transfer"]
+    assert all(job.source != job.target and job.recipe == "finetune" for job in ours)
+    arms = Counter(job.drawer.partition("@pretrain")[0] for job in ours)
+    assert arms == {"dense": 6} | dict.fromkeys(
+        ["tamt", "tamt/kd", "omp", "omp@allocation=uniform", "imp_pretrained@allocation=uniform"], 12
+    )
+    assert kinds([job for job in planned if job.control]) == {"dense": 3, "random": 12}
+    assert {job.drawer for job in planned if job.control == "random"} == {"tamt"}
+
+
+def test_iterative_pruning_draws_as_long_there_as_mask_training_and_its_base():
+    (name,) = {n for sweep in suites.load("tamt-v1").sweeps for n in sweep["drawer"].split(",") if "pretrained" in n}
+    assert DRAWERS.make(name).steps(200, 0.9) == 200 + DRAWERS.make("tamt").steps(200, 0.9)

@@ -282,8 +282,9 @@ def _counted(subject: Subject) -> str:
     with torch.device("meta"):
         network = Network(SPEC.build(drawn.ticket.host.units), Brightness().head(features_of(host)))
     layers = layer_costs(network, Brightness().size)
-    forward, host = dense_macs(layers), dense_macs([one for one in layers if one.name.startswith("host.")])
-    images, macs = drawn.images, forward * drawn.images + 2 * host * drawn.source.trained  # heads may be left alone
+    forward = dense_macs(layers)
+    backward = 2 * dense_macs([one for one in layers if one.name.startswith("host.")])  # heads may be left alone
+    images, macs = drawn.images, forward * drawn.images + backward * drawn.source.trained
     require(
         spent["images"] >= images,
         f"hosts computed {images} images, and {spent['images']} are counted; compute in an event, or while "
