@@ -301,6 +301,15 @@ class Drawer(Method):
         )
 
 
+def trained(request: Request) -> Network:
+    """The base that was given, host and head, with the weights that its training ended with; nothing is masked."""
+    base = request.given["base"]
+    host = base.build("raw")
+    head = initial_head(request.source, host, request.seed, base.head.units or None)
+    head.load_state_dict(base.head.state("raw"), strict=True)
+    return Network(host, head)
+
+
 def _given_beside(given: dict[str, Ticket]) -> dict[str, Any]:
     """Provenance of the tickets that were given beside the base."""
     beside = {role: {"hash": t.hash, "macs": t.macs_spent} for role, t in given.items() if role != "base"}

@@ -144,8 +144,9 @@ class Training:
         """What an image and a step cost under the masks of now."""
         trained = [layer for layer in self.layers if self.network.trains(layer.name)]
         self.forward_cost = Cost.of(self.layers, self.network.masks)
-        self.gradient_cost = Cost.of(trained, self.network.masks)
-        self.step_cost = self.forward_cost + self.gradient_cost + self.gradient_cost
+        to_input = Cost.of(trained, self.network.masks)
+        self.gradient_cost = Cost.of(trained, {}) if self.network.masking.reaches else to_input
+        self.step_cost = self.forward_cost + to_input + self.gradient_cost
 
     def set_masks(self, masks: Masks) -> None:
         """Put masks in force."""
