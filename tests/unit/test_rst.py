@@ -311,10 +311,8 @@ def test_the_released_penalty_is_coupled_and_its_lambda_stops_at_one():
 # ---- beside its control
 
 STATIC = "static@allocation=uniform"
-beside_static = pytest.mark.skipif("static" not in DRAWERS.builtin, reason="needs the drawer static")
 
 
-@beside_static
 @pytest.mark.parametrize("name", ["rst", "rst/iterative"])
 def test_at_one_seed_the_control_removes_the_same_weights_at_equal_macs(name):
     """Bit for bit; without batch norms nothing is recalibrated, which would be the one difference."""
@@ -323,7 +321,6 @@ def test_at_one_seed_the_control_removes_the_same_weights_at_equal_macs(name):
     assert control.provenance["spent"]["macs"] == ticket.provenance["spent"]["macs"]
 
 
-@beside_static
 def test_the_suite_has_its_arms_their_controls_and_five_seeds():
     found = suites.load("rst-v1")
     jobs = plan.jobs(config(sweeps=suites.narrowed(found, {}), **found.whole))
