@@ -12,6 +12,8 @@ from bench.request.plan import Job, jobs
 from bench.run import jobs_that_fit
 from tickets.drawers import DRAWERS
 from tickets.errors import UserError
+from tickets.recipes import RECIPES
+from tickets.transforms import TRANSFORMS
 
 
 def test_the_demo_is_one_draw_one_transfer_one_reference():
@@ -75,6 +77,20 @@ def test_all_drawers_are_every_name_that_is_listed():
     assert config(drawer="all").sweeps[0].drawers == tuple(DRAWERS.names()) and len(DRAWERS.names()) >= 17
 
 
+def test_all_recipes_are_those_that_can_train_what_is_drawn():
+    every = set(RECIPES.names())
+    assert set(config(drawer="imp", target="cls", recipe="all").sweeps[0].recipes) == every
+    from_rewind = {name for name in every if RECIPES.traits(name).is_from_rewind}
+    assert set(config(drawer="omp", target="cls", recipe="all").sweeps[0].recipes) == every - from_rewind
+    assert "continue" not in config(drawer="imp", target="seg", recipe="all").sweeps[0].recipes
+
+
+def test_all_transforms_are_the_ticket_itself_and_every_one_that_makes_tickets():
+    found = config(transform="all").sweeps[0].transforms
+    assert found[0] is None
+    assert set(found[1:]) == {name for name in TRANSFORMS.names() if not TRANSFORMS.traits(name).is_control}
+
+
 def test_options_are_part_of_a_drawer_s_name():
     first, second = config(drawer="imp@rounds=5@rate=0.3,imp@rate=0.3@rounds=5"), config(drawer="imp")
     assert first.sweeps[0].drawers == ("imp@rate=0.3@rounds=5",) and second.sweeps[0].drawers == ("imp",)
@@ -128,7 +144,7 @@ def test_every_draw_comes_before_what_needs_it():
         ({"recipe": "rewind"}, r"the recipe rewind needs a rewind point and the drawer supertickets keeps none"),
         ({"recipe": "continue"}, r"the recipe continue trains a ticket on, on its own source; name a source among"),
         ({"head": "keep"}, r"--head keep cannot carry a head from cls/figures to seg/figures"),
-        ({"equal": "time"}, r"unknown equal 'time'\. Known: steps, macs"),
+        ({"equal": "time"}, r"unknown equal 'time'\. Known: steps, macs, sparse"),
         ({"precision": "half"}, r"unknown precision 'half'\. Known: float32, bfloat16"),
         ({"device": "gpu"}, "device 'gpu' is not known; give cpu, cuda"),
         ({"data_root": Path("no/such/folder")}, "the data folder no/such/folder does not exist; give --data-root"),
