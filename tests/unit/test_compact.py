@@ -9,7 +9,8 @@ from torch import Tensor, nn
 from toy import SPEC
 
 from tickets.cost import dense_macs, layer_costs
-from tickets.deploy.compact import CompactBlock, CompactSupernet, Removed, Restore, branches_of, compact, removed
+from tickets.deploy.carried import Restore
+from tickets.deploy.compact import CompactBlock, CompactSupernet, Removed, branches_of, compact, removed
 from tickets.errors import UserError
 from tickets.hosts.blocks import KERNELS, SearchBlock
 from tickets.hosts.supernet import Spec, Stage, Supernet, preset

@@ -1,9 +1,9 @@
 """What can be known of a network's channels without an image: which are constant, and which go together.
 
-A channel is *live* if its values can depend on the image or on the place in it; any other has one value everywhere. The
-constants are found from the image on: a convolution's output whose kernel is zero is its bias, functions of single values
-and sums make constants of constants, pooling and upsampling hand them on. Zero padding is where this ends: a constant
-other than zero has a border after a padded convolution.
+A channel is *live* if its values can depend on the image or on the place in it; any other has one value everywhere.
+The constants are found from the image on: a convolution's output whose kernel is zero is its bias, functions of single
+values and sums make constants of constants, pooling and upsampling hand them on. Zero padding is where this ends: a
+constant other than zero has a border after a padded convolution.
 """
 
 from __future__ import annotations
@@ -52,7 +52,7 @@ class Channels:
     @property
     def is_constant(self) -> bool:
         """Whether none is live."""
-        return not self.live.any()
+        return not bool(self.live.any())
 
     def valued(self, value: Tensor) -> Channels:
         """The same channels with the constants `value`, (C,)."""

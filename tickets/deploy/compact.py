@@ -40,15 +40,17 @@ def compact(host: nn.Module) -> nn.Module:
     - channels of the stem and of the maps between blocks that are constant;
     - blocks without any unit left, of which the skip and a constant stay.
 
+    Of hosts that are no `Supernet` whole channels are cut, where `compact_traced` can.
+
     Batch norms become biases. Results differ from the host's by rounding alone.
 
     Args:
-        host: a `Supernet` in eval mode. Not modified. Of any other module nothing is cut: the result is a
-            copy with the zeros in place.
+        host: in eval mode. Not modified.
 
     Returns:
         A new module in eval mode, images (B, 3, H, W) -> the host's list of feature maps in their full
-        widths; for a `Supernet`, a `CompactSupernet` of the host's dtype and device.
+        widths, of the host's dtype and device; a `CompactSupernet`, a `CompactTraced` or, of a host that cannot be
+        traced, a copy with the zeros in place.
 
     Raises:
         UserError: a module of the host is in training mode.
@@ -86,7 +88,8 @@ class Removed:
 
     Args:
         units: hidden units of search blocks.
-        channels: channels of the stem's two convolutions and of the maps that the fusions make.
+        channels: channels of the stem's two convolutions and of the maps that the fusions make; of a host that is no
+            `Supernet`, outputs of its convolutions.
         blocks: search blocks that lost all their units; those that the search had emptied do not count.
     """
 

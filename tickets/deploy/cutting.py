@@ -1,14 +1,15 @@
 """Compaction of plain convolutional networks: the channels that are constant, or that nobody reads, are cut.
 
-What a cut constant did is added to the bias of the convolution that reads it or, where that is padded, is computed from one
-channel of ones, borders included. Channels that meet in sums go or stay together: one that lives on either side stays in
-both.
+What a cut constant did is added to the bias of the convolution that reads it or, where that is padded, is computed
+from one channel of ones, borders included. Channels that meet in sums go or stay together: one that lives on either
+side stays in both.
 """
 
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable
+import math
+from collections.abc import Callable, Sequence
 from typing import cast
 
 import torch
@@ -17,7 +18,7 @@ from torch import Tensor, fx, nn
 from tickets.deploy.carried import Carried, Restore
 from tickets.deploy.channels import Channels, Survey, is_padded
 from tickets.deploy.tracing import attribute, bias_of, conv_like, replace_layer, tidied, traced
-from tickets.hosts.base import Features, features_of
+from tickets.hosts.base import Features
 
 TRIED_SIZE = (96, 160)
 """(H, W) of the random image that a result is tried with: all can halve it five times, which leaves odd sides."""
@@ -25,8 +26,8 @@ TOLERANCE = 1e-9
 """Allowed difference in double, relative to the largest output."""
 
 BLOCK = 16
-"""Channels that PyTorch and ONNX Runtime compute together: a feature map that fills as many blocks with the channels that
-stay as with all of them is not cut, so that nothing has to be restored."""
+"""Channels that PyTorch and ONNX Runtime compute together: a feature map that fills as many blocks with the channels
+that stay as with all of them is not cut, so that nothing has to be restored."""
 
 Rule = Callable[[Tensor], None]
 """Sets, in a boolean by channel number, the channels that have to stay because of those that stay already."""
@@ -55,7 +56,7 @@ class CompactTraced(nn.Module):
 
     Args:
         body: its graph.
-        features: (width, stride) of each feature map.
+        features: (width, stride) of each feature map, as the host tells them.
     """
 
     def __init__(self, body: fx.GraphModule, features: Features) -> None:
@@ -80,15 +81,14 @@ def compact_traced(host: nn.Module) -> CompactTraced | None:
     Returns:
         A new module of the host's dtype and device; None if the host cannot be traced, or the result was wrong.
     """
-    like = next(host.parameters())
     twin = copy.deepcopy(host).cpu().double()
-    module = traced(twin)
-    if module is None:
+    module, like = traced(twin), next(host.parameters(), None)
+    if module is None or like is None:
         return None
-    _store_constants(module, Survey(module))
+    _store_constants(Survey(module))
     survey = Survey(tidied(module))
-    _cut(module, survey, kept(survey))
-    compacted = CompactTraced(tidied(module), features_of(host)).eval()
+    _cut(survey, kept(survey))
+    compacted = CompactTraced(tidied(survey.module), getattr(host, "features", [])).eval()
     return compacted.to(like) if _agree(twin, compacted) else None
 
 
@@ -109,12 +109,14 @@ def kept(survey: Survey) -> Tensor:
     rules = _rules(survey)
     _spread(keep, rules)
     for node, channels in survey.maps.items():
-        count = int(keep[channels.numbers].sum())
+        count, width = int(keep[channels.numbers].sum()), len(channels.numbers)
+        is_feature = any(user.op == "output" for user in node.users)
         if not count:
             keep[channels.numbers[0]] = True  # a map without channels has no size to pass on
-        elif any(user.op == "output" for user in node.users) and -(-count // BLOCK) * BLOCK >= len(channels.numbers):
+            _spread(keep, rules)
+        elif is_feature and count < width <= math.ceil(count / BLOCK) * BLOCK:
             keep[channels.numbers] = True
-        _spread(keep, rules)
+            _spread(keep, rules)
     return keep
 
 
@@ -168,8 +170,9 @@ def _read_by(conv: nn.Conv2d, before: Channels, after: Channels) -> Rule:
     return rule
 
 
-def _store_constants(module: fx.GraphModule, survey: Survey) -> None:
+def _store_constants(survey: Survey) -> None:
     """Let sums and products read constant maps from the network, so that nobody has to compute them."""
+    module = survey.module
     for node in survey.joins:
         in_place = node.op == "call_method" and str(node.target).endswith("_")
         if survey.maps[node].is_constant or in_place:
@@ -177,17 +180,19 @@ def _store_constants(module: fx.GraphModule, survey: Survey) -> None:
         for one in node.all_input_nodes:
             if survey.maps[one].is_constant:
                 with module.graph.inserting_before(node):
-                    node.replace_input_with(one, _stored(module, f"_{one.name}", survey.maps[one].value))
+                    node.replace_input_with(one, _stored(module, survey.maps[one].value))
 
 
-def _stored(module: fx.GraphModule, name: str, value: Tensor) -> fx.Node:
+def _stored(module: fx.GraphModule, value: Tensor) -> fx.Node:
     """A new node that reads one value a channel, (C,), for all places."""
+    name = f"_constant_{len(dict(module.named_buffers()))}"
     module.register_buffer(name, value[:, None, None].clone())
     return module.graph.get_attr(name)
 
 
-def _cut(module: fx.GraphModule, survey: Survey, keep: Tensor) -> None:
-    """Leave only the channels that stay, in every layer, and give feature maps the others back at the end."""
+def _cut(survey: Survey, keep: Tensor) -> None:
+    """Leave only the channels that stay, in every layer, but all in feature maps."""
+    module = survey.module
     for node, channels in survey.maps.items():
         rows, layer = keep[channels.numbers], survey.layers.get(node)
         if type(layer) is nn.Conv2d:
@@ -197,7 +202,13 @@ def _cut(module: fx.GraphModule, survey: Survey, keep: Tensor) -> None:
         elif node.op == "get_attr":
             with module.graph.inserting_before(node):
                 value = cast(Tensor, attribute(module, node)).flatten()[rows]
-                node.replace_all_uses_with(_stored(module, f"_cut_{node.name}", value))
+                node.replace_all_uses_with(_stored(module, value))
+    _restore(survey, keep)
+
+
+def _restore(survey: Survey, keep: Tensor) -> None:
+    """Let feature maps have their full widths."""
+    module = survey.module
     (output,) = (node for node in module.graph.nodes if node.op == "output")
     for node in output.all_input_nodes:
         if node in survey.maps:
@@ -237,11 +248,14 @@ def _agree(host: nn.Module, compacted: nn.Module) -> bool:
     """Whether two networks make the same feature maps of a random image."""
     images = torch.randn(1, 3, *TRIED_SIZE, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
     try:
-        expected = host(images)
+        expected, got = (_maps(network(images)) for network in (host, compacted))
     except Exception:  # hosts refuse sizes with assertions, shape errors and more
         return False
-    got = compacted(images)
     return len(got) == len(expected) and all(
         a.shape == b.shape and bool((a - b).abs().max() <= TOLERANCE * b.abs().max())
         for a, b in zip(got, expected, strict=True)
     )
+
+
+def _maps(outputs: Tensor | Sequence[Tensor]) -> Sequence[Tensor]:
+    return [outputs] if isinstance(outputs, Tensor) else outputs

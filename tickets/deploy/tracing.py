@@ -42,11 +42,9 @@ def traced(network: nn.Module) -> fx.GraphModule | None:
 
 
 def tidied(module: fx.GraphModule) -> fx.GraphModule:
-    """A graph that was changed, without what nobody reads any more."""
+    """A module of a graph that was changed, without what nobody reads any more."""
     module.graph.eliminate_dead_code()
-    module.delete_all_unused_submodules()
-    module.recompile()
-    return module
+    return fx.GraphModule(module, module.graph)
 
 
 def layers(module: fx.GraphModule) -> dict[fx.Node, nn.Module]:
