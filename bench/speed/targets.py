@@ -49,7 +49,12 @@ TINY_STEP = {**TINY, "task": "cls", "batch": 32, "size": (64, 64)}
 PAPER_STEP = {"preset": "paper", "task": "cls", "batch": 8, "size": (224, 224), **PLAIN}
 CALL = {"device": "cpu", "dtype": "float32", "threads": 1}
 ONE_CALL = {"preset": "paper", "host": None, "latency_batch": 1, **CALL}
-HALVED = {"host": {"kind": "timm", "model": "resnet18"}, "drawn": ("channel", "uniform", 0.5), **CALL}
+HALVED = {
+    "host": {"kind": "timm", "model": "resnet18"},
+    "drawn": ("channel", "uniform", 0.5),
+    "size": (224, 224),
+    **CALL,
+}
 
 
 def _native(bound: float, threads: int, vectors: str, where: Mapping[str, object]) -> Target:

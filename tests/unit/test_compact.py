@@ -429,16 +429,6 @@ def test_weights_are_folded_in_double_precision():
     assert all(torch.equal(t, rounded[name]) for name, t in compact(host).state_dict().items())
 
 
-def test_other_hosts_are_copied_with_their_zeros():
-    host = nn.Sequential(nn.Conv2d(3, 4, 3), nn.BatchNorm2d(4)).eval()
-    with torch.no_grad():
-        host[0].weight[1] = 0
-    compacted = compact(host)
-    assert compacted is not host and compacted[0].weight is not host[0].weight
-    assert torch.equal(compacted[0].weight, host[0].weight)
-    assert removed(host, compacted) == Removed(0, 0, 0)
-
-
 def test_a_host_in_training_mode_is_refused():
     with pytest.raises(UserError, match=r"the host is in training mode; call .eval\(\)"):
         compact(Supernet(ROWS))

@@ -68,7 +68,7 @@ class Survey:
     Attributes:
         maps: channels by the node that makes them. Of a node that is not there nothing is known: what it reads must
             stay whole.
-        layers: modules by the node that alone calls them.
+        layers: of the network, by node.
         ties: pairs of numbers, (C,) each, that must be kept together, place by place.
         joins: nodes that make one map of several, value by value.
         count: of numbers.

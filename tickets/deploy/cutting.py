@@ -8,8 +8,7 @@ side stays in both.
 from __future__ import annotations
 
 import copy
-import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import cast
 
 import torch
@@ -17,6 +16,7 @@ from torch import Tensor, fx, nn
 
 from tickets.deploy.carried import Carried, Restore
 from tickets.deploy.channels import Channels, Survey, is_padded
+from tickets.deploy.keeping import kept
 from tickets.deploy.tracing import attribute, bias_of, conv_like, replace_layer, tidied, traced
 from tickets.hosts.base import Features
 
@@ -24,13 +24,6 @@ TRIED_SIZE = (96, 160)
 """(H, W) of the random image that a result is tried with: all can halve it five times, which leaves odd sides."""
 TOLERANCE = 1e-9
 """Allowed difference in double, relative to the largest output."""
-
-BLOCK = 16
-"""Channels that PyTorch and ONNX Runtime compute together: a feature map that fills as many blocks with the channels
-that stay as with all of them is not cut, so that nothing has to be restored."""
-
-Rule = Callable[[Tensor], None]
-"""Sets, in a boolean by channel number, the channels that have to stay because of those that stay already."""
 
 
 class Bordered(nn.Module):
@@ -98,76 +91,6 @@ def cut_channels(host: nn.Module, compacted: CompactTraced) -> int:
     convs = ([layer for layer in network.modules() if isinstance(layer, nn.Conv2d)] for network in (host, compacted))
     before, after = (sum(conv.out_channels for conv in found if conv not in rims) for found in convs)
     return before - after
-
-
-def kept(survey: Survey) -> Tensor:
-    """Which channels have to stay, boolean by number.
-
-    The least set that all rules agree to: from the feature maps backwards, what is read of a channel that stays.
-    """
-    keep = torch.zeros(survey.count, dtype=torch.bool)
-    rules = _rules(survey)
-    _spread(keep, rules)
-    for node, channels in survey.maps.items():
-        count, width = int(keep[channels.numbers].sum()), len(channels.numbers)
-        is_feature = any(user.op == "output" for user in node.users)
-        if not count:
-            keep[channels.numbers[0]] = True  # a map without channels has no size to pass on
-            _spread(keep, rules)
-        elif is_feature and count < width <= math.ceil(count / BLOCK) * BLOCK:
-            keep[channels.numbers] = True
-            _spread(keep, rules)
-    return keep
-
-
-def _spread(keep: Tensor, rules: list[Rule]) -> None:
-    """Follow rules until none sets anything more, in place."""
-    before = -1
-    while before != (before := int(keep.sum())):
-        for rule in rules:
-            rule(keep)
-
-
-def _rules(survey: Survey) -> list[Rule]:
-    """One for each node that wants something of what it reads, last nodes first, and one for each tie."""
-    rules = []
-    for node in reversed(survey.module.graph.nodes):
-        conv, before = survey.conv(node), survey.read(node)
-        if conv is None and (node.op == "output" or node not in survey.maps):
-            read = [survey.maps[one] for one in node.all_input_nodes if one in survey.maps]
-            rules += [_wanting(one, one.live if node.op == "output" else torch.ones_like(one.live)) for one in read]
-        elif conv is not None and before is not None and conv.groups == 1:
-            rules.append(_read_by(conv, before, survey.maps[node]))
-    return rules + [_tying(a, b) for a, b in survey.ties]
-
-
-def _wanting(channels: Channels, wanted: Tensor) -> Rule:
-    """Keeps some channels of a map, boolean (C,), whatever else stays."""
-
-    def rule(keep: Tensor) -> None:
-        keep[channels.numbers[wanted]] = True
-
-    return rule
-
-
-def _tying(first: Tensor, second: Tensor) -> Rule:
-    """Keeps a number where its partner stays."""
-
-    def rule(keep: Tensor) -> None:
-        either = keep[first] | keep[second]
-        keep[first[either]] = keep[second[either]] = True
-
-    return rule
-
-
-def _read_by(conv: nn.Conv2d, before: Channels, after: Channels) -> Rule:
-    """Keeps the live channels that a convolution reads for its outputs that stay."""
-    reads = conv.weight.flatten(2).any(2) & before.live
-
-    def rule(keep: Tensor) -> None:
-        keep[before.numbers[reads[keep[after.numbers]].any(0)]] = True
-
-    return rule
 
 
 def _store_constants(survey: Survey) -> None:

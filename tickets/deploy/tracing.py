@@ -48,11 +48,19 @@ def tidied(module: fx.GraphModule) -> fx.GraphModule:
 
 
 def layers(module: fx.GraphModule) -> dict[fx.Node, nn.Module]:
-    """The modules that a graph calls at one node alone, and that nothing is hooked into, by that node."""
+    """The modules that a graph calls, by node; without those that something is hooked into.
+
+    A module with tensors that is called at several nodes is left out, too: what is cut for one would be cut for all.
+    """
     nodes = [node for node in module.graph.nodes if node.op == "call_module"]
     times = Counter(node.target for node in nodes)
-    found = {node: module.get_submodule(str(node.target)) for node in nodes if times[node.target] == 1}
-    return {node: layer for node, layer in found.items() if not (layer._forward_hooks or layer._forward_pre_hooks)}
+    found = {node: module.get_submodule(str(node.target)) for node in nodes}
+    return {
+        node: layer
+        for node, layer in found.items()
+        if not (layer._forward_hooks or layer._forward_pre_hooks)
+        and (times[node.target] == 1 or not layer.state_dict())
+    }
 
 
 def replace_layer(module: fx.GraphModule, node: fx.Node, layer: nn.Module) -> None:
