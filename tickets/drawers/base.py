@@ -74,14 +74,14 @@ class Drawer(Method):
 
     Args:
         semantics: what a mask does while training.
-        allocation: how sparsity is spread over the layers: "global", "uniform" or "erk".
+        allocation: how sparsity is spread over the layers: "global", "uniform", "erk", "lamp" or "row".
         joint: whether one threshold rules host and head, where the head is pruned too; else each part has
             the sparsity asked for.
         pattern: which weights stay or go together, a name in `tickets.patterns.PATTERNS`.
     """
 
     semantics: Semantics = Semantics.PROJECTION
-    allocation: Literal["global", "uniform", "erk"] = "global"
+    allocation: Literal["global", "uniform", "erk", "lamp", "row"] = "global"
     joint: bool = False
     pattern: str = field(default=ELEMENT, metadata=LATER)
 
