@@ -12,7 +12,10 @@ if TYPE_CHECKING:
 
 TRANSFORMS: Registry[Transform] = Registry(
     "transform",
-    {"random": Member("tickets.transforms.random:Random", traits=Traits(is_control=True))},
+    {
+        "random": Member("tickets.transforms.random:Random", traits=Traits(is_control=True)),
+        "signs": Member("tickets.transforms.signs:Signs", traits=Traits()),
+    },
     "ticketbench.transforms",
     "tickets.transforms.base:Transform",
     "stretch@by=2",
