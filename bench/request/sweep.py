@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 from bench.command import flags
@@ -12,9 +12,10 @@ from tasks import TASKS
 from tickets.drawers import DRAWERS
 from tickets.errors import UserError, unknown
 from tickets.recipes import RECIPES
+from tickets.registry import Registry
 from tickets.transforms import TRANSFORMS
 
-NONE = "none"
+NONE, ALL = "none", "all"
 REFERENCES = ("dense", "native")
 """Controls that are other jobs of the grid; the others are transforms."""
 Head = Literal["fresh", "keep"]
@@ -60,6 +61,11 @@ class Sweep:
             return tuple(s for s, t in zip(self.sources, self.targets, strict=True) if t == target)
         return tuple(s for s in self.sources if self.pairs == "all" or s != target)
 
+    @property
+    def ways(self) -> list[tuple[str, str]]:
+        """(source, target) of every transfer."""
+        return [(source, target) for target in self.targets for source in self.sources_of(target)]
+
     def check(self) -> None:
         """Look for what is allowed alone but not together.
 
@@ -76,7 +82,7 @@ class Sweep:
                 f"pairs: each needs as many targets as sources, and got {len(self.sources)} sources and "
                 f"{len(self.targets)} targets; give one target a source."
             )
-        pairs = [(source, target) for target in self.targets for source in self.sources_of(target)]
+        pairs = self.ways
         if self.sources and self.targets and not pairs:
             raise UserError("the sweep is empty: no source goes with a target; give others, or pairs: all.")
         if self.head == "keep":
@@ -86,20 +92,27 @@ class Sweep:
                         f"--head keep cannot carry a head from {source} to {target}; give tasks of one kind, or "
                         "--head fresh."
                     )
-        recipes = {name: RECIPES.traits(name) for name in self.recipes}
-        for recipe in (name for name, traits in recipes.items() if traits.is_on_source):
-            if pairs and all(source != target for source, target in pairs):
-                raise UserError(
-                    f"the recipe {recipe} trains a ticket on, on its own source; name a source among the targets, "
-                    f"as in --source {self.sources[0]} --target {self.sources[0]}."
-                )
-        for recipe in (name for name, traits in recipes.items() if traits.is_from_rewind):
-            for name in (name for name in self.drawers if not DRAWERS.traits(name).rewinds):
-                able = [other for other, traits in DRAWERS.traits_by_name() if traits.rewinds]
-                raise UserError(
-                    f"the recipe {recipe} needs a rewind point and the drawer {name} keeps none; draw with "
-                    f"{', '.join(able)}."
-                )
+        for recipe in self.recipes:
+            if why := _why_not(recipe, self.drawers, pairs):
+                raise UserError(why)
+
+
+def _why_not(recipe: str, drawers: Sequence[str], pairs: Sequence[tuple[str, str]]) -> str | None:
+    """Why a recipe cannot train what some drawers draw on the way from sources to targets; None where it can."""
+    traits = RECIPES.traits(recipe)
+    if traits.is_on_source and pairs and all(source != target for source, target in pairs):
+        return (
+            f"the recipe {recipe} trains a ticket on, on its own source; name a source among the targets, as in "
+            f"--source {pairs[0][0]} --target {pairs[0][0]}."
+        )
+    for name in drawers if traits.is_from_rewind else ():
+        if not DRAWERS.traits(name).rewinds:
+            able = [other for other, theirs in DRAWERS.traits_by_name() if theirs.rewinds]
+            return (
+                f"the recipe {recipe} needs a rewind point and the drawer {name} keeps none; draw with "
+                f"{', '.join(able)}."
+            )
+    return None
 
 
 def parse(asked: Mapping[str, str], checked: Callable[..., Any]) -> Sweep | None:
@@ -113,20 +126,38 @@ def parse(asked: Mapping[str, str], checked: Callable[..., Any]) -> Sweep | None
         The sweep, or None where something was refused.
     """
     told = {**DEFAULTS, **asked}
-    methods = ",".join(DRAWERS.names()) if told["drawer"] == "all" else told["drawer"]
     fields = {
         "sources": () if told["source"] == NONE else checked(_names, told["source"], TASKS.resolve, "source"),
         "targets": () if told["target"] == NONE else checked(_names, told["target"], TASKS.resolve, "target"),
-        "drawers": checked(_names, methods, DRAWERS.resolve, "drawer"),
+        "drawers": checked(_names, _all(told["drawer"], DRAWERS), DRAWERS.resolve, "drawer"),
         "sparsities": checked(_numbers, told["sparsity"], _sparsity, "sparsity"),
-        "recipes": checked(_names, told["recipe"], RECIPES.resolve, "recipe"),
+        "recipes": checked(_names, _all(told["recipe"], RECIPES), RECIPES.resolve, "recipe"),
         "seeds": checked(_numbers, told["seed"], _seed, "seed"),
         "controls": checked(_controls, told["control"]),
-        "transforms": checked(_names, told["transform"], _transform, "transform"),
+        "transforms": checked(_names, _transforms(told["transform"]), _transform, "transform"),
         "head": checked(flags.one_of, told["head"], HEADS, "head"),
         "pairs": checked(flags.one_of, told["pairs"], PAIRS, "choice of pairs"),
     }
-    return None if None in fields.values() else Sweep(**fields)
+    if None in fields.values():
+        return None
+    found = Sweep(**fields)
+    return found if told["recipe"] != ALL else replace(found, recipes=_possible(found))
+
+
+def _possible(sweep: Sweep) -> tuple[str, ...]:
+    """The recipes among all that can train what a sweep draws."""
+    return tuple(name for name in sweep.recipes if not _why_not(name, sweep.drawers, sweep.ways))
+
+
+def _all(text: str, table: Registry[Any]) -> str:
+    """What a flag says, with "all" for every name of a table."""
+    return ",".join(table.names()) if text == ALL else text
+
+
+def _transforms(text: str) -> str:
+    """What --transform says; "all" is the ticket itself and all that makes another ticket of it."""
+    made = [name for name in TRANSFORMS.names() if not TRANSFORMS.traits(name).is_control]
+    return ",".join([NONE, *made]) if text == ALL else text
 
 
 def _split(text: str, flag: str) -> list[str]:

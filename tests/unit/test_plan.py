@@ -12,6 +12,8 @@ from bench.request.plan import Job, jobs
 from bench.run import jobs_that_fit
 from tickets.drawers import DRAWERS
 from tickets.errors import UserError
+from tickets.recipes import RECIPES
+from tickets.transforms import TRANSFORMS
 
 
 def test_the_demo_is_one_draw_one_transfer_one_reference():
@@ -73,6 +75,20 @@ def test_continue_stays_on_the_source_and_keeps_its_head():
 
 def test_all_drawers_are_every_name_that_is_listed():
     assert config(drawer="all").sweeps[0].drawers == tuple(DRAWERS.names()) and len(DRAWERS.names()) >= 17
+
+
+def test_all_recipes_are_those_that_can_train_what_is_drawn():
+    every = set(RECIPES.names())
+    assert set(config(drawer="imp", target="cls", recipe="all").sweeps[0].recipes) == every
+    from_rewind = {name for name in every if RECIPES.traits(name).is_from_rewind}
+    assert set(config(drawer="omp", target="cls", recipe="all").sweeps[0].recipes) == every - from_rewind
+    assert "continue" not in config(drawer="imp", target="seg", recipe="all").sweeps[0].recipes
+
+
+def test_all_transforms_are_the_ticket_itself_and_every_one_that_makes_tickets():
+    found = config(transform="all").sweeps[0].transforms
+    assert found[0] is None
+    assert set(found[1:]) == {name for name in TRANSFORMS.names() if not TRANSFORMS.traits(name).is_control}
 
 
 def test_options_are_part_of_a_drawer_s_name():
