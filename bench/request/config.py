@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -121,17 +122,15 @@ def _fits(config: RunConfig) -> None:
     for sweep in config.sweeps:
         sweep.check()
     host = config.setting.host
-    pairs = dict.fromkeys((name, s) for sweep in config.sweeps for name in sweep.drawers for s in sweep.sparsities)
-    for name, sparsity in pairs:
+    for name in dict.fromkeys(name for sweep in config.sweeps for name in sweep.drawers):
         if DRAWERS.traits(name).searches and not HOSTS.traits(host).has_units:
             able = [other for other, traits in DRAWERS.traits_by_name() if not traits.searches]
             raise UserError(
                 f"the drawer {name} searches an architecture, and {host} has no units to search; leave --host out, or "
                 f"draw with {', '.join(able)}."
             )
-        if name not in DRAWERS.builtin and getattr(drawer := DRAWERS.make(name), "pattern", ELEMENT) != ELEMENT:
-            drawer.check(HOSTS.make(host), sparsity)
     _knobs(config)
+    _patterns(config)
     _foreign_events(config)
     if host.startswith(f"{SUPERNET}/") and "@" not in host:
         return
@@ -141,16 +140,43 @@ def _fits(config: RunConfig) -> None:
         check_size(HOSTS.make(host), host, config.scale.plan(task).size)
 
 
+def _said(config: RunConfig) -> list[tuple[str, str]]:
+    """The names of drawers that --set says something to, and the options that it says."""
+    keys = [change.partition("=")[0].split(".") for change in config.scale.name.split("@")[1:]]
+    return [(key[-2], key[-1]) for key in keys if key[-3:-2] == ["drawers"]]
+
+
 def _knobs(config: RunConfig) -> None:
     """See that what --set says to drawers is said to some that there are, of options that they have."""
-    keys = [change.partition("=")[0].split(".") for change in config.scale.name.split("@")[1:]]
-    for name, option in (key[-2:] for key in keys if key[-3:-2] == ["drawers"]):
+    for name, option in _said(config):
         members = [one for one in DRAWERS.names() if name in (one, one.partition("/")[0])]
         if not members:
             raise unknown("drawer in --set", name, dict.fromkeys(one.partition("/")[0] for one in DRAWERS.names()))
         known = list(dict.fromkeys(field.name for one in members for field in fields(DRAWERS.load(one))))
         if option not in known:
             raise unknown(f"option of the drawer {name}", option, known)
+
+
+def _patterns(config: RunConfig) -> None:
+    """See that drawers which are not as the table has them have patterns that fit, and need what it says."""
+    host, said = config.setting.host, {name for name, _ in _said(config)}
+    for name, source, sparsity in dict.fromkeys(draw for sweep in config.sweeps for draw in _draws(sweep)):
+        own, _ = DRAWERS.parts(name)
+        if name in DRAWERS.builtin and not said & {own, own.partition("/")[0]}:
+            continue
+        drawer = DRAWERS.make(name, config.scale.plan(source).knobs(name))
+        if drawer.traits != DRAWERS.traits(name):
+            raise UserError(
+                f"--set changes what {name} needs, which its name alone may say; give the option behind the name, as "
+                f"in --drawer {name}@option=value."
+            )
+        if getattr(drawer, "pattern", ELEMENT) != ELEMENT:
+            drawer.check(HOSTS.make(host), sparsity)
+
+
+def _draws(sweep: Sweep) -> Iterator[tuple[str, str, float]]:
+    """Drawer, source and sparsity of every draw."""
+    return product(sweep.drawers, sweep.sources, sweep.sparsities)
 
 
 def _foreign_events(config: RunConfig) -> None:

@@ -277,8 +277,8 @@ def test_rounds_remove_as_they_say_and_none_comes_back():
     seen, drawer = [], DRAWERS.make("obc@rounds=3")
 
     class Watched(type(drawer)):
-        def choose(self, training, sparsity):
-            seen.append(super().choose(training, sparsity))
+        def allocate(self, network, scores, sparsity):
+            seen.append(super().allocate(network, scores, sparsity))
             return seen[-1]
 
     drawn(Watched(rounds=3), Request(SPEC, ToySource(), SETTINGS, 0.8, 0))
@@ -288,10 +288,10 @@ def test_rounds_remove_as_they_say_and_none_comes_back():
 
 
 def test_what_obc_computes_is_counted():
-    """Every round runs its batches for the scores and once more to compensate; batch norms are recalibrated before and
-    after the last pruning and for the ticket."""
+    """Every round runs its batches once; batch norms are recalibrated before and after the last pruning and for the
+    ticket."""
     ticket = drawn(DRAWERS.make("obc@rounds=2@batches=3"), Request(SPEC, ToySource(), SETTINGS, 0.8, 0))
-    images = 8 * (2 * 2 * 3 + 3 * 1)
+    images = 8 * (2 * 3 + 3 * 1)
     host = SPEC.build()
     forward = dense_macs(layer_costs(Network(host, ToySource().head(host.features)), (16, 16)))
     spent = ticket.provenance["spent"]
@@ -307,6 +307,13 @@ def test_a_group_of_four_keeps_two_moved_weights(tmp_path):
     assert moved and ticket.build()(torch.randn(1, 3, 16, 16))[0].isfinite().all()
 
 
-def test_rounds_below_one_are_refused():
-    with pytest.raises(UserError, match=r"rounds is 0; give a whole number of at least 1"):
-        DRAWERS.make("obc@rounds=0")
+@pytest.mark.parametrize(
+    ("option", "said"),
+    [
+        ("rounds=0", "rounds is 0; give a whole number of at least 1"),
+        ("scorer=snip", "scorer is snip; obc ranks weights"),
+    ],
+)
+def test_what_obc_cannot_do_is_refused(option, said):
+    with pytest.raises(UserError, match=said):
+        DRAWERS.make(f"obc@{option}")

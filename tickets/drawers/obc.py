@@ -11,10 +11,10 @@ from tickets.drawers.base import Round
 from tickets.drawers.imp import closing_prunes
 from tickets.drawers.prune_once import PruneOnce
 from tickets.errors import UserError
-from tickets.pruning.masks import Masks, ones
+from tickets.pruning.masks import ones
 from tickets.pruning.schedules import geometric
 from tickets.pruning.second_order import compensated
-from tickets.scorers.obs import hessians
+from tickets.scorers.obs import hessians, saliencies
 from tickets.training.loop import Training
 
 
@@ -28,35 +28,38 @@ class OptimalCompression(PruneOnce):
     Weights and their average are moved alike, by the inputs of the weights. Nothing is trained.
 
     Args:
-        scorer: of the weights that are still there; "obs" is the papers' own.
+        scorer: "obs", which is the method's own.
+        batches: training batches that each round looks at, at least 1.
         rounds: prunings, at least 1, each of which removes the same share of what is left.
     """
 
     scorer: str = "obs"
+    batches: int = 4
     rounds: int = 4
 
     def __post_init__(self) -> None:
         super().__post_init__()
         if self.rounds < 1:
             raise UserError(f"rounds is {self.rounds}; give a whole number of at least 1")
+        if self.scorer != "obs":
+            raise UserError(
+                f"scorer is {self.scorer}; obc ranks weights by what they cost once the others make up for them, so "
+                f"leave it at obs, or draw with omp@scorer={self.scorer}"
+            )
 
     def trainings(self, steps: int, sparsity: float) -> Sequence[Round]:
         """No training: the prunings alone."""
         prunes = closing_prunes(steps, geometric(sparsity, self.rounds))
         return [Round(steps, steps, [event for events in prunes for event in events])]
 
-    def do_prune(self, training: Training, sparsity: float) -> None:
-        """Choose the masks at a sparsity, and move what they keep."""
-        masks = self.choose(training, sparsity)
-        self._compensate(training, masks)
-        training.set_masks(masks)
-
     @torch.no_grad()
-    def _compensate(self, training: Training, masks: Masks) -> None:
-        """Move weights and averages to what is best under new masks, seen from those of now."""
+    def do_prune(self, training: Training, sparsity: float) -> None:
+        """Choose the masks at a sparsity, and move what they keep, weights and averages, to what is best under them."""
         network, averages = training.network, training.ema.values
         found = hessians(network, training.source, training.seed, self.batches)
+        masks = self.allocate(network, saliencies(network, found), sparsity)
         there = ones(network.weights()) | network.masks
         for name, weight in network.weights().items():
             for tensor in (weight, averages[name]):
                 tensor.copy_(compensated(tensor * there[name], masks[name], found[name]))
+        training.set_masks(masks)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import torch
@@ -33,10 +34,19 @@ class Surgeon(DataScorer):
         Raises:
             UserError: a layer is neither a two-dimensional convolution nor linear.
         """
-        found = hessians(network, source, seed, self.batches)
-        there = ones(network.weights()) | network.masks
-        values = {name: saliency(w, there[name], found[name]) for name, w in network.weights().items()}
-        return below(values, network.masking.present(network))
+        return saliencies(network, hessians(network, source, seed, self.batches))
+
+
+def saliencies(network: Network, found: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """The scores of all weights, those that are gone below the others.
+
+    Args:
+        network: not modified.
+        found: of `hessians`.
+    """
+    there = ones(network.weights()) | network.masks
+    values = {name: saliency(w, there[name], found[name]) for name, w in network.weights().items()}
+    return below(values, network.masking.present(network))
 
 
 def hessians(network: Network, source: Source, seed: int, batches: int) -> dict[str, Tensor]:
@@ -55,7 +65,7 @@ def hessians(network: Network, source: Source, seed: int, batches: int) -> dict[
 
     def add(name: str, layer: Layer, x: Tensor) -> None:
         for images in x.split(AT_ONCE):
-            read = _patches(layer, images).double()
+            read = _patches(layer, images)
             found[name] += read.mT @ read
 
     each_input(network, source, seed, batches, add)
