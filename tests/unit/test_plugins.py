@@ -162,6 +162,15 @@ def test_rigl_refuses_what_has_no_single_weights_or_no_gradients(plugin, options
             "the pattern 2:4 keeps 2 of 4 weights, which is sparsity 0.5, and 0.9 was asked for; give --sparsity 0.5.",
         ),
         (
+            ("--drawer", "omp", "--set", "drawers.omp.pattern=2:4", "--sparsity", "0.9"),
+            "the pattern 2:4 keeps 2 of 4 weights, which is sparsity 0.5, and 0.9 was asked for; give --sparsity 0.5.",
+        ),
+        (
+            ("--drawer", "stp/magnitude", "--set", "drawers.stp.pattern=2:4", "--sparsity", "0.5"),
+            "--set changes what stp/magnitude needs, which its name alone may say; give the option behind the name, as "
+            "in --drawer stp/magnitude@option=value.",
+        ),
+        (
             ("--drawer", "omp@pattern=2:4", "--sparsity", "0.5", "--host", "supernet/tiny@stem=5"),
             "the pattern 2:4 does not divide 'stem.0.weight', whose 135 weights (shape [5, 3, 3, 3]) are no multiple "
             "of 4; choose another pattern, or another host.",
