@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import traceback
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
@@ -194,7 +194,7 @@ def _transfer(work: Work, place: Place) -> Outcome:
     feed = make_feed(work.job.trained_on, work.job.seed, work.facts)
     ticket, training = begun(work, place.given, feed)
     training.run(place.checkpoint, place.report)
-    network, drawing = training.averaged(), sum(one.macs_spent for one in place.given.values())
+    network, drawing = training.averaged(), drawing_macs(place.given.values())
     return Outcome(ticket, network, feed, training.network.masks, training.spent, scores_of(feed, network), drawing)
 
 
@@ -212,6 +212,12 @@ def begun(work: Work, given: Mapping[str, Ticket], feed: Feed) -> tuple[Ticket, 
         ticket = TRANSFORMS.make(job.transform).apply(ticket, job.seed)
     recipe, settings = RECIPES.make(job.recipe or ""), settings_of(job, work.facts)
     return ticket, transfer(ticket, recipe, feed, settings, job.seed, job.head or "fresh", beside)
+
+
+def drawing_macs(given: Collection[Ticket]) -> int:
+    """Training MACs of the draws of some tickets and of what these were made from, each draw once."""
+    behind = {name: macs for one in given for name, macs in one.made_from.items()}
+    return sum((behind | {one.hash: one.own_macs for one in given}).values())
 
 
 def _succeeded(work: Work, outcome: Outcome, wall_s: float) -> record.Record:

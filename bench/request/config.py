@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+import itertools
 import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields
-from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -130,7 +130,8 @@ def _fits(config: RunConfig) -> None:
                 f"draw with {', '.join(able)}."
             )
     _knobs(config)
-    _patterns(config)
+    _drawable(config)
+    _temperatures(config)
     _foreign_events(config)
     if host.startswith(f"{SUPERNET}/") and "@" not in host:
         return
@@ -157,12 +158,16 @@ def _knobs(config: RunConfig) -> None:
             raise unknown(f"option of the drawer {name}", option, known)
 
 
-def _patterns(config: RunConfig) -> None:
-    """See that drawers which are not as the table has them have patterns that fit, and need what it says."""
+def _drawable(config: RunConfig) -> None:
+    """Ask drawers if they can have a sparsity, and need what planning knows, where the table of names does not tell.
+
+    That takes a second, since it imports torch.
+    """
     host, said = config.setting.host, {name for name, _ in _said(config)}
     for name, source, sparsity in dict.fromkeys(draw for sweep in config.sweeps for draw in _draws(sweep)):
         own, _ = DRAWERS.parts(name)
-        if name in DRAWERS.builtin and not said & {own, own.partition("/")[0]}:
+        keeps_all = DRAWERS.traits(name).prunes and not sparsity
+        if name in DRAWERS.builtin and not said & {own, own.partition("/")[0]} and not keeps_all:
             continue
         drawer = DRAWERS.make(name, config.scale.plan(source).knobs(name))
         if drawer.traits != DRAWERS.traits(name):
@@ -170,13 +175,26 @@ def _patterns(config: RunConfig) -> None:
                 f"--set changes what {name} needs, which its name alone may say; give the option behind the name, as "
                 f"in --drawer {name}@option=value."
             )
-        if getattr(drawer, "pattern", ELEMENT) != ELEMENT:
+        if keeps_all or getattr(drawer, "pattern", ELEMENT) != ELEMENT:
             drawer.check(HOSTS.make(host), sparsity)
 
 
 def _draws(sweep: Sweep) -> Iterator[tuple[str, str, float]]:
     """Drawer, source and sparsity of every draw."""
-    return product(sweep.drawers, sweep.sources, sweep.sparsities)
+    return itertools.product(sweep.drawers, sweep.sources, sweep.sparsities)
+
+
+def _temperatures(config: RunConfig) -> None:
+    """See that a temperature is given to no imitation that it does not change."""
+    for sweep in config.sweeps:
+        warm = [name for name in sweep.recipes if "temperature" in RECIPES.parts(name)[1]]
+        imitating = [name for name in warm if RECIPES.traits(name).imitates]
+        for recipe, target in itertools.product(imitating, sweep.targets):
+            if not config.scale.plan(target).task(target, config.how.data_root).has_temperature:
+                raise UserError(
+                    f"{target} compares heat maps by their squared distance, on which the temperature of {recipe} does "
+                    "nothing; leave it out."
+                )
 
 
 def _foreign_events(config: RunConfig) -> None:

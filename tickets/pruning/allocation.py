@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from tickets.errors import unknown
-from tickets.pruning.masks import Masks, keep_top
+from tickets.pruning.masks import Masks, highest, keep_top
 
 _WEIGHING: dict[str, Callable[[Sequence[int]], int]] = {"uniform": math.prod, "erk": sum}
 """By allocation, what the number of weights that a layer keeps is proportional to, from its weight's shape."""
@@ -74,8 +74,8 @@ def allocate(
         law, kept = "uniform" if allocation == "row" else allocation, sum(int(mask.sum()) for mask in masks.values())
         weights = [_weight(law, score, shapes[name] if shapes else score.shape) for name, score in scores.items()]
         counts = _counts(weights, [score.numel() for score in scores.values()], kept)
-    highest = _highest_by_row if allocation == "row" else _highest
-    return {name: highest(score, count) for (name, score), count in zip(scores.items(), counts, strict=True)}
+    take = _highest_by_row if allocation == "row" else highest
+    return {name: take(score, count) for (name, score), count in zip(scores.items(), counts, strict=True)}
 
 
 def _lamp(score: Tensor) -> Tensor:
@@ -126,13 +126,6 @@ def _rounded(shares: Sequence[Fraction]) -> list[int]:
     for i in by_remainder[: int(sum(shares)) - sum(counts)]:
         counts[i] += 1
     return counts
-
-
-def _highest(score: Tensor, count: int) -> Tensor:
-    """A mask of the `count` highest scores of one layer."""
-    if count == 0:
-        return torch.zeros_like(score, dtype=torch.bool)
-    return keep_top({"score": score}, 1 - count / score.numel())["score"]
 
 
 def _highest_by_row(score: Tensor, count: int) -> Tensor:
