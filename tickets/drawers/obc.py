@@ -7,8 +7,7 @@ from dataclasses import dataclass
 
 import torch
 
-from tickets.drawers.base import Round
-from tickets.drawers.imp import closing_prunes
+from tickets.drawers.base import Round, closing_prunes
 from tickets.drawers.prune_once import PruneOnce
 from tickets.errors import UserError
 from tickets.pruning.masks import ones
