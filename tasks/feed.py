@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Generator, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
+from typing import Any
 
 import numpy as np
 import torch
@@ -15,10 +16,13 @@ from tasks.base import Task
 from tasks.data.split import Draw, Split
 from tasks.heads.paper import make_head
 from tasks.metrics.base import Metric
+from tasks.metrics.together import Together
 from tickets.errors import DataError
 from tickets.searchable import Units
 from tickets.seeding import derive, generator
 from tickets.source import Batch
+from tickets.ticket_set import member_seed
+from tickets.training.ensemble import Ensemble
 
 ENDLESS = 2**40  # batches; ranges and samplers need a number
 
@@ -153,6 +157,14 @@ class Feed:
         """The task's loss."""
         return self.task.loss(outputs, batch)
 
+    def merge(self, outputs: list[Any]) -> Any:
+        """One prediction from those of several networks, as the task has it."""
+        return self.task.merge(outputs)
+
+    def member(self, number: int) -> Feed:
+        """The same task with the order and augmentation that a set's member of this number has; itself for 0."""
+        return replace(self, seed=member_seed(self.seed, number)) if number else self
+
     def score(self, network: nn.Module, split: str) -> dict[str, float]:
         """Every metric of the task on all samples of a split, the primary one first."""
         scores = self.measure(network, split).compute()
@@ -160,12 +172,19 @@ class Feed:
 
     @torch.no_grad()
     def measure(self, network: nn.Module, split: str, pages: int | None = None) -> Metric:
-        """The task's metric after it has seen all samples of a split, or so many pages of `task.scoring_batch`."""
-        metric, data = self.task.metric(split), Pages(self.task, self.task.split(split))
+        """The task's metric after it has seen all samples of a split, or so many pages of `task.scoring_batch`.
+
+        That of an `Ensemble` tells of its networks, too: `tasks.metrics.together`.
+        """
+        data = Pages(self.task, self.task.split(split))
+        networks = list(network.networks) if isinstance(network, Ensemble) else []
+        metric: Metric = Together(self.task, len(networks), split) if networks else self.task.metric(split)
         network.eval()
         for batch in self._loaded(data, range(len(data))[:pages], self.workers):
             image = batch["image"].contiguous(memory_format=torch.channels_last)
-            metric.update(self.task.predict(network, {**batch, "image": image}), batch)
+            shown = {**batch, "image": image}
+            each: Any = [self.task.predict(one, shown) for one in networks or [network]]
+            metric.update(each if networks else each[0], batch)
         return metric
 
     def _run(self, name: str, start: int, stop: int, workers: int) -> Generator[Batch, None, None]:

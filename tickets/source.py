@@ -64,6 +64,16 @@ class Source(Protocol):
     def loss(self, outputs: Any, batch: Batch) -> Tensor:
         """Scalar loss, mean over the batch."""
 
+    def merge(self, outputs: list[Any]) -> Any:
+        """One prediction from those of several networks for the same batch.
+
+        Raises:
+            UserError: the task does not say how.
+        """
+
+    def member(self, number: int) -> Source:
+        """The same task with the order and augmentation of data that a set's member of this number has; itself for 0."""
+
     def score(self, network: nn.Module, split: str) -> dict[str, float]:
         """All metrics on "val" or "test", the primary one first."""
 

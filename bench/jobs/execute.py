@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
@@ -29,9 +29,13 @@ from tickets.hosts.native import force
 from tickets.patterns import ELEMENT
 from tickets.pruning.masks import Masks
 from tickets.recipes import RECIPES
-from tickets.recipes.base import transfer
+from tickets.recipes.base import transfers
 from tickets.ticket import Ticket
-from tickets.training.checkpoint import Checkpoint
+from tickets.ticket_set import TicketSet, load, members_of
+from tickets.training import progress
+from tickets.training.checkpoint import Checkpoint, turns
+from tickets.training.ensemble import Ensemble
+from tickets.training.loop import Training
 from tickets.training.network import Network
 from tickets.training.progress import Progress
 from tickets.training.spent import Spent
@@ -45,8 +49,8 @@ class Outcome:
     """What a job measured.
 
     Args:
-        ticket: that was drawn or trained.
-        network: host and head as scored.
+        ticket: that was drawn or trained, or the set.
+        network: host and head as scored; those of a set's members together.
         feed: the task that it was scored on.
         masks: in force, as the network names them.
         spent: training work of this job.
@@ -54,8 +58,8 @@ class Outcome:
         drawing_macs: training MACs of the draws that this job used.
     """
 
-    ticket: Ticket
-    network: Network
+    ticket: Ticket | TicketSet
+    network: Network | Ensemble
     feed: Feed
     masks: Masks
     spent: Spent
@@ -77,7 +81,12 @@ class Place:
     store: Store
     checkpoint: Checkpoint
     report: Report
-    given: dict[str, Ticket] = field(default_factory=dict)
+    given: dict[str, Ticket | TicketSet] = field(default_factory=dict)
+
+    @property
+    def beside(self) -> dict[str, Ticket]:
+        """The given tickets but the job's own; planning lets none of them be a set."""
+        return {role: one for role, one in self.given.items() if role != TICKET and isinstance(one, Ticket)}
 
 
 def execute(work: Work, report: Report = None) -> record.Record | None:
@@ -140,15 +149,15 @@ def _verify_data(job: Job, facts: Facts) -> None:
         facts.tasks[task].verify(task, facts.fingerprints[task])
 
 
-def _given(work: Work, store: Store) -> dict[str, Ticket]:
+def _given(work: Work, store: Store) -> dict[str, Ticket | TicketSet]:
     """The tickets that a job needs, each the one that its draw's record tells of.
 
     Raises:
         UserError: a file is missing, damaged, or another ticket's.
     """
-    found = {}
+    found: dict[str, Ticket | TicketSet] = {}
     for role, name in work.draws.items():
-        found[role] = ticket = Ticket.load(store.ticket(name))
+        found[role] = ticket = load(store.ticket(name))
         told = record.read(store.records / f"{name}.json").ticket
         if told is None or told.hash != ticket.hash:
             raise UserError(
@@ -175,13 +184,13 @@ def _draw(work: Work, place: Place) -> Outcome:
         settings=settings_of(job, facts),
         sparsity=job.sparsity,
         seed=job.seed,
-        given=place.given,
+        given=place.beside,
         checkpoint=place.checkpoint,
         report=place.report,
     )
     drawer = DRAWERS.make(job.drawer, knobs(job, facts.scale.plan(job.trained_on)))
     drawer.draw(request).save(path)
-    ticket = Ticket.load(path)
+    ticket = load(path)
     network = ticket.network(feed)
     during = {key: score for key, score in ticket.provenance["scores"].items() if key in (BEFORE, AFTER)}
     spent, scores = Spent(**ticket.provenance["spent"]), {**scores_of(feed, network), **during}
@@ -190,17 +199,33 @@ def _draw(work: Work, place: Place) -> Outcome:
 
 def _transfer(work: Work, place: Place) -> Outcome:
     """Train a ticket, or its control, on the target and score it once."""
-    job, given = work.job, dict(place.given)
+    job, settings = work.job, settings_of(work.job, work.facts)
     feed = make_feed(job.trained_on, job.seed, work.facts)
-    ticket = given.pop(TICKET, None) or Ticket.dense(HOSTS.make(work.facts.setting.host))
+    ticket = place.given.get(TICKET) or Ticket.dense(HOSTS.make(work.facts.setting.host))
     drawing = sum(one.macs_spent for one in place.given.values())
-    if job.transform is not None:
+    if job.transform is not None and isinstance(ticket, Ticket):
         ticket = TRANSFORMS.make(job.transform).apply(ticket, job.seed)
     recipe = RECIPES.make(job.recipe or "")
-    training = transfer(ticket, recipe, feed, settings_of(job, work.facts), job.seed, job.head or "fresh", given)
-    training.run(place.checkpoint, place.report)
-    network = training.averaged()
-    return Outcome(ticket, network, feed, training.network.masks, training.spent, scores_of(feed, network), drawing)
+    trainings = transfers(ticket, recipe, feed, settings, job.seed, job.head or "fresh", place.beside)
+    network, masks, spent = _trained(trainings, place, len(members_of(ticket)), feed)
+    return Outcome(ticket, network, feed, masks, spent, scores_of(feed, network), drawing)
+
+
+def _trained(
+    trainings: Iterable[Training], place: Place, count: int, feed: Feed
+) -> tuple[Network | Ensemble, Masks, Spent]:
+    """One training run, or several one after the other: the network as scored, its masks, and what was spent."""
+    networks, masks, spent = [], [], Spent()
+    for number, (training, checkpoint) in enumerate(zip(trainings, turns(place.checkpoint, count), strict=True)):
+        training.run(checkpoint, progress.part(place.report, number, count))
+        if checkpoint is not None and count > 1:
+            checkpoint.save(training.state_dict())
+        networks.append(training.averaged())
+        masks.append(training.network.masks)
+        spent += training.spent
+    if count == 1:
+        return networks[0], masks[0], spent
+    return Ensemble(networks, feed.merge), Ensemble.named(masks), spent
 
 
 def _succeeded(work: Work, outcome: Outcome, wall_s: float) -> record.Record:
@@ -220,6 +245,7 @@ def _succeeded(work: Work, outcome: Outcome, wall_s: float) -> record.Record:
             "sparsity": outcome.ticket.sparsity,
             "remaining": outcome.ticket.remaining,
             "pattern": outcome.ticket.provenance.get("pattern", ELEMENT),
+            "members": len(members_of(outcome.ticket)),
             **size,
         },
         "deployed": {

@@ -82,6 +82,14 @@ class Synthetic:
         """The task's loss."""
         return self.task.loss(outputs, batch)
 
+    def merge(self, outputs: list[Any]) -> Any:
+        """The task's."""
+        return self.task.merge(outputs)
+
+    def member(self, number: int) -> Synthetic:
+        """Itself: its batches are the same for all."""
+        return self
+
     def score(self, network: nn.Module, split: str) -> dict[str, float]:
         """Nothing is scored on random labels."""
         return {}

@@ -170,6 +170,10 @@ class Pose(Task):
 
         return self.codec.loss(outputs, batch["keypoints"], batch["visible"], sides(batch["image"]))
 
+    def merge(self, outputs: Sequence[Tensor]) -> Tensor:
+        """The objective's: logits of the mean probabilities of where a joint is, or mean heat maps."""
+        return self.codec.merge(outputs)
+
     def metric(self, split: str = "test") -> Metric:
         """PCK@0.2 of the torso."""
         from tasks.metrics.pck import PCK

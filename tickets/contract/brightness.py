@@ -79,6 +79,14 @@ class Brightness:
         """Cross entropy."""
         return F.cross_entropy(outputs, batch["label"])
 
+    def merge(self, outputs: list[Tensor]) -> Tensor:
+        """The logarithm of the mean probabilities."""
+        return torch.stack([one.log_softmax(1) for one in outputs]).exp().mean(0).log()
+
+    def member(self, number: int) -> Brightness:
+        """Itself: its order of images is no one's but its own."""
+        return self
+
     @torch.no_grad()
     def score(self, network: nn.Module, split: str) -> dict[str, float]:
         """Accuracy on two batches."""

@@ -45,6 +45,9 @@ DRAWERS: Registry[Drawer] = Registry(
         "imp/many_rounds": _rewound("imp:IterativeMagnitude", rate=0.2, share=1.0),
         "imp_pretrained": _rewound("imp_pretrained:PretrainedIterativeMagnitude"),
         "dense": Member("tickets.drawers.dense:Dense", traits=Traits(prunes=False)),
+        "dense/ensemble": Member(
+            "tickets.drawers.ensemble:DenseEnsemble", traits=Traits(prunes=False, draws_sets=True)
+        ),
     },
     "ticketbench.drawers",
     "tickets.drawers.base:Drawer",

@@ -15,6 +15,7 @@ from tickets.pruning.masks import Masks, Semantics, ones, prunable
 from tickets.source import Source, initial_head
 from tickets.stated import LATER, stated
 from tickets.ticket import Ticket, copied, part_of
+from tickets.ticket_set import TicketSet
 from tickets.training.checkpoint import Checkpoint
 from tickets.training.events import Event, known
 from tickets.training.loop import Training
@@ -94,7 +95,7 @@ class Drawer(Method):
         return Traits()
 
     @property
-    def members(self) -> dict[str, str]:
+    def uses(self) -> dict[str, str]:
         """Names of other registries that it uses, by noun."""
         return {"pattern": self.pattern}
 
@@ -183,7 +184,12 @@ class Drawer(Method):
         """Optimiser steps of a draw that is given so many, before any network shrinks."""
         return sum(this.steps - this.start for this in self.trainings(steps, sparsity))
 
-    def draw(self, request: Request) -> Ticket:
+    @property
+    def count(self) -> int:
+        """Tickets that a draw gives: 1, or the members of a set."""
+        return 1
+
+    def draw(self, request: Request) -> Ticket | TicketSet:
         """Train and prune on the source; exactly round(sparsity * prunable) weights of the host go.
 
         Raises:
