@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import traceback
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
@@ -83,11 +83,6 @@ class Place:
     report: Report
     given: dict[str, Ticket | TicketSet] = field(default_factory=dict)
 
-    @property
-    def beside(self) -> dict[str, Ticket]:
-        """The given tickets but the job's own; planning lets none of them be a set."""
-        return {role: one for role, one in self.given.items() if role != TICKET and isinstance(one, Ticket)}
-
 
 def execute(work: Work, report: Report = None) -> record.Record | None:
     """Do a job and write its record; a job that fails leaves a record that says why.
@@ -125,14 +120,14 @@ def _done(work: Work, store: Store, report: Report) -> record.Record:
     provenance.forget_peak()
     try:
         checkpoint = Checkpoint(store.checkpoint(work.id))
-        _verify_data(work.job, work.facts)
+        verify_data(work.job, work.facts)
         with (
             force.using(work.facts.setting.kernels, work.facts.setting.threads),
             curves.written(store.curves(work.id) if work.facts.tensorboard else None, report) as told,
         ):
-            place = Place(store, checkpoint, told, _given(work, store))
+            place = Place(store, checkpoint, told, given_to(work, store))
             outcome = _draw(work, place) if work.job.kind == "draw" else _transfer(work, place)
-        _verify_data(work.job, work.facts)
+        verify_data(work.job, work.facts)
         found = _succeeded(work, outcome, checkpoint.elapsed_s)
     except CannotWriteError:  # no fault of the job, and its record would not be taken either
         raise
@@ -143,13 +138,13 @@ def _done(work: Work, store: Store, report: Report) -> record.Record:
     return found
 
 
-def _verify_data(job: Job, facts: Facts) -> None:
+def verify_data(job: Job, facts: Facts) -> None:
     """See that the job's data are still those that the run prepared and the record will name."""
     for task in job.tasks:
         facts.tasks[task].verify(task, facts.fingerprints[task])
 
 
-def _given(work: Work, store: Store) -> dict[str, Ticket | TicketSet]:
+def given_to(work: Work, store: Store) -> dict[str, Ticket | TicketSet]:
     """The tickets that a job needs, each the one that its draw's record tells of.
 
     Raises:
@@ -184,7 +179,7 @@ def _draw(work: Work, place: Place) -> Outcome:
         settings=settings_of(job, facts),
         sparsity=job.sparsity,
         seed=job.seed,
-        given=place.beside,
+        given=_beside(place.given),
         checkpoint=place.checkpoint,
         report=place.report,
     )
@@ -199,16 +194,34 @@ def _draw(work: Work, place: Place) -> Outcome:
 
 def _transfer(work: Work, place: Place) -> Outcome:
     """Train a ticket, or its control, on the target and score it once."""
-    job, settings = work.job, settings_of(work.job, work.facts)
-    feed = make_feed(job.trained_on, job.seed, work.facts)
-    ticket = place.given.get(TICKET) or Ticket.dense(HOSTS.make(work.facts.setting.host))
-    drawing = sum(one.macs_spent for one in place.given.values())
-    if job.transform is not None and isinstance(ticket, Ticket):
-        ticket = TRANSFORMS.make(job.transform).apply(ticket, job.seed)
-    recipe = RECIPES.make(job.recipe or "")
-    trainings = transfers(ticket, recipe, feed, settings, job.seed, job.head or "fresh", place.beside)
+    feed = make_feed(work.job.trained_on, work.job.seed, work.facts)
+    ticket, trainings = begun(work, place.given, feed)
     network, masks, spent = _trained(trainings, place, len(members_of(ticket)), feed)
+    drawing = sum(one.macs_spent for one in place.given.values())
     return Outcome(ticket, network, feed, masks, spent, scores_of(feed, network), drawing)
+
+
+def begun(
+    work: Work, given: Mapping[str, Ticket | TicketSet], feed: Feed
+) -> tuple[Ticket | TicketSet, Iterator[Training]]:
+    """The ticket or set that a transfer trains, and each of its trainings before its first step.
+
+    Args:
+        work: of a transfer or control.
+        given: the tickets of the draws that it needs, by role.
+        feed: the target.
+    """
+    job = work.job
+    ticket = given.get(TICKET) or Ticket.dense(HOSTS.make(work.facts.setting.host))
+    if job.transform is not None and isinstance(ticket, Ticket):  # planning transforms no set
+        ticket = TRANSFORMS.make(job.transform).apply(ticket, job.seed)
+    recipe, settings = RECIPES.make(job.recipe or ""), settings_of(job, work.facts)
+    return ticket, transfers(ticket, recipe, feed, settings, job.seed, job.head or "fresh", _beside(given))
+
+
+def _beside(given: Mapping[str, Ticket | TicketSet]) -> dict[str, Ticket]:
+    """The given tickets but the job's own; planning lets none of them be a set."""
+    return {role: one for role, one in given.items() if role != TICKET and isinstance(one, Ticket)}
 
 
 def _trained(
