@@ -23,7 +23,7 @@ from tickets.training.masking import Masking, masking
 from tickets.training.method import Method
 from tickets.training.network import Network, part_masks
 from tickets.training.progress import Progress
-from tickets.training.settings import Settings
+from tickets.training.settings import ScheduleName, Settings
 from tickets.traits import Traits
 
 BEFORE, AFTER = "val_before_last_prune", "val_after_last_prune"
@@ -59,11 +59,25 @@ class Round:
     """One training among the several that a draw may have: from step `start` of `steps`, with events by its own steps.
 
     One that starts at its last step trains nothing; its events of that step happen.
+
+    Args:
+        steps: at which it ends.
+        start: its first step.
+        events: by its own steps.
+        rate: its peak learning rate as a factor on that of the request.
+        schedule: of its learning rate, as `Settings` names them; None for that of the request.
     """
 
     steps: int
     start: int = 0
     events: Sequence[Event] = ()
+    rate: float = 1.0
+    schedule: ScheduleName | None = None
+
+    def settings(self, whole: Settings) -> Settings:
+        """How the round trains, where the draw is asked to train by `whole`."""
+        rate, schedule = whole.learning_rate * self.rate, self.schedule or whole.schedule
+        return replace(whole, steps=self.steps, learning_rate=rate, schedule=schedule)
 
 
 @dataclass(frozen=True)
@@ -225,7 +239,7 @@ class Drawer(Method):
         training = Training(
             network=self.network(request, before),
             source=request.source,
-            settings=replace(request.settings, steps=this.steps),
+            settings=this.settings(request.settings),
             seed=request.seed,
             method=self,
             events=this.events,

@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any, Literal
 
+ScheduleName = Literal["onecycle", "staircase", "multistep", "constant"]
+
 
 @dataclass(frozen=True)
 class Settings:
@@ -17,7 +19,8 @@ class Settings:
         weight_decay: L2 factor on convolution and linear weights, masked ones included.
         optimizer: "adam", or "rmsprop" as TensorFlow has it (decay and momentum 0.9).
         eps: the optimiser's, beside the second moment's root (adam) or inside it (rmsprop).
-        schedule: of the learning rate: "onecycle" (cosine, 30 % up), "staircase" or "multistep".
+        schedule: of the learning rate: "onecycle" (cosine, 30 % up), "staircase", "multistep", or "constant" (the peak
+            throughout, without a warm-up).
         decay: the factor of each fall of a staircase or multistep schedule.
         falls: when it falls, in fractions of all steps: at each multiple of the one number of a staircase, at
             each of the numbers of a multistep.
@@ -36,7 +39,7 @@ class Settings:
     weight_decay: float = 1e-5
     optimizer: Literal["adam", "rmsprop"] = "adam"
     eps: float = 1e-8
-    schedule: Literal["onecycle", "staircase", "multistep"] = "onecycle"
+    schedule: ScheduleName = "onecycle"
     decay: float = 0.1
     falls: tuple[float, ...] = ()
     warmup: float = 0.0
