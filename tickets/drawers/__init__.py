@@ -27,6 +27,10 @@ def _rewound(target: str, **options: Any) -> Member:
     return Member(f"tickets.drawers.{target}", options, Traits(rewinds=True))
 
 
+def _dynamic(**options: Any) -> Member:
+    return Member("tickets.drawers.dynamic:Dynamic", options, Traits())
+
+
 DRAWERS: Registry[Drawer] = Registry(
     "drawer",
     {
@@ -44,6 +48,9 @@ DRAWERS: Registry[Drawer] = Registry(
         "imp": _rewound("imp:IterativeMagnitude"),
         "imp/many_rounds": _rewound("imp:IterativeMagnitude", rate=0.2, share=1.0),
         "imp_pretrained": _rewound("imp_pretrained:PretrainedIterativeMagnitude"),
+        "static": _dynamic(grow="none"),
+        "set": _dynamic(grow="random", law="constant"),
+        "rigl": _dynamic(),
         "dense": Member("tickets.drawers.dense:Dense", traits=Traits(prunes=False)),
         "dense/ensemble": Member(
             "tickets.drawers.ensemble:DenseEnsemble", traits=Traits(prunes=False, draws_sets=True)

@@ -47,7 +47,7 @@ class Training:
         method: rides on it.
         events: what happens when, in order of steps.
         given: the tickets that the job was given, by role.
-        full_macs: forward MACs of one image through the full network, by which "equal macs" measures; 0 for those of
+        full_macs: forward MACs of one image through the full network, by which equal MACs measure; 0 for those of
             `network` itself.
         step: optimiser steps done, which is also the number of the next batch. A training that begins later has not
             had the events before it.
@@ -86,7 +86,8 @@ class Training:
         self._forward = torch.compile(self.network.both) if self.settings.compiled else self.network.both
         self.meter = Meter(self.network.host, lambda images: self.spent.add(images, self.forward_cost))
         self.masks_changed()
-        self._used = self.step * self._worth
+        self._used = self.step * 3 * self.full_macs
+        self._images = 0
         self._fired = sum(event.step < self.step for event in self.events)
         self.due = 0
         self.schedule.advance(int(self.clock))
@@ -138,8 +139,8 @@ class Training:
         """What an image and a step cost under the masks of now."""
         trained = [layer for layer in self.layers if self.network.trains(layer.name)]
         self.forward_cost = Cost.of(self.layers, self.network.masks)
-        backward = Cost.of(trained, self.network.masks)
-        self.step_cost = self.forward_cost + backward + backward
+        self.gradient_cost = Cost.of(trained, self.network.masks)
+        self.step_cost = self.forward_cost + self.gradient_cost + self.gradient_cost
 
     def set_masks(self, masks: Masks) -> None:
         """Put masks in force."""
@@ -148,8 +149,24 @@ class Training:
 
     @property
     def _worth(self) -> int:
-        """What one step takes off the budget, and what the whole budget is counted in."""
-        return self.step_cost.dense if self.settings.equal == "macs" else 3 * self.full_macs
+        """What one step takes off the budget, in MACs of an image."""
+        of = {"steps": 3 * self.full_macs, "macs": self.step_cost.dense, "sparse": self.step_cost.sparse}
+        return of[self.settings.equal]
+
+    def _take(self, worth: int) -> None:
+        """Take something off the budget."""
+        self._used += worth
+        self.schedule.advance(int(self.clock))
+
+    def whole_gradient(self) -> None:
+        """Count the gradient of this step as computed for masked weights, too: called by an event that looks at it.
+
+        Dense MACs hold it anyway; to sparse ones, and to a budget of those, it adds what they leave out of it.
+        """
+        beyond = self.gradient_cost.dense - self.gradient_cost.sparse
+        self.spent.sparse_macs += self._images * beyond
+        if self.settings.equal == "sparse":
+            self._take(beyond)
 
     @property
     def clock(self) -> float:
@@ -216,10 +233,10 @@ class Training:
         if self.network.masking.chooses:
             self._price()
         self.ema.update(self.network)
-        self.spent.add(len(image), cost)
+        self._images = len(image)
+        self.spent.add(self._images, cost)
         self.step += 1
-        self._used += worth
-        self.schedule.advance(int(self.clock))
+        self._take(worth)
         self._fire()
         self.optimizer.zero_grad()
         return loss.detach()

@@ -28,7 +28,8 @@ class Settings:
         ema_decay: nominal decay per update; the warm-up rule rules in short runs.
         calibration_batches: training batches over which BN statistics are recomputed before scoring.
         equal: what `steps` is worth: "steps" trains just so many; "macs" trains until the executed training
-            MACs are those of so many steps of the full dense network, so that smaller networks train longer.
+            MACs are those of so many steps of the full dense network, so that smaller networks train longer;
+            "sparse" the same with the MACs of kept weights alone, as if masked ones cost nothing.
         precision: "float32", or "bfloat16" for the forward pass under autocast.
         compiled: whether the network runs through `torch.compile`.
         knobs: numbers of single methods that identities used to state here (`to_json`); nothing is trained by them.
@@ -45,7 +46,7 @@ class Settings:
     warmup: float = 0.0
     ema_decay: float = 0.9999
     calibration_batches: int = 10
-    equal: Literal["steps", "macs"] = "steps"
+    equal: Literal["steps", "macs", "sparse"] = "steps"
     precision: Literal["float32", "bfloat16"] = "float32"
     compiled: bool = False
     knobs: Mapping[str, float] = field(default_factory=dict)
