@@ -31,6 +31,13 @@ def _dynamic(**options: Any) -> Member:
     return Member("tickets.drawers.dynamic:Dynamic", options, Traits())
 
 
+def _free(target: str, **options: Any) -> Member:
+    return Member(f"tickets.drawers.free_tickets:{target}", options, Traits(draws_sets=True))
+
+
+RELEASED = {"fraction": 0.5, "law": "constant", "stop": 1.0, "moments": "keep", "rule": "released"}
+"""How the released code of FreeTickets exchanges weights."""
+
 DRAWERS: Registry[Drawer] = Registry(
     "drawer",
     {
@@ -51,6 +58,10 @@ DRAWERS: Registry[Drawer] = Registry(
         "static": _dynamic(grow="none"),
         "set": _dynamic(grow="random", law="constant"),
         "rigl": _dynamic(),
+        "dst": _free("DST"),
+        "dst/as_released": _free("DST", **RELEASED),
+        "edst": _free("EDST"),
+        "edst/as_released": _free("EDST", **RELEASED),
         "dense": Member("tickets.drawers.dense:Dense", traits=Traits(prunes=False)),
         "dense/ensemble": Member(
             "tickets.drawers.ensemble:DenseEnsemble", traits=Traits(prunes=False, draws_sets=True)

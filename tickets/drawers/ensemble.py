@@ -6,10 +6,10 @@ B. Lakshminarayanan et al., Simple and Scalable Predictive Uncertainty Estimatio
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
-from tickets.drawers.base import Drawer, Request
+from tickets.drawers.base import Drawer, Request, Round
 from tickets.drawers.dense import Dense
 from tickets.errors import UserError
 from tickets.ticket import Ticket
@@ -78,13 +78,14 @@ class Independent(Members):
         if self.share < 0:
             raise UserError(f"share is {self.share}; give a fraction of the steps above 0, or 0 for equal budgets")
 
-    def length(self, steps: int) -> int:
-        """Steps that one member gets of those of a request."""
-        return max(1, round(steps * (self.share or 1 / self.members)))
+    def trainings(self, steps: int, sparsity: float) -> Sequence[Round]:
+        """A member's, one of the length that `share` says."""
+        length = max(1, round(steps * (self.share or 1 / self.members)))
+        return [Round(length, events=self.events(length, sparsity))]
 
     def steps(self, steps: int, sparsity: float) -> int:
         """Those of all members."""
-        return self.members * super().steps(self.length(steps), sparsity)
+        return self.members * super().steps(steps, sparsity)
 
     def check_events(self, steps: int, sparsity: float) -> None:
         """As every drawer's, of a member's training.
@@ -97,7 +98,7 @@ class Independent(Members):
                 f"members is {self.members} and the draw has {steps} steps: less than a step each is no training; give "
                 "more steps or fewer members."
             )
-        super().check_events(self.length(steps), sparsity)
+        super().check_events(steps, sparsity)
 
     def draw(self, request: Request) -> TicketSet:
         """Train the members one after the other.
@@ -111,15 +112,13 @@ class Independent(Members):
 
     def _trained(self, request: Request) -> Iterator[tuple[Ticket, Spent]]:
         """Each member, and what was spent on it."""
-        steps = self.length(request.settings.steps)
         for number, checkpoint in enumerate(turns(request.checkpoint, self.members)):
             own = replace(
                 request,
                 source=request.source.member(number),
                 seed=member_seed(request.seed, number),
-                settings=replace(request.settings, steps=steps),
                 checkpoint=checkpoint,
-                report=part(request.report, number, self.members, request.settings.steps),
+                report=part(request.report, number, self.members),
             )
             training = self.train(own)
             if checkpoint is not None:

@@ -23,23 +23,19 @@ class Progress:
     sparsity: float
 
 
-def part(
-    told: Callable[[Progress], None] | None, number: int, count: int, steps: int | None = None
-) -> Callable[[Progress], None] | None:
-    """Reports of one training among several of equal length, as those of all of them together.
+def part(told: Callable[[Progress], None] | None, number: int, count: int) -> Callable[[Progress], None] | None:
+    """Reports of one training among several, as those of all of them together, in as many steps.
 
     Args:
         told: of the whole; None for nobody.
         number: of this training, from 0.
-        count: of all trainings.
-        steps: of the whole; None for those of one training.
+        count: of all trainings, of equal length.
     """
     if told is None or count == 1:
         return told
 
     def report(progress: Progress) -> None:
-        whole = steps or progress.steps
         done = (number + progress.step / progress.steps) / count
-        told(replace(progress, step=round(done * whole), steps=whole))
+        told(replace(progress, step=round(done * progress.steps)))
 
     return report
