@@ -22,7 +22,7 @@ from tickets.searchable import Units
 from tickets.seeding import derive, generator
 from tickets.source import Batch
 from tickets.ticket_set import member_seed
-from tickets.training.ensemble import Ensemble
+from tickets.training.ensemble import parts_of
 
 ENDLESS = 2**40  # batches; ranges and samplers need a number
 
@@ -162,7 +162,7 @@ class Feed:
         return self.task.merge(outputs)
 
     def member(self, number: int) -> Feed:
-        """The same task with the order and augmentation that a set's member of this number has; itself for 0."""
+        """The same task with the order and augmentation of data that a member of a set has; itself for number 0."""
         return replace(self, seed=member_seed(self.seed, number)) if number else self
 
     def score(self, network: nn.Module, split: str) -> dict[str, float]:
@@ -174,17 +174,18 @@ class Feed:
     def measure(self, network: nn.Module, split: str, pages: int | None = None) -> Metric:
         """The task's metric after it has seen all samples of a split, or so many pages of `task.scoring_batch`.
 
-        That of an `Ensemble` tells of its networks, too: `tasks.metrics.together`.
+        That of a `tickets.training.ensemble.Ensemble` tells of its networks, too: `tasks.metrics.together`.
         """
         data = Pages(self.task, self.task.split(split))
-        networks = list(network.networks) if isinstance(network, Ensemble) else []
-        metric: Metric = Together(self.task, len(networks), split) if networks else self.task.metric(split)
+        networks = parts_of(network)
+        alone = len(networks) == 1
+        metric: Metric = self.task.metric(split) if alone else Together(self.task, len(networks), split)
         network.eval()
         for batch in self._loaded(data, range(len(data))[:pages], self.workers):
             image = batch["image"].contiguous(memory_format=torch.channels_last)
             shown = {**batch, "image": image}
-            each: Any = [self.task.predict(one, shown) for one in networks or [network]]
-            metric.update(each if networks else each[0], batch)
+            each: Any = [self.task.predict(one, shown) for one in networks]
+            metric.update(each[0] if alone else each, batch)
         return metric
 
     def _run(self, name: str, start: int, stop: int, workers: int) -> Generator[Batch, None, None]:

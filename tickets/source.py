@@ -72,7 +72,7 @@ class Source(Protocol):
         """
 
     def member(self, number: int) -> Source:
-        """The same task with the order and augmentation of data that a set's member of this number has; itself for 0."""
+        """The same task with the order and augmentation of data that a member of a set has; itself for number 0."""
 
     def score(self, network: nn.Module, split: str) -> dict[str, float]:
         """All metrics on "val" or "test", the primary one first."""

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 import safetensors
 import safetensors.torch
@@ -75,6 +75,9 @@ class Ticket:
         head: the same of the source head, which only serves to score the ticket on its source.
         provenance: plain values: drawer, source, sparsity asked for, seed, settings, costs, val scores.
     """
+
+    suffix: ClassVar[str] = ".safetensors"
+    """Of the file whose hash is the ticket's."""
 
     spec: HostSpec
     host: Part

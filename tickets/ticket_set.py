@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 from tickets import atomic
 from tickets.errors import DamagedTicketError, UserError
@@ -35,6 +35,9 @@ class TicketSet:
     Raises:
         UserError: there are fewer, or they differ in their host or their task.
     """
+
+    suffix: ClassVar[str] = ".json"
+    """Of the file whose hash is the set's."""
 
     members: tuple[Ticket, ...]
     provenance: Mapping[str, Any] = field(default_factory=dict)
@@ -230,7 +233,7 @@ def _member(stem: Path, number: int, wanted: str) -> Ticket:
     ticket = Ticket.load(path)
     if ticket.hash != wanted:
         raise DamagedTicketError(
-            f"{path} has the hash {ticket.hash[:16]}..., and member {number} of {stem.name}.json {str(wanted)[:16]}...: "
-            "it is another ticket, or in another's place."
+            f"{path} has the hash {ticket.hash[:16]}..., and {stem.name}.json tells {str(wanted)[:16]}... for its member "
+            f"{number}: it is another ticket, or in another's place."
         )
     return ticket

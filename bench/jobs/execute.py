@@ -156,7 +156,7 @@ def given_to(work: Work, store: Store) -> dict[str, Ticket | TicketSet]:
         told = record.read(store.records / f"{name}.json").ticket
         if told is None or told.hash != ticket.hash:
             raise UserError(
-                f"{store.ticket(name)}.safetensors has the hash {ticket.hash[:16]}..., and the record {name} tells "
+                f"{store.ticket(name)}{ticket.suffix} has the hash {ticket.hash[:16]}..., and the record {name} tells "
                 f"{told.hash[:16] if told else 'no'}...: it is another ticket's; draw it again with --force."
             )
     return found

@@ -67,7 +67,9 @@ def _seed(seed: int, order: int) -> int:
     return derive(seed, "order", order) if order else seed
 
 
-def _end(work: Work, given: dict[str, Ticket | TicketSet], feed: Feed, checkpoint: Checkpoint, report: Report) -> Network:
+def _end(
+    work: Work, given: dict[str, Ticket | TicketSet], feed: Feed, checkpoint: Checkpoint, report: Report
+) -> Network:
     """The network that a training ends with; whatever it had done before an interruption is taken over."""
     _, (training,) = begun(work, given, feed)
     training.run(checkpoint, report)

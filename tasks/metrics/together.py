@@ -36,8 +36,8 @@ class Together:
         """Names of what is computed that are no fractions."""
         return [name for metric in self.merged for name in getattr(metric, "amounts", ())]
 
-    def update(self, outputs: Sequence[Any], batch: Mapping[str, Tensor]) -> None:
-        """Add the outputs of every network for a batch, and its truth."""
+    def update(self, outputs: Any, batch: Mapping[str, Tensor]) -> None:
+        """Add the outputs of every network for a batch, in their order, and its truth."""
         for metrics, found in zip((self.merged, *self.each), (self.task.merge(outputs), *outputs), strict=True):
             for metric in metrics:
                 metric.update(found, batch)

@@ -1,8 +1,8 @@
 """Drawers: ensembles of sparse networks that are sparse while they are trained (FreeTickets).
 
 S. Liu et al., Deep Ensembling with No Overhead for either Training or Testing: The All-Round Blessings of Dynamic
-Sparsity (arXiv 2106.14568): DST trains the members apart, EDST takes them from one training. Both predict by the mean of
-the members' probabilities.
+Sparsity (arXiv 2106.14568): DST trains the members apart, EDST takes them from one training. Both predict by the mean
+of the members' probabilities.
 """
 
 from __future__ import annotations

@@ -98,12 +98,19 @@ def transfer(
     return training
 
 
-def transfers(found: Ticket | TicketSet, recipe: Recipe, target: Source, settings: Settings, seed: int,
-              head: Literal["fresh", "keep"] = "fresh", given: Mapping[str, Ticket] | None = None) -> Iterator[Training]:
+def transfers(
+    found: Ticket | TicketSet,
+    recipe: Recipe,
+    target: Source,
+    settings: Settings,
+    seed: int,
+    head: Literal["fresh", "keep"] = "fresh",
+    given: Mapping[str, Ticket] | None = None,
+) -> Iterator[Training]:
     """A ticket's training, or one for each member of a set, made when its turn has come.
 
-    A member other than the first has a seed of its own (`tickets.ticket_set.member_seed`) for its head, for weights that
-    a recipe draws anew, and for the order and augmentation of the data.
+    A member other than the first has a seed of its own (`tickets.ticket_set.member_seed`) for its head, for weights
+    that a recipe draws anew, and for the order and augmentation of the data.
 
     Args:
         found: what is trained.

@@ -33,3 +33,8 @@ class Ensemble(nn.Module):
     def named(masks: Sequence[Masks]) -> Masks:
         """The networks' masks, in their order, under the names that weights have in the ensemble."""
         return {f"networks.{number}.{name}": mask for number, of in enumerate(masks) for name, mask in of.items()}
+
+
+def parts_of(network: nn.Module) -> list[nn.Module]:
+    """The networks of an ensemble, or a network alone."""
+    return list(network.networks) if isinstance(network, Ensemble) else [network]
