@@ -21,13 +21,13 @@ pytestmark = compiler.needed
 BEST = processor.usable()[0].name
 STEPS = 20
 SETTINGS = Settings(steps=STEPS, learning_rate=0.01, calibration_batches=2)
-PLUGINS = ["rigl@interval=0.5", "omp@scorer=fisher"]
+PLUGINS = ["swap@interval=0.5", "omp@scorer=fisher"]
 
 
 @pytest.fixture(autouse=True)
 def plugins(monkeypatch):
     """The drawer, the scorer and the recipe that tests/plugins shows."""
-    register(monkeypatch, DRAWERS, rigl="plugins.rigl:RigL")
+    register(monkeypatch, DRAWERS, swap="plugins.swap:Swap")
     register(monkeypatch, SCORERS, fisher="plugins.fisher:Fisher")
     register(monkeypatch, RECIPES, distil="plugins.distil:Distil")
 

@@ -104,7 +104,7 @@ class Dynamic(Drawer):
             for name, mask in training.network.masks.items()
         }
         training.set_masks(masks)
-        self.after_step(training)
+        self._forget(training)
 
     def _wanted(self, weight: Tensor) -> Tensor | None:
         """The gradient to grow by, zero where the loss does not depend on the weight; None for growing at random."""
@@ -113,7 +113,11 @@ class Dynamic(Drawer):
         return torch.zeros_like(weight) if weight.grad is None else weight.grad
 
     def after_step(self, training: Training) -> None:
-        """Forget what the optimiser remembers of masked weights, unless that is kept."""
+        """Moments of masked weights do not gather."""
+        self._forget(training)
+
+    def _forget(self, training: Training) -> None:
+        """Set the optimiser's moments of masked weights to zero, unless they are kept."""
         if self.moments == "reset" and training.optimizer.state:
             torch._foreach_mul_(*training.kept("moments", lambda: _moments(training)))
 
