@@ -233,7 +233,7 @@ def _member(stem: Path, number: int, wanted: str) -> Ticket:
     ticket = Ticket.load(path)
     if ticket.hash != wanted:
         raise DamagedTicketError(
-            f"{path} has the hash {ticket.hash[:16]}..., and {stem.name}.json tells {str(wanted)[:16]}... for its member "
-            f"{number}: it is another ticket, or in another's place."
+            f"{path} has the hash {ticket.hash[:16]}..., and {stem.name}.json tells {str(wanted)[:16]}... for this "
+            "member: it is another ticket, or in another's place."
         )
     return ticket

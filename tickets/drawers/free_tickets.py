@@ -11,6 +11,7 @@ import copy
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
+from typing import Literal
 
 from tickets.drawers.base import Request, Round
 from tickets.drawers.dynamic import Dynamic
@@ -31,6 +32,8 @@ REFINED = (0.1, 0.01)
 @dataclass(frozen=True)
 class DST(Independent, Dynamic):
     """M dynamic sparse trainings that share nothing but the method; with `grow=none` the static ensemble."""
+
+    allocation: Literal["global", "uniform", "erk"] = "erk"  # that of Dynamic, which a mixin of Drawer's would hide
 
     @property
     def instead(self) -> str:
@@ -54,6 +57,7 @@ class EDST(Members, Dynamic):
         escape: q, in [0, 1].
     """
 
+    allocation: Literal["global", "uniform", "erk"] = "erk"  # as above
     explore: float = 1 / 3
     escape: float = 0.8
 
