@@ -20,7 +20,7 @@ from tasks.metrics.together import Together
 from tickets.errors import DataError
 from tickets.searchable import Units
 from tickets.seeding import derive, generator
-from tickets.source import Batch
+from tickets.source import Batch, Reduction
 from tickets.ticket_set import member_seed
 from tickets.training.ensemble import parts_of
 
@@ -164,6 +164,12 @@ class Feed:
     def member(self, number: int) -> Feed:
         """The same task with the order and augmentation of data that a member of a set has; itself for number 0."""
         return replace(self, seed=member_seed(self.seed, number)) if number else self
+
+    def imitation(
+        self, outputs: Tensor, teacher: Tensor, batch: Batch, temperature: float = 1.0, reduction: Reduction = "sum"
+    ) -> Tensor:
+        """What the task says that it costs to differ from a teacher."""
+        return self.task.imitation(outputs, teacher, batch, temperature, reduction)
 
     def score(self, network: nn.Module, split: str) -> dict[str, float]:
         """Every metric of the task on all samples of a split, the primary one first."""

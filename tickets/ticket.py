@@ -65,8 +65,31 @@ class Part:
         return state
 
 
+class Drawn:
+    """What a ticket tells of its drawing, and a set of tickets as one."""
+
+    provenance: Mapping[str, Any]
+
+    @property
+    def macs_spent(self) -> int:
+        """Training MACs of its drawing, those of the tickets which that was given included."""
+        return self.own_macs + sum(self.made_from.values())
+
+    @property
+    def own_macs(self) -> int:
+        """Training MACs of its drawing alone."""
+        spent: int = self.provenance["spent"]["macs"]
+        return spent
+
+    @property
+    def made_from(self) -> dict[str, int]:
+        """The tickets that its drawing was given: what each has cost, in training MACs, by its hash."""
+        given = [self.provenance["base"], *self.provenance.get("given", {}).values()]
+        return {one["hash"]: one["macs"] for one in given if one["hash"]}
+
+
 @dataclass(frozen=True)
-class Ticket:
+class Ticket(Drawn):
     """A sparse subnetwork of a host, with the head that it was drawn with.
 
     Args:
@@ -116,13 +139,6 @@ class Ticket:
     def hash(self) -> str:
         """SHA-256 of the tensor file, which itself holds the hash of the description."""
         return hashlib.sha256(self._files()[0]).hexdigest()
-
-    @property
-    def macs_spent(self) -> int:
-        """Training MACs of its drawing, those of the tickets which that was given included."""
-        given = sum(one["macs"] for one in self.provenance.get("given", {}).values())
-        spent: int = self.provenance["spent"]["macs"] + self.provenance["base"]["macs"] + given
-        return spent
 
     def build(self, weights: Weights = "ema") -> nn.Module:
         """The plain module: images (B, 3, H, W) -> list of feature maps; pruned weights are zero.

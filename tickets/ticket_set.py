@@ -15,7 +15,7 @@ from tickets.hosts.base import HostSpec
 from tickets.pruning.masks import Masks
 from tickets.seeding import derive
 from tickets.source import Source
-from tickets.ticket import Ticket, canonical, digest, read_document, stem_of
+from tickets.ticket import Drawn, Ticket, canonical, digest, read_document, stem_of
 from tickets.training.ensemble import Ensemble
 
 FORMAT = 1
@@ -25,7 +25,7 @@ SUMS = ("parameters", "macs", "sparse_macs", "estimated_macs")
 
 
 @dataclass(frozen=True)
-class TicketSet:
+class TicketSet(Drawn):
     """At least two tickets of one host, drawn on one task, whose outputs are merged.
 
     Args:
@@ -84,13 +84,6 @@ class TicketSet:
     def hash(self) -> str:
         """SHA-256 of the set's description, which states the members' hashes in their order."""
         return digest(self.description)
-
-    @property
-    def macs_spent(self) -> int:
-        """Training MACs of its drawing, those of given tickets included; what members share counts once."""
-        given = sum(one["macs"] for one in self.provenance.get("given", {}).values())
-        spent: int = self.provenance["spent"]["macs"] + self.provenance["base"]["macs"] + given
-        return spent
 
     def costs(self, size: tuple[int, int]) -> dict[str, float | int]:
         """Parameters and MACs of all members' hosts for one (3, H, W) input, as `Ticket.costs` has them."""

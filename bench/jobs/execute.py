@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import traceback
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
@@ -197,7 +197,7 @@ def _transfer(work: Work, place: Place) -> Outcome:
     feed = make_feed(work.job.trained_on, work.job.seed, work.facts)
     ticket, trainings = begun(work, place.given, feed)
     network, masks, spent = _trained(trainings, place, len(members_of(ticket)), feed)
-    drawing = sum(one.macs_spent for one in place.given.values())
+    drawing = drawing_macs(place.given.values())
     return Outcome(ticket, network, feed, masks, spent, scores_of(feed, network), drawing)
 
 
@@ -239,6 +239,12 @@ def _trained(
     if count == 1:
         return networks[0], masks[0], spent
     return Ensemble(networks, feed.merge), Ensemble.named(masks), spent
+
+
+def drawing_macs(given: Collection[Ticket | TicketSet]) -> int:
+    """Training MACs of the draws of some tickets and of what these were made from, each draw once."""
+    behind = {name: macs for one in given for name, macs in one.made_from.items()}
+    return sum((behind | {one.hash: one.own_macs for one in given}).values())
 
 
 def _succeeded(work: Work, outcome: Outcome, wall_s: float) -> record.Record:

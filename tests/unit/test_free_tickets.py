@@ -327,10 +327,12 @@ def test_options_that_cannot_be_are_refused_in_a_sentence(name, why):
 
 def test_too_few_steps_for_the_members_are_refused():
     """4f: of 4 steps two thirds are 2.7, less than a step for each of three phases."""
-    with pytest.raises(UserError, match=r"^members is 3 and the draw has 4 steps: a phase of 0 steps is no training; gi"):
+    with pytest.raises(
+        UserError, match=r"^members is 3 and the draw has 4 steps: a phase of 0 steps is no training; gi"
+    ):
         EDST().check_events(4, 0.8)
     EDST().check_events(5, 0.8)
-    with pytest.raises(UserError, match=r"^members is 3 and the draw has 2 steps: less than a step each is no training"):
+    with pytest.raises(UserError, match=r"^members is 3 and the draw has 2 steps: less than a step each is no tr"):
         DST().check_events(2, 0.8)
     DST(share=1).check_events(2, 0.8)
 

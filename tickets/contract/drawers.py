@@ -215,6 +215,10 @@ def _kept(ticket: Ticket, drawer: Drawer, wanted: float) -> str:
 
 @promise("at sparsity 0 it keeps everything")
 def _whole(subject: Subject) -> str:
+    try:
+        subject.drawer.check(SPEC, 0.0)
+    except UserError as reason:
+        raise Skipped(f"it refuses that: {reason}") from reason
     ticket = subject.draw(0.0)
     require(ticket.kept == ticket.prunable, f"{ticket.prunable - ticket.kept} of {ticket.prunable} weights are gone")
     return f"{ticket.kept} weights"
@@ -315,8 +319,8 @@ def _resumed(subject: Subject) -> str:
 def _counted(subject: Subject) -> str:
     drawn = subject.drawn
     spent = drawn.ticket.provenance["spent"]
-    forward = min(_forward_macs(one) for one in drawn.members)
-    images, macs = drawn.images, forward * (drawn.images + 2 * drawn.source.trained)
+    forward, backward = (min(costs) for costs in zip(*map(_least_macs, drawn.members), strict=True))
+    images, macs = drawn.images, forward * drawn.images + backward * drawn.source.trained
     require(
         spent["images"] >= images,
         f"hosts computed {images} images, and {spent['images']} are counted; compute in an event, or while "
@@ -330,11 +334,13 @@ def _counted(subject: Subject) -> str:
     return f"{spent['images']} images, {spent['macs']:,} MACs, of which {macs:,} at the least"
 
 
-def _forward_macs(ticket: Ticket) -> int:
-    """MACs of one image through a ticket's architecture and a fresh head."""
+def _least_macs(ticket: Ticket) -> tuple[int, int]:
+    """MACs of one image forward through a ticket's architecture and a fresh head, and backward, where heads may be
+    left alone."""
     with torch.device("meta"):
         host = SPEC.build(ticket.host.units)
-        return dense_macs(layer_costs(Network(host, Brightness().head(features_of(host))), Brightness().size))
+        layers = layer_costs(Network(host, Brightness().head(features_of(host))), Brightness().size)
+    return dense_macs(layers), 2 * dense_macs([one for one in layers if one.name.startswith("host.")])
 
 
 @promise("nothing is chosen by the test split")

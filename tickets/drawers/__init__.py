@@ -23,6 +23,10 @@ def _pruned_once(base: str, scorer: str) -> Member:
     return Member("tickets.drawers.prune_once:PruneOnce", options, Traits(based_on(base), searches=base == SEARCHED))
 
 
+def _mask_trained(**options: Any) -> Member:
+    return Member("tickets.drawers.tamt:TaskAgnosticMasks", options, Traits(based_on("dense")))
+
+
 def _rewound(target: str, **options: Any) -> Member:
     return Member(f"tickets.drawers.{target}", options, Traits(rewinds=True))
 
@@ -37,6 +41,11 @@ def _free(target: str, **options: Any) -> Member:
 
 RELEASED = {"fraction": 0.5, "law": "constant", "stop": 1.0, "moments": "keep", "rule": "released"}
 """How the released code of FreeTickets exchanges weights."""
+
+
+def _transformed(**options: Any) -> Member:
+    return Member("tickets.drawers.rst:RandomSparseTransformation", options, Traits())
+
 
 DRAWERS: Registry[Drawer] = Registry(
     "drawer",
@@ -62,6 +71,15 @@ DRAWERS: Registry[Drawer] = Registry(
         "dst/as_released": _free("DST", **RELEASED),
         "edst": _free("EDST"),
         "edst/as_released": _free("EDST", **RELEASED),
+        "acdc": Member("tickets.drawers.acdc:AlternatingCompression", traits=Traits()),
+        "rst": _transformed(),
+        "rst/iterative": _transformed(cycles=5),
+        "rst/as_released": _transformed(select="magnitude", penalty="gradient", strength=1.0),
+        "tamt": _mask_trained(),
+        "tamt/kd": _mask_trained(objective="kd"),
+        "tamt/both": _mask_trained(objective="both"),
+        "tamt/as_released": _mask_trained(reset=0.06),
+        "edge_popup": Member("tickets.drawers.edge_popup:EdgePopup", traits=Traits()),
         "dense": Member("tickets.drawers.dense:Dense", traits=Traits(prunes=False)),
         "dense/ensemble": Member(
             "tickets.drawers.ensemble:DenseEnsemble", traits=Traits(prunes=False, draws_sets=True)

@@ -313,6 +313,15 @@ class Drawer(Method):
         )
 
 
+def trained(request: Request) -> Network:
+    """The base that was given, host and head, with the weights that its training ended with; nothing is masked."""
+    base = request.given["base"]
+    host = base.build("raw")
+    head = initial_head(request.source, host, request.seed, base.head.units or None)
+    head.load_state_dict(base.head.state("raw"), strict=True)
+    return Network(host, head)
+
+
 def _given_beside(given: dict[str, Ticket]) -> dict[str, Any]:
     """Provenance of the tickets that were given beside the base."""
     beside = {role: {"hash": t.hash, "macs": t.macs_spent} for role, t in given.items() if role != "base"}
@@ -326,6 +335,12 @@ def last_prune(step: int, sparsity: float) -> tuple[Event, ...]:
         Event(step, "prune", {"sparsity": sparsity}),
         Event(step, "evaluate", {"label": AFTER}),
     )
+
+
+def closing_prunes(step: int, levels: Sequence[float]) -> list[tuple[Event, ...]]:
+    """The events of each training that ends with a pruning; the last one is shown before and after."""
+    *early, final = levels
+    return [*((Event(step, "prune", {"sparsity": level}),) for level in early), last_prune(step, final)]
 
 
 def _overall(request: Request, rounds: Sequence[Round], number: int) -> Callable[[Progress], None] | None:

@@ -28,8 +28,9 @@ class Settings:
         ema_decay: nominal decay per update; the warm-up rule rules in short runs.
         calibration_batches: training batches over which BN statistics are recomputed before scoring.
         equal: what `steps` is worth: "steps" trains just so many; "macs" trains until the executed training
-            MACs are those of so many steps of the full dense network, so that smaller networks train longer;
-            "sparse" the same with the MACs of kept weights alone, as if masked ones cost nothing.
+            MACs are those of so many steps of the full dense network, so that smaller networks train longer, and
+            such as are taught shorter: what given tickets compute within a step is paid for, too; "sparse" the
+            same with the MACs of kept weights alone, as if masked ones cost nothing.
         precision: "float32", or "bfloat16" for the forward pass under autocast.
         compiled: whether the network runs through `torch.compile`.
         knobs: numbers of single methods that identities used to state here (`to_json`); nothing is trained by them.
@@ -50,6 +51,11 @@ class Settings:
     precision: Literal["float32", "bfloat16"] = "float32"
     compiled: bool = False
     knobs: Mapping[str, float] = field(default_factory=dict)
+
+    @property
+    def is_low(self) -> bool:
+        """Whether forward passes run under autocast."""
+        return self.precision == "bfloat16"
 
     def to_json(self) -> dict[str, Any]:
         """Plain values, as identities and descriptions state them."""
