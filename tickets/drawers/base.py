@@ -277,15 +277,13 @@ class Drawer(Method):
         """Weight of the search penalty in later trainings of the ticket; 0 for none."""
         return 0.0
 
-    def ticket(self, request: Request, training: Training, averaged: Network | None = None) -> Ticket:
-        """What a training left, as a ticket.
+    def ticket(self, request: Request, training: Training) -> Ticket:
+        """What a training left, as a ticket."""
+        return self.packed(request, training, training.averaged())
 
-        Args:
-            request: what was asked for.
-            training: whose network it is.
-            averaged: the network as it is scored; None for the average of now.
-        """
-        network, averaged = training.network, averaged or training.averaged()
+    def packed(self, request: Request, training: Training, averaged: Network) -> Ticket:
+        """A training's network and the averaged copy that it is scored by, as a ticket."""
+        network = training.network
         masks = network.masks or ones(network.weights())
         rewind = part_masks(training.memory.get("rewind", {}), "host")
         base = request.given.get("base")

@@ -167,4 +167,4 @@ class EDST(Members, Dynamic):
             averaged = copy.deepcopy(training.network)
             averaged.load_state_dict(kept["averaged"])
             training.scores, training.spent = dict(kept["scores"]), Spent(**kept["spent"])
-            yield self.ticket(request, training, averaged)
+            yield self.packed(request, training, averaged)
