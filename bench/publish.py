@@ -223,11 +223,12 @@ def _hash(stem: Path, transform: str | None = None, seed: int = 0) -> str:
     Raises:
         UserError: the file is missing or damaged.
     """
-    from tickets.ticket import Ticket
+    from tickets.ticket_set import load, single
     from tickets.transforms import TRANSFORMS
 
-    ticket = Ticket.load(stem)
-    return (TRANSFORMS.make(transform).apply(ticket, seed) if transform else ticket).hash
+    if transform is None:
+        return load(stem).hash
+    return TRANSFORMS.make(transform).apply(single(stem, f"{transform} transforms"), seed).hash
 
 
 @cache

@@ -66,6 +66,9 @@ def _fractions(found: Record) -> Iterator[str]:
     for name in amounts:
         if name == found.scores.primary or name not in found.scores.test:
             yield f"'scores.amounts' names '{name}'; it names metrics of 'scores.test' other than the primary one."
+    told, count = len(found.scores.members), found.ticket.members if found.ticket else 1
+    if told and told != count:
+        yield f"'scores.members' tells of {told} members, and 'ticket.members' is {count}."
     primary = _primary(found.task)
     if primary is not None and found.scores.primary != primary:
         yield f"'scores.primary' is '{found.scores.primary}', and {found.task} is scored by '{primary}'."

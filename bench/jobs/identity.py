@@ -146,7 +146,7 @@ def _members(job: Job, facts: Facts) -> Iterator[tuple[str, str]]:
     if job.kind == "draw":
         yield DRAWERS.noun, job.drawer
         drawer = DRAWERS.make(job.drawer, knobs(job, facts.scale.plan(job.trained_on)))
-        yield from drawer.members.items()
+        yield from drawer.uses.items()
     if job.recipe:
         yield RECIPES.noun, job.recipe
     if job.transform:

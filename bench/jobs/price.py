@@ -74,11 +74,13 @@ def cost(job: Job, facts: Facts, pace: Pace, counts: Mapping[str, int]) -> Cost:
         counts: samples of that task's val and test.
     """
     plan = facts.scale.plan(job.trained_on)
-    steps = DRAWERS.make(job.drawer).steps(plan.draw.steps, job.sparsity) if job.kind == "draw" else plan.transfer.steps
+    drawer = DRAWERS.make(job.drawer)
+    steps = drawer.steps(plan.draw.steps, job.sparsity) if job.kind == "draw" else drawer.count * plan.transfer.steps
     if facts.setting.equal == "sparse":
         steps = round(steps / (1 - job.sparsity))
-    scored = counts["val"] + counts["test"] + 2 * counts["val"] * (job.kind == "draw" and job.sparsity > 0)
-    trainings = 3 if job.kind == "draw" and job.sparsity > 0 else 1
+    evaluated = job.kind == "draw" and job.sparsity > 0
+    scored = drawer.count * (counts["val"] + counts["test"]) + 2 * counts["val"] * evaluated
+    trainings = drawer.count + 2 * evaluated
     seconds = pace.start_s + (steps + trainings * RECALIBRATED) * pace.step_s + scored * pace.sample_s
     return Cost(steps, 3 * steps * plan.batch_size * pace.macs, seconds)
 

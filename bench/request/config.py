@@ -134,7 +134,7 @@ def _fits(config: RunConfig) -> None:
             DRAWERS.make(name).check(HOSTS.make(host), sparsity)
     _knobs(config)
     _temperatures(config)
-    _foreign_events(config)
+    _events(config)
     if host.startswith(f"{SUPERNET}/") and "@" not in host:
         return
     from tickets.hosts.base import check_size  # only here, since it imports torch
@@ -175,14 +175,15 @@ def _temperatures(config: RunConfig) -> None:
                 )
 
 
-def _foreign_events(config: RunConfig) -> None:
-    """See that members of other packages ask for events that are there; those of ours do."""
+def _events(config: RunConfig) -> None:
+    """See that members of other packages ask for events that are there, which ours do, and sets for enough steps."""
     for sweep in config.sweeps:
         draws = [(DRAWERS, name, config.scale.plan(task).draw) for name in sweep.drawers for task in sweep.sources]
         rest = [(RECIPES, name, config.scale.plan(task).transfer) for name in sweep.recipes for task in sweep.targets]
         trainings: list[tuple[Registry[Any], str, Phase]] = [*draws, *rest]
         for table, name, phase in trainings:
-            for sparsity in () if table.parts(name)[0] in table.builtin else sweep.sparsities:
+            is_sure = table.parts(name)[0] in table.builtin and not table.traits(name).draws_sets
+            for sparsity in () if is_sure else sweep.sparsities:
                 table.make(name).check_events(phase.steps, sparsity)
 
 

@@ -144,24 +144,32 @@ def chain(job: Job) -> list[Job]:
 
 def _comparisons(sweep: Sweep) -> Iterator[Job]:
     """Transfers and controls."""
-    shuffles = [name for name in sweep.controls if name not in (DENSE, NATIVE)]
     for seed in sweep.seeds:
         for target in sweep.targets:
             if DENSE in sweep.controls:
                 yield Job("control", None, target, DENSE, 0.0, seed, None, SCRATCH, "fresh", DENSE)
             for transfer in _transfers(sweep, target, seed):
                 yield transfer
-                if DRAWERS.traits(transfer.drawer).prunes and not RECIPES.traits(transfer.recipe or "").is_on_source:
-                    for name in shuffles if transfer.transform is None else ():
-                        yield replace(transfer, kind="control", transform=name, control=name)
+                for name in sweep.shuffles if _has_spoilt(transfer) else ():
+                    yield replace(transfer, kind="control", transform=name, control=name)
                 if NATIVE in sweep.controls and transfer.source != target:
                     yield replace(transfer, kind="control", source=target, control=NATIVE)
 
 
+def _has_spoilt(transfer: Job) -> bool:
+    """Whether controls are made of a transfer's ticket: one that is itself, has masks, is no set and changes tasks."""
+    traits, on_source = DRAWERS.traits(transfer.drawer), RECIPES.traits(transfer.recipe or "").is_on_source
+    return transfer.transform is None and traits.prunes and not traits.draws_sets and not on_source
+
+
 def _transfers(sweep: Sweep, target: str, seed: int) -> Iterator[Job]:
     for source, _, drawer, sparsity, _ in _draws(replace(sweep, seeds=(seed,)), sweep.sources_of(target)):
+        if (is_set := DRAWERS.traits(drawer).draws_sets) and sweep.head == "keep":
+            continue
         for recipe in sweep.recipes:
             for transform in sweep.transforms:
+                if is_set and (transform or RECIPES.traits(recipe).is_on_source):
+                    continue
                 if not RECIPES.traits(recipe).is_on_source:
                     yield Job("transfer", source, target, drawer, sparsity, seed, transform, recipe, sweep.head)
                 elif source == target and transform is None:

@@ -79,6 +79,14 @@ class Brightness:
         """Cross entropy."""
         return F.cross_entropy(outputs, batch["label"])
 
+    def merge(self, outputs: list[Tensor]) -> Tensor:
+        """The logarithm of the mean probabilities."""
+        return torch.stack([one.log_softmax(1) for one in outputs]).exp().mean(0).log()
+
+    def member(self, number: int) -> Brightness:
+        """Itself: its order of images is no one's but its own."""
+        return self
+
     def imitation(
         self, outputs: Tensor, teacher: Tensor, batch: Batch, temperature: float = 1.0, reduction: Reduction = "sum"
     ) -> Tensor:
