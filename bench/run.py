@@ -192,7 +192,12 @@ def _price(todo: list[Job], ids: dict[Job, str], facts: Facts, workers: Workers,
 
     state = price.states(todo, ids, Store(facts.home))
     missing = [job for job in todo if state[job] != price.DONE]
-    found = paces([*dict.fromkeys(job.trained_on for job in missing)], facts, workers, display, anew)
+    found = {}
+    for host in dict.fromkeys(job.host for job in missing):
+        there = [job for job in missing if job.host == host]
+        tasks = [*dict.fromkeys(job.trained_on for job in there)]
+        timed = paces(tasks, facts.of(there[0]), workers, display, anew)
+        found |= {(task, host): pace for task, pace in timed.items()}
     return price.told(todo, state, price.costs(missing, facts, found), facts, workers.count, found)
 
 

@@ -36,6 +36,8 @@ class Traits:
         prunes: drawers: whether weights are removed; if not, the sparsity is 0 whatever is asked for.
         rewinds: drawers: whether tickets keep a rewind point, which the recipe `rewind` starts from.
         is_control: transforms: whether what it makes is a control that tickets must beat, not a ticket.
+        draws_from: transforms: the host that its tickets are drawn from where that is not the one which they are then
+            trained on, by its full name.
         is_on_source: recipes: whether it goes on with the source head, and so trains on the source only.
         is_from_rewind: recipes: whether it needs a ticket with a rewind point.
         has_units: hosts: whether there is an architecture to search.
@@ -47,6 +49,7 @@ class Traits:
     prunes: bool = True
     rewinds: bool = False
     is_control: bool = False
+    draws_from: str | None = None
     is_on_source: bool = False
     is_from_rewind: bool = False
     has_units: bool = False

@@ -192,10 +192,11 @@ def _transfer(work: Work, place: Place) -> Outcome:
     """Train a ticket, or its control, on the target and score it once."""
     job, given = work.job, dict(place.given)
     feed = make_feed(job.trained_on, job.seed, work.facts)
-    ticket = given.pop(TICKET, None) or Ticket.dense(HOSTS.make(work.facts.setting.host))
+    spec = HOSTS.make(work.facts.setting.host)
+    ticket = given.pop(TICKET, None) or Ticket.dense(spec)
     drawing = sum(one.macs_spent for one in place.given.values())
     if job.transform is not None:
-        ticket = TRANSFORMS.make(job.transform).apply(ticket, job.seed)
+        ticket = TRANSFORMS.make(job.transform).onto(ticket, job.seed, spec)
     recipe = RECIPES.make(job.recipe or "")
     training = transfer(ticket, recipe, feed, settings_of(job, work.facts), job.seed, job.head or "fresh", given)
     training.run(place.checkpoint, place.report)
@@ -280,4 +281,4 @@ def redraw_command(job: Job, facts: Facts) -> str:
         "seed": job.seed,
     }
     flags = [f"--{name} {value}" for name, value in asked.items()]
-    return " ".join(["python -m bench.run", *flags, facts.setting.flags])
+    return " ".join(["python -m bench.run", *flags, facts.of(job.needs.get(TICKET, job)).setting.flags])
