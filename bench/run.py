@@ -192,13 +192,18 @@ def _price(todo: list[Job], ids: dict[Job, str], facts: Facts, workers: Workers,
 
     state = price.states(todo, ids, Store(facts.home))
     missing = [job for job in todo if state[job] != price.DONE]
-    found = {}
-    for host in dict.fromkeys(job.host for job in missing):
-        there = [job for job in missing if job.host == host]
-        tasks = [*dict.fromkeys(job.trained_on for job in there)]
-        timed = paces(tasks, facts.of(there[0]), workers, display, anew)
-        found |= {(task, host): pace for task, pace in timed.items()}
+    alike = {job.host: facts.of(job) for job in missing}
+    found = {
+        (task, host): pace
+        for host, there in alike.items()
+        for task, pace in paces(_trained_on(missing, host), there, workers, display, anew).items()
+    }
     return price.told(todo, state, price.costs(missing, facts, found), facts, workers.count, found)
+
+
+def _trained_on(jobs: list[Job], host: str | None) -> list[str]:
+    """The tasks of those jobs that are computed on a host, each once."""
+    return list(dict.fromkeys(job.trained_on for job in jobs if job.host == host))
 
 
 def _length(asked: RunConfig, job: Job) -> float:

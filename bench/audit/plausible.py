@@ -129,7 +129,8 @@ def _hosts(found: Record) -> Iterator[str]:
     except UserError:  # a transform that is not known here
         return
     if there != found.job.host_drawn:
-        yield f"'job.host_drawn' is {found.job.host_drawn}, and {found.job.transform or 'a plain job'} draws from {there}."
+        what = f"the transform {found.job.transform}" if found.job.transform else "a job without a transform"
+        yield f"'job.host_drawn' is {found.job.host_drawn}, and {what} has {there}."
 
 
 def _sizes(found: Record) -> Iterator[str]:

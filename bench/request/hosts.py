@@ -32,14 +32,8 @@ def _there(transform: str | None) -> str | None:
 
 def why_not(transform: str | None, host: str) -> str | None:
     """Why a transform cannot make tickets of a host, as a sentence; None where it can."""
-    there = _there(transform)
-    if transform is None or there is None:
+    if transform is None or _there(transform) is None:
         return None
-    if there == host:
-        return (
-            f"the transform {transform} draws its tickets from {there}, which is the run's own host, so that nothing is "
-            "carried over; leave it out, or give another --host."
-        )
     try:
         TRANSFORMS.make(transform).check(HOSTS.make(host), host)
     except UserError as error:

@@ -1,5 +1,5 @@
-"""What every transform promises, tried on a small ticket with a rewind point, and onto a deeper host where it draws from
-another one than the run's."""
+"""What every transform promises, tried on a small ticket with a rewind point; onto a deeper host where it carries
+tickets from one host to another."""
 
 from __future__ import annotations
 
@@ -132,7 +132,7 @@ def _control(subject: Subject) -> str:
         return "a ticket, ranked as one of its own"
     if subject.moves:
         again = subject.make(1, made.spec)
-        require(again.kept == made.kept, f"one seed's control keeps {made.kept} weights, and another one's {again.kept}")
+        require(again.kept == made.kept, f"a control keeps {made.kept} weights, and of another seed {again.kept}")
         return f"a control of {made.kept} weights, drawn from another host"
     require(made.kept == ticket.kept, f"a control as large as its ticket keeps {ticket.kept} weights, not {made.kept}")
     changed = any(not torch.equal(mask, ticket.host.masks[name]) for name, mask in made.host.masks.items())

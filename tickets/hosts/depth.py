@@ -1,8 +1,9 @@
-"""Hosts of one family, which differ in how often blocks repeat alone: what they share, and tensors of one in another."""
+"""Hosts of one family, which differ in how often their blocks repeat: what they share, tensors of one in another."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from copy import deepcopy
 from dataclasses import dataclass
 from typing import TypeVar
 
@@ -12,7 +13,8 @@ from tickets.errors import UserError
 
 V = TypeVar("V")
 Copies = Mapping[str, Sequence[str]]
-"""Blocks of another host, by their names' prefix, that are copies of each block of a host; none of one that it lacks."""
+"""By each block of a host, those of another one that are copies of it, as prefixes of names; none of one that is left
+out."""
 
 
 @dataclass(frozen=True)
@@ -22,8 +24,8 @@ class Family:
     Args:
         shared: what all of the family have alike, as text by what it is called; hosts of which that is equal are of
             one family where their other tensors fit, too.
-        stages: by stage, in order, the blocks that there may be more or fewer of, by the prefix of their tensors' names;
-            those of a stage have tensors of the same names and shapes.
+        stages: by stage, in order, the blocks that there may be more or fewer of, by the prefix of their tensors'
+            names; those of a stage have tensors of the same names and shapes.
     """
 
     shared: Mapping[str, str]
@@ -48,7 +50,7 @@ class Family:
 
 
 def carried(named: Mapping[str, V], copies: Copies) -> dict[str, V]:
-    """What one host names, tensors above all, as another one names it; every name is written once.
+    """What one host names, tensors above all, as another one names it: copies, and every name is written once.
 
     Raises:
         ValueError: two would be written under one name.
@@ -58,7 +60,7 @@ def carried(named: Mapping[str, V], copies: Copies) -> dict[str, V]:
         for goal in _goals(name, copies):
             if goal in found:
                 raise ValueError(f"'{goal}' is written twice, the second time from '{name}'")
-            found[goal] = value.clone() if isinstance(value, Tensor) else value
+            found[goal] = deepcopy(value)
     return found
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from typing import ClassVar
 
+from tickets.errors import UserError
 from tickets.hosts.base import HostSpec
 from tickets.ticket import Ticket
 from tickets.traits import Traits
@@ -54,3 +55,8 @@ class Transform(ABC):
         Raises:
             UserError: says why not.
         """
+        if self.traits.draws_from == name:
+            raise UserError(
+                f"its tickets are drawn from {name}, the run's own host, and nothing is carried over; leave it out, or "
+                "give another --host."
+            )
