@@ -16,6 +16,7 @@ COMMANDS = {
     "run": "bench.run",
     "table": "bench.table",
     "compare": "bench.compare",
+    "connect": "bench.connect",
     "show": "bench.show",
     "export": "bench.export",
     "speed": "bench.speed.command",

@@ -55,6 +55,7 @@ if TYPE_CHECKING:
     from torch import Tensor, nn
 
     from tasks.metrics.base import Metric
+    from tickets.source import Reduction
 
     Reader = staticmethod[[Sample, tuple[int, int]], Row]
     Loader = staticmethod[[Sample], Row]
@@ -131,6 +132,7 @@ class Task(ABC):
     columns: ClassVar[Mapping[str, str]] = {}  # key of a sample -> key that `read` gives; all, unrenamed, where empty
     read: ClassVar[Reader]  # of a torch-free function of a module
     load: ClassVar[Loader | None] = None  # the same at full size, for the full pipeline
+    is_imitable: ClassVar[bool] = False  # whether `imitation` is defined
 
     def __post_init__(self) -> None:
         size = tuple(self.size)
@@ -384,6 +386,30 @@ class Task(ABC):
     @abstractmethod
     def loss(self, outputs: Tensor, batch: Mapping[str, Tensor]) -> Tensor:
         """The loss that is trained on, a scalar, the mean over the batch."""
+
+    @property
+    def has_temperature(self) -> bool:
+        """Whether a temperature changes `imitation`, as it does where outputs are logits."""
+        return True
+
+    def imitation(
+        self,
+        outputs: Tensor,
+        teacher: Tensor,
+        batch: Mapping[str, Tensor],
+        temperature: float = 1.0,
+        reduction: Reduction = "sum",
+    ) -> Tensor:
+        """What it costs to differ from a teacher's outputs, as `tickets.source.Source` has it; a kind that overrides
+        it sets `is_imitable`.
+
+        Raises:
+            UserError: the kind defines none, which is the default.
+        """
+        raise UserError(
+            f"{type(self).__name__} defines no imitation of a teacher; train on it without one, or override its "
+            "method imitation and set is_imitable."
+        )
 
     @abstractmethod
     def metric(self, split: str = "test") -> Metric:

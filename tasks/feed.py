@@ -18,7 +18,7 @@ from tasks.metrics.base import Metric
 from tickets.errors import DataError
 from tickets.searchable import Units
 from tickets.seeding import derive, generator
-from tickets.source import Batch
+from tickets.source import Batch, Reduction
 
 ENDLESS = 2**40  # batches; ranges and samplers need a number
 
@@ -152,6 +152,12 @@ class Feed:
     def loss(self, outputs: Tensor, batch: Batch) -> Tensor:
         """The task's loss."""
         return self.task.loss(outputs, batch)
+
+    def imitation(
+        self, outputs: Tensor, teacher: Tensor, batch: Batch, temperature: float = 1.0, reduction: Reduction = "sum"
+    ) -> Tensor:
+        """What the task says that it costs to differ from a teacher."""
+        return self.task.imitation(outputs, teacher, batch, temperature, reduction)
 
     def score(self, network: nn.Module, split: str) -> dict[str, float]:
         """Every metric of the task on all samples of a split, the primary one first."""

@@ -3,21 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
-from typing import Any
+from dataclasses import dataclass, replace
+from typing import Any, ClassVar
 
 import torch
+from torch import Tensor, nn
 
 from tickets.contract.brightness import Brightness as ToySource
 from tickets.contract.brightness import Pool as ToyHead
 from tickets.drawers import DRAWERS as BUILT_IN
 from tickets.drawers.base import Drawer, Request
+from tickets.hosts.base import HostSpec
 from tickets.hosts.supernet import Spec, Stage
 from tickets.ticket import Ticket
 from tickets.training.masking import Masking
 from tickets.training.network import Network
 
-__all__ = ["DRAWERS", "SPEC", "ToyHead", "ToySource", "drawn", "toy_network"]
+__all__ = ["DRAWERS", "SPEC", "OneConv", "OneConvSpec", "ToyHead", "ToySource", "drawn", "toy_network"]
 
 SPEC = Spec(stem=4, stages=(Stage((1,), (4,)), Stage((1, 1), (4, 6))), expansion=1)
 """A supernet of two branches and 6 blocks, for 16x16 images."""
@@ -40,3 +42,28 @@ def drawn(drawer: Drawer, request: Request, known: Mapping[str, Any] | None = No
         sparsity = request.sparsity if need.sparsity is None else need.sparsity
         given[need.role] = drawn(BUILT_IN.make(need.drawer, known), replace(request, sparsity=sparsity), known)
     return drawer.draw(replace(request, given=given))
+
+
+class OneConv(nn.Module):
+    """A 3x3 convolution of stride 2 and nothing else; without a batch norm nothing is recalibrated."""
+
+    features: ClassVar = [(4, 2)]
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.conv = nn.Conv2d(3, 4, 3, 2, 1, bias=False)
+
+    def forward(self, image: Tensor) -> list[Tensor]:
+        """One map."""
+        return [self.conv(image).relu()]
+
+
+@dataclass(frozen=True)
+class OneConvSpec(HostSpec):
+    """A host whose costs are counted by hand: 108 weights."""
+
+    kind = "one_conv"
+
+    def build(self, units: Mapping[str, Any] | None = None) -> nn.Module:
+        """Fresh weights."""
+        return OneConv()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any, Protocol, cast
+from typing import Any, Literal, Protocol, cast
 
 import torch
 from torch import Tensor, nn
@@ -12,6 +12,10 @@ from tickets.seeding import seeded
 
 Batch = dict[str, Tensor]
 """A task's batch; only `image`, float32 (B, 3, H, W), is known here, the rest is between loss and metric."""
+
+
+Reduction = Literal["sum", "mean"]
+"""What is done with the alternatives that one softmax is over, classes or places."""
 
 
 class _Featured(Protocol):
@@ -64,6 +68,23 @@ class Source(Protocol):
     def loss(self, outputs: Any, batch: Batch) -> Tensor:
         """Scalar loss, mean over the batch."""
 
+    def imitation(
+        self, outputs: Any, teacher: Any, batch: Batch, temperature: float = 1.0, reduction: Reduction = "sum"
+    ) -> Tensor:
+        """What it costs to differ from a teacher's outputs on a batch: a scalar, 0 where they are equal, and of the
+        size of `loss`, so that the two can be weighed against each other.
+
+        Args:
+            outputs: of the network that is trained.
+            teacher: those of the teacher, shaped like them.
+            batch: that both were computed from.
+            temperature: as `divergence` has it; without effect where outputs are compared as they are.
+            reduction: likewise.
+
+        Raises:
+            UserError: the task does not say what it is to imitate a teacher.
+        """
+
     def score(self, network: nn.Module, split: str) -> dict[str, float]:
         """All metrics on "val" or "test", the primary one first."""
 
@@ -79,3 +100,29 @@ def initial_head(source: Source, host: nn.Module, seed: int, units: Any = None, 
     """
     with seeded(seed, "head", source.name):
         return source.head(cast(_Featured, host).features, units, width)
+
+
+def divergence(
+    outputs: Tensor, teacher: Tensor, temperature: float, dim: int = 1, reduction: Reduction = "sum"
+) -> Tensor:
+    """T^2 KL(softmax(teacher / T) || softmax(outputs / T)), of every softmax by itself.
+
+    G. Hinton, O. Vinyals, J. Dean, Distilling the Knowledge in a Neural Network (arXiv 1503.02531), section 2: the
+    factor T^2 keeps gradients of one size whatever the temperature is.
+
+    Args:
+        outputs: logits.
+        teacher: logits of that shape.
+        temperature: T, above 0.
+        dim: along which they are alternatives.
+        reduction: "sum" over the alternatives, which is the divergence, or their "mean".
+
+    Returns:
+        float32, or float64 for such logits; shaped like them without `dim`.
+    """
+    told, said = (
+        (logits.to(torch.promote_types(logits.dtype, torch.float32)) / temperature).log_softmax(dim)
+        for logits in (teacher, outputs)
+    )
+    terms = temperature**2 * told.exp() * (told - said)
+    return terms.sum(dim) if reduction == "sum" else terms.mean(dim)

@@ -118,9 +118,19 @@ class Ticket:
     @property
     def macs_spent(self) -> int:
         """Training MACs of its drawing, those of the tickets which that was given included."""
-        given = sum(one["macs"] for one in self.provenance.get("given", {}).values())
-        spent: int = self.provenance["spent"]["macs"] + self.provenance["base"]["macs"] + given
+        return self.own_macs + sum(self.made_from.values())
+
+    @property
+    def own_macs(self) -> int:
+        """Training MACs of its drawing alone."""
+        spent: int = self.provenance["spent"]["macs"]
         return spent
+
+    @property
+    def made_from(self) -> dict[str, int]:
+        """The tickets that its drawing was given: what each has cost, in training MACs, by its hash."""
+        given = [self.provenance["base"], *self.provenance.get("given", {}).values()]
+        return {one["hash"]: one["macs"] for one in given if one["hash"]}
 
     def build(self, weights: Weights = "ema") -> nn.Module:
         """The plain module: images (B, 3, H, W) -> list of feature maps; pruned weights are zero.

@@ -40,6 +40,8 @@ class Traits:
             trained on, by its full name.
         is_on_source: recipes: whether it goes on with the source head, and so trains on the source only.
         is_from_rewind: recipes: whether it needs a ticket with a rewind point.
+        imitates: recipes: whether it trains by the target's `imitation` of a teacher, which not every task defines; its
+            option `temperature`, where it has one, is that of the imitation.
         has_units: hosts: whether there is an architecture to search.
         has_search_blocks: hosts: whether there are blocks that kernels of our own can compute.
     """
@@ -52,6 +54,7 @@ class Traits:
     draws_from: str | None = None
     is_on_source: bool = False
     is_from_rewind: bool = False
+    imitates: bool = False
     has_units: bool = False
     has_search_blocks: bool = False
 
@@ -78,3 +81,8 @@ class Traits:
 def based_on(drawer: str) -> tuple[Need, ...]:
     """The need of a drawer that starts from another one's ticket of sparsity 0, on the same source."""
     return (Need("base", drawer),)
+
+
+def taught_by(drawer: str) -> tuple[Need, ...]:
+    """The need of a recipe that learns from a drawer's ticket of sparsity 0, trained on the target."""
+    return (Need("teacher", drawer, on="target"),)

@@ -18,6 +18,8 @@ from bench.boards.result import Key, Place
 from bench.numbers.amounts import MISSING, counted, duration, interval, percent, points
 
 METRICS = {"top1": "top-1", "miou": "mIoU", "pck": "PCK@0.2", "ap": "OKS AP"}
+BUDGETS = {"macs": "training MACs", "sparse": "sparse training MACs"}
+"""What methods got alike, where that is not their steps."""
 LONGEST = 200
 """Characters of a reason (an error, say) that a table shows."""
 
@@ -176,8 +178,8 @@ def setting_of(place: Place) -> list[str]:
     parts = [f"scale {place.scale}"]
     if place.host != f"supernet/{place.scale}":
         parts.append(f"host {place.host}")
-    if place.equal == "macs":
-        parts.append("equal training MACs")
+    if place.equal in BUDGETS:
+        parts.append(f"equal {BUDGETS[place.equal]}")
     if place.budget != 1:
         parts.append(f"budget {place.budget:g}")
     return parts + ([place.compute] if place.compute else [])

@@ -105,7 +105,7 @@ class Place:
         kind: "transfer" (controls too) or "draw".
         task: the target, or for draws the source.
         host: what tickets are drawn from, as "supernet/tiny".
-        equal: what budgets count, "steps" or "macs".
+        equal: what budgets count, "steps", "macs" or "sparse" MACs.
         data: digest of the task's version and fingerprints; "" when no record tells.
         compute: how scores were computed, as `Setting.compute`: "" for float32 on one CPU thread.
     """

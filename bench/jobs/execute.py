@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
@@ -32,6 +32,7 @@ from tickets.recipes import RECIPES
 from tickets.recipes.base import transfer
 from tickets.ticket import Ticket
 from tickets.training.checkpoint import Checkpoint
+from tickets.training.loop import Training
 from tickets.training.network import Network
 from tickets.training.progress import Progress
 from tickets.training.spent import Spent
@@ -116,14 +117,14 @@ def _done(work: Work, store: Store, report: Report) -> record.Record:
     provenance.forget_peak()
     try:
         checkpoint = Checkpoint(store.checkpoint(work.id))
-        _verify_data(work.job, work.facts)
+        verify_data(work.job, work.facts)
         with (
             force.using(work.facts.setting.kernels, work.facts.setting.threads),
             curves.written(store.curves(work.id) if work.facts.tensorboard else None, report) as told,
         ):
-            place = Place(store, checkpoint, told, _given(work, store))
+            place = Place(store, checkpoint, told, given_to(work, store))
             outcome = _draw(work, place) if work.job.kind == "draw" else _transfer(work, place)
-        _verify_data(work.job, work.facts)
+        verify_data(work.job, work.facts)
         found = _succeeded(work, outcome, checkpoint.elapsed_s)
     except CannotWriteError:  # no fault of the job, and its record would not be taken either
         raise
@@ -134,13 +135,13 @@ def _done(work: Work, store: Store, report: Report) -> record.Record:
     return found
 
 
-def _verify_data(job: Job, facts: Facts) -> None:
+def verify_data(job: Job, facts: Facts) -> None:
     """See that the job's data are still those that the run prepared and the record will name."""
     for task in job.tasks:
         facts.tasks[task].verify(task, facts.fingerprints[task])
 
 
-def _given(work: Work, store: Store) -> dict[str, Ticket]:
+def given_to(work: Work, store: Store) -> dict[str, Ticket]:
     """The tickets that a job needs, each the one that its draw's record tells of.
 
     Raises:
@@ -190,18 +191,33 @@ def _draw(work: Work, place: Place) -> Outcome:
 
 def _transfer(work: Work, place: Place) -> Outcome:
     """Train a ticket, or its control, on the target and score it once."""
-    job, given = work.job, dict(place.given)
-    feed = make_feed(job.trained_on, job.seed, work.facts)
-    spec = HOSTS.make(work.facts.setting.host)
-    ticket = given.pop(TICKET, None) or Ticket.dense(spec)
-    drawing = sum(one.macs_spent for one in place.given.values())
+    feed = make_feed(work.job.trained_on, work.job.seed, work.facts)
+    ticket, training = begun(work, place.given, feed)
+    training.run(place.checkpoint, place.report)
+    network, drawing = training.averaged(), drawing_macs(place.given.values())
+    return Outcome(ticket, network, feed, training.network.masks, training.spent, scores_of(feed, network), drawing)
+
+
+def begun(work: Work, given: Mapping[str, Ticket], feed: Feed) -> tuple[Ticket, Training]:
+    """The ticket that a transfer trains, and the training before its first step.
+
+    Args:
+        work: of a transfer or control.
+        given: the tickets of the draws that it needs, by role.
+        feed: the target.
+    """
+    job, beside, spec = work.job, dict(given), HOSTS.make(work.facts.setting.host)
+    ticket = beside.pop(TICKET, None) or Ticket.dense(spec)
     if job.transform is not None:
         ticket = TRANSFORMS.make(job.transform).onto(ticket, job.seed, spec)
-    recipe = RECIPES.make(job.recipe or "")
-    training = transfer(ticket, recipe, feed, settings_of(job, work.facts), job.seed, job.head or "fresh", given)
-    training.run(place.checkpoint, place.report)
-    network = training.averaged()
-    return Outcome(ticket, network, feed, training.network.masks, training.spent, scores_of(feed, network), drawing)
+    recipe, settings = RECIPES.make(job.recipe or ""), settings_of(job, work.facts)
+    return ticket, transfer(ticket, recipe, feed, settings, job.seed, job.head or "fresh", beside)
+
+
+def drawing_macs(given: Collection[Ticket]) -> int:
+    """Training MACs of the draws of some tickets and of what these were made from, each draw once."""
+    behind = {name: macs for one in given for name, macs in one.made_from.items()}
+    return sum((behind | {one.hash: one.own_macs for one in given}).values())
 
 
 def _succeeded(work: Work, outcome: Outcome, wall_s: float) -> record.Record:

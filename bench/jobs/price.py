@@ -31,9 +31,10 @@ class Cost:
     """What a job will take.
 
     Args:
-        steps: of the optimiser, before any network shrinks.
-        macs: training MACs at those of the full network: exact but for recalibration and scorers where it stays
-            whole, else an upper bound.
+        steps: of the optimiser, before any network shrinks; at equal sparse MACs as if each were of the job's sparsity,
+            which is too many where that is only reached in the end.
+        macs: training MACs of these steps at those of the full network: exact but for recalibration and scorers where
+            it stays whole, else an upper bound.
         seconds: on this machine.
     """
 
@@ -76,6 +77,8 @@ def cost(job: Job, facts: Facts, pace: Pace, counts: Mapping[str, int]) -> Cost:
     """
     plan = facts.scale.plan(job.trained_on)
     steps = DRAWERS.make(job.drawer).steps(plan.draw.steps, job.sparsity) if job.kind == "draw" else plan.transfer.steps
+    if facts.setting.equal == "sparse":
+        steps = round(steps / (1 - job.sparsity))
     scored = counts["val"] + counts["test"] + 2 * counts["val"] * (job.kind == "draw" and job.sparsity > 0)
     trainings = 3 if job.kind == "draw" and job.sparsity > 0 else 1
     seconds = pace.start_s + (steps + trainings * RECALIBRATED) * pace.step_s + scored * pace.sample_s

@@ -42,7 +42,8 @@ class Setting(BaseModel):
     )
     budget: Annotated[float, Field(description="Factor on the scale's steps.", gt=0)] = 1.0
     equal: Annotated[
-        Literal["steps", "macs"], Field(description="What all methods get alike: steps, or training macs.")
+        Literal["steps", "macs", "sparse"],
+        Field(description="What all methods get alike: steps, training macs, or sparse, those of kept weights alone."),
     ] = "steps"
     precision: Annotated[Literal["float32", "bfloat16"], Field(description="float32, or bfloat16 autocast.")] = (
         "float32"
@@ -133,7 +134,7 @@ def checked(values: Mapping[str, Any]) -> tuple[dict[str, Any], list[str]]:
 
     Example:
         >>> checked({"equal": "step", "threads": 0})[1]
-        ["unknown equal 'step'. Did you mean 'steps'? Known: steps, macs.", '--threads is 0; give a whole number of at least 1.']
+        ["unknown equal 'step'. Did you mean 'steps'? Known: steps, macs, sparse.", '--threads is 0; give a whole number of at least 1.']
     """  # noqa: E501
     taken: dict[str, Any] = {}
     mistakes = []

@@ -133,6 +133,7 @@ def _fits(config: RunConfig) -> None:
         for host in hosts.drawn_from(sweep, config.setting.host):
             _can_draw(sweep, host)
     _knobs(config)
+    _temperatures(config)
     _foreign_events(config)
     for sweep in config.sweeps:
         for host in dict.fromkeys([config.setting.host, *hosts.drawn_from(sweep, config.setting.host)]):
@@ -148,8 +149,8 @@ def _can_draw(sweep: Sweep, host: str) -> None:
                 f"the drawer {name} searches an architecture, and {host} has no units to search; leave --host out, or "
                 f"draw with {', '.join(able)}."
             )
-        if name not in DRAWERS.builtin and getattr(drawer := DRAWERS.make(name), "pattern", ELEMENT) != ELEMENT:
-            drawer.check(HOSTS.make(host), sparsity)
+        if _is_odd(name, sparsity):
+            DRAWERS.make(name).check(HOSTS.make(host), sparsity)
 
 
 def _takes_images(sweep: Sweep, scale: Scale, host: str) -> None:
@@ -162,6 +163,13 @@ def _takes_images(sweep: Sweep, scale: Scale, host: str) -> None:
         check_size(HOSTS.make(host), host, scale.plan(task).size)
 
 
+def _is_odd(name: str, sparsity: float) -> bool:
+    """Whether a drawer is to be asked if it can have a sparsity, which takes a second, since it imports torch."""
+    if DRAWERS.traits(name).prunes and not sparsity:
+        return True
+    return name not in DRAWERS.builtin and getattr(DRAWERS.make(name), "pattern", ELEMENT) != ELEMENT
+
+
 def _knobs(config: RunConfig) -> None:
     """See that what --set says to drawers is said to some that there are, of options that they have."""
     keys = [change.partition("=")[0].split(".") for change in config.scale.name.split("@")[1:]]
@@ -172,6 +180,19 @@ def _knobs(config: RunConfig) -> None:
         known = list(dict.fromkeys(field.name for one in members for field in fields(DRAWERS.load(one))))
         if option not in known:
             raise unknown(f"option of the drawer {name}", option, known)
+
+
+def _temperatures(config: RunConfig) -> None:
+    """See that a temperature is given to no imitation that it does not change."""
+    for sweep in config.sweeps:
+        warm = [name for name in sweep.recipes if "temperature" in RECIPES.parts(name)[1]]
+        imitating = [name for name in warm if RECIPES.traits(name).imitates]
+        for recipe, target in itertools.product(imitating, sweep.targets):
+            if not config.scale.plan(target).task(target, config.how.data_root).has_temperature:
+                raise UserError(
+                    f"{target} compares heat maps by their squared distance, on which the temperature of {recipe} does "
+                    "nothing; leave it out."
+                )
 
 
 def _foreign_events(config: RunConfig) -> None:

@@ -19,7 +19,7 @@ from tasks.heads.paper import make_head
 from tickets.hosts.supernet import Supernet, preset
 from tickets.pruning.masks import Masks, keep_top
 from tickets.seeding import generator, seeded
-from tickets.source import Batch, Source
+from tickets.source import Batch, Reduction, Source
 from tickets.training.network import Network
 
 SEED = 0
@@ -81,6 +81,12 @@ class Synthetic:
     def loss(self, outputs: Any, batch: Batch) -> Tensor:
         """The task's loss."""
         return self.task.loss(outputs, batch)
+
+    def imitation(
+        self, outputs: Any, teacher: Any, batch: Batch, temperature: float = 1.0, reduction: Reduction = "sum"
+    ) -> Tensor:
+        """The task's."""
+        return self.task.imitation(outputs, teacher, batch, temperature, reduction)
 
     def score(self, network: nn.Module, split: str) -> dict[str, float]:
         """Nothing is scored on random labels."""

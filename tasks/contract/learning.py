@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from tasks.contract.promise import promise, require
+from tasks.contract.promise import Skipped, promise, require
 from tasks.contract.subject import Batch, Subject
 from tickets.seeding import seeded
 
@@ -37,6 +37,23 @@ def _gradients(subject: Subject) -> str:
         require(grad.any(), f"no gradient reaches the head's {name}")
         require(grad.isfinite().all(), f"the gradient of the head's {name} is not finite")
     return f"loss {loss.item():.4g}, {sum(p.numel() for p in net[1].parameters()):,} weights"
+
+
+@promise("where a teacher can be imitated, its own outputs cost nothing and others something")
+def _imitates(subject: Subject) -> str:
+    if not subject.task.is_imitable:
+        raise Skipped("it defines no imitation of a teacher")
+    batch, (net, teacher) = subject.training_batch(), (subject.network(seed) for seed in (0, 1))
+    with torch.no_grad():
+        told = teacher(batch["image"])
+    outputs = net(batch["image"])
+    same, other = (subject.task.imitation(one, told, batch, 2.0) for one in (told, outputs))
+    require(other.shape == (), f"the cost has shape {tuple(other.shape)}; it must be a scalar")
+    require(bool(other.isfinite()) and other > 0, f"another network's outputs cost {other.item()}")
+    require(abs(same) <= 1e-3 * other, f"the teacher's own outputs cost {same.item():.3g}, others {other.item():.3g}")
+    other.backward()
+    require(any(p.grad is not None and p.grad.any() for p in net[1].parameters()), "no gradient reaches the head")
+    return f"{other.item():.4g}"
 
 
 def _loss(subject: Subject, net: nn.Module, batch: Batch) -> Tensor:

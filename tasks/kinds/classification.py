@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from torch import Tensor, nn
 
     from tasks.metrics.topk import TopK
+    from tickets.source import Reduction
 
 RIGHT, WRONG = (0, 120, 50), (200, 30, 30)  # colours of predictions
 
@@ -39,6 +40,7 @@ class Classification(Task):
 
     smoothing: float = 0.0
 
+    is_imitable: ClassVar[bool] = True
     affine: ClassVar[Mapping[str, Any]] = {
         "flip": True,
         "scale": (0.85, 1.2),
@@ -82,6 +84,19 @@ class Classification(Task):
         import torch.nn.functional as F
 
         return F.cross_entropy(outputs.float(), batch["label"], label_smoothing=self.smoothing)
+
+    def imitation(
+        self,
+        outputs: Tensor,
+        teacher: Tensor,
+        batch: Mapping[str, Tensor],
+        temperature: float = 1.0,
+        reduction: Reduction = "sum",
+    ) -> Tensor:
+        """T^2 KL of the classes' probabilities, the mean over the batch."""
+        from tickets.source import divergence
+
+        return divergence(outputs, teacher, temperature, 1, reduction).mean()
 
     def metric(self, split: str = "test") -> TopK:
         """Top-1, and top-5 above five classes."""

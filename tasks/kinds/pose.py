@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
     from tasks.metrics.base import Metric
     from tasks.metrics.heatmaps import Codec
+    from tickets.source import Reduction
 
 OBJECTIVES = ("cross_entropy", "mse")
 
@@ -54,6 +55,7 @@ class Pose(Task):
     objective: str = "cross_entropy"
     flip_test: bool = False
 
+    is_imitable: ClassVar[bool] = True
     affine: ClassVar[Mapping[str, Any]] = {
         "flip": True,
         "scale": (0.8, 1.25),
@@ -169,6 +171,22 @@ class Pose(Task):
         from tasks.metrics.heatmaps import sides
 
         return self.codec.loss(outputs, batch["keypoints"], batch["visible"], sides(batch["image"]))
+
+    @property
+    def has_temperature(self) -> bool:
+        """Where outputs are logits, but not where they are heat maps."""
+        return self.objective == "cross_entropy"
+
+    def imitation(
+        self,
+        outputs: Tensor,
+        teacher: Tensor,
+        batch: Mapping[str, Tensor],
+        temperature: float = 1.0,
+        reduction: Reduction = "sum",
+    ) -> Tensor:
+        """The objective's, over visible joints; see `tasks.metrics.heatmaps`."""
+        return self.codec.imitation(outputs, teacher, batch["visible"], temperature, reduction)
 
     def metric(self, split: str = "test") -> Metric:
         """PCK@0.2 of the torso."""

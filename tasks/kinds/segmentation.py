@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from torch import Tensor, nn
 
     from tasks.metrics.miou import MeanIoU
+    from tickets.source import Reduction
 
 AVERAGES = ("labelled", "all")
 LEAST_HARD = 16  # one labelled pixel in so many is hard at least
@@ -60,6 +61,7 @@ class Segmentation(Task):
 
     base: ClassVar[tuple[int, int]] = (2048, 512)  # (width, height): the short side 512, the long one at most 2048
     crop: ClassVar[tuple[int, int]] = (512, 512)  # (H, W) of the released input that the base belongs to
+    is_imitable: ClassVar[bool] = True
     affine: ClassVar[Mapping[str, Any]] = {
         "flip": True,
         "scale": (0.8, 1.4),
@@ -157,13 +159,30 @@ class Segmentation(Task):
         import torch.nn.functional as F
 
         label = batch["label"]
-        logits = outputs.float()
-        if logits.shape[-2:] != label.shape[-2:]:
-            logits = F.interpolate(logits, label.shape[-2:], mode="bilinear", align_corners=False)
+        logits = resized(outputs, label)
         trained = hard(logits, label, self.ohem) if self.ohem else label
         weights = logits.new_tensor(self.class_weights) if self.class_weights else None
         total = F.cross_entropy(logits, trained, weights, ignore_index=IGNORED, reduction="sum")
         return total / self._divisor(label if self.average == "all" else trained, weights)
+
+    def imitation(
+        self,
+        outputs: Tensor,
+        teacher: Tensor,
+        batch: Mapping[str, Tensor],
+        temperature: float = 1.0,
+        reduction: Reduction = "sum",
+    ) -> Tensor:
+        """T^2 KL of the classes' probabilities at the label's size, the mean over labelled pixels; 0 without any.
+
+        Both networks' logits are resized as for the loss, so that it is the same pixels that count.
+        """
+        from tickets.source import divergence
+
+        label = batch["label"]
+        seen = label != IGNORED
+        apart = divergence(resized(outputs, label), resized(teacher, label), temperature, 1, reduction)
+        return (apart * seen).sum() / seen.sum().clamp_min(1)
 
     def _divisor(self, label: Tensor, weights: Tensor | None) -> Tensor | int:
         """How many pixels a loss is an average over, each as its class's weight where there are weights."""
@@ -207,6 +226,16 @@ class Segmentation(Task):
 
         hot = F.one_hot(batch["label"].clamp(max=self.info.outputs - 1), self.info.outputs)
         return 10.0 * hot.permute(0, 3, 1, 2)
+
+
+def resized(outputs: Tensor, label: Tensor) -> Tensor:
+    """Logits (B, C, h', w') as float32 (B, C, h, w), of the size of labels (B, h, w): bilinear, where they differ."""
+    import torch.nn.functional as F
+
+    logits = outputs.float()
+    if logits.shape[-2:] != label.shape[-2:]:
+        logits = F.interpolate(logits, label.shape[-2:], mode="bilinear", align_corners=False)
+    return logits
 
 
 def hard(logits: Tensor, label: Tensor, below: float) -> Tensor:

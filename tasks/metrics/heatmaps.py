@@ -13,6 +13,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from tickets.source import Reduction, divergence
+
 
 class Codec(Protocol):
     """One objective: loss, and reading of maps (B, K, h, w) that stand for inputs of `size`, (H, W)."""
@@ -21,6 +23,12 @@ class Codec(Protocol):
 
     def loss(self, outputs: Tensor, points: Tensor, visible: Tensor, size: tuple[int, int]) -> Tensor:
         """The loss of outputs against joints (B, K, 2), of which `visible` bool (B, K) count; a scalar."""
+        ...
+
+    def imitation(
+        self, outputs: Tensor, teacher: Tensor, visible: Tensor, temperature: float, reduction: Reduction
+    ) -> Tensor:
+        """The loss of outputs against a teacher's of that shape, as `tickets.source.Source.imitation`; a scalar."""
         ...
 
     def perfect(self, points: Tensor, shape: tuple[int, int], size: tuple[int, int]) -> Tensor:
@@ -60,6 +68,13 @@ class Likelihood:
         cross = -(target.flatten(2) * F.log_softmax(outputs.float().flatten(2), 2)).sum(2)
         return (cross * visible).sum() / visible.sum().clamp_min(1)
 
+    def imitation(
+        self, outputs: Tensor, teacher: Tensor, visible: Tensor, temperature: float, reduction: Reduction
+    ) -> Tensor:
+        """T^2 KL over a map's cells, the mean over visible joints; 0 where there are none."""
+        apart = divergence(outputs.flatten(2), teacher.flatten(2), temperature, 2, reduction)
+        return (apart * visible).sum() / visible.sum().clamp_min(1)
+
     def perfect(self, points: Tensor, shape: tuple[int, int], size: tuple[int, int]) -> Tensor:
         """Logarithms of Gaussians with a spread of two pixels, or half a cell."""
         return gaussians(points, shape, size, 2.0).clamp_min(1e-30).log()
@@ -92,7 +107,15 @@ class Regression:
 
     def loss(self, outputs: Tensor, points: Tensor, visible: Tensor, size: tuple[int, int]) -> Tensor:
         """0.5 x the squared error, its mean over cells, joints and samples; joints not visible count as right."""
-        target = self.targets(points, sides(outputs), size)
+        return self._error(outputs, self.targets(points, sides(outputs), size), visible)
+
+    def imitation(
+        self, outputs: Tensor, teacher: Tensor, visible: Tensor, temperature: float, reduction: Reduction
+    ) -> Tensor:
+        """The loss with the teacher's maps for targets; a mean as it stands, which no temperature changes."""
+        return self._error(outputs, teacher.float(), visible)
+
+    def _error(self, outputs: Tensor, target: Tensor, visible: Tensor) -> Tensor:
         error = (outputs.float() - target).square().mean((2, 3))
         return 0.5 * (error * visible).mean()
 

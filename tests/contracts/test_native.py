@@ -10,6 +10,7 @@ from toy import SPEC, ToySource, drawn
 from tickets.drawers import DRAWERS
 from tickets.drawers.base import Request
 from tickets.hosts.native import force, processor
+from tickets.pruning.masks import Semantics
 from tickets.recipes import RECIPES
 from tickets.recipes.base import transfer
 from tickets.scorers import SCORERS
@@ -20,13 +21,13 @@ pytestmark = compiler.needed
 BEST = processor.usable()[0].name
 STEPS = 20
 SETTINGS = Settings(steps=STEPS, learning_rate=0.01, calibration_batches=2)
-PLUGINS = ["rigl@interval=0.5", "omp@scorer=fisher"]
+PLUGINS = ["swap@interval=0.5", "omp@scorer=fisher"]
 
 
 @pytest.fixture(autouse=True)
 def plugins(monkeypatch):
     """The drawer, the scorer and the recipe that tests/plugins shows."""
-    register(monkeypatch, DRAWERS, rigl="plugins.rigl:RigL")
+    register(monkeypatch, DRAWERS, swap="plugins.swap:Swap")
     register(monkeypatch, SCORERS, fisher="plugins.fisher:Fisher")
     register(monkeypatch, RECIPES, distil="plugins.distil:Distil")
 
@@ -61,7 +62,12 @@ def test_a_drawer_learns_as_on_pytorch_and_threads_change_no_bit(name, losses, t
     drawer = DRAWERS.make(name, {"rho": 0.05})
     request = Request(SPEC, ToySource(batch_size=16), SETTINGS, 0.8, 0)
     (_, theirs), (ours, curve), (again, same) = ways(losses, lambda: drawn(drawer, request, {"rho": 0.05}))
-    chosen = min((event.step for event in drawer.events(STEPS, 0.8) if event.step), default=STEPS)  # by last bits
+    first, *_ = drawer.trainings(STEPS, 0.8)
+    steps = [event.step for event in first.events]
+    longest = STEPS // 4 if 0 in steps else first.steps  # few random weights feed batch norms that magnify last bits
+    chosen = min([longest, *(step for step in steps if step)])  # by last bits
+    if drawer.semantics == Semantics.SCORED:  # they are chosen after every step, and a base was trained before
+        chosen = len(curve) - STEPS + 1
     torch.testing.assert_close(curve[:chosen], theirs[:chosen], rtol=1e-4, atol=1e-4)
     assert torch.equal(curve, same) and again.hash == ours.hash
     assert ours.prunable - ours.kept == round(drawer.target(0.8) * ours.prunable)

@@ -18,9 +18,9 @@ from tickets import Ticket
 FOLDER = ROOT / "tests" / "plugins"
 PROJECT = tomllib.loads((FOLDER / "pyproject.toml").read_text())
 POINTS = PROJECT["project"]["entry-points"]
-LINES = {"rigl": 50, "fisher": 25, "distil": 30, "pyramid": 30, "signs": 25, "along_inputs": 30}
+LINES = {"swap": 40, "fisher": 25, "distil": 30, "pyramid": 30, "signs": 25, "along_inputs": 30}
 NOUNS = {
-    "drawer": "rigl", "scorer": "fisher", "recipe": "distil", "transform": "signs", "host": "pyramid/small",
+    "drawer": "swap", "scorer": "fisher", "recipe": "distil", "transform": "signs", "host": "pyramid/small",
     "pattern": "along_inputs",
 }  # fmt: skip
 FISHER, COLUMNS = "omp@scorer=fisher", "omp@pattern=along_inputs"
@@ -41,8 +41,8 @@ def home(site, tmp_path_factory):
     """A home after two runs with them: on the supernet, and on the host that is one of them."""
     home = tmp_path_factory.mktemp("run") / "home"
     runs = (
-        ("--drawer", f"rigl,{FISHER},{COLUMNS}", "--transform", "signs", "--sparsity", 0.5),
-        ("--drawer", "rigl", "--recipe", "finetune,distil", "--host", "pyramid/small", "--sparsity", 0.8),
+        ("--drawer", f"swap,{FISHER},{COLUMNS}", "--transform", "signs", "--sparsity", 0.5),
+        ("--drawer", "swap", "--recipe", "finetune,distil", "--host", "pyramid/small", "--sparsity", 0.8),
     )
     for asked in runs:
         done = command(site, "bench.run", "--source", "cls", "--target", "seg", *asked, "--home", home, *SHORT)
@@ -82,12 +82,12 @@ def test_each_is_listed(site):
 
 def test_records_name_their_code(records):
     expected = {
-        "rigl": only(records, "draw", "rigl", sparsity=0.5),
+        "swap": only(records, "draw", "swap", sparsity=0.5),
         "fisher": only(records, "draw", FISHER),
         "along_inputs": only(records, "draw", COLUMNS),
         "signs": only(records, "transfer", FISHER, transform="signs"),
-        "distil": only(records, "transfer", "rigl", recipe="distil"),
-        "pyramid": only(records, "draw", "rigl", sparsity=0.8),
+        "distil": only(records, "transfer", "swap", recipe="distil"),
+        "pyramid": only(records, "draw", "swap", sparsity=0.8),
     }
     for module, found in expected.items():
         data = (FOLDER / f"{module}.py").read_bytes()
@@ -98,9 +98,9 @@ def test_records_name_their_code(records):
 
 
 @pytest.mark.parametrize("sparsity", [0.5, 0.8])
-def test_rigl_keeps_the_exact_count_at_the_densities_of_its_law(home, records, sparsity, monkeypatch, site):
+def test_swap_keeps_the_exact_count_at_the_densities_of_its_law(home, records, sparsity, monkeypatch, site):
     see(monkeypatch, site)  # the host of one of them
-    ticket = Ticket.load(home / "tickets" / f"{only(records, 'draw', 'rigl', sparsity=sparsity).id}.json")
+    ticket = Ticket.load(home / "tickets" / f"{only(records, 'draw', 'swap', sparsity=sparsity).id}.json")
     assert ticket.prunable - ticket.kept == round(sparsity * ticket.prunable)
     shapes = {layer["name"]: layer["shape"] for layer in ticket.layers()}
     sizes = {name: math.prod(shape) for name, shape in shapes.items()}
@@ -114,8 +114,8 @@ def test_rigl_keeps_the_exact_count_at_the_densities_of_its_law(home, records, s
     assert len({round(count / sizes[name], 2) for name, count in exact.items()}) > 3  # they do differ
 
 
-def test_rigl_is_sparse_from_the_first_step_on(records):
-    found = only(records, "draw", "rigl", sparsity=0.5)
+def test_swap_is_sparse_from_the_first_step_on(records):
+    found = only(records, "draw", "swap", sparsity=0.5)
     assert found.costs.sparse_training_macs < 0.8 * found.costs.training_macs
 
 
@@ -138,7 +138,7 @@ def test_the_pattern_holds(records, home, monkeypatch, site):
 
 
 def test_what_the_teacher_says_is_counted(records):
-    plain, taught = (only(records, "transfer", "rigl", sparsity=0.8, recipe=name) for name in ("finetune", "distil"))
+    plain, taught = (only(records, "transfer", "swap", sparsity=0.8, recipe=name) for name in ("finetune", "distil"))
     teacher = only(records, "draw", "dense", source="seg/figures")
     steps = taught.config["settings"]["steps"]
     assert taught.costs.teacher_macs == steps * BATCH * teacher.deployed.macs > 0 == plain.costs.teacher_macs
@@ -151,10 +151,10 @@ def test_signed_tickets_rank_as_tickets(site, home):
     table = command(site, "bench.table", home / "records", "--format", "csv")
     assert table.returncode == 0, table.stderr
     rows = {row["drawer"]: row for row in csv.DictReader(io.StringIO(table.stdout)) if row["transform"] == "signs"}
-    assert set(rows) == {"rigl", FISHER, COLUMNS}
+    assert set(rows) == {"swap", FISHER, COLUMNS}
     assert all(row["rank"] and not row["control"] for row in rows.values())
     shown = command(site, "bench.table", home / "records").stdout
-    assert all(text in shown for text in ("signs of rigl", "| distil |", r"along\_inputs"))
+    assert all(text in shown for text in ("signs of swap", "| distil |", r"along\_inputs"))
 
 
 @pytest.mark.parametrize(("noun", "name"), NOUNS.items())

@@ -230,6 +230,13 @@ def test_records_are_plain_json(home):
         assert json.loads(path.read_text())["schema"] == 3
 
 
+def test_a_ticket_is_trained_twice_and_the_line_between_is_drawn(home, tmp_path):
+    (file,) = (home / "records").glob("transfer_*seg*.json")
+    done = bench(file, "--points", "3", "--out", tmp_path / "line.svg", module="bench.connect")
+    assert done.returncode == 0, done.stderr
+    assert "barrier: " in done.stdout and "note:" not in done.stdout and (tmp_path / "line.svg").exists()
+
+
 def test_two_runs_of_one_home_do_each_job_once(tmp_path):
     """Started at the same moment; each has all records in the end, and none was computed twice."""
     args = ("--source", "cls,seg", "--target", "seg", "--home", tmp_path / "home", "--jobs", "1", *SHORT)

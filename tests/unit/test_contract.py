@@ -139,6 +139,16 @@ class Endless(FiguresClassification):
         return super().loss(outputs, batch) / 0
 
 
+class Biased(FiguresClassification):
+    def imitation(self, outputs, teacher, *how):
+        return super().imitation(outputs + torch.arange(8), teacher, *how)
+
+
+class Aloof(FiguresPose):
+    def imitation(self, outputs, teacher, *how):
+        return super().imitation(outputs.detach(), teacher, *how) + 0 * outputs.sum()
+
+
 class PerImage(FiguresSegmentation):
     def metric(self, split="test"):
         return Averaged(self.info.outputs)
@@ -233,6 +243,8 @@ BROKEN = {
     (Deaf, "its loss is finite"): "no gradient reaches the head's unused.weight",
     (Endless, "its loss is finite"): "the loss of a fresh network is inf",
     (Upwards, "a small step"): r"from 2\.\d+ to 2\.\d+ by a step",
+    (Biased, "where a teacher"): r"the teacher's own outputs cost \d",
+    (Aloof, "where a teacher"): "no gradient reaches the head",
     (PerImage, "its metric"): "one by one in another order",
     (Percent, "its metric"): "scores are no fractions",
     (Shifted, "a perfect"): "top1 of the truth itself is 0.0000",

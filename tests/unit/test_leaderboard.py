@@ -103,6 +103,14 @@ def test_records_that_cannot_be_compared_are_on_different_boards(name: str, valu
     assert [len(b.rows) for b in found] == [1, 1]
 
 
+def test_budgets_of_steps_macs_and_sparse_macs_never_share_a_board() -> None:
+    found = boards([record(equal=equal) for equal in ("steps", "macs", "sparse")])
+    assert [len(b.rows) for b in found] == [1, 1, 1]
+    assert {setting_of(b.place)[-1] for b in found} == {
+        "scale tiny", "equal training MACs", "equal sparse training MACs",
+    }  # fmt: skip
+
+
 def test_float32_on_a_cpu_and_bfloat16_on_an_h100_are_two_rows() -> None:
     cpu, gpu = read(FLOAT32), read(BFLOAT16)
     assert (cpu.job, cpu.versions, cpu.fingerprints) == (gpu.job, gpu.versions, gpu.fingerprints)

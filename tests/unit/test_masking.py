@@ -135,7 +135,8 @@ def test_what_is_scored_costs_a_backward_pass_though_its_weights_are_frozen():
     training = Training(network, ToySource(), Settings(2, 0.1), 0)
     (layer,) = [layer for layer in training.layers if layer.name == name]
     assert training.step_cost.dense == training.forward_cost.dense + 2 * layer.macs
-    assert training.step_cost.sparse == training.forward_cost.sparse + layer.macs  # half of the weights are kept
+    half = layer.macs // 2  # of the gradient of the input; scores want those of all weights
+    assert training.step_cost.sparse == training.forward_cost.sparse + half + layer.macs
 
 
 # ---- a drawer that trains scores only

@@ -145,7 +145,7 @@ def test_every_draw_comes_before_what_needs_it():
         ({"recipe": "rewind"}, r"the recipe rewind needs a rewind point and the drawer supertickets keeps none"),
         ({"recipe": "continue"}, r"the recipe continue trains a ticket on, on its own source; name a source among"),
         ({"head": "keep"}, r"--head keep cannot carry a head from cls/figures to seg/figures"),
-        ({"equal": "time"}, r"unknown equal 'time'\. Known: steps, macs"),
+        ({"equal": "time"}, r"unknown equal 'time'\. Known: steps, macs, sparse"),
         ({"precision": "half"}, r"unknown precision 'half'\. Known: float32, bfloat16"),
         ({"device": "gpu"}, "device 'gpu' is not known; give cpu, cuda"),
         ({"data_root": Path("no/such/folder")}, "the data folder no/such/folder does not exist; give --data-root"),

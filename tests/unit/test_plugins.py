@@ -12,7 +12,6 @@ from toy import SPEC, ToySource
 from bench import run
 from bench.command import console
 from tickets import Request, Settings, Ticket, Training, UserError
-from tickets.pruning.allocation import allocate
 
 FOLDER = ROOT / "tests" / "plugins"
 
@@ -28,52 +27,24 @@ def plugin(monkeypatch):
             del sys.modules[name]
 
 
-def rewired(plugin, gradient, weights=(0.5, -0.1, 0.3, 0, 0, 0), mask=(1, 1, 1, 0, 0, 0), share=1 / 3):
-    """The mask and an optimiser's moment (ones before) of a layer after RigL's exchange."""
+def swapped(plugin, weights, mask, share):
+    """The mask of a layer after an exchange."""
     weight = torch.nn.Parameter(torch.tensor(weights, dtype=torch.float32))
-    weight.grad = None if gradient is None else torch.tensor(gradient, dtype=torch.float32)
     network = SimpleNamespace(masks={"w": torch.tensor(mask, dtype=torch.bool)}, weights=lambda: {"w": weight})
-    moment, found = torch.ones_like(weight), {}
-    optimizer = SimpleNamespace(state={weight: {"step": torch.tensor(3.0), "exp_avg": moment}})
-    training = SimpleNamespace(network=network, seed=0, step=7, optimizer=optimizer, set_masks=found.update)
-    plugin("rigl").RigL().do_rewire(training, share)
-    return found["w"].int().tolist(), moment.int().tolist()
+    found = {}
+    training = SimpleNamespace(network=network, seed=0, step=7, set_masks=found.update)
+    plugin("swap").Swap().do_swap(training, share)
+    return found["w"].int().tolist()
 
 
-def test_rigl_drops_the_smallest_and_grows_where_the_gradient_is_largest(plugin):
-    """By hand: of three weights one goes, -.1; the largest gradient elsewhere is -.7."""
-    assert rewired(plugin, [9, 0.05, 9, 0.1, -0.7, 0.2]) == ([1, 0, 1, 0, 1, 0], [1, 0, 1, 0, 0, 0])
-    assert rewired(plugin, [9, 0.9, 9, 0.1, -0.7, 0.2]) == ([1, 1, 1, 0, 0, 0], [1, 1, 1, 0, 0, 0])  # and back again
+def test_swap_drops_the_smallest_and_lets_one_of_the_others_come(plugin):
+    """By hand: of three weights one goes, -.1; of three positions one comes; where none is free nothing changes."""
+    found = swapped(plugin, (0.5, -0.1, 0.3, 0, 0, 0), (1, 1, 1, 0, 0, 0), 1 / 3)
+    assert found[:3] == [1, 0, 1] and sum(found[3:]) == 1
+    assert swapped(plugin, (0.5, -0.1, 0.3), (1, 1, 1), 1 / 3) == [1, 1, 1]
 
 
-def test_rigl_keeps_the_count_where_gradients_are_zero_or_equal(plugin):
-    g = torch.Generator().manual_seed(0)
-    for _ in range(100):
-        count = int(torch.randint(2, 40, (), generator=g))
-        mask = (torch.rand(count, generator=g) < 0.5).int()
-        weights = (torch.randn(count, generator=g).round() * mask).tolist()
-        gradient = torch.randn(count, generator=g).round().tolist() if count % 3 else None
-        found, _ = rewired(plugin, gradient, weights, mask.tolist(), 0.8)
-        assert sum(found) == int(mask.sum())
-
-
-def test_rigl_exchanges_along_a_cosine_and_stops(plugin):
-    """By hand: .3 at the start, half of it at half the way to the stop, nothing from there on."""
-    first, *rest = plugin("rigl").RigL(interval=0.125).events(80, 0.9)
-    assert (first.step, first.do) == (0, "prune") and [event.step for event in rest] == [10, 20, 30, 40, 50]
-    assert {event.step: event.to["share"] for event in rest}[30] == pytest.approx(0.15)
-    shares = [event.to["share"] for event in rest]
-    assert shares == sorted(shares, reverse=True) and shares[0] == pytest.approx(0.15 * (1 + 3**0.5 / 2))
-
-
-def test_the_law_of_rigls_densities(plugin):
-    """By hand: at density .2, layers of 108, 32 and 16 weights keep 10.96, 11.81 and 8.43 of 31."""
-    shapes = {"a": (4, 3, 3, 3), "b": (8, 4, 1, 1), "c": (2, 8)}
-    masks = allocate({name: torch.rand(shape) for name, shape in shapes.items()}, 0.8, plugin("rigl").RigL().allocation)
-    assert [int(mask.sum()) for mask in masks.values()] == [11, 12, 8]
-
-
-def test_rigl_on_a_network(plugin, monkeypatch):
+def test_swap_on_a_network(plugin, monkeypatch):
     """Every layer's count stays from step 0 on; what has just come is zero; other weights are kept at the end."""
     seen, set_masks = [], Training.set_masks
 
@@ -86,9 +57,9 @@ def test_rigl_on_a_network(plugin, monkeypatch):
 
     monkeypatch.setattr(Training, "set_masks", watched)
     settings = Settings(40, 0.05, calibration_batches=1)
-    ticket = plugin("rigl").RigL(interval=0.1).draw(Request(SPEC, ToySource(), settings, 0.8, 0))
+    ticket = plugin("swap").Swap().draw(Request(SPEC, ToySource(), settings, 0.8, 0))
     counts = [{name: int(mask.sum()) for name, mask in masks.items()} for masks in seen]
-    assert len(seen) == 8 and all(count == counts[0] for count in counts)
+    assert len(seen) == 10 and all(count == counts[0] for count in counts)
     assert sum(bool((seen[0][name] != seen[-1][name]).any()) for name in seen[0]) > len(seen[0]) / 2
     assert ticket.prunable - ticket.kept == round(0.8 * ticket.prunable)
 
@@ -130,8 +101,7 @@ def test_distillation_by_hand(plugin):
 
 
 def test_signs_and_masks_are_the_tickets_and_magnitudes_are_not(plugin):
-    rigl = plugin("rigl").RigL()
-    ticket = rigl.draw(Request(SPEC, ToySource(), Settings(4, 0.05, calibration_batches=1), 0.8, 0))
+    ticket = plugin("swap").Swap().draw(Request(SPEC, ToySource(), Settings(4, 0.05, calibration_batches=1), 0.8, 0))
     signed = plugin("signs").Signs().apply(ticket, 0)
     start = SPEC.initial(0).state_dict()
     for name, mask in ticket.host.masks.items():
@@ -149,10 +119,9 @@ def test_two_of_four_lie_along_inputs_or_outputs(plugin):
         pattern.grouping("w", (5, 3))
 
 
-@pytest.mark.parametrize("options", [{"pattern": "2:4"}, {"semantics": "reparam"}], ids=str)
-def test_rigl_refuses_what_has_no_single_weights_or_no_gradients(plugin, options):
-    with pytest.raises(UserError, match="single weights by dense gradients; leave semantics and pattern"):
-        plugin("rigl").RigL(**options)
+def test_swap_refuses_what_has_no_single_weights(plugin):
+    with pytest.raises(UserError, match=r"^swap exchanges single weights, and the pattern is 2:4; leave pattern as"):
+        plugin("swap").Swap(pattern="2:4")
 
 
 @pytest.mark.parametrize(

@@ -11,6 +11,7 @@ from bench.jobs import price
 from bench.jobs.paces import Pace
 from bench.jobs.price import Cost
 from bench.jobs.store import Store
+from bench.records.setting import Setting
 from bench.request.plan import jobs
 
 PACE = Pace(start_s=3.0, step_s=0.5, sample_s=0.01, macs=1_000_000, peak_mib=1024.0)
@@ -23,10 +24,10 @@ def demo():
     return jobs(config())
 
 
-def facts(scale):
-    """As much as an estimate looks at: the scale, and splits of 100 and 200 samples."""
+def facts(scale, equal="steps"):
+    """As much as an estimate looks at: the scale, what is equal, and splits of 100 and 200 samples."""
     task = SimpleNamespace(split=lambda name: range(COUNTS[name]))
-    return SimpleNamespace(scale=scale, tasks={"cls/figures": task, "seg/figures": task})
+    return SimpleNamespace(scale=scale, setting=Setting(equal=equal), tasks={"cls/figures": task, "seg/figures": task})
 
 
 def test_the_time_of_jobs_on_two_workers_by_hand(demo):
@@ -46,6 +47,15 @@ def test_the_cost_of_a_draw_and_of_a_reference_by_hand(demo):
     assert (found.steps, found.macs) == (400, 3 * 400 * 32 * 1_000_000)
     assert found.seconds == pytest.approx(3 + (400 + 10) * 0.5 + (300 + 200) * 0.01)  # val twice more, BN three times
     assert price.cost(dense, facts(scale), PACE, COUNTS).seconds == pytest.approx(3 + (600 + 10 / 3) * 0.5 + 300 * 0.01)
+
+
+def test_at_equal_sparse_macs_a_job_is_priced_at_the_steps_of_its_sparsity():
+    """Of the weights a fifth is kept, so there are five times as many steps; a dense reference keeps its own."""
+    asked = config(sparsity="0.8", equal="sparse")
+    draw, dense, transfer = jobs(asked)
+    steps = [price.cost(job, facts(asked.scale, "sparse"), PACE, COUNTS).steps for job in (draw, dense, transfer)]
+    assert steps == [5 * 400, 600, 5 * 600]
+    assert [price.cost(job, facts(asked.scale, "macs"), PACE, COUNTS).steps for job in (draw, dense)] == [400, 600]
 
 
 def test_costs_are_those_of_each_job_by_its_task_and_seed():

@@ -31,7 +31,7 @@ def test_the_example_of_a_drawer_draws():
 def test_every_command_drawer_and_recipe_is_told_of():
     for command in COMMANDS:
         assert f"python -m bench.{command}" in TEXT
-    for name in {name.partition("/")[0] for name in DRAWERS.names()} | set(RECIPES.builtin):
+    for name in {name.partition("/")[0] for name in (*DRAWERS.names(), *RECIPES.builtin)}:
         assert f"`{name}" in TEXT, name
 
 

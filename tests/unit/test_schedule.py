@@ -50,6 +50,14 @@ def test_the_multistep_falls_tenfold_at_170_and_200_of_210():
     assert [found[i] for i in (0, 169, 170, 199, 200, 209)] == pytest.approx([1e-3, 1e-3, 1e-4, 1e-4, 1e-5, 1e-5])
 
 
+def test_a_constant_rate_is_the_peak_of_every_group_from_the_first_step_to_the_last():
+    made = adam(settings := Settings(9, 0.04, schedule="constant", warmup=0.5))
+    schedule = Schedule(made, settings)
+    for step in range(9):
+        schedule.advance(step)
+        assert rates_of(made) == [0.04, 0.37 * 0.04]
+
+
 @pytest.mark.parametrize("settings", [Settings(40, 0.1), replace(STAIRCASE, steps=40), replace(MULTISTEP, steps=40)])
 def test_a_schedule_goes_on_where_it_stood(settings):
     whole = rates(settings)

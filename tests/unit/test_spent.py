@@ -1,21 +1,17 @@
 """Work is counted where it is done, whoever does it; the layers of a small host are counted by hand."""
 
 import copy
-from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from importlib.metadata import EntryPoint
-from typing import ClassVar
 
 import pytest
 import torch
-from torch import nn
-from toy import ToySource, toy_network
+from toy import OneConv, OneConvSpec, ToySource, toy_network
 
 from tickets.drawers.base import Drawer, Request
 from tickets.drawers.dense import Dense
 from tickets.drawers.prune_once import PruneOnce
 from tickets.errors import UserError
-from tickets.hosts.base import HostSpec
 from tickets.recipes.base import transfer
 from tickets.recipes.finetune import Finetune
 from tickets.scorers import SCORERS
@@ -33,33 +29,6 @@ CONV, HEAD = 8 * 8 * 4 * 27, 4 * 2
 FORWARD = CONV + HEAD
 STEPS, BATCH = 3, 8
 SETTINGS = Settings(STEPS, 0.02, calibration_batches=2)
-
-
-class OneConv(nn.Module):
-    """A 3x3 convolution of stride 2 and nothing else; without a batch norm nothing is recalibrated."""
-
-    features: ClassVar = [(4, 2)]
-
-    def __init__(self):
-        super().__init__()
-        self.conv = nn.Conv2d(3, 4, 3, 2, 1, bias=False)
-
-    def forward(self, image):
-        """One map."""
-        return [self.conv(image).relu()]
-
-
-@dataclass(frozen=True)
-class OneConvSpec(HostSpec):
-    """The host of these tests."""
-
-    kind = "one_conv"
-
-    def build(self, units: Mapping | None = None):
-        """Fresh weights."""
-        return OneConv()
-
-
 REQUEST = Request(OneConvSpec(), ToySource(), SETTINGS, 0.5, 0)
 TRAINED = STEPS * BATCH * 3 * FORWARD
 """MACs of a training in which all is trained."""
@@ -333,6 +302,16 @@ def test_what_a_teacher_computes_is_counted_and_told_apart(teacher):
     assert not any(p.requires_grad or p.grad is not None for p in taught.parameters()) and not taught.training
     image = ToySource().batch("test", 0)["image"]
     assert torch.equal(taught(image), teacher.network(ToySource())(image))
+
+
+@pytest.mark.parametrize(("method", "steps"), [(Distilling(), 6), (Finetune(), 8)])
+def test_under_equal_macs_a_teacher_is_paid_for_by_fewer_steps_and_nothing_else_is(method, steps, teacher):
+    """One forward pass beside three is a third of a step; without a teacher the clock counts steps, as ever."""
+    equal = replace(SETTINGS, steps=8, equal="macs")
+    training = transfer(Dense().draw(REQUEST), method, ToySource(), equal, 0, given={"teacher": teacher})
+    training.run()
+    assert training.step == steps and training.clock == 8 and training.schedule.step == 8
+    assert training.spent.macs == 8 * BATCH * 3 * FORWARD and type(training.state_dict()["used"]) is int
 
 
 def test_a_drawer_s_teacher_stands_in_its_ticket_with_all_that_it_cost(teacher):

@@ -42,6 +42,18 @@ def test_smoke_is_two_draws_and_two_transfers():
     assert kinds(planned("smoke")) == {"draw": 2, "transfer": 2}
 
 
+def test_kd_v1_has_every_start_with_a_teacher_and_without_and_random_masks_for_the_contrast():
+    found = planned("kd-v1")
+    assert {(job.source or job.target, job.target or job.source) for job in found} == {("cls/figures", "cls/figures")}
+    assert Counter(job.drawer for job in found if job.kind == "draw") == {"omp": 15, "imp": 15, "dense": 5}
+    told = Counter((job.drawer, job.recipe) for job in found if job.kind == "transfer")
+    starts = ("scratch", "kd", "kd/as_released", "finetune", "kd_finetune")
+    both = {(by, recipe): 15 for by in ("omp", "imp") for recipe in starts}
+    assert told == both | {("imp", "rewind"): 15, ("imp", "kd_rewind"): 15, ("dense", "scratch"): 5, ("dense", "kd"): 5}
+    controls = Counter((job.control, job.recipe) for job in found if job.control)
+    assert controls == {("random", recipe): 30 for recipe in starts[:3]} | {("dense", "scratch"): 5}
+
+
 def test_part_of_a_suite_by_its_seeds():
     part = planned("figures-v1", seed="0,1")
     assert {job.seed for job in part} == {0, 1} and len(part) * 5 == len(planned("figures-v1")) * 2

@@ -16,7 +16,7 @@ from torch import Tensor, nn
 
 from tickets.hosts.supernet import Spec, Stage
 from tickets.seeding import generator
-from tickets.source import Batch
+from tickets.source import Batch, Reduction, divergence
 
 SPEC = Spec(stem=8, stages=(Stage((1, 1), (8, 8)),), expansion=1)
 """A supernet of two branches, for 16x16 images; every layer has a multiple of 8 weights, for patterns that want it."""
@@ -80,6 +80,12 @@ class Brightness:
     def loss(self, outputs: Tensor, batch: Batch) -> Tensor:
         """Cross entropy."""
         return F.cross_entropy(outputs, batch["label"])
+
+    def imitation(
+        self, outputs: Tensor, teacher: Tensor, batch: Batch, temperature: float = 1.0, reduction: Reduction = "sum"
+    ) -> Tensor:
+        """The divergence of the classes' probabilities."""
+        return divergence(outputs, teacher, temperature, 1, reduction).mean()
 
     @torch.no_grad()
     def score(self, network: nn.Module, split: str) -> dict[str, float]:

@@ -204,6 +204,10 @@ def _kept(ticket: Ticket, drawer: Drawer, wanted: float) -> str:
 
 @promise("at sparsity 0 it keeps everything")
 def _whole(subject: Subject) -> str:
+    try:
+        subject.drawer.check(SPEC, 0.0)
+    except UserError as reason:
+        raise Skipped(f"it refuses that: {reason}") from reason
     ticket = subject.draw(0.0)
     require(ticket.kept == ticket.prunable, f"{ticket.prunable - ticket.kept} of {ticket.prunable} weights are gone")
     return f"{ticket.kept} weights"
@@ -277,8 +281,10 @@ def _counted(subject: Subject) -> str:
     host = drawn.ticket.build("raw")
     with torch.device("meta"):
         network = Network(SPEC.build(drawn.ticket.host.units), Brightness().head(features_of(host)))
-    forward = dense_macs(layer_costs(network, Brightness().size))
-    images, macs = drawn.images, forward * (drawn.images + 2 * drawn.source.trained)
+    layers = layer_costs(network, Brightness().size)
+    forward = dense_macs(layers)
+    backward = 2 * dense_macs([one for one in layers if one.name.startswith("host.")])  # heads may be left alone
+    images, macs = drawn.images, forward * drawn.images + backward * drawn.source.trained
     require(
         spent["images"] >= images,
         f"hosts computed {images} images, and {spent['images']} are counted; compute in an event, or while "

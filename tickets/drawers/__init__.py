@@ -23,8 +23,20 @@ def _pruned_once(base: str, scorer: str) -> Member:
     return Member("tickets.drawers.prune_once:PruneOnce", options, Traits(based_on(base), searches=base == SEARCHED))
 
 
+def _mask_trained(**options: Any) -> Member:
+    return Member("tickets.drawers.tamt:TaskAgnosticMasks", options, Traits(based_on("dense")))
+
+
 def _rewound(target: str, **options: Any) -> Member:
     return Member(f"tickets.drawers.{target}", options, Traits(rewinds=True))
+
+
+def _dynamic(**options: Any) -> Member:
+    return Member("tickets.drawers.dynamic:Dynamic", options, Traits())
+
+
+def _transformed(**options: Any) -> Member:
+    return Member("tickets.drawers.rst:RandomSparseTransformation", options, Traits())
 
 
 DRAWERS: Registry[Drawer] = Registry(
@@ -44,6 +56,18 @@ DRAWERS: Registry[Drawer] = Registry(
         "imp": _rewound("imp:IterativeMagnitude"),
         "imp/many_rounds": _rewound("imp:IterativeMagnitude", rate=0.2, share=1.0),
         "imp_pretrained": _rewound("imp_pretrained:PretrainedIterativeMagnitude"),
+        "static": _dynamic(grow="none"),
+        "set": _dynamic(grow="random", law="constant"),
+        "rigl": _dynamic(),
+        "acdc": Member("tickets.drawers.acdc:AlternatingCompression", traits=Traits()),
+        "rst": _transformed(),
+        "rst/iterative": _transformed(cycles=5),
+        "rst/as_released": _transformed(select="magnitude", penalty="gradient", strength=1.0),
+        "tamt": _mask_trained(),
+        "tamt/kd": _mask_trained(objective="kd"),
+        "tamt/both": _mask_trained(objective="both"),
+        "tamt/as_released": _mask_trained(reset=0.06),
+        "edge_popup": Member("tickets.drawers.edge_popup:EdgePopup", traits=Traits()),
         "dense": Member("tickets.drawers.dense:Dense", traits=Traits(prunes=False)),
     },
     "ticketbench.drawers",

@@ -22,7 +22,7 @@ from tickets.training.masking import Masking, masking
 from tickets.training.method import Method
 from tickets.training.network import Network, part_masks
 from tickets.training.progress import Progress
-from tickets.training.settings import Settings
+from tickets.training.settings import ScheduleName, Settings
 from tickets.traits import Traits
 
 BEFORE, AFTER = "val_before_last_prune", "val_after_last_prune"
@@ -58,11 +58,25 @@ class Round:
     """One training among the several that a draw may have: from step `start` of `steps`, with events by its own steps.
 
     One that starts at its last step trains nothing; its events of that step happen.
+
+    Args:
+        steps: at which it ends.
+        start: its first step.
+        events: by its own steps.
+        rate: its peak learning rate as a factor on that of the request.
+        schedule: of its learning rate, as `Settings` names them; None for that of the request.
     """
 
     steps: int
     start: int = 0
     events: Sequence[Event] = ()
+    rate: float = 1.0
+    schedule: ScheduleName | None = None
+
+    def settings(self, whole: Settings) -> Settings:
+        """How the round trains, where the draw is asked to train by `whole`."""
+        rate, schedule = whole.learning_rate * self.rate, self.schedule or whole.schedule
+        return replace(whole, steps=self.steps, learning_rate=rate, schedule=schedule)
 
 
 @dataclass(frozen=True)
@@ -219,7 +233,7 @@ class Drawer(Method):
         training = Training(
             network=self.network(request, before),
             source=request.source,
-            settings=replace(request.settings, steps=this.steps),
+            settings=this.settings(request.settings),
             seed=request.seed,
             method=self,
             events=this.events,
@@ -287,6 +301,15 @@ class Drawer(Method):
         )
 
 
+def trained(request: Request) -> Network:
+    """The base that was given, host and head, with the weights that its training ended with; nothing is masked."""
+    base = request.given["base"]
+    host = base.build("raw")
+    head = initial_head(request.source, host, request.seed, base.head.units or None)
+    head.load_state_dict(base.head.state("raw"), strict=True)
+    return Network(host, head)
+
+
 def _given_beside(given: dict[str, Ticket]) -> dict[str, Any]:
     """Provenance of the tickets that were given beside the base."""
     beside = {role: {"hash": t.hash, "macs": t.macs_spent} for role, t in given.items() if role != "base"}
@@ -300,6 +323,12 @@ def last_prune(step: int, sparsity: float) -> tuple[Event, ...]:
         Event(step, "prune", {"sparsity": sparsity}),
         Event(step, "evaluate", {"label": AFTER}),
     )
+
+
+def closing_prunes(step: int, levels: Sequence[float]) -> list[tuple[Event, ...]]:
+    """The events of each training that ends with a pruning; the last one is shown before and after."""
+    *early, final = levels
+    return [*((Event(step, "prune", {"sparsity": level}),) for level in early), last_prune(step, final)]
 
 
 def _overall(request: Request, rounds: Sequence[Round], number: int) -> Callable[[Progress], None] | None:

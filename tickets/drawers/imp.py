@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from torch import Tensor
 
-from tickets.drawers.base import Drawer, Request, Round, last_prune
+from tickets.drawers.base import Drawer, Request, Round, closing_prunes
 from tickets.errors import UserError
 from tickets.pruning.schedules import geometric
 from tickets.source import Source
@@ -83,9 +83,3 @@ class IterativeMagnitude(Drawer):
             network.load_state_dict(before.memory["rewind"])
             network.masks = before.network.masks
         return network
-
-
-def closing_prunes(step: int, levels: Sequence[float]) -> list[tuple[Event, ...]]:
-    """The events of each training that ends with a pruning; the last one is shown before and after."""
-    *early, final = levels
-    return [*((Event(step, "prune", {"sparsity": level}),) for level in early), last_prune(step, final)]

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from tickets.drawers.base import Request, Round
-from tickets.drawers.imp import IterativeMagnitude, closing_prunes
+from tickets.drawers.base import Request, Round, closing_prunes
+from tickets.drawers.imp import IterativeMagnitude
 from tickets.errors import UserError
 from tickets.pruning.schedules import geometric
 from tickets.training.events import Event

@@ -6,11 +6,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from tickets.drawers import DRAWERS
-from tickets.drawers.base import Drawer, Request, Round, last_prune
+from tickets.drawers.base import Drawer, Request, Round, last_prune, trained
 from tickets.errors import UserError
 from tickets.pruning.masks import Masks
 from tickets.scorers import SCORERS
-from tickets.source import initial_head
 from tickets.training.loop import Training
 from tickets.training.network import Network
 from tickets.traits import Traits, based_on
@@ -66,11 +65,7 @@ class PruneOnce(Drawer):
 
     def network(self, request: Request, before: Training | None) -> Network:
         """The base's network as it was trained."""
-        base = request.given["base"]
-        host = base.build("raw")
-        head = initial_head(request.source, host, request.seed, base.head.units or None)
-        head.load_state_dict(base.head.state("raw"), strict=True)
-        network = Network(host, head)
+        network = trained(request)
         network.masking = self.masking(network, request)
         return network
 

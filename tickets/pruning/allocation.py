@@ -7,11 +7,10 @@ from bisect import bisect_right
 from collections.abc import Callable, Mapping, Sequence
 from fractions import Fraction
 
-import torch
 from torch import Tensor
 
 from tickets.errors import unknown
-from tickets.pruning.masks import Masks, keep_top
+from tickets.pruning.masks import Masks, highest, keep_top
 
 _WEIGHING: dict[str, Callable[[Sequence[int]], int]] = {"uniform": math.prod, "erk": sum}
 """By allocation, what the number of weights that a layer keeps is proportional to, from its weight's shape."""
@@ -66,7 +65,7 @@ def allocate(
         sizes=[score.numel() for score in scores.values()],
         kept=sum(int(mask.sum()) for mask in masks.values()),
     )
-    return {name: _highest(score, count) for (name, score), count in zip(scores.items(), counts, strict=True)}
+    return {name: highest(score, count) for (name, score), count in zip(scores.items(), counts, strict=True)}
 
 
 def _weight(allocation: str, score: Tensor, shape: Sequence[int]) -> Fraction:
@@ -104,10 +103,3 @@ def _rounded(shares: Sequence[Fraction]) -> list[int]:
     for i in by_remainder[: int(sum(shares)) - sum(counts)]:
         counts[i] += 1
     return counts
-
-
-def _highest(score: Tensor, count: int) -> Tensor:
-    """A mask of the `count` highest scores of one layer."""
-    if count == 0:
-        return torch.zeros_like(score, dtype=torch.bool)
-    return keep_top({"score": score}, 1 - count / score.numel())["score"]

@@ -77,6 +77,13 @@ def keep_top(scores: Mapping[str, Tensor], sparsity: float) -> Masks:
     return {name: part.view(score.shape) for (name, score), part in zip(scores.items(), parts, strict=True)}
 
 
+def highest(score: Tensor, count: int) -> Tensor:
+    """A mask of the `count` highest scores of one tensor; among equal ones the earlier entry is kept."""
+    if count == 0:
+        return torch.zeros_like(score, dtype=torch.bool)
+    return keep_top({"score": score}, 1 - count / score.numel())["score"]
+
+
 def sparsity_of(masks: Mapping[str, Tensor]) -> float:
     """Removed share of all masked weights, in [0, 1]; 0 without masks."""
     total = sum(mask.numel() for mask in masks.values())

@@ -1,6 +1,9 @@
-"""How sparsity and the search penalty grow over training, in fractions of all steps."""
+"""How sparsity, the search penalty and exchanges of weights go over training, in fractions of all steps."""
 
 from __future__ import annotations
+
+import math
+from typing import Literal
 
 from tickets.training.events import at
 
@@ -77,3 +80,35 @@ def geometric(sparsity: float, rounds: int) -> list[float]:
         [0.536, 0.785, 0.9]
     """
     return [*(1 - (1 - sparsity) ** (j / rounds) for j in range(1, rounds)), sparsity]
+
+
+def exchanges(
+    steps: int, every: float, fraction: float, stop: float, law: Literal["cosine", "constant"], least: int = 5
+) -> list[tuple[int, float]]:
+    """When layers exchange weights, and which share of them: zeta(t) = zeta/2 (1 + cos(pi t / T)) up to the step T.
+
+    RigL, arXiv 1911.11134, eq. 1; "constant" is zeta throughout.
+
+    Args:
+        steps: all training steps.
+        every: fraction of training between exchanges.
+        fraction: zeta.
+        stop: T as a fraction of training; none is later.
+        law: "cosine" or "constant".
+        least: steps between exchanges, however short the training is.
+
+    Returns:
+        (step, share) pairs with rising steps, none with the share 0.
+
+    Example:
+        >>> [(step, round(share, 4)) for step, share in exchanges(80, 0.125, 0.3, 0.75, "cosine")]
+        [(10, 0.2799), (20, 0.225), (30, 0.15), (40, 0.075), (50, 0.0201)]
+    """
+    gap, last = max(least, at(every, steps)), at(stop, steps)
+    shares = {step: fraction * (_cosine(step / last) if law == "cosine" else 1) for step in range(gap, last + 1, gap)}
+    return [(step, share) for step, share in shares.items() if share]
+
+
+def _cosine(way: float) -> float:
+    """1 to 0 over a way from 0 to 1."""
+    return (1 + math.cos(math.pi * way)) / 2

@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from tickets.registry import Member, Registry
-from tickets.traits import Traits
+from tickets.traits import Traits, taught_by
 
 if TYPE_CHECKING:
     from tickets.recipes.base import Recipe
+
+
+def _distilled(is_from_rewind: bool = False, **options: Any) -> Member:
+    traits = Traits(taught_by("dense"), is_from_rewind=is_from_rewind, imitates=True)
+    return Member("tickets.recipes.distilled:Distilled", options, traits)
+
 
 RECIPES: Registry[Recipe] = Registry(
     "recipe",
@@ -19,6 +25,10 @@ RECIPES: Registry[Recipe] = Registry(
         "rewind": Member("tickets.recipes.rewind:Rewind", traits=Traits(is_from_rewind=True)),
         "frozen": Member("tickets.recipes.frozen:Frozen", traits=Traits()),
         "continue": Member("tickets.recipes.continue_:Continue", traits=Traits(is_on_source=True)),
+        "kd": _distilled(),
+        "kd_rewind": _distilled(start="rewind", is_from_rewind=True),
+        "kd_finetune": _distilled(start="inherit"),
+        "kd/as_released": _distilled(reduction="mean"),
     },
     "ticketbench.recipes",
     "tickets.recipes.base:Recipe",

@@ -32,15 +32,23 @@ class Recipe(Method):
     """
 
     trains_host: ClassVar[bool] = True
-    traits: ClassVar[Traits] = Traits()
+
+    @property
+    def traits(self) -> Traits:
+        """What planning must know; the default needs nothing but a ticket."""
+        return Traits()
 
     @abstractmethod
     def host(self, ticket: Ticket, seed: int) -> nn.Module:
         """The host to start from; masked weights may hold values, they are zeroed."""
 
+    def objective(self, training: Training, seen: Pass) -> Tensor:
+        """What is learnt: the default is the target's loss."""
+        return super().loss(training, seen)
+
     def loss(self, training: Training, seen: Pass) -> Tensor:
-        """The target's loss, with the search penalty of tickets whose drawer keeps it on."""
-        loss = super().loss(training, seen)
+        """The objective, with the search penalty of tickets whose drawer keeps it on."""
+        loss = self.objective(training, seen)
         if "penalties" not in training.aside:
             return loss
         rho: float = training.aside["rho"]

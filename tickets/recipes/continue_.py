@@ -7,4 +7,7 @@ from tickets.traits import Traits
 class Continue(Finetune):
     """Inherit weights and head and train both on under the fixed masks; only where target and source are one."""
 
-    traits = Traits(is_on_source=True)
+    @property
+    def traits(self) -> Traits:
+        """It stays on the source."""
+        return Traits(is_on_source=True)

@@ -10,7 +10,10 @@ from tickets.traits import Traits
 class Rewind(Recipe):
     """Start from the weights that the drawing had at its rewind point (Frankle et al., arXiv 1912.05671)."""
 
-    traits = Traits(is_from_rewind=True)
+    @property
+    def traits(self) -> Traits:
+        """It needs a ticket with a rewind point."""
+        return Traits(is_from_rewind=True)
 
     def host(self, ticket: Ticket, seed: int) -> nn.Module:
         """The ticket's masks on its early weights."""

@@ -12,13 +12,15 @@ from tickets.pruning.masks import project
 from tickets.training.network import Network
 
 Norm = nn.modules.batchnorm._BatchNorm
+MASKING = "masking."
+"""What the names of a masking's own tensors begin with; masks are not averaged, and neither is what makes them."""
 
 
 def averaged_tensors(network: nn.Module) -> dict[str, Tensor]:
-    """What is averaged: every parameter and every floating-point buffer (BN statistics), by name."""
+    """What is averaged: every parameter and every floating-point buffer (BN statistics) of host and head, by name."""
     found: dict[str, Tensor] = dict(network.named_parameters())
     found.update((name, b) for name, b in network.named_buffers() if b.is_floating_point())
-    return found
+    return {name: tensor for name, tensor in found.items() if not name.startswith(MASKING)}
 
 
 class Ema:

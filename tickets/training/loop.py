@@ -47,7 +47,7 @@ class Training:
         method: rides on it.
         events: what happens when, in order of steps.
         given: the tickets that the job was given, by role.
-        full_macs: forward MACs of one image through the full network, by which "equal macs" measures; 0 for those of
+        full_macs: forward MACs of one image through the full network, by which equal MACs measure; 0 for those of
             `network` itself.
         step: optimiser steps done, which is also the number of the next batch. A training that begins later has not
             had the events before it.
@@ -86,7 +86,8 @@ class Training:
         self._forward = torch.compile(self.network.both) if self.settings.compiled else self.network.both
         self.meter = Meter(self.network.host, lambda images: self.spent.add(images, self.forward_cost))
         self.masks_changed()
-        self._used = self.step * self._worth
+        self._used = self.step * 3 * self.full_macs
+        self._images = self._taught = 0
         self._fired = sum(event.step < self.step for event in self.events)
         self.due = 0
         self.schedule.advance(int(self.clock))
@@ -112,8 +113,13 @@ class Training:
         def count(images: int) -> None:
             self.spent.add(images, cost)
             self.spent.teacher_macs += images * cost.dense
+            self._taught += images * self._paid(cost)
 
         Meter(network.host, count, is_on=True)
+
+    def autocast(self) -> torch.autocast:
+        """The precision of the settings, for what is computed beside the network, such as a teacher's outputs."""
+        return torch.autocast(self.source.device.type, torch.bfloat16, enabled=self.settings.is_low)
 
     def masks_changed(self) -> None:
         """Bring weights and costs in line with new masks or a new architecture; to be called after either."""
@@ -138,8 +144,9 @@ class Training:
         """What an image and a step cost under the masks of now."""
         trained = [layer for layer in self.layers if self.network.trains(layer.name)]
         self.forward_cost = Cost.of(self.layers, self.network.masks)
-        backward = Cost.of(trained, self.network.masks)
-        self.step_cost = self.forward_cost + backward + backward
+        to_input = Cost.of(trained, self.network.masks)
+        self.gradient_cost = Cost.of(trained, {}) if self.network.masking.reaches else to_input
+        self.step_cost = self.forward_cost + to_input + self.gradient_cost
 
     def set_masks(self, masks: Masks) -> None:
         """Put masks in force."""
@@ -148,8 +155,26 @@ class Training:
 
     @property
     def _worth(self) -> int:
-        """What one step takes off the budget, and what the whole budget is counted in."""
-        return self.step_cost.dense if self.settings.equal == "macs" else 3 * self.full_macs
+        """What one step takes off the budget, in MACs of an image and given tickets apart."""
+        return 3 * self.full_macs if self.settings.equal == "steps" else self._paid(self.step_cost)
+
+    def _paid(self, cost: Cost) -> int:
+        """What some work takes off the budget: its MACs of the kind that the budget counts, if it counts any."""
+        return {"steps": 0, "macs": cost.dense, "sparse": cost.sparse}[self.settings.equal]
+
+    def _take(self, worth: int) -> None:
+        """Take something off the budget."""
+        self._used += worth
+        self.schedule.advance(int(self.clock))
+
+    def whole_gradient(self) -> None:
+        """Count the gradient of this step as computed for masked weights, too: called by an event that looks at it.
+
+        Dense MACs hold it anyway; to sparse ones, and to a budget of those, it adds what they leave out of it.
+        """
+        beyond = Cost(0, self.gradient_cost.dense - self.gradient_cost.sparse)
+        self.spent.sparse_macs += self._images * beyond.sparse
+        self._take(self._paid(beyond))
 
     @property
     def clock(self) -> float:
@@ -201,13 +226,12 @@ class Training:
         """One optimiser step, then the events whose time has come; returns the loss. `Method` tells the order."""
         if not all(module.training for module in self.kept("modules", lambda: list(self.network.modules()))):
             self.network.train()
-        cost, worth = self.step_cost, self._worth
+        cost, worth, self._taught = self.step_cost, self._worth, 0
         image = batch["image"].contiguous(memory_format=torch.channels_last)
-        low = self.settings.precision == "bfloat16"
-        with torch.autocast(image.device.type, torch.bfloat16, enabled=low):
+        with self.autocast():
             maps, outputs = self._forward(image)
         with self.meter.on():
-            loss = self.method.loss(self, Pass(maps, outputs.float() if low else outputs, batch))
+            loss = self.method.loss(self, Pass(maps, outputs.float() if self.settings.is_low else outputs, batch))
             loss.backward()
             self.method.on_gradient(self)
             self.optimizer.step()
@@ -216,10 +240,10 @@ class Training:
         if self.network.masking.chooses:
             self._price()
         self.ema.update(self.network)
-        self.spent.add(len(image), cost)
+        self._images = len(image)
+        self.spent.add(self._images, cost)
         self.step += 1
-        self._used += worth
-        self.schedule.advance(int(self.clock))
+        self._take(worth + self._taught // self._images)  # what given tickets computed is paid for by fewer steps
         self._fire()
         self.optimizer.zero_grad()
         return loss.detach()

@@ -32,6 +32,8 @@ class Masking(nn.Module):
     """Whether a masked weight loses its value, so that nothing is left to score it by."""
     chooses: bool = False
     """Whether settling chooses masks anew, so that costs follow every step."""
+    reaches: bool = False
+    """Whether it needs the gradient of masked weights too, so that gradients of weights cost as much as dense ones."""
 
     def weight(self, name: str, w: Tensor, mask: Tensor) -> Tensor:
         """What the forward pass uses in place of the weight `w`, as the network names it."""
@@ -103,7 +105,8 @@ class _Straight(torch.autograd.Function):
 class Scored(Masking):
     """A trained score for every weight; the mask keeps the highest ones at the sparsity in force.
 
-    The weights themselves are trained too unless they are frozen. The architecture must stay as it is.
+    The weights themselves are trained too unless they are frozen. The architecture must stay as it is. Methods that
+    rank by something else than the score itself override `ranked`, such as choose otherwise `choose`.
 
     Args:
         scores: the first scores by weight name, shaped like the weights; copied.
@@ -114,6 +117,7 @@ class Scored(Masking):
 
     replaces = True
     chooses = True
+    reaches = True
 
     def __init__(
         self, scores: Mapping[str, Tensor], sparsity: float, learning_rate: float = 1.0, allocation: str = "global"
@@ -124,16 +128,25 @@ class Scored(Masking):
         self.sparsity, self.learning_rate, self.allocation = sparsity, learning_rate, allocation
 
     def weight(self, name: str, w: Tensor, mask: Tensor) -> Tensor:
-        """m*w, where the gradient of m goes to its score."""
+        """m*w, where the gradient of m goes to what its score is ranked by."""
         if name not in self.names:
             return w * mask
-        kept: Tensor = _Straight.apply(self.scores[self.names.index(name)], mask)
+        kept: Tensor = _Straight.apply(self.ranked(self.scores[self.names.index(name)]), mask)
         return w * kept
 
+    def ranked(self, score: Tensor) -> Tensor:
+        """What weights are ranked by, differentiable; the score itself."""
+        return score
+
+    def choose(self, network: Network, ranks: dict[str, Tensor]) -> Masks:
+        """The masks of these weights; the highest ranks, by the allocation."""
+        return allocate(ranks, self.sparsity, self.allocation)
+
+    @torch.no_grad()
     def settle(self, network: Network) -> None:
         """Choose the masks anew by the scores; masks of other weights stay."""
-        by_name = {name: score.detach() for name, score in zip(self.names, self.scores, strict=True)}
-        network.masks = {**network.masks, **allocate(by_name, self.sparsity, self.allocation)}
+        ranks = {name: self.ranked(score.detach()) for name, score in zip(self.names, self.scores, strict=True)}
+        network.masks = {**network.masks, **self.choose(network, ranks)}
 
     def groups(self, settings: Settings) -> list[dict[str, Any]]:
         """The scores, without weight decay."""

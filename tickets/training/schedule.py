@@ -61,8 +61,10 @@ def warmup(steps: int) -> Rule:
 
 
 def rules(settings: Settings) -> list[Rule]:
-    """Those of some settings, in the order in which they are applied."""
+    """Those of some settings, in the order in which they are applied; without any the rate is the peak."""
     steps = settings.steps
+    if settings.schedule == "constant":
+        return []
     falls = [max(1, round(fall * steps)) for fall in settings.falls]
     if settings.schedule == "onecycle":
         found = [one_cycle(steps)]

@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any, Literal
 
+ScheduleName = Literal["onecycle", "staircase", "multistep", "constant"]
+
 
 @dataclass(frozen=True)
 class Settings:
@@ -17,7 +19,8 @@ class Settings:
         weight_decay: L2 factor on convolution and linear weights, masked ones included.
         optimizer: "adam", or "rmsprop" as TensorFlow has it (decay and momentum 0.9).
         eps: the optimiser's, beside the second moment's root (adam) or inside it (rmsprop).
-        schedule: of the learning rate: "onecycle" (cosine, 30 % up), "staircase" or "multistep".
+        schedule: of the learning rate: "onecycle" (cosine, 30 % up), "staircase", "multistep", or "constant" (the peak
+            throughout, without a warm-up).
         decay: the factor of each fall of a staircase or multistep schedule.
         falls: when it falls, in fractions of all steps: at each multiple of the one number of a staircase, at
             each of the numbers of a multistep.
@@ -25,7 +28,9 @@ class Settings:
         ema_decay: nominal decay per update; the warm-up rule rules in short runs.
         calibration_batches: training batches over which BN statistics are recomputed before scoring.
         equal: what `steps` is worth: "steps" trains just so many; "macs" trains until the executed training
-            MACs are those of so many steps of the full dense network, so that smaller networks train longer.
+            MACs are those of so many steps of the full dense network, so that smaller networks train longer, and
+            such as are taught shorter: what given tickets compute within a step is paid for, too; "sparse" the
+            same with the MACs of kept weights alone, as if masked ones cost nothing.
         precision: "float32", or "bfloat16" for the forward pass under autocast.
         compiled: whether the network runs through `torch.compile`.
         knobs: numbers of single methods that identities used to state here (`to_json`); nothing is trained by them.
@@ -36,16 +41,21 @@ class Settings:
     weight_decay: float = 1e-5
     optimizer: Literal["adam", "rmsprop"] = "adam"
     eps: float = 1e-8
-    schedule: Literal["onecycle", "staircase", "multistep"] = "onecycle"
+    schedule: ScheduleName = "onecycle"
     decay: float = 0.1
     falls: tuple[float, ...] = ()
     warmup: float = 0.0
     ema_decay: float = 0.9999
     calibration_batches: int = 10
-    equal: Literal["steps", "macs"] = "steps"
+    equal: Literal["steps", "macs", "sparse"] = "steps"
     precision: Literal["float32", "bfloat16"] = "float32"
     compiled: bool = False
     knobs: Mapping[str, float] = field(default_factory=dict)
+
+    @property
+    def is_low(self) -> bool:
+        """Whether forward passes run under autocast."""
+        return self.precision == "bfloat16"
 
     def to_json(self) -> dict[str, Any]:
         """Plain values, as identities and descriptions state them."""

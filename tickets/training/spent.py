@@ -5,7 +5,10 @@ else a method lets the network or a copy of it compute while it rides on a train
 recalibration of batch norms, a probe, or a selection on val; and what a teacher or another given ticket computes. A
 backward pass counts two forward passes, one through a graph that holds a gradient six. Not counted: scoring on val or
 test that only measures, which nothing is chosen by. MACs are dense as executed (the architecture of the moment);
-the sparse ones beside them are those of kept weights alone.
+the sparse ones beside them are those of kept weights alone, and of masked weights' gradient where a method looks at it.
+
+The clock of a training under equal MACs, or sparse ones, goes by its steps and by what given tickets compute within
+them; the rest is counted and not taken off the budget.
 """
 
 from __future__ import annotations
