@@ -59,13 +59,13 @@ def test_a_set_is_drawn_and_transferred_by_as_many_jobs_as_a_ticket():
     [
         (
             {"control": "random"},
-            "a ticket set cannot be transformed by random; transform single tickets, and dst draws",
+            "a ticket set cannot be transformed by random; transform single tickets, and",
         ),
-        ({"transform": "same"}, "a ticket set cannot be transformed by same; transform single tickets, and dst draws"),
+        ({"transform": "same"}, "a ticket set cannot be transformed by same; transform single tickets, and"),
         ({"transform": "none,same"}, "a ticket set cannot be transformed by same"),
         (
             {"recipe": "continue", "target": "cls"},
-            "the recipe continue trains one ticket on, and dst draws a set; give",
+            "the recipe continue trains one ticket on, and dst draws a set",
         ),
         ({"head": "keep", "target": "cls"}, "--head keep carries the head of one ticket, and dst draws a set"),
         ({"recipe": "rewind"}, "needs a rewind point and the drawer dst keeps none"),
@@ -124,7 +124,7 @@ def test_a_task_that_merges_no_outputs_takes_no_sets(unmerged):
 
 
 def test_a_price_counts_every_member():
-    """By hand: at budget 0.5 a draw of 200 steps gives dst three members of 67, and three transfers of 300 steps each."""
+    """By hand: of 200 steps dst gives each of three members 67, and three transfers take 300 each."""
     asked = config(drawer="dst", sparsity="0.8", budget=0.5, control="none")
     draw, transfer = jobs(asked)
     given = facts(asked)
