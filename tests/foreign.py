@@ -102,3 +102,19 @@ class TaughtBySet(Finetune):
     """Asks for a set as its teacher."""
 
     traits: ClassVar[Traits] = Traits(needs=(Need("teacher", "edst", on="target"),))
+
+
+class Carried(Transform):
+    """Draws from a host of timm; what it makes is of no use."""
+
+    traits = Traits(draws_from="timm/resnet18")
+
+    def apply(self, ticket: Ticket, seed: int) -> Ticket:
+        """The ticket."""
+        return ticket
+
+
+class Sized(Carried):
+    """Draws from a host that takes images of one size."""
+
+    traits = Traits(draws_from="timm/vit_tiny_patch16_224")

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from tickets.errors import UserError
     from tickets.hosts import HOSTS
     from tickets.hosts.base import HostSpec
+    from tickets.hosts.depth import Family
     from tickets.hosts.supernet import Supernet
     from tickets.patterns import PATTERNS
     from tickets.patterns.base import Pattern, Share, Whole
@@ -48,6 +49,7 @@ __all__ = [
     "DataScorer",
     "Drawer",
     "Event",
+    "Family",
     "Finetune",
     "HostSpec",
     "Method",
@@ -86,6 +88,7 @@ _HOMES = {
     "tickets.training.events": ("Event",),
     "tickets.hosts": ("HOSTS",),
     "tickets.hosts.base": ("HostSpec",),
+    "tickets.hosts.depth": ("Family",),
     "tickets.hosts.supernet": ("Supernet",),
     "tickets.pruning.masks": ("keep_top", "prunable"),
     "tickets.training.method": ("Method", "Pass"),

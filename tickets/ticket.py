@@ -96,7 +96,8 @@ class Ticket(Drawn):
         spec: the host that it was drawn from.
         host: architecture, masks and weights of the host.
         head: the same of the source head, which only serves to score the ticket on its source.
-        provenance: plain values: drawer, source, sparsity asked for, seed, settings, costs, val scores.
+        provenance: plain values: drawer, source, sparsity asked for (on another host, the one that came of it, beside
+            `asked`), seed, settings, costs, val scores.
     """
 
     suffix: ClassVar[str] = ".safetensors"
@@ -350,6 +351,20 @@ class Ticket(Drawn):
             head=Part(),
             provenance={**self.provenance, **provenance},
         )
+
+    def moved(self, spec: HostSpec, host: Part, **provenance: Any) -> Ticket:
+        """The ticket on another host, without its head; its sparsity there is what came of the move.
+
+        That is what `sparsity` of its provenance says from then on; `asked` keeps what it was drawn at.
+
+        Args:
+            spec: the host.
+            host: masks and weights as that host names them.
+            provenance: what is told of it beside what the ticket tells.
+        """
+        pattern = PATTERNS.make(self.provenance.get("pattern", ELEMENT))
+        told = {"asked": self.provenance.get("sparsity"), "sparsity": pattern.sparsity(host.masks)}
+        return replace(self, spec=spec, host=host, head=Part(), provenance={**self.provenance, **told, **provenance})
 
 
 def stem_of(path: Path | str) -> Path:

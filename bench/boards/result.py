@@ -6,7 +6,7 @@ A result is a tenth of its record in memory, so that a hundred thousand of them 
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Any
 
@@ -61,7 +61,7 @@ class Key:
     @property
     def method(self) -> str:
         """What the row, or the ticket that it is a control of, shows of a method: as in "omp" for "random of omp"."""
-        return self.drawer if self.is_spoilt else self.ticket
+        return replace(self, transform=None).ticket if self.is_spoilt else self.ticket
 
     @property
     def is_spoilt(self) -> bool:

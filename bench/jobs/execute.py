@@ -211,10 +211,10 @@ def begun(
         given: the tickets of the draws that it needs, by role.
         feed: the target.
     """
-    job = work.job
-    ticket = given.get(TICKET) or Ticket.dense(HOSTS.make(work.facts.setting.host))
+    job, spec = work.job, HOSTS.make(work.facts.setting.host)
+    ticket = given.get(TICKET) or Ticket.dense(spec)
     if job.transform is not None and isinstance(ticket, Ticket):  # planning transforms no set
-        ticket = TRANSFORMS.make(job.transform).apply(ticket, job.seed)
+        ticket = TRANSFORMS.make(job.transform).onto(ticket, job.seed, spec)
     recipe, settings = RECIPES.make(job.recipe or ""), settings_of(job, work.facts)
     return ticket, transfers(ticket, recipe, feed, settings, job.seed, job.head or "fresh", _beside(given))
 
@@ -325,4 +325,4 @@ def redraw_command(job: Job, facts: Facts) -> str:
         "seed": job.seed,
     }
     flags = [f"--{name} {value}" for name, value in asked.items()]
-    return " ".join(["python -m bench.run", *flags, facts.setting.flags])
+    return " ".join(["python -m bench.run", *flags, facts.of(job.needs.get(TICKET, job)).setting.flags])

@@ -54,6 +54,7 @@ def _own(job: Job, draws: Mapping[str, str]) -> dict[str, Any]:
 
 def _shared(job: Job, facts: Facts) -> dict[str, Any]:
     """What of it does not depend on the seed."""
+    facts = facts.of(job)
     plan, setting = facts.scale.plan(job.trained_on), facts.setting
     said = knobs(job, plan)
     found = {

@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from tasks.base import Task
 
 DONE, MISSING, FAILED = "done", "missing", "failed"
+Where = tuple[str, str | None]
+"""What `Job.where` says."""
 RECALIBRATED = 10 / 3  # steps that the forward passes for batch-norm statistics are worth, each time
 
 
@@ -51,11 +53,11 @@ def states(jobs: Sequence[Job], ids: Mapping[Job, str], store: Store) -> dict[Jo
     return found
 
 
-def costs(jobs: Sequence[Job], facts: Facts, found: Mapping[str, Pace]) -> dict[Job, Cost]:
-    """What each job will take, from the pace of its task; those that differ only in their seed take the same."""
-    alike = {replace(job, seed=0): job.trained_on for job in jobs}
-    counts = {task: _counts(facts.tasks[task]) for task in set(alike.values())}
-    priced = {job: cost(job, facts, found[task], counts[task]) for job, task in alike.items()}
+def costs(jobs: Sequence[Job], facts: Facts, found: Mapping[Where, Pace]) -> dict[Job, Cost]:
+    """What each job will take, from the pace where it trains; those that differ only in their seed take the same."""
+    alike = dict.fromkeys(replace(job, seed=0) for job in jobs)
+    counts = {task: _counts(facts.tasks[task]) for task in {job.trained_on for job in alike}}
+    priced = {job: cost(job, facts, found[job.where], counts[job.trained_on]) for job in alike}
     return {job: priced[replace(job, seed=0)] for job in jobs}
 
 
@@ -106,7 +108,7 @@ def makespan(jobs: Sequence[Job], seconds: Mapping[Job, float], at_once: int) ->
 
 
 def told(jobs: Sequence[Job], state: Mapping[Job, str], costs: Mapping[Job, Cost], facts: Facts, at_once: int,
-         found: Mapping[str, Pace]) -> str:  # fmt: skip
+         found: Mapping[Where, Pace]) -> str:  # fmt: skip
     """A line for each job, and what is still to do: work, time and memory."""
     lines = []
     for job in jobs:

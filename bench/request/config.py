@@ -5,17 +5,17 @@ from __future__ import annotations
 import itertools
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
 from bench.command import curves, flags
 from bench.records import setting as settings
 from bench.records.setting import ASKED, AUTO, Setting
-from bench.request import kernels
+from bench.request import hosts, kernels
 from bench.request import scale as scales
 from bench.request.scale import Phase, Scale
-from bench.request.sweep import Sweep
+from bench.request.sweep import ALL, Sweep
 from bench.request.sweep import parse as parse_sweep
 from tickets.drawers import DRAWERS
 from tickets.errors import UserError, unknown
@@ -107,8 +107,9 @@ def parse(
     if mistakes:
         raise UserError(" ".join(dict.fromkeys(mistakes)))
     root = flags.data_root(how.data_root)
+    known = [sweep for sweep in parsed if sweep is not None]  # a None has left a mistake above
     found = RunConfig(
-        sweeps=tuple(sweep for sweep in parsed if sweep is not None),  # a None has left a mistake above
+        sweeps=tuple(_possible(sweep, texts, host) for sweep, texts in zip(known, sweeps, strict=True)),
         scale=scale,
         setting=Setting(**{**taken, "scale": scale.name, "host": host}),
         how=How(home, root, device, how.workers, how.jobs, how.force, how.tensorboard, wanted),
@@ -117,13 +118,31 @@ def parse(
     return found
 
 
+def _possible(sweep: Sweep, texts: Mapping[str, str], host: str) -> Sweep:
+    """The sweep; where all transforms are asked for, with those that can make tickets of the run's host."""
+    if texts.get("transform") != ALL:
+        return sweep
+    return replace(sweep, transforms=tuple(name for name in sweep.transforms if not hosts.why_not(name, host)))
+
+
 def _fits(config: RunConfig) -> None:
     """What is allowed alone but not together."""
     for sweep in config.sweeps:
         sweep.check()
-    host = config.setting.host
-    pairs = dict.fromkeys((name, s) for sweep in config.sweeps for name in sweep.drawers for s in sweep.sparsities)
-    for name, sparsity in pairs:
+        hosts.check(sweep, config.setting.host)
+        for host in hosts.drawn_from(sweep, config.setting.host):
+            _can_draw(sweep, host)
+    _knobs(config)
+    _temperatures(config)
+    _events(config)
+    for sweep in config.sweeps:
+        for host in dict.fromkeys([config.setting.host, *hosts.drawn_from(sweep, config.setting.host)]):
+            _takes_images(sweep, config.scale, host)
+
+
+def _can_draw(sweep: Sweep, host: str) -> None:
+    """See that a sweep's drawers can draw from a host."""
+    for name, sparsity in itertools.product(sweep.drawers, sweep.sparsities):
         if DRAWERS.traits(name).searches and not HOSTS.traits(host).has_units:
             able = [other for other, traits in DRAWERS.traits_by_name() if not traits.searches]
             raise UserError(
@@ -132,15 +151,16 @@ def _fits(config: RunConfig) -> None:
             )
         if _is_odd(name, sparsity):
             DRAWERS.make(name).check(HOSTS.make(host), sparsity)
-    _knobs(config)
-    _temperatures(config)
-    _events(config)
+
+
+def _takes_images(sweep: Sweep, scale: Scale, host: str) -> None:
+    """See that a host takes images of the tasks' sizes; all of the supernet's presets do."""
     if host.startswith(f"{SUPERNET}/") and "@" not in host:
         return
     from tickets.hosts.base import check_size  # only here, since it imports torch
 
-    for task in dict.fromkeys(task for sweep in config.sweeps for task in sweep.tasks):
-        check_size(HOSTS.make(host), host, config.scale.plan(task).size)
+    for task in sweep.tasks:
+        check_size(HOSTS.make(host), host, scale.plan(task).size)
 
 
 def _is_odd(name: str, sparsity: float) -> bool:

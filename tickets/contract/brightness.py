@@ -20,6 +20,8 @@ from tickets.source import Batch, Reduction, divergence
 
 SPEC = Spec(stem=8, stages=(Stage((1, 1), (8, 8)),), expansion=1)
 """A supernet of two branches, for 16x16 images; every layer has a multiple of 8 weights, for patterns that want it."""
+DEEP, DEEPER = SPEC.repeated(2), SPEC.repeated(3)
+"""Its like with more blocks in every branch."""
 
 
 class Pool(nn.Module):

@@ -26,7 +26,7 @@ from tickets.cost import dense_macs, layer_costs
 from tickets.drawers import DRAWERS
 from tickets.drawers.base import Drawer, Request
 from tickets.errors import UserError
-from tickets.hosts.base import features_of
+from tickets.hosts.base import HostSpec, features_of
 from tickets.patterns import PATTERNS
 from tickets.pruning.masks import prunable
 from tickets.ticket import Ticket
@@ -46,20 +46,20 @@ def settings(steps: int) -> Settings:
 
 
 @cache
-def drawn_by(name: str, sparsity: float, steps: int, seed: int = 0) -> Ticket:
+def drawn_by(name: str, sparsity: float, steps: int, seed: int = 0, spec: HostSpec = SPEC) -> Ticket:
     """A ticket that others need, drawn once a process."""
     drawer = DRAWERS.make(name)
-    given = _given(drawer, sparsity, steps, seed)
-    found = drawer.draw(Request(SPEC, Brightness(), settings(steps), sparsity, seed, given))
+    given = _given(drawer, sparsity, steps, seed, spec)
+    found = drawer.draw(Request(spec, Brightness(), settings(steps), sparsity, seed, given))
     if isinstance(found, TicketSet):
         raise Broken(f"it needs one ticket, and {name} draws a set; name a drawer of single tickets")
     return found
 
 
-def _given(drawer: Drawer, sparsity: float, steps: int, seed: int) -> dict[str, Ticket]:
+def _given(drawer: Drawer, sparsity: float, steps: int, seed: int, spec: HostSpec = SPEC) -> dict[str, Ticket]:
     """The tickets that a drawer needs, by role."""
     return {
-        need.role: drawn_by(need.drawer, sparsity if need.sparsity is None else need.sparsity, steps, seed)
+        need.role: drawn_by(need.drawer, sparsity if need.sparsity is None else need.sparsity, steps, seed, spec)
         for need in drawer.traits.needs
     }
 
