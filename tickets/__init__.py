@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from tickets.seeding import derive, generator
     from tickets.source import Source
     from tickets.ticket import Ticket
+    from tickets.ticket_set import TicketSet, load
     from tickets.training.events import Event
     from tickets.training.loop import Training
     from tickets.training.method import Method, Pass
@@ -66,6 +67,7 @@ __all__ = [
     "Source",
     "Supernet",
     "Ticket",
+    "TicketSet",
     "Training",
     "Traits",
     "Transform",
@@ -75,6 +77,7 @@ __all__ = [
     "generator",
     "keep_top",
     "last_prune",
+    "load",
     "prunable",
 ]
 
@@ -102,6 +105,7 @@ _HOMES = {
     "tickets.training.settings": ("Settings",),
     "tickets.source": ("Source",),
     "tickets.ticket": ("Ticket",),
+    "tickets.ticket_set": ("TicketSet", "load"),
     "tickets.training.loop": ("Training",),
     "tickets.traits": ("Need", "Traits"),
     "tickets.transforms": ("TRANSFORMS",),
