@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from bench.request.sweep import REFERENCES, Sweep
+from bench.request.sweep import Sweep
 from tickets.errors import UserError
 from tickets.hosts import HOSTS
 from tickets.transforms import TRANSFORMS
@@ -17,13 +17,8 @@ def drawn_from(sweep: Sweep, host: str) -> list[str]:
     """
     if not sweep.targets:
         return [host]
-    elsewhere = [there for name in _controls(sweep) if (there := _there(name))]
+    elsewhere = [there for name in sweep.shuffles if (there := _there(name))]
     return list(dict.fromkeys([*(_there(name) or host for name in sweep.transforms), *elsewhere]))
-
-
-def _controls(sweep: Sweep) -> list[str]:
-    """The controls that are transforms."""
-    return [name for name in sweep.controls if name not in REFERENCES]
 
 
 def _there(transform: str | None) -> str | None:
@@ -47,6 +42,6 @@ def check(sweep: Sweep, host: str) -> None:
     Raises:
         UserError: one cannot; says why.
     """
-    for name in (*sweep.transforms, *_controls(sweep)):
+    for name in (*sweep.transforms, *sweep.shuffles):
         if why := why_not(name, host):
             raise UserError(why)
