@@ -61,8 +61,8 @@ def test_at_equal_sparse_macs_a_job_is_priced_at_the_steps_of_its_sparsity():
 def test_costs_are_those_of_each_job_by_its_task_and_seed():
     """Three seeds of a draw and a transfer, whose tasks go at other paces."""
     found, asked = jobs(config(seed="0,1,2", control="none")), facts(config().scale)
-    paces = {"cls/figures": PACE, "seg/figures": replace(PACE, step_s=7.0)}
-    one_by_one = {job: price.cost(job, asked, paces[job.trained_on], COUNTS) for job in found}
+    paces = {("cls/figures", None): PACE, ("seg/figures", None): replace(PACE, step_s=7.0)}
+    one_by_one = {job: price.cost(job, asked, paces[job.where], COUNTS) for job in found}
     assert price.costs(found, asked, paces) == one_by_one
     assert len(set(one_by_one.values())) == 2
 
@@ -86,7 +86,7 @@ def test_what_is_said(demo):
     draw, dense, transfer = demo
     costs = {job: Cost(400, 2 * 10**11, 60.0) for job in (draw, transfer)}
     state = {draw: "missing", dense: "done", transfer: "failed"}
-    said = price.told(demo, state, costs, facts(config().scale), 2, {"cls/figures": PACE})
+    said = price.told(demo, state, costs, facts(config().scale), 2, {("cls/figures", None): PACE})
     lines = said.splitlines()
     assert lines[0].startswith("missing draw") and lines[0].endswith("400 steps of 32, 0.20 T training MACs, 60 s")
     assert lines[1].startswith("done    dense reference") and lines[1].endswith("seed 0")

@@ -35,6 +35,14 @@ def _dynamic(**options: Any) -> Member:
     return Member("tickets.drawers.dynamic:Dynamic", options, Traits())
 
 
+def _free(target: str, **options: Any) -> Member:
+    return Member(f"tickets.drawers.free_tickets:{target}", options, Traits(draws_sets=True))
+
+
+RELEASED = {"fraction": 0.5, "law": "constant", "stop": 1.0, "moments": "keep", "rule": "released"}
+"""How the released code of FreeTickets exchanges weights."""
+
+
 def _transformed(**options: Any) -> Member:
     return Member("tickets.drawers.rst:RandomSparseTransformation", options, Traits())
 
@@ -61,6 +69,10 @@ DRAWERS: Registry[Drawer] = Registry(
         "static": _dynamic(grow="none"),
         "set": _dynamic(grow="random", law="constant"),
         "rigl": _dynamic(),
+        "dst": _free("DST"),
+        "dst/as_released": _free("DST", **RELEASED),
+        "edst": _free("EDST"),
+        "edst/as_released": _free("EDST", **RELEASED),
         "acdc": Member("tickets.drawers.acdc:AlternatingCompression", traits=Traits()),
         "rst": _transformed(),
         "rst/iterative": _transformed(cycles=5),
@@ -71,6 +83,9 @@ DRAWERS: Registry[Drawer] = Registry(
         "tamt/as_released": _mask_trained(reset=0.06),
         "edge_popup": Member("tickets.drawers.edge_popup:EdgePopup", traits=Traits()),
         "dense": Member("tickets.drawers.dense:Dense", traits=Traits(prunes=False)),
+        "dense/ensemble": Member(
+            "tickets.drawers.ensemble:DenseEnsemble", traits=Traits(prunes=False, draws_sets=True)
+        ),
     },
     "ticketbench.drawers",
     "tickets.drawers.base:Drawer",

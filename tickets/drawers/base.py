@@ -15,6 +15,7 @@ from tickets.pruning.masks import Masks, Semantics, ones, prunable
 from tickets.source import Source, initial_head
 from tickets.stated import LATER, stated
 from tickets.ticket import Ticket, copied, part_of
+from tickets.ticket_set import TicketSet
 from tickets.training.checkpoint import Checkpoint
 from tickets.training.events import Event, known
 from tickets.training.loop import Training
@@ -108,7 +109,7 @@ class Drawer(Method):
         return Traits()
 
     @property
-    def members(self) -> dict[str, str]:
+    def uses(self) -> dict[str, str]:
         """Names of other registries that it uses, by noun."""
         return {"pattern": self.pattern}
 
@@ -201,7 +202,12 @@ class Drawer(Method):
         """Optimiser steps of a draw that is given so many, before any network shrinks."""
         return sum(this.steps - this.start for this in self.trainings(steps, sparsity))
 
-    def draw(self, request: Request) -> Ticket:
+    @property
+    def count(self) -> int:
+        """Tickets that a draw gives: 1, or the members of a set."""
+        return 1
+
+    def draw(self, request: Request) -> Ticket | TicketSet:
         """Train and prune on the source; exactly round(sparsity * prunable) weights of the host go.
 
         Raises:
@@ -279,7 +285,11 @@ class Drawer(Method):
 
     def ticket(self, request: Request, training: Training) -> Ticket:
         """What a training left, as a ticket."""
-        network, averaged = training.network, training.averaged()
+        return self.packed(request, training, training.averaged())
+
+    def packed(self, request: Request, training: Training, averaged: Network) -> Ticket:
+        """A training's network and the averaged copy that it is scored by, as a ticket."""
+        network = training.network
         masks = network.masks or ones(network.weights())
         rewind = part_masks(training.memory.get("rewind", {}), "host")
         base = request.given.get("base")

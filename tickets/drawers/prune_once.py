@@ -50,9 +50,9 @@ class PruneOnce(Drawer):
         return Traits(based_on(base), searches=searches)
 
     @property
-    def members(self) -> dict[str, str]:
+    def uses(self) -> dict[str, str]:
         """The scorer too."""
-        return {**super().members, "scorer": self.scorer}
+        return {**super().uses, "scorer": self.scorer}
 
     def trainings(self, steps: int, sparsity: float) -> Sequence[Round]:
         """No training: the last pruning alone."""
