@@ -25,8 +25,8 @@ class OptimalCompression(PruneOnce):
     together. OBC removes one weight at a time and so gets the same values for its mask; `rounds` is how finely the
     order of removal follows that, and each round sees the inputs that the pruned layers before give, as in SparseGPT.
     Weights and their average are moved alike, by the inputs of the weights. Nothing is trained. An output of d weights
-    takes about d^3 operations a round: nothing for supernet/tiny (240), far too many on a CPU for hosts with thousands of
-    weights an output, as resnet18 (4608).
+    takes about d^3 operations a round: little on supernet/tiny (d up to 240), far too much for a CPU on hosts such as
+    resnet18 (up to 4608).
 
     Args:
         scorer: "obs", which is the method's own.
