@@ -16,6 +16,7 @@ from bench.command import console, flags
 from bench.numbers import aligned, stats
 from bench.numbers.amounts import MISSING
 from bench.records import record
+from bench.request.sweep import NONE
 from tasks import TASKS
 from tickets import atomic
 from tickets.errors import UserError, unknown
@@ -29,11 +30,14 @@ def compare(
     names: Annotated[list[str], typer.Argument(metavar="A B", help="Methods as tables call them: stp/magnitude.")],
     by: Annotated[
         str,
-        typer.Option("--by", help="What A and B are: method, recipe, or origin (transferred, native)."),
+        typer.Option(
+            "--by",
+            help="What A and B are: method, recipe, origin, or members (of sets: together, best, mean).",
+        ),
     ] = "method",
     folder: Annotated[Path, typer.Option("--records", help="Folder of records.")] = Path("runs/records"),
     source: Annotated[str | None, typer.Option("--source", help="Only tickets drawn on these tasks.")] = None,
-    target: Annotated[str | None, typer.Option("--target", help="Only transfers to these tasks.")] = None,
+    target: Annotated[str | None, typer.Option("--target", help="Only transfers to these; none for draws.")] = None,
     method: Annotated[str | None, typer.Option("--method", help="Only these methods.")] = None,
     recipe: Annotated[str | None, typer.Option("--recipe", help="Only these recipes.")] = None,
     sparsity: Annotated[str | None, typer.Option("--sparsity", help="Only these sparsities.")] = None,
@@ -45,9 +49,12 @@ def compare(
     """Compare the first method with each of the others, over jobs that share everything but the method.
 
     By recipe, a ticket's weights are weighed against fresh ones; by origin, a ticket drawn elsewhere against the one
-    drawn on the target. Differences are in points, paired by seed, with 95 % t-intervals; p values are of
-    signed-rank tests, adjusted by Holm, and undecided where the seeds are too few to reach 5 % at all. The pooled
-    mean counts what is not independent once: tickets of one source and seed, or by origin those of one seed.
+    drawn on the target; by members, sets of tickets against the best of their own members on the test split, which no
+    user could have chosen, and against their mean. With --target none draws are compared on their sources.
+
+    Differences are in points, paired by seed, with 95 % t-intervals; p values are of signed-rank tests, adjusted by
+    Holm, and undecided where the seeds are too few to reach 5 % at all. The pooled mean counts what is not independent
+    once: tickets of one source and seed, or by origin those of one seed.
 
     Examples:
 
@@ -57,26 +64,29 @@ def compare(
 
     python -m bench.compare --by origin transferred native --method supertickets
 
+    python -m bench.compare --by members together best mean --method dst --target none
+
     python -m bench.compare supertickets stp/magnitude imp --out ranks.svg
     """
     names = list(dict.fromkeys(names))
     if by not in CLUSTERS:
         raise unknown("--by", by, CLUSTERS)
     if len(names) < 2:
-        example = {"recipe": "finetune scratch", "origin": "transferred native"}.get(by, "supertickets imp")
+        others = {"recipe": "finetune scratch", "origin": "transferred native", "members": "together best mean"}
+        example = others.get(by, "supertickets imp")
         raise UserError(f"a comparison needs two names and got {', '.join(names)}; give e.g. {example}.")
-    asked = {"source": source, "target": target, "method": method, "recipe": recipe, "sparsity": sparsity}
+    draws, onto = target == NONE, None if target == NONE else target
+    asked = {"source": source, "target": onto, "method": method, "recipe": recipe, "sparsity": sparsity}
     if asked.get(by) is not None:
         raise UserError(f"--{by} {asked[by]} beside {by}s that are compared; leave it out.")
     if out is not None:
         flags.out_file(out, (".svg",))
         if len(names) < 3:
             raise UserError(f"--out draws the average ranks of three or more and got {' and '.join(names)}; add some.")
-    cells = pairing.cells(record.each(folder), by)
+    cells = {cell: found for cell, found in pairing.cells(record.each(folder), by, draws).items() if found}
     if not cells:
-        raise UserError(
-            f"{folder} holds no transfer of a ticket; run python -m bench.run first, or name another folder."
-        )
+        what = f"{'draw' if draws else 'transfer'} of a ticket{' set' if by == 'members' else ''}"
+        raise UserError(f"{folder} holds no {what}; run python -m bench.run first, or name another folder.")
     found = pairing.chosen(cells, wanted(asked, cells), names, by)
     for other in names[1:]:
         _show(names[0], other, pairing.differences(found, names[0], other), by)
@@ -156,7 +166,8 @@ def _line(difference: Difference, comparisons: int, setting: str) -> tuple[str, 
 def _subject(cell: Cell, setting: str) -> str:
     """What the jobs of a cell have in common, in one line."""
     head = "head kept" if cell.head == "keep" else ""
-    parts = (cell.method, f"{cell.source} -> {cell.place.task}", cell.recipe, head, f"{cell.sparsity:.0%}", setting)
+    way = f"drawn on {cell.source}" if cell.place.kind == "draw" else f"{cell.source} -> {cell.place.task}"
+    parts = (cell.method, way, cell.recipe, head, f"{cell.sparsity:.0%}", setting)
     return ", ".join(part for part in parts if part)
 
 

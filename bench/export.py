@@ -46,9 +46,9 @@ def export(
     wanted = None if size is None else flags.image_size(size)
     from tickets.cost import dense_macs, layer_costs
     from tickets.deploy.compact import compact, removed
-    from tickets.ticket import Ticket
+    from tickets.ticket_set import single
 
-    found = Ticket.load(ticket)
+    found = single(ticket, "bench.export writes")
     height_width = wanted or tuple(found.provenance["size"])
     host = found.build(chosen)
     module = host if masked else compact(host)

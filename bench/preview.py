@@ -89,9 +89,10 @@ def _predictor(path: Path, name: str, task: Task, scale: Scale) -> tuple[Task, C
     import torch
 
     from tasks.feed import Feed
-    from tickets.ticket import Ticket
+    from tickets.ticket_set import load
+    from tickets.training.ensemble import parts_of
 
-    found = Ticket.load(path)
+    found = load(path)
     if (source := found.provenance["source"]) != name:
         raise UserError(f"the ticket {path} was drawn on {source} and predicts only there, not on {name}; give --task "
                         f"{source}.")  # fmt: skip
@@ -106,7 +107,8 @@ def _predictor(path: Path, name: str, task: Task, scale: Scale) -> tuple[Task, C
 
     @torch.no_grad()
     def predict(batch: Any) -> Any:
-        return task.predict(network, batch)
+        each = [task.predict(one, batch) for one in parts_of(network)]
+        return each[0] if len(each) == 1 else task.merge(each)
 
     return task, predict
 

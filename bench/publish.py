@@ -169,7 +169,7 @@ class Publisher:
             raise UserError("it does not tell in config.draw which ticket it started from; run its job again.")
         for name in dict.fromkeys([draw, *found.needs.values()]):
             self._clean(name)
-        _agree(found, _hash(self.store.ticket(draw), found.job.transform, found.job.seed))
+        _agree(found, _hash(self.store.ticket(draw), found.job.transform, found.job.seed, found.setting.host))
         return f"its ticket {draw} verified"
 
     def _clean(self, draw: str) -> None:
@@ -217,17 +217,20 @@ def unpublished(found: Record) -> None:
 
 
 @cache
-def _hash(stem: Path, transform: str | None = None, seed: int = 0) -> str:
-    """The hash of a ticket's verified file, or of the control that is made of it.
+def _hash(stem: Path, transform: str | None = None, seed: int = 0, host: str = "") -> str:
+    """The hash of a ticket's verified file, or of what a transform makes of it for a host.
 
     Raises:
         UserError: the file is missing or damaged.
     """
-    from tickets.ticket import Ticket
+    from tickets.hosts import HOSTS
+    from tickets.ticket_set import load, single
     from tickets.transforms import TRANSFORMS
 
-    ticket = Ticket.load(stem)
-    return (TRANSFORMS.make(transform).apply(ticket, seed) if transform else ticket).hash
+    if transform is None:
+        return load(stem).hash
+    ticket = single(stem, f"{transform} transforms")
+    return TRANSFORMS.make(transform).onto(ticket, seed, HOSTS.make(host)).hash
 
 
 @cache

@@ -192,8 +192,18 @@ def _price(todo: list[Job], ids: dict[Job, str], facts: Facts, workers: Workers,
 
     state = price.states(todo, ids, Store(facts.home))
     missing = [job for job in todo if state[job] != price.DONE]
-    found = paces([*dict.fromkeys(job.trained_on for job in missing)], facts, workers, display, anew)
+    alike = {job.host: facts.of(job) for job in missing}
+    found = {
+        (task, host): pace
+        for host, there in alike.items()
+        for task, pace in paces(_trained_on(missing, host), there, workers, display, anew).items()
+    }
     return price.told(todo, state, price.costs(missing, facts, found), facts, workers.count, found)
+
+
+def _trained_on(jobs: list[Job], host: str | None) -> list[str]:
+    """The tasks of those jobs that are computed on a host, each once."""
+    return list(dict.fromkeys(job.trained_on for job in jobs if job.host == host))
 
 
 def _length(asked: RunConfig, job: Job) -> float:

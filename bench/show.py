@@ -17,7 +17,8 @@ app = console.application()
 @app.command()
 def show(
     file: Annotated[
-        Path | None, typer.Argument(metavar="FILE", help="A record, or either file of a ticket.", show_default=False)
+        Path | None,
+        typer.Argument(metavar="FILE", help="A record, either file of a ticket, or a set's.", show_default=False),
     ] = None,
     size: Annotated[
         str | None,
@@ -32,8 +33,8 @@ def show(
     ] = False,
     home: Annotated[Path, typer.Option("--home", help="The home of --store.")] = Path("runs"),
 ) -> None:
-    """Show a record: job, scores, those by class, costs. Or a ticket: architecture, live units, sparsity per layer.
-    Or, with --store, what lies on the disk.
+    """Show a record: job, scores, those by class, costs. Or a ticket: architecture, live units, sparsity per layer;
+    or a set of them: its members. Or, with --store, what lies on the disk.
 
     Examples:
 
@@ -62,9 +63,13 @@ def show(
     if out is not None:
         flags.out_file(out, (".png", ".svg", ".pdf"))
     from bench.views import ticket as show_ticket
-    from tickets.ticket import Ticket
+    from tickets.ticket_set import TicketSet, load, single
 
-    show_ticket.show(Ticket.load(file), wanted, layers, out)
+    found = load(file)
+    if isinstance(found, TicketSet) and out is None:
+        show_ticket.show_set(found, wanted)
+    else:
+        show_ticket.show(single(file, "--out draws"), wanted, layers, out)
 
 
 def _is_record(file: Path) -> bool:

@@ -54,7 +54,7 @@ if TYPE_CHECKING:
     import torch
     from torch import Tensor, nn
 
-    from tasks.metrics.base import Metric
+    from tasks.metrics.base import Diversity, Metric
     from tickets.source import Reduction
 
     Reader = staticmethod[[Sample, tuple[int, int]], Row]
@@ -379,6 +379,25 @@ class Task(ABC):
         """The network's outputs for a batch that is scored; a kind may average over views of it."""
         return network(batch["image"])
 
+    def merge(self, outputs: Sequence[Any]) -> Any:
+        """One prediction from those of several networks, as one of them has it; a kind says how.
+
+        Args:
+            outputs: of each network, for the same batch; not modified.
+
+        Raises:
+            UserError: this kind of task does not say how.
+        """
+        raise UserError(
+            f"{type(self).__name__} does not say how the outputs of several networks are merged; define its merge, or "
+            "use a drawer that draws single tickets."
+        )
+
+    @classmethod
+    def merges(cls) -> bool:
+        """Whether it says how outputs are merged, so that ticket sets can be scored."""
+        return cls.merge is not Task.merge
+
     @abstractmethod
     def head(self, features: Features) -> nn.Module:
         """A fresh head; its `forward` takes the list of the host's maps."""
@@ -414,6 +433,17 @@ class Task(ABC):
     @abstractmethod
     def metric(self, split: str = "test") -> Metric:
         """A fresh accumulator of this task's metrics, for the samples of one split."""
+
+    def reliability(self) -> Metric | None:
+        """A fresh accumulator of how far outputs can be trusted; None for none.
+
+        It is measured of ticket sets and of their members, beside `metric`.
+        """
+        return None
+
+    def diversity(self, networks: int) -> Diversity | None:
+        """A fresh accumulator of how far the outputs of so many networks, at least 2, differ; None for none."""
+        return None
 
     @abstractmethod
     def panels(self, batch: Mapping[str, Tensor], outputs: Any = None) -> Sequence[tuple[Panel, ...]]:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Generator, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
+from typing import Any
 
 import numpy as np
 import torch
@@ -15,10 +16,13 @@ from tasks.base import Task
 from tasks.data.split import Draw, Split
 from tasks.heads.paper import make_head
 from tasks.metrics.base import Metric
+from tasks.metrics.together import Together
 from tickets.errors import DataError
 from tickets.searchable import Units
 from tickets.seeding import derive, generator
 from tickets.source import Batch, Reduction
+from tickets.ticket_set import member_seed
+from tickets.training.ensemble import parts_of
 
 ENDLESS = 2**40  # batches; ranges and samplers need a number
 
@@ -153,6 +157,14 @@ class Feed:
         """The task's loss."""
         return self.task.loss(outputs, batch)
 
+    def merge(self, outputs: list[Any]) -> Any:
+        """One prediction from those of several networks, as the task has it."""
+        return self.task.merge(outputs)
+
+    def member(self, number: int) -> Feed:
+        """The same task with the order and augmentation of data that a member of a set has; itself for number 0."""
+        return replace(self, seed=member_seed(self.seed, number)) if number else self
+
     def imitation(
         self, outputs: Tensor, teacher: Tensor, batch: Batch, temperature: float = 1.0, reduction: Reduction = "sum"
     ) -> Tensor:
@@ -166,12 +178,20 @@ class Feed:
 
     @torch.no_grad()
     def measure(self, network: nn.Module, split: str, pages: int | None = None) -> Metric:
-        """The task's metric after it has seen all samples of a split, or so many pages of `task.scoring_batch`."""
-        metric, data = self.task.metric(split), Pages(self.task, self.task.split(split))
+        """The task's metric after it has seen all samples of a split, or so many pages of `task.scoring_batch`.
+
+        That of a `tickets.training.ensemble.Ensemble` tells of its networks, too: `tasks.metrics.together`.
+        """
+        data = Pages(self.task, self.task.split(split))
+        networks = parts_of(network)
+        alone = len(networks) == 1
+        metric: Metric = self.task.metric(split) if alone else Together(self.task, len(networks), split)
         network.eval()
         for batch in self._loaded(data, range(len(data))[:pages], self.workers):
             image = batch["image"].contiguous(memory_format=torch.channels_last)
-            metric.update(self.task.predict(network, {**batch, "image": image}), batch)
+            shown = {**batch, "image": image}
+            each: Any = [self.task.predict(one, shown) for one in networks]
+            metric.update(each[0] if alone else each, batch)
         return metric
 
     def _run(self, name: str, start: int, stop: int, workers: int) -> Generator[Batch, None, None]:

@@ -84,3 +84,37 @@ class Same(Transform):
     def apply(self, ticket: Ticket, seed: int) -> Ticket:
         """The ticket."""
         return ticket
+
+
+class BasedOnSet(Drawer):
+    """Asks for a set where one ticket is given."""
+
+    traits = Traits(based_on("dst"))
+
+
+class TwiceRemoved(Drawer):
+    """Asks for a ticket that would be made from a set."""
+
+    traits = Traits(based_on("based"))
+
+
+class TaughtBySet(Finetune):
+    """Asks for a set as its teacher."""
+
+    traits: ClassVar[Traits] = Traits(needs=(Need("teacher", "edst", on="target"),))
+
+
+class Carried(Transform):
+    """Draws from a host of timm; what it makes is of no use."""
+
+    traits = Traits(draws_from="timm/resnet18")
+
+    def apply(self, ticket: Ticket, seed: int) -> Ticket:
+        """The ticket."""
+        return ticket
+
+
+class Sized(Carried):
+    """Draws from a host that takes images of one size."""
+
+    traits = Traits(draws_from="timm/vit_tiny_patch16_224")

@@ -16,6 +16,7 @@ from tickets.drawers.base import Drawer, Request
 from tickets.hosts.base import HostSpec
 from tickets.hosts.supernet import Spec, Stage
 from tickets.ticket import Ticket
+from tickets.ticket_set import TicketSet
 from tickets.training.masking import Masking
 from tickets.training.network import Network
 
@@ -35,8 +36,8 @@ def toy_network(masking: Masking | None = None, seed: int = 0) -> Network:
     return Network(host, ToyHead(host.features), masking=masking)
 
 
-def drawn(drawer: Drawer, request: Request, known: Mapping[str, Any] | None = None) -> Ticket:
-    """A drawer's ticket, drawn after the tickets that it needs, by drawers with the `known` options."""
+def drawn(drawer: Drawer, request: Request, known: Mapping[str, Any] | None = None) -> Ticket | TicketSet:
+    """A drawer's ticket or set, drawn after the tickets that it needs, by drawers with the `known` options."""
     given = {}
     for need in drawer.traits.needs:
         sparsity = request.sparsity if need.sparsity is None else need.sparsity

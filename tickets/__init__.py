@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from tickets.errors import UserError
     from tickets.hosts import HOSTS
     from tickets.hosts.base import HostSpec
+    from tickets.hosts.depth import Family
     from tickets.hosts.supernet import Supernet
     from tickets.patterns import PATTERNS
     from tickets.patterns.base import Pattern, Share, Whole
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
     from tickets.seeding import derive, generator
     from tickets.source import Source
     from tickets.ticket import Ticket
+    from tickets.ticket_set import TicketSet, load
     from tickets.training.events import Event
     from tickets.training.loop import Training
     from tickets.training.method import Method, Pass
@@ -47,6 +49,7 @@ __all__ = [
     "DataScorer",
     "Drawer",
     "Event",
+    "Family",
     "Finetune",
     "HostSpec",
     "Method",
@@ -64,6 +67,7 @@ __all__ = [
     "Source",
     "Supernet",
     "Ticket",
+    "TicketSet",
     "Training",
     "Traits",
     "Transform",
@@ -73,6 +77,7 @@ __all__ = [
     "generator",
     "keep_top",
     "last_prune",
+    "load",
     "prunable",
 ]
 
@@ -83,6 +88,7 @@ _HOMES = {
     "tickets.training.events": ("Event",),
     "tickets.hosts": ("HOSTS",),
     "tickets.hosts.base": ("HostSpec",),
+    "tickets.hosts.depth": ("Family",),
     "tickets.hosts.supernet": ("Supernet",),
     "tickets.pruning.masks": ("keep_top", "prunable"),
     "tickets.training.method": ("Method", "Pass"),
@@ -99,6 +105,7 @@ _HOMES = {
     "tickets.training.settings": ("Settings",),
     "tickets.source": ("Source",),
     "tickets.ticket": ("Ticket",),
+    "tickets.ticket_set": ("TicketSet", "load"),
     "tickets.training.loop": ("Training",),
     "tickets.traits": ("Need", "Traits"),
     "tickets.transforms": ("TRANSFORMS",),

@@ -68,6 +68,16 @@ class Source(Protocol):
     def loss(self, outputs: Any, batch: Batch) -> Tensor:
         """Scalar loss, mean over the batch."""
 
+    def merge(self, outputs: list[Any]) -> Any:
+        """One prediction from those of several networks for the same batch.
+
+        Raises:
+            UserError: the task does not say how.
+        """
+
+    def member(self, number: int) -> Source:
+        """The same task with the order and augmentation of data that a member of a set has; itself for number 0."""
+
     def imitation(
         self, outputs: Any, teacher: Any, batch: Batch, temperature: float = 1.0, reduction: Reduction = "sum"
     ) -> Tensor:

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 import safetensors
 import safetensors.torch
@@ -65,16 +65,43 @@ class Part:
         return state
 
 
+class Drawn:
+    """What a ticket tells of its drawing, and a set of tickets as one."""
+
+    provenance: Mapping[str, Any]
+
+    @property
+    def macs_spent(self) -> int:
+        """Training MACs of its drawing, those of the tickets which that was given included."""
+        return self.own_macs + sum(self.made_from.values())
+
+    @property
+    def own_macs(self) -> int:
+        """Training MACs of its drawing alone."""
+        spent: int = self.provenance["spent"]["macs"]
+        return spent
+
+    @property
+    def made_from(self) -> dict[str, int]:
+        """The tickets that its drawing was given: what each has cost, in training MACs, by its hash."""
+        given = [self.provenance["base"], *self.provenance.get("given", {}).values()]
+        return {one["hash"]: one["macs"] for one in given if one["hash"]}
+
+
 @dataclass(frozen=True)
-class Ticket:
+class Ticket(Drawn):
     """A sparse subnetwork of a host, with the head that it was drawn with.
 
     Args:
         spec: the host that it was drawn from.
         host: architecture, masks and weights of the host.
         head: the same of the source head, which only serves to score the ticket on its source.
-        provenance: plain values: drawer, source, sparsity asked for, seed, settings, costs, val scores.
+        provenance: plain values: drawer, source, sparsity asked for (on another host, the one that came of it, beside
+            `asked`), seed, settings, costs, val scores.
     """
+
+    suffix: ClassVar[str] = ".safetensors"
+    """Of the file whose hash is the ticket's."""
 
     spec: HostSpec
     host: Part
@@ -113,23 +140,6 @@ class Ticket:
     def hash(self) -> str:
         """SHA-256 of the tensor file, which itself holds the hash of the description."""
         return hashlib.sha256(self._files()[0]).hexdigest()
-
-    @property
-    def macs_spent(self) -> int:
-        """Training MACs of its drawing, those of the tickets which that was given included."""
-        return self.own_macs + sum(self.made_from.values())
-
-    @property
-    def own_macs(self) -> int:
-        """Training MACs of its drawing alone."""
-        spent: int = self.provenance["spent"]["macs"]
-        return spent
-
-    @property
-    def made_from(self) -> dict[str, int]:
-        """The tickets that its drawing was given: what each has cost, in training MACs, by its hash."""
-        given = [self.provenance["base"], *self.provenance.get("given", {}).values()]
-        return {one["hash"]: one["macs"] for one in given if one["hash"]}
 
     def build(self, weights: Weights = "ema") -> nn.Module:
         """The plain module: images (B, 3, H, W) -> list of feature maps; pruned weights are zero.
@@ -233,8 +243,7 @@ class Ticket:
         Raises:
             DamagedTicketError: a file is missing, damaged, foreign or of another ticket; says which check.
         """
-        path = Path(path)
-        stem = path.with_suffix("") if path.suffix in (".json", ".safetensors") else path
+        stem = stem_of(path)
         tensor_file, document_file = (stem.with_name(stem.name + s) for s in (".safetensors", ".json"))
         for file in (tensor_file, document_file):
             if not file.is_file():
@@ -252,7 +261,7 @@ class Ticket:
                 "it is damaged, or the two files belong to different tickets."
             )
         description = document["description"]
-        if metadata.get("description_sha256") != _sha(description):
+        if metadata.get("description_sha256") != digest(description):
             raise DamagedTicketError(
                 f"{document_file} is not the description that {tensor_file} was written with: "
                 "it was changed, or the two files belong to different tickets."
@@ -304,16 +313,16 @@ class Ticket:
 
     def _files(self) -> tuple[bytes, bytes]:
         """The bytes of the tensor file and of the description."""
-        description = json.loads(_canonical(self.description))
+        description = json.loads(canonical(self.description))
         tensors = {
             f"{part}.{kind}.{name}": tensor.detach().cpu().contiguous()
             for part, of in (("host", self.host), ("head", self.head))
             for kind, group in (("mask", of.masks), ("raw", of.raw), ("ema", of.ema), ("rewind", of.rewind))
             for name, tensor in group.items()
         }
-        data = safetensors.torch.save(tensors, metadata={"description_sha256": _sha(description)})
+        data = safetensors.torch.save(tensors, metadata={"description_sha256": digest(description)})
         document = {"description": description, "tensors_sha256": hashlib.sha256(data).hexdigest()}
-        return data, _canonical(document)
+        return data, canonical(document)
 
     def network_masks(self) -> Masks:
         """The masks of host and head as a `Network` names them."""
@@ -342,6 +351,26 @@ class Ticket:
             head=Part(),
             provenance={**self.provenance, **provenance},
         )
+
+    def moved(self, spec: HostSpec, host: Part, **provenance: Any) -> Ticket:
+        """The ticket on another host, without its head; its sparsity there is what came of the move.
+
+        That is what `sparsity` of its provenance says from then on; `asked` keeps what it was drawn at.
+
+        Args:
+            spec: the host.
+            host: masks and weights as that host names them.
+            provenance: what is told of it beside what the ticket tells.
+        """
+        pattern = PATTERNS.make(self.provenance.get("pattern", ELEMENT))
+        told = {"asked": self.provenance.get("sparsity"), "sparsity": pattern.sparsity(host.masks)}
+        return replace(self, spec=spec, host=host, head=Part(), provenance={**self.provenance, **told, **provenance})
+
+
+def stem_of(path: Path | str) -> Path:
+    """A ticket's path without the suffix of either of its files."""
+    path = Path(path)
+    return path.with_suffix("") if path.suffix in (".json", ".safetensors") else path
 
 
 def part_of(module: nn.Module, averaged: nn.Module, masks: Masks, rewind: Tensors | None = None) -> Part:
@@ -385,12 +414,14 @@ def _disagreement(got: Mapping[str, Tensor], wanted: Mapping[str, Tensor]) -> st
     return names[0] if names else None
 
 
-def _canonical(value: Any) -> bytes:
+def canonical(value: Any) -> bytes:
+    """The bytes of a description's file: JSON with sorted keys, the same for equal values."""
     return json.dumps(value, sort_keys=True, indent=1, allow_nan=False).encode() + b"\n"
 
 
-def _sha(description: Any) -> str:
-    return hashlib.sha256(_canonical(description)).hexdigest()
+def digest(description: Any) -> str:
+    """SHA-256 of what a file describes."""
+    return hashlib.sha256(canonical(description)).hexdigest()
 
 
 def _metadata(data: bytes) -> dict[str, str]:
@@ -399,16 +430,31 @@ def _metadata(data: bytes) -> dict[str, str]:
     return metadata
 
 
-def _read_document(file: Path) -> dict[str, Any]:
-    """The JSON file; every byte of it counts."""
+def read_document(file: Path, keys: set[str], what: str) -> dict[str, Any]:
+    """A JSON file of these keys, every byte of which counts.
+
+    Args:
+        file: that is read.
+        keys: that it has, and no others.
+        what: it should be, for messages.
+
+    Raises:
+        DamagedTicketError: it is not as it was written.
+    """
     data = file.read_bytes()
     try:
         document = json.loads(data)
-        whole = _canonical(document) == data
+        whole = canonical(document) == data
     except ValueError as error:
         raise DamagedTicketError(f"{file} is damaged: it is no JSON file ({error}).") from error
-    if not whole or not isinstance(document, dict) or set(document) != {"description", "tensors_sha256"}:
-        raise DamagedTicketError(f"{file} is damaged or no ticket: it is not as it was written.")
+    if not whole or not isinstance(document, dict) or set(document) != keys:
+        raise DamagedTicketError(f"{file} is damaged or no {what}: it is not as it was written.")
+    return document
+
+
+def _read_document(file: Path) -> dict[str, Any]:
+    """The JSON file of a ticket, of this format."""
+    document = read_document(file, {"description", "tensors_sha256"}, "ticket")
     description = document["description"]
     got = description.get("format") if isinstance(description, dict) else None
     if got != FORMAT:

@@ -35,7 +35,10 @@ class Traits:
         searches: drawers: whether the architecture is searched, which needs a host with units.
         prunes: drawers: whether weights are removed; if not, the sparsity is 0 whatever is asked for.
         rewinds: drawers: whether tickets keep a rewind point, which the recipe `rewind` starts from.
+        draws_sets: drawers: whether what is drawn is a set of tickets that predict together.
         is_control: transforms: whether what it makes is a control that tickets must beat, not a ticket.
+        draws_from: transforms: the host that its tickets are drawn from where that is not the one which they are then
+            trained on, by its full name.
         is_on_source: recipes: whether it goes on with the source head, and so trains on the source only.
         is_from_rewind: recipes: whether it needs a ticket with a rewind point.
         imitates: recipes: whether it trains by the target's `imitation` of a teacher, which not every task defines; its
@@ -48,7 +51,9 @@ class Traits:
     searches: bool = False
     prunes: bool = True
     rewinds: bool = False
+    draws_sets: bool = False
     is_control: bool = False
+    draws_from: str | None = None
     is_on_source: bool = False
     is_from_rewind: bool = False
     imitates: bool = False

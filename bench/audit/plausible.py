@@ -10,11 +10,14 @@ from typing import Any
 from bench.records import members
 from bench.records.record import Deployed, Record, Scores, TicketSize
 from bench.records.remembered import remembered
+from bench.records.setting import Setting
+from bench.request import kernels
 from tasks import TASKS
 from tickets.drawers import DRAWERS
 from tickets.errors import UserError
 from tickets.hosts import HOSTS
 from tickets.recipes import RECIPES
+from tickets.transforms import TRANSFORMS
 
 LAST_DIGITS = 1e-9
 """By how much two ways of counting the same fraction may differ."""
@@ -30,7 +33,7 @@ FLAGS = {"compiled": "compile"}
 
 def wrong(found: Record) -> Iterator[str]:
     """What cannot be in a record, a sentence each."""
-    for check in (_texts, _fractions, _origin, _counts, _sizes, _costs, _redraw):
+    for check in (_texts, _fractions, _origin, _counts, _hosts, _sizes, _costs, _redraw):
         yield from check(found)
 
 
@@ -66,6 +69,9 @@ def _fractions(found: Record) -> Iterator[str]:
     for name in amounts:
         if name == found.scores.primary or name not in found.scores.test:
             yield f"'scores.amounts' names '{name}'; it names metrics of 'scores.test' other than the primary one."
+    told, count = len(found.scores.members), found.ticket.members if found.ticket else 1
+    if told and told != count:
+        yield f"'scores.members' tells of {told} members, and 'ticket.members' is {count}."
     primary = _primary(found.task)
     if primary is not None and found.scores.primary != primary:
         yield f"'scores.primary' is '{found.scores.primary}', and {found.task} is scored by '{primary}'."
@@ -117,6 +123,17 @@ def _counts(found: Record) -> Iterator[str]:
             f"'counts' are {counts}, and {found.task} has {scenes.TRAIN} in train and val together and {scenes.TEST} "
             "in test."
         )
+
+
+def _hosts(found: Record) -> Iterator[str]:
+    """Whether the ticket was drawn from the host that its transform draws from."""
+    try:
+        there = TRANSFORMS.traits(found.job.transform).draws_from if found.job.transform else None
+    except UserError:  # a transform that is not known here
+        return
+    if there != found.job.host_drawn:
+        what = f"the transform {found.job.transform}" if found.job.transform else "a job without a transform"
+        yield f"'job.host_drawn' is {found.job.host_drawn}, and {what} has {there}."
 
 
 def _sizes(found: Record) -> Iterator[str]:
@@ -233,10 +250,19 @@ def _redraw(found: Record) -> Iterator[str]:
         return
     asked["scale"] = "@".join([asked["scale"], *sorted(asked.get("changes") or ())])
     told = {name: getattr(found.job, name) for name in ASKED} | {name: getattr(found.setting, name) for name in SET}
-    told["host"] = found.job.host_drawn or told["host"]
+    if found.job.host_drawn is not None:
+        told |= _there(found.setting, found.job.host_drawn)
     for name, wanted in told.items():
         if not _same(asked[name], wanted, name):
             yield f"'redraw' has --{FLAGS.get(name, name)} {asked[name]}, and the job's is {wanted}."
+
+
+def _there(setting: Setting, host: str) -> dict[str, Any]:
+    """What `redraw` tells of another host; one that is not known here is taken for one of the same blocks."""
+    try:
+        return {"host": host, "kernels": kernels.moved(setting, host).kernels}
+    except UserError:
+        return {"host": host}
 
 
 def _flags(words: list[str]) -> dict[str, Any]:

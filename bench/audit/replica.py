@@ -29,7 +29,7 @@ SCORED_BY = ("config.heads", "config.options", "config.size", "versions.task", "
 """Keys of a record that a ticket's score from its file depends on."""
 RUN_BY = ("config.batch_size", "config.interval", "config.settings", "versions", *SCORED_BY)
 """Keys that the whole job depends on, beside the job itself; what an older record lacks is not compared."""
-MEASURED = ("test", "val", "classes")
+MEASURED = ("test", "val", "classes", "amounts", "members")
 """Parts of a record's `scores` that a ticket's file gives."""
 
 
@@ -177,7 +177,7 @@ def verify_score(found: Record, ticket: Path, data: Data) -> None:
         where, old, new = differing[0]
         raise UserError(
             f"its ticket's file does not give its score: {where} is {old!r} in the record and {new!r} from "
-            f"{ticket}.safetensors{_elsewhere(found, work)}."
+            f"{ticket}{_elsewhere(found, work)}."
         )
 
 
@@ -192,13 +192,13 @@ def scored(work: Work, ticket: Path) -> dict[str, Any]:
     from bench.command import flags
     from bench.jobs.scoring import make_feed, scores_of
     from tickets.hosts.native import force
-    from tickets.ticket import Ticket
+    from tickets.ticket_set import load
 
     flags.device(work.facts.device)
     torch.set_flush_denormal(True)
     feed, setting = make_feed(work.job.trained_on, work.job.seed, work.facts), work.facts.setting
     with force.using(setting.kernels, setting.threads):
-        return scores_of(feed, Ticket.load(ticket).network(feed))
+        return scores_of(feed, load(ticket).network(feed))
 
 
 def _measured(scores: Scores) -> dict[str, Any]:

@@ -95,7 +95,7 @@ def _other_score(found: Record, data: Data, tickets: Path | None) -> Iterator[st
     if tickets is None or found.kind != "draw" or found.status != "ok":
         return
     stem = tickets / found.id
-    if not stem.with_name(f"{stem.name}.safetensors").exists():
+    if not stem.with_name(f"{stem.name}.json").exists():
         return
     try:
         replica.verify_score(found, stem, data)

@@ -408,7 +408,7 @@ def _leads(keys: Sequence[Key]) -> dict[Key, Key]:
     """The row (best first) below which each stands; its own where it stands below none."""
     tickets = {key: key for key in keys}
     has_spoilt = any(key.is_spoilt for key in keys)
-    of_any_code = {replace(key, code=None): key for key in reversed(keys)} if has_spoilt else {}
+    of_any_code = {_bare(key): key for key in reversed(keys)} if has_spoilt else {}
     best: dict[Method, Key] = {}
     for key in keys:
         if key.is_contender:
@@ -417,8 +417,13 @@ def _leads(keys: Sequence[Key]) -> dict[Key, Key]:
     def lead(key: Key) -> Key:
         if key.is_spoilt:
             plain = replace(key, transform=None, control=None)
-            ticket = tickets.get(plain) or of_any_code.get(replace(plain, code=None))
+            ticket = tickets.get(plain) or of_any_code.get(_bare(plain))
             return lead(ticket) if ticket else key
         return best.get(method(key), key) if key.is_native else key
 
     return {key: lead(key) for key in keys}
+
+
+def _bare(key: Key) -> Key:
+    """A key without what its controls may differ in: other packages' code, and how it came from another host."""
+    return replace(key, code=None, transform=None if key.host_drawn and not key.is_spoilt else key.transform)

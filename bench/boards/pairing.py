@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from bench.boards.leaderboard import grouped, placed
-from bench.boards.result import Key, Place
+from bench.boards.result import Key, Place, Result
 from bench.numbers import stats
 from bench.records.record import Record
 from tickets.errors import UserError, unknown
 
 NATIVE, TRANSFERRED = "native", "transferred"
 
-CLUSTERS = {"method": "source and seed", "recipe": "source and seed", "origin": "seed"}
+TOGETHER, BEST, MEAN = "together", "best", "mean"
+
+CLUSTERS = {"method": "source and seed", "recipe": "source and seed", "origin": "seed", "members": "source and seed"}
 """What may be compared, and what pooled values are clustered by. Tickets of one source and seed share their host's
 first weights, often a search; a ticket drawn on a target meets those of every source, so that only seeds are left."""
 
@@ -66,30 +68,41 @@ class Difference:
     needed: int | None
 
 
-def cells(records: Iterable[Record], by: str = "method") -> dict[Cell, Scores]:
+def cells(records: Iterable[Record], by: str = "method", draws: bool = False) -> dict[Cell, Scores]:
     """Scores of all transfers of drawn tickets, by cell, what is compared and seed; of several editions the newest.
 
     A method that removes nothing stands in the cells of every sparsity, a native ticket in those of every source.
 
     Args:
         records: of any kind.
-        by: "method", "recipe", or "origin": "transferred" against "native", drawn on the target itself.
+        by: "method", "recipe", "origin": "transferred" against "native", drawn on the target itself, or "members": sets
+            "together" against the "best" of their members on test and their "mean".
+        draws: those of the draws themselves, on their sources.
     """
     found: dict[Cell, Scores] = defaultdict(dict)
     widened: dict[tuple[Cell, str], str] = {}
     for place, members in placed(records).items():
         for key, by_seed in sorted(grouped(members)[0].items(), key=lambda item: _edition(item[0])):
             scores = {seed: result.score for seed, result in by_seed.items() if result.score is not None}
-            if key.source is None or key.target is None or not scores:
+            if key.source is None or (key.target is None) != draws or not scores:
                 continue
             cell, name, wide = _cell(place, key, by)
-            found[cell][name] = scores
+            found[cell] |= _of_members(by_seed) if by == "members" else {name: scores}
             if wide:
                 widened[cell, name] = wide
     for (cell, name), field in widened.items():
         for other in [c for c in found if replace(c, **{field: getattr(cell, field)}) == cell]:
             found[other].setdefault(name, found[cell][name])
     return dict(found)
+
+
+def _of_members(by_seed: Mapping[int, Result]) -> Scores:
+    """What sets score together and their members alone; nothing of single tickets."""
+    sets = {seed: one for seed, one in by_seed.items() if one.members}
+    told: Scores = {TOGETHER: {seed: one.score for seed, one in sets.items() if one.score is not None}}
+    for name, of in ((BEST, max), (MEAN, stats.mean)):
+        told[name] = {seed: of(one.members) for seed, one in sets.items()}
+    return told if sets else {}
 
 
 def _cell(place: Place, key: Key, by: str) -> tuple[Cell, str, str | None]:
@@ -99,6 +112,8 @@ def _cell(place: Place, key: Key, by: str) -> tuple[Cell, str, str | None]:
         return (cell, NATIVE, "source") if key.is_native else (cell, TRANSFERRED, None)
     if by == "recipe":
         return replace(cell, recipe=""), cell.recipe, None
+    if by == "members":
+        return cell, "", None
     return replace(cell, method=""), cell.method, None if key.sparsity else "sparsity"
 
 

@@ -15,6 +15,7 @@ from bench.boards import overall
 from bench.boards.leaderboard import Board, Row
 from bench.boards.overall import Overall
 from bench.boards.result import Key, Place
+from bench.numbers import stats
 from bench.numbers.amounts import MISSING, counted, duration, interval, percent, points
 
 METRICS = {"top1": "top-1", "miou": "mIoU", "pck": "PCK@0.2", "ap": "OKS AP"}
@@ -210,8 +211,8 @@ def _split(board: Board) -> str:
 
 
 def notes(board: Board) -> list[str]:
-    """One sentence for every incomplete row and for what was left out."""
-    lines = []
+    """One sentence for every row of sets, for every incomplete row and for what was left out."""
+    lines = [text for row in board.rows if (text := _of_members(row))]
     for row in board.incomplete:
         name = f"{label(row.key)}, sparsity {percent(row.key.sparsity)}"
         lines.append(f"Incomplete: {name}: {_clipped(row.missing or '')}.")
@@ -219,6 +220,16 @@ def notes(board: Board) -> list[str]:
         older = "1 older record" if board.superseded == 1 else f"{board.superseded} older records"
         lines.append(f"Left out: {older} of a job and seed that ran again.")
     return lines
+
+
+def _of_members(row: Row) -> str | None:
+    """What a set scores and what its members do alone, the mean over the seeds; None for a row of single tickets."""
+    each = [result.members for result in row.results if result.members]
+    if len(each) < len(row.results):
+        return None
+    alone, best = (stats.mean([of(scores) for scores in each]) for of in (stats.mean, max))
+    name = f"{label(row.key)}, sparsity {percent(row.key.sparsity)}"
+    return f"Set: {name}: {percent(row.mean)} together, a member alone {percent(alone)}, the best one {percent(best)}."
 
 
 def _clipped(text: str) -> str:

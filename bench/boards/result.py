@@ -6,7 +6,7 @@ A result is a tenth of its record in memory, so that a hundred thousand of them 
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Any
 
@@ -61,7 +61,7 @@ class Key:
     @property
     def method(self) -> str:
         """What the row, or the ticket that it is a control of, shows of a method: as in "omp" for "random of omp"."""
-        return self.drawer if self.is_spoilt else self.ticket
+        return replace(self, transform=None).ticket if self.is_spoilt else self.ticket
 
     @property
     def is_spoilt(self) -> bool:
@@ -131,6 +131,7 @@ class Result:
         score: primary metric on the test split.
         ticket: hash of the ticket's content.
         redraw: command that draws the ticket again.
+        members: of a set, the score of each member by itself; else empty.
         other numbers: as those of the same name in `leaderboard.Row`, of this one seed.
     """
 
@@ -155,6 +156,7 @@ class Result:
     wall_s: float | None
     ticket: str | None
     redraw: str | None
+    members: tuple[float, ...] = ()
 
     @classmethod
     def of(cls, record: Record) -> Result:
@@ -182,6 +184,7 @@ class Result:
             wall_s=costs.wall_s if costs else None,
             ticket=ticket.hash if ticket else None,
             redraw=record.redraw,
+            members=tuple(one[scores.primary] for one in scores.members if scores.primary in one) if scores else (),
         )
 
 

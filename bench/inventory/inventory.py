@@ -39,7 +39,9 @@ HALVES = (".safetensors", ".json")
 FRESH_S = 3600
 """Seconds within which a file without a lock may still be written."""
 
-_TEMPORARY = re.compile(r"\.?(?P<id>.+?)(\.json|\.safetensors|\.pt)?\.\d+\.tmp")
+_TEMPORARY = re.compile(r"\.?(?P<id>.+?)(\.m\d+)?(\.json|\.safetensors|\.pt)?\.\d+\.tmp")
+_MEMBER = re.compile(r"\.m\d+$")
+"""What stands behind a set's name in that of a member."""
 
 
 @dataclass(frozen=True)
@@ -97,7 +99,7 @@ def _grouped(home: Path, store: Store) -> Iterator[tuple[str, str, tuple[Path, .
         if temporary:
             yield TEMPORARY, temporary["id"], (path,)
         elif folder.name == "tickets" and path.suffix in HALVES:
-            tickets.setdefault(path.name.removesuffix(path.suffix), []).append(path)
+            tickets.setdefault(_MEMBER.sub("", path.name.removesuffix(path.suffix)), []).append(path)
         elif folder.name == "checkpoints" and path.suffix == ".pt":
             yield CHECKPOINT, path.name.removesuffix(".pt"), (path,)
         elif folder.name == "locks" and path.suffix == ".lock":

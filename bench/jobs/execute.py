@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import traceback
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
@@ -29,9 +29,12 @@ from tickets.hosts.native import force
 from tickets.patterns import ELEMENT
 from tickets.pruning.masks import Masks
 from tickets.recipes import RECIPES
-from tickets.recipes.base import transfer
+from tickets.recipes.base import transfers
 from tickets.ticket import Ticket
-from tickets.training.checkpoint import Checkpoint
+from tickets.ticket_set import TicketSet, load, members_of
+from tickets.training import progress
+from tickets.training.checkpoint import Checkpoint, turns
+from tickets.training.ensemble import Ensemble
 from tickets.training.loop import Training
 from tickets.training.network import Network
 from tickets.training.progress import Progress
@@ -46,8 +49,8 @@ class Outcome:
     """What a job measured.
 
     Args:
-        ticket: that was drawn or trained.
-        network: host and head as scored.
+        ticket: that was drawn or trained, or the set.
+        network: host and head as scored; those of a set's members together.
         feed: the task that it was scored on.
         masks: in force, as the network names them.
         spent: training work of this job.
@@ -55,8 +58,8 @@ class Outcome:
         drawing_macs: training MACs of the draws that this job used.
     """
 
-    ticket: Ticket
-    network: Network
+    ticket: Ticket | TicketSet
+    network: Network | Ensemble
     feed: Feed
     masks: Masks
     spent: Spent
@@ -78,7 +81,7 @@ class Place:
     store: Store
     checkpoint: Checkpoint
     report: Report
-    given: dict[str, Ticket] = field(default_factory=dict)
+    given: dict[str, Ticket | TicketSet] = field(default_factory=dict)
 
 
 def execute(work: Work, report: Report = None) -> record.Record | None:
@@ -141,19 +144,19 @@ def verify_data(job: Job, facts: Facts) -> None:
         facts.tasks[task].verify(task, facts.fingerprints[task])
 
 
-def given_to(work: Work, store: Store) -> dict[str, Ticket]:
+def given_to(work: Work, store: Store) -> dict[str, Ticket | TicketSet]:
     """The tickets that a job needs, each the one that its draw's record tells of.
 
     Raises:
         UserError: a file is missing, damaged, or another ticket's.
     """
-    found = {}
+    found: dict[str, Ticket | TicketSet] = {}
     for role, name in work.draws.items():
-        found[role] = ticket = Ticket.load(store.ticket(name))
+        found[role] = ticket = load(store.ticket(name))
         told = record.read(store.records / f"{name}.json").ticket
         if told is None or told.hash != ticket.hash:
             raise UserError(
-                f"{store.ticket(name)}.safetensors has the hash {ticket.hash[:16]}..., and the record {name} tells "
+                f"{store.ticket(name)}{ticket.suffix} has the hash {ticket.hash[:16]}..., and the record {name} tells "
                 f"{told.hash[:16] if told else 'no'}...: it is another ticket's; draw it again with --force."
             )
     return found
@@ -176,13 +179,13 @@ def _draw(work: Work, place: Place) -> Outcome:
         settings=settings_of(job, facts),
         sparsity=job.sparsity,
         seed=job.seed,
-        given=place.given,
+        given=_beside(place.given),
         checkpoint=place.checkpoint,
         report=place.report,
     )
     drawer = DRAWERS.make(job.drawer, knobs(job, facts.scale.plan(job.trained_on)))
     drawer.draw(request).save(path)
-    ticket = Ticket.load(path)
+    ticket = load(path)
     network = ticket.network(feed)
     during = {key: score for key, score in ticket.provenance["scores"].items() if key in (BEFORE, AFTER)}
     spent, scores = Spent(**ticket.provenance["spent"]), {**scores_of(feed, network), **during}
@@ -192,29 +195,53 @@ def _draw(work: Work, place: Place) -> Outcome:
 def _transfer(work: Work, place: Place) -> Outcome:
     """Train a ticket, or its control, on the target and score it once."""
     feed = make_feed(work.job.trained_on, work.job.seed, work.facts)
-    ticket, training = begun(work, place.given, feed)
-    training.run(place.checkpoint, place.report)
-    network, drawing = training.averaged(), drawing_macs(place.given.values())
-    return Outcome(ticket, network, feed, training.network.masks, training.spent, scores_of(feed, network), drawing)
+    ticket, trainings = begun(work, place.given, feed)
+    network, masks, spent = _trained(trainings, place, len(members_of(ticket)), feed)
+    drawing = drawing_macs(place.given.values())
+    return Outcome(ticket, network, feed, masks, spent, scores_of(feed, network), drawing)
 
 
-def begun(work: Work, given: Mapping[str, Ticket], feed: Feed) -> tuple[Ticket, Training]:
-    """The ticket that a transfer trains, and the training before its first step.
+def begun(
+    work: Work, given: Mapping[str, Ticket | TicketSet], feed: Feed
+) -> tuple[Ticket | TicketSet, Iterator[Training]]:
+    """The ticket or set that a transfer trains, and each of its trainings before its first step.
 
     Args:
         work: of a transfer or control.
         given: the tickets of the draws that it needs, by role.
         feed: the target.
     """
-    job, beside = work.job, dict(given)
-    ticket = beside.pop(TICKET, None) or Ticket.dense(HOSTS.make(work.facts.setting.host))
-    if job.transform is not None:
-        ticket = TRANSFORMS.make(job.transform).apply(ticket, job.seed)
+    job, spec = work.job, HOSTS.make(work.facts.setting.host)
+    ticket = given.get(TICKET) or Ticket.dense(spec)
+    if job.transform is not None and isinstance(ticket, Ticket):  # planning transforms no set
+        ticket = TRANSFORMS.make(job.transform).onto(ticket, job.seed, spec)
     recipe, settings = RECIPES.make(job.recipe or ""), settings_of(job, work.facts)
-    return ticket, transfer(ticket, recipe, feed, settings, job.seed, job.head or "fresh", beside)
+    return ticket, transfers(ticket, recipe, feed, settings, job.seed, job.head or "fresh", _beside(given))
 
 
-def drawing_macs(given: Collection[Ticket]) -> int:
+def _beside(given: Mapping[str, Ticket | TicketSet]) -> dict[str, Ticket]:
+    """The given tickets but the job's own; planning lets none of them be a set."""
+    return {role: one for role, one in given.items() if role != TICKET and isinstance(one, Ticket)}
+
+
+def _trained(
+    trainings: Iterable[Training], place: Place, count: int, feed: Feed
+) -> tuple[Network | Ensemble, Masks, Spent]:
+    """One training run, or several one after the other: the network as scored, its masks, and what was spent."""
+    networks, masks, spent = [], [], Spent()
+    for number, (training, checkpoint) in enumerate(zip(trainings, turns(place.checkpoint, count), strict=True)):
+        training.run(checkpoint, progress.part(place.report, number, count))
+        if checkpoint is not None and count > 1:
+            checkpoint.save(training.state_dict())
+        networks.append(training.averaged())
+        masks.append(training.network.masks)
+        spent += training.spent
+    if count == 1:
+        return networks[0], masks[0], spent
+    return Ensemble(networks, feed.merge), Ensemble.named(masks), spent
+
+
+def drawing_macs(given: Collection[Ticket | TicketSet]) -> int:
     """Training MACs of the draws of some tickets and of what these were made from, each draw once."""
     behind = {name: macs for one in given for name, macs in one.made_from.items()}
     return sum((behind | {one.hash: one.own_macs for one in given}).values())
@@ -237,6 +264,7 @@ def _succeeded(work: Work, outcome: Outcome, wall_s: float) -> record.Record:
             "sparsity": outcome.ticket.sparsity,
             "remaining": outcome.ticket.remaining,
             "pattern": outcome.ticket.provenance.get("pattern", ELEMENT),
+            "members": len(members_of(outcome.ticket)),
             **size,
         },
         "deployed": {
@@ -297,4 +325,4 @@ def redraw_command(job: Job, facts: Facts) -> str:
         "seed": job.seed,
     }
     flags = [f"--{name} {value}" for name, value in asked.items()]
-    return " ".join(["python -m bench.run", *flags, facts.setting.flags])
+    return " ".join(["python -m bench.run", *flags, facts.of(job.needs.get(TICKET, job)).setting.flags])

@@ -54,6 +54,7 @@ def _own(job: Job, draws: Mapping[str, str]) -> dict[str, Any]:
 
 def _shared(job: Job, facts: Facts) -> dict[str, Any]:
     """What of it does not depend on the seed."""
+    facts = facts.of(job)
     plan, setting = facts.scale.plan(job.trained_on), facts.setting
     said = knobs(job, plan)
     found = {
@@ -146,7 +147,7 @@ def _members(job: Job, facts: Facts) -> Iterator[tuple[str, str]]:
     if job.kind == "draw":
         yield DRAWERS.noun, job.drawer
         drawer = DRAWERS.make(job.drawer, knobs(job, facts.scale.plan(job.trained_on)))
-        yield from drawer.members.items()
+        yield from drawer.uses.items()
     if job.recipe:
         yield RECIPES.noun, job.recipe
     if job.transform:

@@ -17,6 +17,7 @@ from tasks.feed import Feed
 from tickets.hosts.native import force
 from tickets.seeding import derive
 from tickets.ticket import Ticket
+from tickets.ticket_set import TicketSet
 from tickets.training.between import errors_along
 from tickets.training.checkpoint import Checkpoint
 from tickets.training.network import Network
@@ -66,9 +67,11 @@ def _seed(seed: int, order: int) -> int:
     return derive(seed, "order", order) if order else seed
 
 
-def _end(work: Work, given: dict[str, Ticket], feed: Feed, checkpoint: Checkpoint, report: Report) -> Network:
+def _end(
+    work: Work, given: dict[str, Ticket | TicketSet], feed: Feed, checkpoint: Checkpoint, report: Report
+) -> Network:
     """The network that a training ends with; whatever it had done before an interruption is taken over."""
-    _, training = begun(work, given, feed)
+    _, (training,) = begun(work, given, feed)
     training.run(checkpoint, report)
     checkpoint.save(training.state_dict())
     return training.averaged()

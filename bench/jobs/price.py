@@ -15,12 +15,16 @@ from bench.jobs.work import Facts
 from bench.numbers.amounts import duration
 from bench.request.plan import Job
 from tickets.drawers import DRAWERS
+from tickets.recipes import RECIPES
 
 if TYPE_CHECKING:
     from bench.jobs.paces import Pace
     from tasks.base import Task
 
 DONE, MISSING, FAILED = "done", "missing", "failed"
+Where = tuple[str, str | None]
+"""What `Job.where` says."""
+PLAIN, TAUGHT = 3, 4  # forward passes that a step is worth, without a teacher and with one
 RECALIBRATED = 10 / 3  # steps that the forward passes for batch-norm statistics are worth, each time
 
 
@@ -51,11 +55,11 @@ def states(jobs: Sequence[Job], ids: Mapping[Job, str], store: Store) -> dict[Jo
     return found
 
 
-def costs(jobs: Sequence[Job], facts: Facts, found: Mapping[str, Pace]) -> dict[Job, Cost]:
-    """What each job will take, from the pace of its task; those that differ only in their seed take the same."""
-    alike = {replace(job, seed=0): job.trained_on for job in jobs}
-    counts = {task: _counts(facts.tasks[task]) for task in set(alike.values())}
-    priced = {job: cost(job, facts, found[task], counts[task]) for job, task in alike.items()}
+def costs(jobs: Sequence[Job], facts: Facts, found: Mapping[Where, Pace]) -> dict[Job, Cost]:
+    """What each job will take, from the pace where it trains; those that differ only in their seed take the same."""
+    alike = dict.fromkeys(replace(job, seed=0) for job in jobs)
+    counts = {task: _counts(facts.tasks[task]) for task in {job.trained_on for job in alike}}
+    priced = {job: cost(job, facts, found[job.where], counts[job.trained_on]) for job in alike}
     return {job: priced[replace(job, seed=0)] for job in jobs}
 
 
@@ -74,13 +78,22 @@ def cost(job: Job, facts: Facts, pace: Pace, counts: Mapping[str, int]) -> Cost:
         counts: samples of that task's val and test.
     """
     plan = facts.scale.plan(job.trained_on)
-    steps = DRAWERS.make(job.drawer).steps(plan.draw.steps, job.sparsity) if job.kind == "draw" else plan.transfer.steps
+    drawer = DRAWERS.make(job.drawer)
+    steps = drawer.steps(plan.draw.steps, job.sparsity) if job.kind == "draw" else drawer.count * plan.transfer.steps
     if facts.setting.equal == "sparse":
         steps = round(steps / (1 - job.sparsity))
-    scored = counts["val"] + counts["test"] + 2 * counts["val"] * (job.kind == "draw" and job.sparsity > 0)
-    trainings = 3 if job.kind == "draw" and job.sparsity > 0 else 1
-    seconds = pace.start_s + (steps + trainings * RECALIBRATED) * pace.step_s + scored * pace.sample_s
-    return Cost(steps, 3 * steps * plan.batch_size * pace.macs, seconds)
+    evaluated = job.kind == "draw" and job.sparsity > 0
+    scored = drawer.count * (counts["val"] + counts["test"]) + 2 * counts["val"] * evaluated
+    trainings = drawer.count + 2 * evaluated
+    passes = TAUGHT if _is_taught_beside(job, facts) else PLAIN
+    worth = steps * passes / PLAIN + trainings * RECALIBRATED
+    seconds = pace.start_s + worth * pace.step_s + scored * pace.sample_s
+    return Cost(steps, passes * steps * plan.batch_size * pace.macs, seconds)
+
+
+def _is_taught_beside(job: Job, facts: Facts) -> bool:
+    """Whether a teacher's forward passes come on top of a transfer's steps, and are not paid for by fewer."""
+    return facts.setting.equal == "steps" and job.recipe is not None and RECIPES.traits(job.recipe).imitates
 
 
 def makespan(jobs: Sequence[Job], seconds: Mapping[Job, float], at_once: int) -> float:
@@ -104,7 +117,7 @@ def makespan(jobs: Sequence[Job], seconds: Mapping[Job, float], at_once: int) ->
 
 
 def told(jobs: Sequence[Job], state: Mapping[Job, str], costs: Mapping[Job, Cost], facts: Facts, at_once: int,
-         found: Mapping[str, Pace]) -> str:  # fmt: skip
+         found: Mapping[Where, Pace]) -> str:  # fmt: skip
     """A line for each job, and what is still to do: work, time and memory."""
     lines = []
     for job in jobs:

@@ -8,6 +8,8 @@ import torch
 
 from bench.jobs.work import Facts
 from tasks.feed import Feed
+from tasks.metrics.together import Together
+from tickets.training.ensemble import Ensemble
 from tickets.training.network import Network
 
 
@@ -24,8 +26,11 @@ def make_feed(task: str, seed: int, facts: Facts) -> Feed:
     )
 
 
-def scores_of(feed: Feed, network: Network) -> dict[str, Any]:
-    """All metrics on val and, read only here, on test, there by class too where the metric tells."""
+def scores_of(feed: Feed, network: Network | Ensemble) -> dict[str, Any]:
+    """All metrics on val and, read only here, on test, there by class too where the metric tells.
+
+    Of an ensemble also those of each of its networks on test.
+    """
     test = feed.measure(network, "test")
     by_class: dict[str, Any] = getattr(test, "per_class", dict)()
     names = feed.task.info.names
@@ -36,4 +41,6 @@ def scores_of(feed: Feed, network: Network) -> dict[str, Any]:
             key: {name: None if value != value else value for name, value in zip(names, values.tolist(), strict=True)}
             for key, values in by_class.items()
         },
+        "amounts": list(getattr(test, "amounts", ())),
+        "members": test.members() if isinstance(test, Together) else [],
     }

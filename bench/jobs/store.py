@@ -25,7 +25,7 @@ class Store:
         return self.home / "records"
 
     def ticket(self, draw_id: str) -> Path:
-        """A ticket's path without the suffixes of its two files."""
+        """A ticket's path without the suffixes of its two files, or a set's without that of its own."""
         return self.home / "tickets" / draw_id
 
     def curves(self, job_id: str) -> Path:
@@ -50,10 +50,13 @@ class Store:
         return read(path) if path.exists() else None
 
     def is_whole(self, job: Job, record: Record) -> bool:
-        """Whether all is there that a finished job leaves: a draw also leaves its ticket's files."""
-        stem = self.ticket(record.id)
-        suffixes = (".safetensors", ".json") if job.kind == "draw" else ()
-        return record.status == "ok" and all(stem.with_name(stem.name + suffix).exists() for suffix in suffixes)
+        """Whether all is there that a finished job leaves: a draw also leaves its ticket's files, or its set's."""
+        if record.status != "ok" or job.kind != "draw":
+            return record.status == "ok"
+        count = record.ticket.members if record.ticket else 1
+        stems = [f"{record.id}.m{number}" for number in range(count)] if count > 1 else [record.id]
+        names = {f"{record.id}.json", *(stem + suffix for stem in stems for suffix in (".safetensors", ".json"))}
+        return all((self.home / "tickets" / name).exists() for name in names)
 
     def finished(self, job: Job, job_id: str) -> Record | None:
         """The record of a job that need not run again.

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from bench.records.setting import Setting
+from bench.request import kernels
 from bench.request.plan import TICKET, Job
 from bench.request.scale import Scale
 from tasks.base import Task
@@ -36,6 +37,10 @@ class Facts:
     workers: int = 0
     tensorboard: bool = False
 
+    def of(self, job: Job) -> Facts:
+        """Those of a run on the host that a job is computed on, which is another one for some draws."""
+        return self if job.host is None else replace(self, setting=kernels.moved(self.setting, job.host))
+
 
 @dataclass(frozen=True)
 class Work:
@@ -45,7 +50,7 @@ class Work:
         job: what to compute.
         id: name of its record.
         draws: names of the draws that it needs, which are also their tickets', by role.
-        facts: what it shares with the run's other jobs.
+        facts: what it shares with the run's other jobs; held as they are on its own host.
         unless_finished: take over a record that has come since the run began, instead of computing the job again.
     """
 
@@ -54,6 +59,9 @@ class Work:
     facts: Facts
     draws: Mapping[str, str] = field(default_factory=dict)
     unless_finished: bool = True
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "facts", self.facts.of(self.job))
 
 
 def own_draw(draws: Mapping[str, str]) -> str | None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from bench.records.setting import AUTO
+from bench.records.setting import AUTO, Setting
 from tickets.errors import UserError, unknown
 from tickets.hosts import HOSTS, triton
 from tickets.hosts.native import processor
@@ -43,6 +43,12 @@ def chosen(asked: str, setting: Mapping[str, Any], host: str) -> str:
     if asked not in able:
         raise UserError(f"--kernels {asked}: this processor cannot run them; give {AUTO}, {TORCH}, {', '.join(able)}.")
     return asked
+
+
+def moved(setting: Setting, host: str) -> Setting:
+    """The setting of a run on another host, whose kernels are the same where it has search blocks."""
+    kernels = setting.kernels if HOSTS.traits(host).has_search_blocks else TORCH
+    return setting.model_copy(update={"host": host, "kernels": kernels})
 
 
 def unserved(setting: Mapping[str, Any], host: str) -> str:

@@ -32,6 +32,7 @@ class Job:
         recipe: how it is trained on the target.
         head: "fresh" or "keep".
         control: which control this is.
+        host: of a draw, what the ticket is drawn from where that is not the run's.
     """
 
     kind: Literal["draw", "transfer", "control"]
@@ -44,20 +45,32 @@ class Job:
     recipe: str | None = None
     head: Head | None = None
     control: str | None = None
+    host: str | None = None
 
     @cached_property
     def needs(self) -> dict[str, Job]:
-        """The draws whose tickets this job is given, by role; its own ticket's first, none where it needs none."""
-        if self.kind == "draw":
-            return {need.role: self._needed(need) for need in DRAWERS.traits(self.drawer).needs}
-        own = {TICKET: _draw(self.source, self.drawer, self.sparsity, self.seed)} if self.source else {}
-        traits = [RECIPES.traits(self.recipe)] if self.recipe else []
-        traits += [TRANSFORMS.traits(self.transform)] if self.transform else []
-        return own | {need.role: self._needed(need) for one in traits for need in one.needs}
+        """The draws whose tickets this job is given, by role; its own ticket's first, none where it needs none.
 
-    def _needed(self, need: Need) -> Job:
+        What a transform needs is of the host that its tickets are drawn from, what a recipe needs of the run's.
+        """
+        if self.kind == "draw":
+            return {need.role: self._needed(need, self.host) for need in DRAWERS.traits(self.drawer).needs}
+        there = self.host_drawn
+        found = {TICKET: _draw(self.source, self.drawer, self.sparsity, self.seed, there)} if self.source else {}
+        if self.recipe:
+            found |= {need.role: self._needed(need) for need in RECIPES.traits(self.recipe).needs}
+        if self.transform:
+            found |= {need.role: self._needed(need, there) for need in TRANSFORMS.traits(self.transform).needs}
+        return found
+
+    def _needed(self, need: Need, host: str | None = None) -> Job:
         task = self.source if need.on == "source" or self.kind == "draw" else self.target
-        return _draw(task, need.drawer, self.sparsity if need.sparsity is None else need.sparsity, self.seed)
+        return _draw(task, need.drawer, self.sparsity if need.sparsity is None else need.sparsity, self.seed, host)
+
+    @property
+    def host_drawn(self) -> str | None:
+        """The host that the ticket of a transfer is drawn from where its transform says that it is not the run's."""
+        return TRANSFORMS.traits(self.transform).draws_from if self.transform else None
 
     @property
     def asked(self) -> Job:
@@ -73,6 +86,11 @@ class Job:
     def trained_on(self) -> str:
         """The task that it trains on: the target, or for a draw the source."""
         return (self.source if self.kind == "draw" else self.target) or ""
+
+    @property
+    def where(self) -> tuple[str, str | None]:
+        """The task that it trains on, and the host where it is not the run's."""
+        return self.trained_on, self.host
 
     @property
     def phase(self) -> Literal["draw", "transfer"]:
@@ -98,7 +116,8 @@ class Job:
         what = f"{self.transform}({self.drawer})" if self.transform else self.drawer
         sparsity = f" at {self.sparsity:g}" if self.sparsity else ""
         if self.kind == "draw":
-            return f"draw {what}{sparsity} on {self.source}, seed {self.seed}"
+            host = f" from {self.host}" if self.host else ""
+            return f"draw {what}{sparsity} on {self.source}{host}, seed {self.seed}"
         if self.source is None:
             return f"dense reference on {self.target}, seed {self.seed}"
         return f"{what}{sparsity} {self.source} -> {self.target} by {self.recipe}, seed {self.seed}"
@@ -108,9 +127,9 @@ def _plain(name: str) -> str:
     return name.replace("/", "-").replace("@", "+")
 
 
-def _draw(source: str | None, drawer: str, sparsity: float, seed: int) -> Job:
+def _draw(source: str | None, drawer: str, sparsity: float, seed: int, host: str | None) -> Job:
     """A draw; of a drawer that removes nothing at sparsity 0, whatever is asked for."""
-    return Job("draw", source, None, drawer, sparsity if DRAWERS.traits(drawer).prunes else 0.0, seed)
+    return Job("draw", source, None, drawer, sparsity if DRAWERS.traits(drawer).prunes else 0.0, seed, host=host)
 
 
 def jobs(config: RunConfig) -> list[Job]:
@@ -118,8 +137,9 @@ def jobs(config: RunConfig) -> list[Job]:
 
     A sweep holds every drawer x sparsity x source x target x recipe x seed, and of every transform. The controls
     add, per seed: `dense`, the target's own dense training; `native`, the ticket drawn on the target itself; the name
-    of a transform that is a control, every transfer again with what that makes of the ticket. Seed by seed, so that a
-    run that is cut short holds whole seeds.
+    of a transform that is a control, every transfer again with what that makes of the ticket; one that draws from
+    another host is the control of what transforms make of tickets of that host, too. Seed by seed, so that a run that
+    is cut short holds whole seeds.
 
     Raises:
         UserError: a drawer needs itself.
@@ -144,24 +164,40 @@ def chain(job: Job) -> list[Job]:
 
 def _comparisons(sweep: Sweep) -> Iterator[Job]:
     """Transfers and controls."""
-    shuffles = [name for name in sweep.controls if name not in (DENSE, NATIVE)]
     for seed in sweep.seeds:
         for target in sweep.targets:
             if DENSE in sweep.controls:
                 yield Job("control", None, target, DENSE, 0.0, seed, None, SCRATCH, "fresh", DENSE)
             for transfer in _transfers(sweep, target, seed):
                 yield transfer
-                if DRAWERS.traits(transfer.drawer).prunes and not RECIPES.traits(transfer.recipe or "").is_on_source:
-                    for name in shuffles if transfer.transform is None else ():
-                        yield replace(transfer, kind="control", transform=name, control=name)
+                for name in sweep.shuffles if _has_spoilt(transfer) else ():
+                    if _spoils(name, transfer):
+                        own, _ = TRANSFORMS.parts(name)
+                        yield replace(transfer, kind="control", transform=name, control=own)
                 if NATIVE in sweep.controls and transfer.source != target:
                     yield replace(transfer, kind="control", source=target, control=NATIVE)
 
 
+def _has_spoilt(transfer: Job) -> bool:
+    """Whether controls are made of a transfer's ticket: one that has masks, is no set and changes tasks."""
+    traits, on_source = DRAWERS.traits(transfer.drawer), RECIPES.traits(transfer.recipe or "").is_on_source
+    return traits.prunes and not traits.draws_sets and not on_source
+
+
+def _spoils(control: str, transfer: Job) -> bool:
+    """Whether a transform that is a control has its place beside a transfer: a plain one, or a ticket of its host."""
+    there = TRANSFORMS.traits(control).draws_from
+    return transfer.transform is None or (there is not None and transfer.host_drawn == there)
+
+
 def _transfers(sweep: Sweep, target: str, seed: int) -> Iterator[Job]:
     for source, _, drawer, sparsity, _ in _draws(replace(sweep, seeds=(seed,)), sweep.sources_of(target)):
+        if (is_set := DRAWERS.traits(drawer).draws_sets) and sweep.head == "keep":
+            continue
         for recipe in sweep.recipes:
             for transform in sweep.transforms:
+                if is_set and (transform or RECIPES.traits(recipe).is_on_source):
+                    continue
                 if not RECIPES.traits(recipe).is_on_source:
                     yield Job("transfer", source, target, drawer, sparsity, seed, transform, recipe, sweep.head)
                 elif source == target and transform is None:
@@ -178,6 +214,7 @@ def _draws(sweep: Sweep, sources: tuple[str, ...] | None = None) -> Iterator[tup
 
 
 def describe(job: Job) -> dict[str, Any]:
-    """The job under the names of a record."""
+    """The job under the names of a record; the host of a draw is that of its setting."""
     names = ("source", "target", "drawer", "sparsity", "transform", "recipe", "head", "control", "seed")
-    return {name: getattr(job, name) for name in names}
+    there = {"host_drawn": job.host_drawn} if job.host_drawn else {}
+    return {name: getattr(job, name) for name in names} | there

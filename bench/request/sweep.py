@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 from bench.command import flags
+from bench.request import sets
 from tasks import TASKS
 from tickets.drawers import DRAWERS
 from tickets.errors import UserError, unknown
@@ -66,6 +67,11 @@ class Sweep:
         """(source, target) of every transfer."""
         return [(source, target) for target in self.targets for source in self.sources_of(target)]
 
+    @property
+    def shuffles(self) -> tuple[str, ...]:
+        """The controls that transforms make."""
+        return tuple(name for name in self.controls if name not in REFERENCES)
+
     def check(self) -> None:
         """Look for what is allowed alone but not together.
 
@@ -95,6 +101,7 @@ class Sweep:
         for recipe in self.recipes:
             if why := _why_not(recipe, self.drawers, pairs):
                 raise UserError(why)
+        sets.check(self)
 
 
 def _why_not(recipe: str, drawers: Sequence[str], pairs: Sequence[tuple[str, str]]) -> str | None:
@@ -104,6 +111,11 @@ def _why_not(recipe: str, drawers: Sequence[str], pairs: Sequence[tuple[str, str
         return (
             f"the recipe {recipe} trains a ticket on, on its own source; name a source among the targets, as in "
             f"--source {pairs[0][0]} --target {pairs[0][0]}."
+        )
+    if traits.is_on_source and sets.all_draw_sets(drawers):
+        return (
+            f"the recipe {recipe} trains one ticket on, and {drawers[0]} draws a set; give another recipe, or draw "
+            "single tickets."
         )
     for name in drawers if traits.is_from_rewind else ():
         if not DRAWERS.traits(name).rewinds:
@@ -146,13 +158,19 @@ def parse(asked: Mapping[str, str], checked: Callable[..., Any]) -> Sweep | None
     }
     if None in fields.values():
         return None
-    found = Sweep(**fields)
-    return found if told["recipe"] != ALL else replace(found, recipes=_possible(found))
+    return _possible(Sweep(**fields), {name for name, text in told.items() if text == ALL})
 
 
-def _possible(sweep: Sweep) -> tuple[str, ...]:
-    """The recipes among all that can train what a sweep draws."""
-    return tuple(name for name in sweep.recipes if not _why_not(name, sweep.drawers, sweep.ways))
+def _possible(sweep: Sweep, alls: Container[str]) -> Sweep:
+    """A sweep whose "all" of a kind are those that can be drawn on its tasks, train what is drawn, or transform it."""
+    if "drawer" in alls:
+        sweep = replace(sweep, drawers=tuple(name for name in sweep.drawers if sets.can_be_drawn(name, sweep.tasks)))
+    if "recipe" in alls:
+        able = tuple(name for name in sweep.recipes if not _why_not(name, sweep.drawers, sweep.ways))
+        sweep = replace(sweep, recipes=able)
+    if "transform" in alls and sets.all_draw_sets(sweep.drawers):
+        sweep = replace(sweep, transforms=(None,))
+    return sweep
 
 
 def _all(text: str, table: Registry[Any]) -> str:

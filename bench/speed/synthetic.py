@@ -82,6 +82,14 @@ class Synthetic:
         """The task's loss."""
         return self.task.loss(outputs, batch)
 
+    def merge(self, outputs: list[Any]) -> Any:
+        """The task's."""
+        return self.task.merge(outputs)
+
+    def member(self, number: int) -> Synthetic:
+        """Itself: its batches are the same for all."""
+        return self
+
     def imitation(
         self, outputs: Any, teacher: Any, batch: Batch, temperature: float = 1.0, reduction: Reduction = "sum"
     ) -> Tensor:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from bench.numbers.aligned import show as print_table
 from bench.numbers.amounts import MISSING, counted, percent
-from bench.records.record import Code, Record
+from bench.numbers.stats import mean
+from bench.records.record import Code, Record, Scores
 
 
 def show(found: Record) -> None:
@@ -34,11 +37,24 @@ def show(found: Record) -> None:
     splits = [f"val ({found.counts.get('val', 0):,})", f"test: {found.test_split} ({found.counts.get('test', 0):,})"]
     rows = [[name, *(f"{values[name]:.4f}" if name in values else MISSING for values in (val, test))] for name in names]
     print_table("Scores", ["metric", *splits], rows)
+    if found.scores.members:
+        _members(found.scores, names)
     if by_class := found.scores.classes:
         keys = list(by_class)
         classes = list(by_class[keys[0]])
         cells = [[name, *(_share(by_class[key].get(name)) for key in keys)] for name in classes]
         print_table("Test scores by class", ["class", *keys], cells)
+
+
+def _members(scores: Scores, names: Sequence[str]) -> None:
+    """Print what the members of a set score on test together, in the mean, at least, at most, and each."""
+    rows = []
+    for name in (name for name in names if all(name in one for one in scores.members)):
+        each = [one[name] for one in scores.members]
+        told = (scores.test[name], mean(each), min(each), max(each), *each)
+        rows.append([name, *(f"{value:.4f}" for value in told)])
+    numbers = [f"m{number}" for number in range(len(scores.members))]
+    print_table("Members on test", ["metric", "together", "mean", "least", "most", *numbers], rows)
 
 
 def _setting(found: Record) -> str:

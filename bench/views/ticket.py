@@ -8,6 +8,7 @@ from bench.numbers.aligned import show as print_table
 from bench.numbers.amounts import MISSING, counted, percent
 from tickets.deploy import anatomy
 from tickets.ticket import Ticket
+from tickets.ticket_set import TicketSet, members_of
 
 
 def show(found: Ticket, wanted: tuple[int, int] | None, layers: bool, out: Path | None) -> None:
@@ -52,18 +53,54 @@ def show(found: Ticket, wanted: tuple[int, int] | None, layers: bool, out: Path 
         print(f"picture: {out}")
 
 
-def _summary(ticket: Ticket, size: tuple[int, int]) -> None:
-    told, costs = ticket.provenance, ticket.costs(size)
-    dead = sum(not mask.any() for mask in ticket.host.masks.values())
+def show_set(found: TicketSet, wanted: tuple[int, int] | None) -> None:
+    """Print what a set is, and its members with what they share: masks, by Jaccard's index.
+
+    Args:
+        found: the set.
+        wanted: input (H, W) that MACs are counted for; None for its source's.
+    """
+    _summary(found, wanted or tuple(found.provenance["size"]))
+    print_table(
+        "Members",
+        ["member", "seed", "kept", "sparsity", "masks in common with m0", "training MACs up to it", "hash"],
+        [
+            [
+                f"m{number}",
+                str(one.provenance["seed"]),
+                f"{one.kept:,}",
+                percent(one.sparsity),
+                percent(_in_common(one, found.members[0])),
+                counted(one.macs_spent, "M"),
+                one.hash[:16],
+            ]
+            for number, one in enumerate(found.members)
+        ],
+    )
+
+
+def _in_common(one: Ticket, other: Ticket) -> float:
+    """Weights that both keep / weights that either keeps; layers of different shapes have none in common."""
+    masks = [(mask, other.host.masks.get(name)) for name, mask in one.host.masks.items()]
+    pairs = [(mask, their) for mask, their in masks if their is not None and their.shape == mask.shape]
+    both = sum(int((mask & their).sum()) for mask, their in pairs)
+    return both / ((one.kept + other.kept - both) or 1)
+
+
+def _summary(ticket: Ticket | TicketSet, size: tuple[int, int]) -> None:
+    told, costs, members = ticket.provenance, ticket.costs(size), members_of(ticket)
+    layers = [mask for one in members for mask in one.host.masks.values()]
+    dead = sum(not mask.any() for mask in layers)
     options = {k: v for k, v in told.get("options", {}).items() if v is not None}
     macs = f"{costs['sparse_macs']:,} exact, {costs['macs']:,} dense, {costs['estimated_macs']:,} by global density"
     lines = {
         "drawn by": f"{told['drawer']} ({', '.join(f'{k}={v}' for k, v in options.items())})",
         "on": f"{told['source']}, seed {told['seed']}",
+        **({"members": str(len(members))} if len(members) > 1 else {}),
         "sparsity": f"{percent(ticket.sparsity)} of {ticket.prunable:,} weights; remaining {percent(ticket.remaining)}",
         "parameters": f"{ticket.kept:,}",
         "MACs": f"{macs}, at {size[0]}x{size[1]}",
-        "layers": f"{len(ticket.host.masks)}, {dead} of them dead",
+        "layers": f"{len(layers)}, {dead} of them dead",
         "hash": ticket.hash,
     }
     for name, text in lines.items():

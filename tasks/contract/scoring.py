@@ -113,6 +113,19 @@ CONSTANT = {"top1": _share_of_first, "miou": _iou_of_first, "pck": _far_off, "ap
 corner, may score, and why."""
 
 
+@promise("several networks that say the same are merged into one that says it")
+def _merged(subject: Subject) -> str:
+    task = subject.task
+    if not task.merges():
+        raise Skipped("it does not say how outputs are merged, so no ticket set is drawn on it; define `merge`")
+    net = subject.network().eval()
+    pages = [(_predicted(task, net, batch), batch) for batch in subject.pages("test")]
+    same = [(task.merge([outputs] * 3), batch) for outputs, batch in pages]
+    alone, together = _scored(task.metric(), pages), _scored(task.metric(), same)
+    require(_close(alone, together), f"one network scores {alone}, and three of it together {together}")
+    return f"{len(pages)} batches"
+
+
 @promise("its picture shows every sample, with and without a prediction")
 def _picture(subject: Subject) -> str:
     task, batch = subject.task, next(subject.pages("val"))

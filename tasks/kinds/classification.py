@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     import torch
     from torch import Tensor, nn
 
+    from tasks.metrics.calibration import Calibration, Disagreement
     from tasks.metrics.topk import TopK
     from tickets.source import Reduction
 
@@ -85,6 +86,12 @@ class Classification(Task):
 
         return F.cross_entropy(outputs.float(), batch["label"], label_smoothing=self.smoothing)
 
+    def merge(self, outputs: Sequence[Tensor]) -> Tensor:
+        """The logarithm of the mean probabilities, which are logits again: (B, C)."""
+        from tasks.metrics.mixture import mixture
+
+        return mixture(outputs, 1)
+
     def imitation(
         self,
         outputs: Tensor,
@@ -103,6 +110,18 @@ class Classification(Task):
         from tasks.metrics.topk import TopK
 
         return TopK(self.info.outputs)
+
+    def reliability(self) -> Calibration:
+        """Negative log likelihood and expected calibration error."""
+        from tasks.metrics.calibration import Calibration
+
+        return Calibration()
+
+    def diversity(self, networks: int) -> Disagreement:
+        """How often two networks guess different classes."""
+        from tasks.metrics.calibration import Disagreement
+
+        return Disagreement(networks)
 
     def panels(self, batch: Mapping[str, Tensor], outputs: Tensor | None = None) -> Sequence[tuple[Panel, ...]]:
         """The input, the true class and the three likeliest classes, green where right and red where wrong."""

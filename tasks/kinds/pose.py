@@ -172,6 +172,10 @@ class Pose(Task):
 
         return self.codec.loss(outputs, batch["keypoints"], batch["visible"], sides(batch["image"]))
 
+    def merge(self, outputs: Sequence[Tensor]) -> Tensor:
+        """The objective's: logits of the mean probabilities of where a joint is, or mean heat maps."""
+        return self.codec.merge(outputs)
+
     @property
     def has_temperature(self) -> bool:
         """Where outputs are logits, but not where they are heat maps."""

@@ -193,6 +193,12 @@ class Segmentation(Task):
         total = table[label].sum()
         return total + (total == 0)
 
+    def merge(self, outputs: Sequence[Tensor]) -> Tensor:
+        """The logarithm of the mean probabilities of every cell, which are logits again: (B, C, h', w')."""
+        from tasks.metrics.mixture import mixture
+
+        return mixture(outputs, 1)
+
     def metric(self, split: str = "test") -> MeanIoU:
         """Mean intersection over union, pooled over the split."""
         from tasks.metrics.miou import MeanIoU

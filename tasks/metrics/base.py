@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Protocol, Self
+from collections.abc import Mapping, Sequence
+from typing import Any, Protocol, Self
 
 from torch import Tensor
 
@@ -32,4 +32,21 @@ class Metric(Protocol):
         """
         ...
 
-    # A metric may also have per_class() -> {"iou": float64 (C,), ...}, NaN where a class has no value.
+    # A metric may also have per_class() -> {"iou": float64 (C,), ...}, NaN where a class has no value; and `amounts`,
+    # the names of what it computes that are no fractions of one but finite and at least 0.
+
+
+class Diversity(Protocol):
+    """How far several networks differ in what they predict for the same batches; otherwise as a `Metric`."""
+
+    def update(self, outputs: Sequence[Any], batch: Mapping[str, Tensor]) -> None:
+        """Add each network's outputs for a batch, and its truth."""
+        ...
+
+    def merge(self, other: Self) -> None:
+        """Add what another one of as many networks has seen."""
+        ...
+
+    def compute(self) -> dict[str, float]:
+        """Fractions of one, by name."""
+        ...

@@ -13,6 +13,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from tasks.metrics.mixture import mixture
 from tickets.source import Reduction, divergence
 
 
@@ -33,6 +34,10 @@ class Codec(Protocol):
 
     def perfect(self, points: Tensor, shape: tuple[int, int], size: tuple[int, int]) -> Tensor:
         """Outputs (B, K, h, w), (h, w) the shape, that say that the joints (B, K, 2) are where they are."""
+        ...
+
+    def merge(self, outputs: Sequence[Tensor]) -> Tensor:
+        """One network's outputs from those of several, as their mean."""
         ...
 
     def maps(self, outputs: Tensor) -> Tensor:
@@ -78,6 +83,10 @@ class Likelihood:
     def perfect(self, points: Tensor, shape: tuple[int, int], size: tuple[int, int]) -> Tensor:
         """Logarithms of Gaussians with a spread of two pixels, or half a cell."""
         return gaussians(points, shape, size, 2.0).clamp_min(1e-30).log()
+
+    def merge(self, outputs: Sequence[Tensor]) -> Tensor:
+        """The logarithm of the mean probabilities over each map's cells."""
+        return mixture([one.flatten(2) for one in outputs], 2).view(outputs[0].shape)
 
     def maps(self, outputs: Tensor) -> Tensor:
         """Probabilities, of sum 1 over each map's cells."""
@@ -142,6 +151,10 @@ class Regression:
             offset = torch.arange(cells, device=points.device) - place
             sides.append(torch.exp(-(offset**2) / (2 * sigma**2)))
         return sides[1][..., :, None] * sides[0][..., None, :]
+
+    def merge(self, outputs: Sequence[Tensor]) -> Tensor:
+        """The mean heat maps."""
+        return torch.stack([one.float() for one in outputs]).mean(0)
 
     def maps(self, outputs: Tensor) -> Tensor:
         """The outputs themselves."""

@@ -15,9 +15,9 @@ from tickets.errors import UserError
 from tickets.hosts import HOSTS, spec_from_json
 from tickets.hosts.base import check_size
 from tickets.hosts.timm import TimmSpec
-from tickets.recipes.base import transfer
+from tickets.recipes.base import transfers
 from tickets.recipes.finetune import Finetune
-from tickets.ticket import Ticket
+from tickets.ticket_set import load, members_of
 from tickets.training.settings import Settings
 
 SETTINGS = Settings(steps=2, learning_rate=0.01, calibration_batches=1)
@@ -48,13 +48,14 @@ def test_every_drawer_that_does_not_search_draws_from_a_timm_host(name, tmp_path
     drawer, spec = DRAWERS.make(name), TimmSpec("convnext_atto")
     ticket = drawn(drawer, Request(spec, SOURCE, SETTINGS, 0.9, 0))
     ticket.save(tmp_path / "t")
-    back = Ticket.load(tmp_path / "t")
+    back = load(tmp_path / "t")
     assert back.hash == ticket.hash and back.spec == spec
-    assert back.prunable - back.kept == round(drawer.target(0.9) * back.prunable)
-    training = transfer(back, Finetune(), ToySource(size=(64, 64), batch_size=4, name="toy/other"), SETTINGS, 0)
-    training.run()
-    for weight, mask in back.host.masks.items():
-        assert (training.network.host.get_parameter(weight)[~mask] == 0).all()
+    target = ToySource(size=(64, 64), batch_size=4, name="toy/other")
+    for member, training in zip(members_of(back), transfers(back, Finetune(), target, SETTINGS, 0), strict=True):
+        assert member.prunable - member.kept == round(drawer.target(0.9) * member.prunable)
+        training.run()
+        for weight, mask in member.host.masks.items():
+            assert (training.network.host.get_parameter(weight)[~mask] == 0).all()
 
 
 def test_macs_of_linear_layers_on_maps_count_every_position():

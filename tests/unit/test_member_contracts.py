@@ -14,6 +14,7 @@ from tickets import (
     DataScorer,
     Drawer,
     Event,
+    Family,
     Finetune,
     HostSpec,
     Need,
@@ -29,6 +30,8 @@ from tickets.drawers.imp import IterativeMagnitude
 from tickets.hosts.supernet import Spec
 from tickets.patterns.nm import NofM
 from tickets.pruning.masks import ones
+from tickets.transforms.elastic import Elastic
+from tickets.transforms.elastic_permuted import ElasticPermuted
 from tickets.transforms.random import Random
 
 SMALLER = {"drawer": {"most": 3}, "recipe": {"steps": 6}, "transform": {"steps": 3}}
@@ -399,9 +402,43 @@ class Idle(Transform):
         return replace(ticket, provenance={**ticket.provenance, "transform": "idle"})
 
 
+class Staying(Transform):
+    """Draws from another host, and forgets to carry its tickets over."""
+
+    traits = Traits(draws_from="supernet/tiny")
+
+    def apply(self, ticket, seed):
+        return ticket.with_masks(ticket.host.masks, transform="staying")
+
+
+@dataclass(frozen=True)
+class Silent(Elastic):
+    """Tells a sparsity that nobody counted."""
+
+    def onto(self, ticket, seed, spec):
+        made = super().onto(ticket, seed, spec)
+        return replace(made, provenance={**made.provenance, "sparsity": 0.5})
+
+
+@dataclass(frozen=True)
+class Uneven(ElasticPermuted):
+    """A control that keeps as many weights as its seed says."""
+
+    def onto(self, ticket, seed, spec):
+        made = super().onto(ticket, seed, spec)
+        name, mask = next(iter(made.host.masks.items()))
+        fewer = mask & (torch.arange(mask.numel()).view(mask.shape) >= seed * mask.numel())
+        return made.with_masks({**made.host.masks, name: fewer})
+
+
 @pytest.mark.parametrize(
     ("member", "text", "said"),
     [
+        (Staying(), "what it makes is of the host", "it makes a ticket of Spec(stem=8"),
+        (Silent(), "what it makes is of the host", "the ticket tells a sparsity of 0.5 and has 0."),
+        (Silent(), "it makes another", "is not the 0.5 that was drawn"),
+        (Uneven(), "it is a control", "weights, and of another seed"),
+        (ElasticPermuted(), "it is a control", None),
         (Random(), "it is a control", None),
         (Spoiling(), "it leaves", "of a given ticket has other values than before"),
         (Same(), "it makes another", "it makes the very ticket that it was given"),
@@ -416,6 +453,15 @@ def test_transforms(member, text, said):
     verdict = found("transform", member, text)
     assert verdict.outcome == ("FAILED" if said else "passed"), verdict
     assert not said or said in verdict.detail
+
+
+def test_a_transform_between_hosts_that_are_not_here_is_not_tried():
+    class Elsewhere(Elastic):
+        def onto(self, ticket, seed, spec):
+            raise UserError("these are no spiking hosts.")
+
+    verdict = found("transform", Elsewhere(), "it makes another")
+    assert verdict.outcome == "skipped" and verdict.detail.endswith("to a deeper one: these are no spiking hosts.")
 
 
 # ---- hosts
@@ -468,6 +514,15 @@ class Regrown(Spec):
         return super().build(None)
 
 
+@dataclass(frozen=True)
+class Related(Spec):
+    """A supernet that takes blocks of different widths for copies of each other."""
+
+    def family(self):
+        """All blocks of a stage."""
+        return Family({}, {"0": ("branches.0.0.0", "fuses.0")})
+
+
 @pytest.mark.parametrize(
     ("member", "text", "said"),
     [
@@ -482,6 +537,8 @@ class Regrown(Spec):
         (PlainSpec(names=("a",)), "it survives", "is read back as"),
         (SPEC, "units that", None),
         (Regrown(SPEC.stem, SPEC.stages, SPEC.expansion), "units that", "is not as it was when rebuilt"),
+        (SPEC, "its blocks that repeat", None),
+        (Related(SPEC.stem, SPEC.stages, SPEC.expansion), "its blocks that repeat", "stage 0 have different tensors"),
         (SPEC, "what planning", "its kind is 'supernet', and it is named mine"),
     ],
     ids=lambda value: type(value).__name__ if isinstance(value, HostSpec) else "",

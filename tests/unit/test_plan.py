@@ -86,7 +86,8 @@ def test_all_recipes_are_those_that_can_train_what_is_drawn():
 
 
 def test_all_transforms_are_the_ticket_itself_and_every_one_that_makes_tickets():
-    found = config(transform="all").sweeps[0].transforms
+    """On a host that every one of them can make tickets of."""
+    found = config(transform="all", host="supernet/tiny2").sweeps[0].transforms
     assert found[0] is None
     assert set(found[1:]) == {name for name in TRANSFORMS.names() if not TRANSFORMS.traits(name).is_control}
 
@@ -132,7 +133,7 @@ def test_every_draw_comes_before_what_needs_it():
         ({"drawer": "imp@rewind=1.5"}, r"drawer imp: rewind is 1\.5; the rewind point is .* below 1"),
         ({"drawer": "imp@rounds=few"}, r"drawer imp, option rounds: .*integer.*'few'"),
         ({"drawer": "omp@alocation=erk"}, r"unknown option of the drawer omp 'alocation'\. Did you mean 'allo"),
-        ({"drawer": "omp@allocation=even"}, r"drawer omp, option allocation: .*'global', 'uniform' or 'erk'"),
+        ({"drawer": "omp@allocation=even"}, r"drawer omp, option allocation: .*'erk', 'lamp' or 'row'"),
         ({"drawer": "omp@erk"}, r"'omp@erk' is no drawer with options; write imp@rounds=5\."),
         ({"host": "timm/resnet81"}, r"unknown timm model 'resnet81'\. Did you mean"),
         ({"host": "supernt"}, r"unknown host 'supernt'\. Did you mean 'supernet/tiny'\? Known: .*timm/NAME"),

@@ -58,11 +58,20 @@ def test_at_equal_sparse_macs_a_job_is_priced_at_the_steps_of_its_sparsity():
     assert [price.cost(job, facts(asked.scale, "macs"), PACE, COUNTS).steps for job in (draw, dense)] == [400, 600]
 
 
+def test_a_teacher_beside_equal_steps_is_a_fourth_forward_pass():
+    """3 passes of a step and 1 of the teacher; equal MACs pay for it by fewer steps."""
+    asked = config(drawer="imp", recipe="kd", control="none")
+    transfer = jobs(asked)[-1]
+    by_steps, by_macs = (price.cost(transfer, facts(asked.scale, equal), PACE, COUNTS) for equal in ("steps", "macs"))
+    assert (by_steps.macs, by_macs.macs) == (4 * 600 * 32 * 1_000_000, 3 * 600 * 32 * 1_000_000)
+    assert by_steps.seconds - by_macs.seconds == pytest.approx(600 / 3 * 0.5)
+
+
 def test_costs_are_those_of_each_job_by_its_task_and_seed():
     """Three seeds of a draw and a transfer, whose tasks go at other paces."""
     found, asked = jobs(config(seed="0,1,2", control="none")), facts(config().scale)
-    paces = {"cls/figures": PACE, "seg/figures": replace(PACE, step_s=7.0)}
-    one_by_one = {job: price.cost(job, asked, paces[job.trained_on], COUNTS) for job in found}
+    paces = {("cls/figures", None): PACE, ("seg/figures", None): replace(PACE, step_s=7.0)}
+    one_by_one = {job: price.cost(job, asked, paces[job.where], COUNTS) for job in found}
     assert price.costs(found, asked, paces) == one_by_one
     assert len(set(one_by_one.values())) == 2
 
@@ -86,7 +95,7 @@ def test_what_is_said(demo):
     draw, dense, transfer = demo
     costs = {job: Cost(400, 2 * 10**11, 60.0) for job in (draw, transfer)}
     state = {draw: "missing", dense: "done", transfer: "failed"}
-    said = price.told(demo, state, costs, facts(config().scale), 2, {"cls/figures": PACE})
+    said = price.told(demo, state, costs, facts(config().scale), 2, {("cls/figures", None): PACE})
     lines = said.splitlines()
     assert lines[0].startswith("missing draw") and lines[0].endswith("400 steps of 32, 0.20 T training MACs, 60 s")
     assert lines[1].startswith("done    dense reference") and lines[1].endswith("seed 0")

@@ -15,7 +15,7 @@ BESIDE = {
     "tasks": {"base", "feed", "glimpse", "picture"},
     "tickets": {
         "atomic", "cache", "cost", "errors", "reference", "registry", "search", "searchable", "seeding", "source",
-        "stated", "ticket", "traits",
+        "stated", "ticket", "ticket_set", "traits",
     },
     "bench": {*COMMANDS, "cli"} - {"speed"},
 }  # fmt: skip

@@ -136,8 +136,8 @@ def test_sets_of_tickets_amounts_patterns_and_public_code_are_nothing_wrong(prin
     three = {"members": 3, "remaining": 3 * KEPT / TOTAL, "parameters": 3 * KEPT}
     several = {f"ticket__{key}": value for key, value in three.items()} | {"deployed__parameters": 3 * KEPT}
     channels = {"sparsity": 1 - 12_000 / TOTAL, "remaining": 12_000 / TOTAL, "parameters": 12_000, "pattern": "channel"}
-    grown = {"job__host_drawn": "timm/resnet18", "job__transform": "elastic", "ticket__remaining": 11_000 / TOTAL,
-             "ticket__parameters": 11_000}  # fmt: skip
+    grown = {"job__host_drawn": "timm/resnet18", "job__transform": "elastic@host=timm/resnet18",
+             "ticket__remaining": 11_000 / TOTAL, "ticket__parameters": 11_000}  # fmt: skip
     found = [
         plausible(prints, **several),
         plausible(prints, seed=1, **LOSS, code=[samples.code().model_dump()]),
@@ -179,7 +179,7 @@ def test_a_transfer_must_tell_of_its_draws_ticket_and_cost(prints, tmp_path):
     good = plausible(prints, config__draw="draw", costs__drawing_macs=spent)
     assert said(written(tmp_path / "r", draw, good)) == ([], [])
     taught = {"config__needs": {"ticket": "draw", "teacher": "other"}, "costs__drawing_macs": 3 * spent}
-    grown = {"job__transform": "elastic", "ticket__hash": "ff"}
+    grown = {"job__transform": "signs", "ticket__hash": "ff"}
     fine = plausible(prints, seed=1, config__draw="draw", **taught, **grown)
     assert said(written(tmp_path / "s", draw, fine)) == ([], [])
     bad = plausible(prints, config__draw="draw", costs__drawing_macs=spent + 1, ticket__hash="ff")

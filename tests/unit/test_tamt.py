@@ -242,6 +242,18 @@ def test_a_student_that_keeps_everything_is_its_teacher(base):
     assert all(score.grad.abs().max() < 1e-6 for score in scores(training).values())
 
 
+def test_a_teacher_computes_in_the_precision_of_the_training(base):
+    """Under bfloat16 on both sides a student that keeps everything is its teacher up to that precision."""
+    same = replace(base, host=replace(base.host, raw=base.host.ema))
+    settings = Settings(STEPS, 0.02, precision="bfloat16")
+    training = begun(DRAWERS.make("tamt/kd"), request(same, sparsity=0.0, settings=settings))
+    batch = ToySource().batch("train", 0)
+    with training.autocast():
+        maps, outputs = training.network.eval().both(batch["image"])
+    assert {m.dtype for m in maps} == {torch.bfloat16}
+    assert training.method.loss(training, Pass(maps, outputs, batch)).item() == pytest.approx(0, abs=1e-5)
+
+
 # ---- thresholds, as released
 
 

@@ -20,6 +20,8 @@ from tickets.source import Batch, Reduction, divergence
 
 SPEC = Spec(stem=8, stages=(Stage((1, 1), (8, 8)),), expansion=1)
 """A supernet of two branches, for 16x16 images; every layer has a multiple of 8 weights, for patterns that want it."""
+DEEP, DEEPER = SPEC.repeated(2), SPEC.repeated(3)
+"""Its like with more blocks in every branch."""
 
 
 class Pool(nn.Module):
@@ -78,6 +80,14 @@ class Brightness:
     def loss(self, outputs: Tensor, batch: Batch) -> Tensor:
         """Cross entropy."""
         return F.cross_entropy(outputs, batch["label"])
+
+    def merge(self, outputs: list[Tensor]) -> Tensor:
+        """The logarithm of the mean probabilities."""
+        return torch.stack([one.log_softmax(1) for one in outputs]).exp().mean(0).log()
+
+    def member(self, number: int) -> Brightness:
+        """Itself: its order of images is no one's but its own."""
+        return self
 
     def imitation(
         self, outputs: Tensor, teacher: Tensor, batch: Batch, temperature: float = 1.0, reduction: Reduction = "sum"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import tempfile
 from dataclasses import dataclass, replace
 from functools import cache, cached_property
+from itertools import combinations
 from pathlib import Path
 
 import torch
@@ -25,10 +26,11 @@ from tickets.cost import dense_macs, layer_costs
 from tickets.drawers import DRAWERS
 from tickets.drawers.base import Drawer, Request
 from tickets.errors import UserError
-from tickets.hosts.base import features_of
+from tickets.hosts.base import HostSpec, features_of
 from tickets.patterns import PATTERNS
 from tickets.pruning.masks import prunable
 from tickets.ticket import Ticket
+from tickets.ticket_set import TicketSet, load, members_of
 from tickets.training.checkpoint import Checkpoint
 from tickets.training.events import actions
 from tickets.training.network import Network
@@ -44,17 +46,20 @@ def settings(steps: int) -> Settings:
 
 
 @cache
-def drawn_by(name: str, sparsity: float, steps: int, seed: int = 0) -> Ticket:
+def drawn_by(name: str, sparsity: float, steps: int, seed: int = 0, spec: HostSpec = SPEC) -> Ticket:
     """A ticket that others need, drawn once a process."""
     drawer = DRAWERS.make(name)
-    given = _given(drawer, sparsity, steps, seed)
-    return drawer.draw(Request(SPEC, Brightness(), settings(steps), sparsity, seed, given))
+    given = _given(drawer, sparsity, steps, seed, spec)
+    found = drawer.draw(Request(spec, Brightness(), settings(steps), sparsity, seed, given))
+    if isinstance(found, TicketSet):
+        raise Broken(f"it needs one ticket, and {name} draws a set; name a drawer of single tickets")
+    return found
 
 
-def _given(drawer: Drawer, sparsity: float, steps: int, seed: int) -> dict[str, Ticket]:
+def _given(drawer: Drawer, sparsity: float, steps: int, seed: int, spec: HostSpec = SPEC) -> dict[str, Ticket]:
     """The tickets that a drawer needs, by role."""
     return {
-        need.role: drawn_by(need.drawer, sparsity if need.sparsity is None else need.sparsity, steps, seed)
+        need.role: drawn_by(need.drawer, sparsity if need.sparsity is None else need.sparsity, steps, seed, spec)
         for need in drawer.traits.needs
     }
 
@@ -64,18 +69,23 @@ class Drawn:
     """A draw that was watched.
 
     Args:
-        ticket: what came of it.
+        ticket: what came of it, a set perhaps.
         source: what it asked for.
         images: that hosts computed, without those that were only scored.
         saves: how often it could have been interrupted.
         changed: how something that it was given has changed; None where it is as it was.
     """
 
-    ticket: Ticket
+    ticket: Ticket | TicketSet
     source: WatchedSource
     images: int
     saves: int
     changed: str | None
+
+    @property
+    def members(self) -> tuple[Ticket, ...]:
+        """The ticket, or all of the set."""
+        return members_of(self.ticket)
 
 
 @dataclass(frozen=True, eq=False)
@@ -121,8 +131,8 @@ class Subject:
         given = _given(self.drawer, sparsity, self.steps, seed)
         return Request(SPEC, Brightness(), settings(self.steps), sparsity, seed, given, checkpoint)
 
-    def draw(self, sparsity: float, seed: int = 0) -> Ticket:
-        """A ticket."""
+    def draw(self, sparsity: float, seed: int = 0) -> Ticket | TicketSet:
+        """A ticket, or a set."""
         return self.drawer.draw(self.request(sparsity, seed))
 
     @cached_property
@@ -183,8 +193,9 @@ def _events(subject: Subject) -> str:
 
 @promise("its masks fit the host and keep what was asked for, to the weight")
 def _exact(subject: Subject) -> str:
-    ticket, drawer = subject.drawn.ticket, subject.drawer
-    return _kept(ticket, drawer, drawer.target(subject.sparsity))
+    drawer = subject.drawer
+    told = [_kept(one, drawer, drawer.target(subject.sparsity)) for one in subject.drawn.members]
+    return "; ".join(dict.fromkeys(told))
 
 
 def _kept(ticket: Ticket, drawer: Drawer, wanted: float) -> str:
@@ -218,18 +229,46 @@ def _repeatable(subject: Subject) -> str:
     first = subject.drawn.ticket
     with other_randomness():
         again = subject.draw(subject.sparsity)
-    require(again.hash == first.hash, f"{_difference(first, again)} when drawn again; draw by tickets.seeding")
+    require(again.hash == first.hash, f"{_different(first, again)} when drawn again; draw by tickets.seeding")
     return first.hash[:12]
 
 
 @promise("another seed gives another ticket")
 def _seeds(subject: Subject) -> str:
     first, other = subject.drawn.ticket, subject.draw(subject.sparsity, seed=1)
-    same = first.host.raw.keys() == other.host.raw.keys() and all(
-        torch.equal(tensor, other.host.raw[name]) for name, tensor in first.host.raw.items()
-    )
+    same = any(_same_weights(one, its) for one, its in zip(members_of(first), members_of(other), strict=True))
     require(not same, "seeds 0 and 1 have the same weights; start from request.spec.initial(request.seed)")
     return f"{first.hash[:12]}, {other.hash[:12]}"
+
+
+def _same_weights(one: Ticket, other: Ticket) -> bool:
+    return one.host.raw.keys() == other.host.raw.keys() and all(
+        torch.equal(tensor, other.host.raw[name]) for name, tensor in one.host.raw.items()
+    )
+
+
+@promise("its members differ, and what they share is counted once")
+def _members(subject: Subject) -> str:
+    found = subject.drawn.ticket
+    if not isinstance(found, TicketSet):
+        raise Skipped("it draws single tickets")
+    count = len(found.members)
+    require(count == subject.drawer.count, f"its count is {subject.drawer.count}, and {count} members are there")
+    pairs = list(combinations(range(count), 2))
+    same = [pair for pair in pairs if _same_weights(*(found.members[number] for number in pair))]
+    require(not same, f"members {same and ' and '.join(map(str, same[0]))} have the same weights")
+    each = [one.macs_spent for one in found.members]
+    require(max(each) <= found.macs_spent <= sum(each), f"the set spent {found.macs_spent:,} MACs, its members {each}")
+    return f"{count} members, {found.macs_spent:,} MACs; {sum(each):,} if each had been drawn alone"
+
+
+def _different(one: Ticket | TicketSet, other: Ticket | TicketSet) -> str:
+    """The first difference between two draws that should be one."""
+    pairs = list(zip(members_of(one), members_of(other), strict=True))
+    for number, (a, b) in enumerate(pairs):
+        if a.hash != b.hash:
+            return f"{f'of member {number} ' if len(pairs) > 1 else ''}{_difference(a, b)}"
+    return "what the set tells of itself differs"
 
 
 def _difference(one: Ticket, other: Ticket) -> str:
@@ -256,13 +295,15 @@ def _saved(subject: Subject) -> str:
     ticket = subject.drawn.ticket
     with tempfile.TemporaryDirectory(prefix="ticketbench-") as folder:
         ticket.save(Path(folder) / "ticket")
-        back = Ticket.load(Path(folder) / "ticket")
+        back = load(Path(folder) / "ticket")
     require(back.hash == ticket.hash, "it has another hash when loaded")
     image = Brightness().batch("contract", 0)["image"]
-    for a, b in zip(ticket.build()(image), back.build()(image), strict=True):
-        require(torch.equal(a, b), "it computes something else when loaded")
-        require(a.isfinite().all(), "its maps are not finite")
-    return f"{len(ticket.host.masks)} masks, {len(ticket.host.raw)} tensors"
+    for one, its in zip(members_of(ticket), members_of(back), strict=True):
+        for a, b in zip(one.build()(image), its.build()(image), strict=True):
+            require(torch.equal(a, b), "it computes something else when loaded")
+            require(a.isfinite().all(), "its maps are not finite")
+    hosts = [one.host for one in members_of(ticket)]
+    return f"{sum(len(one.masks) for one in hosts)} masks, {sum(len(one.raw) for one in hosts)} tensors"
 
 
 @promise("interrupted and resumed, it ends as the undisturbed draw")
@@ -270,7 +311,7 @@ def _resumed(subject: Subject) -> str:
     drawn = subject.drawn
     again = resumed(lambda at: subject.drawer.draw(subject.request(subject.sparsity, 0, at)), drawn.saves)
     wrong = again.hash != drawn.ticket.hash
-    require(not wrong, f"{_difference(drawn.ticket, again)} after an interruption; keep it in training.memory")
+    require(not wrong, f"{_different(drawn.ticket, again)} after an interruption; keep it in training.memory")
     return f"stopped twice in {drawn.saves} steps"
 
 
@@ -278,12 +319,7 @@ def _resumed(subject: Subject) -> str:
 def _counted(subject: Subject) -> str:
     drawn = subject.drawn
     spent = drawn.ticket.provenance["spent"]
-    host = drawn.ticket.build("raw")
-    with torch.device("meta"):
-        network = Network(SPEC.build(drawn.ticket.host.units), Brightness().head(features_of(host)))
-    layers = layer_costs(network, Brightness().size)
-    forward = dense_macs(layers)
-    backward = 2 * dense_macs([one for one in layers if one.name.startswith("host.")])  # heads may be left alone
+    forward, backward = (min(costs) for costs in zip(*map(_least_macs, drawn.members), strict=True))
     images, macs = drawn.images, forward * drawn.images + backward * drawn.source.trained
     require(
         spent["images"] >= images,
@@ -298,6 +334,15 @@ def _counted(subject: Subject) -> str:
     return f"{spent['images']} images, {spent['macs']:,} MACs, of which {macs:,} at the least"
 
 
+def _least_macs(ticket: Ticket) -> tuple[int, int]:
+    """MACs of one image forward through a ticket's architecture and a fresh head, and backward, where heads may be
+    left alone."""
+    with torch.device("meta"):
+        host = SPEC.build(ticket.host.units)
+        layers = layer_costs(Network(host, Brightness().head(features_of(host))), Brightness().size)
+    return dense_macs(layers), 2 * dense_macs([one for one in layers if one.name.startswith("host.")])
+
+
 @promise("nothing is chosen by the test split")
 def _untested(subject: Subject) -> str:
     splits = subject.drawn.source.splits
@@ -307,17 +352,26 @@ def _untested(subject: Subject) -> str:
 
 @promise("its ticket is what its traits say")
 def _traits(subject: Subject) -> str:
-    traits, ticket = subject.drawer.traits, subject.drawn.ticket
+    traits, members = subject.drawer.traits, subject.drawn.members
+    require(traits.draws_sets == isinstance(subject.drawn.ticket, TicketSet), _about_sets(traits.draws_sets))
     base = traits.base
     with torch.device("meta"):
         full = Ticket.dense(SPEC).host.units
     before = drawn_by(base, 0.0, subject.steps).host.units if base else full
-    require(traits.searches or ticket.host.units == before, "units are gone, and its traits say searches=False")
-    require(traits.prunes or ticket.kept == ticket.prunable, "weights are gone, and its traits say prunes=False")
-    require(traits.rewinds == bool(ticket.host.rewind), _about_rewinding(traits.rewinds))
-    if not (traits.searches or traits.prunes or traits.rewinds):
-        raise Skipped("it neither searches nor prunes nor rewinds")
-    return ", ".join(name for name in ("searches", "prunes", "rewinds") if getattr(traits, name))
+    for ticket in members:
+        require(traits.searches or ticket.host.units == before, "units are gone, and its traits say searches=False")
+        require(traits.prunes or ticket.kept == ticket.prunable, "weights are gone, and its traits say prunes=False")
+        require(traits.rewinds == bool(ticket.host.rewind), _about_rewinding(traits.rewinds))
+    told = [name for name in ("searches", "prunes", "rewinds", "draws_sets") if getattr(traits, name)]
+    if not told:
+        raise Skipped("it neither searches nor prunes nor rewinds, and draws single tickets")
+    return ", ".join(told)
+
+
+def _about_sets(said: bool) -> str:
+    if said:
+        return "its traits say that it draws sets, and this is one ticket; let draw give a TicketSet"
+    return "it draws a set, which its traits do not say; give it Traits(draws_sets=True)"
 
 
 def _about_rewinding(said: bool) -> str:

@@ -16,6 +16,7 @@ from tickets.contract.brightness import Pool
 from tickets.contract.promise import Contract, Skipped, require
 from tickets.contract.watch import left_alone, other_randomness
 from tickets.cost import dense_macs, layer_costs
+from tickets.errors import UserError
 from tickets.hosts import HOSTS
 from tickets.hosts.base import HostSpec, features_of
 from tickets.pruning.masks import keep_top, prunable
@@ -215,3 +216,17 @@ def _saved(subject: Subject) -> str:
         back = Ticket.load(Path(folder) / "ticket")
     require(back.spec == subject.spec and back.hash == ticket.hash, "it is not read back as it was")
     return f"{ticket.kept:,} of {ticket.prunable:,} weights"
+
+
+@promise("its blocks that repeat are blocks of its own, of the same tensors a stage")
+def _family(subject: Subject) -> str:
+    try:
+        stages = subject.spec.family().stages
+    except UserError as reason:
+        raise Skipped(str(reason)) from reason
+    state = subject.host.state_dict()
+    for stage, blocks in stages.items():
+        tensors = [{n[len(b) :]: t.shape for n, t in state.items() if n.startswith(f"{b}.")} for b in blocks]
+        require(blocks and all(tensors), f"stage {stage} is of the blocks {', '.join(blocks)}, and one has no tensors")
+        require(all(one == tensors[0] for one in tensors), f"the blocks of stage {stage} have different tensors")
+    return f"{sum(map(len, stages.values()))} in {len(stages)} stages"

@@ -1,4 +1,5 @@
-"""What every transform promises, tried on a small ticket with a rewind point."""
+"""What every transform promises, tried on a small ticket with a rewind point; onto a deeper host where it carries
+tickets from one host to another."""
 
 from __future__ import annotations
 
@@ -11,10 +12,12 @@ from pathlib import Path
 import torch
 
 from tickets.contract import registration
-from tickets.contract.brightness import Brightness
+from tickets.contract.brightness import DEEP, DEEPER, SPEC, Brightness
 from tickets.contract.drawers import drawn_by, settings
-from tickets.contract.promise import Contract, require
+from tickets.contract.promise import Contract, Skipped, require
 from tickets.contract.watch import left_alone, other_randomness
+from tickets.errors import UserError
+from tickets.hosts.base import HostSpec
 from tickets.recipes import RECIPES
 from tickets.recipes.base import transfer
 from tickets.ticket import Ticket
@@ -39,14 +42,32 @@ class Subject:
     steps: int = 10
 
     @property
+    def moves(self) -> bool:
+        """Whether it carries tickets to another host."""
+        return self.transform.traits.draws_from is not None
+
+    @property
     def ticket(self) -> Ticket:
         """What is transformed."""
-        return drawn_by("imp", SPARSITY, self.steps)
+        return drawn_by("imp", SPARSITY, self.steps, spec=DEEP if self.moves else SPEC)
 
     @cached_property
     def made(self) -> Ticket:
         """What it makes of the ticket."""
-        return self.transform.apply(self.ticket, 0)
+        return self.make(0, DEEPER if self.moves else SPEC)
+
+    def make(self, seed: int, spec: HostSpec) -> Ticket:
+        """What it makes of the ticket for a host.
+
+        Raises:
+            Skipped: it carries tickets between other hosts than these.
+        """
+        try:
+            return self.transform.onto(self.ticket, seed, spec)
+        except UserError as error:
+            if self.moves:
+                raise Skipped(f"it carries no ticket from one small supernet to a deeper one: {error}") from error
+            raise
 
 
 _CONTRACT: Contract[Subject] = Contract()
@@ -68,7 +89,7 @@ def _left_alone(subject: Subject) -> str:
     ticket = subject.ticket
     told = json.dumps(ticket.description, sort_keys=True)
     with left_alone(ticket):
-        subject.transform.apply(ticket, 0)
+        subject.make(0, subject.made.spec)
     require(json.dumps(ticket.description, sort_keys=True) == told, "the ticket's description has changed")
     return f"{len(ticket.host.masks)} masks, {len(ticket.host.raw)} tensors"
 
@@ -88,10 +109,20 @@ def _valid(subject: Subject) -> str:
 @promise("one seed makes one ticket, whatever the global random state")
 def _repeatable(subject: Subject) -> str:
     with other_randomness():
-        again = subject.transform.apply(subject.ticket, 0)
+        again = subject.make(0, subject.made.spec)
     require(again.hash == subject.made.hash, "it makes another ticket the second time; draw by tickets.seeding")
-    other = subject.transform.apply(subject.ticket, 1)
+    other = subject.make(1, subject.made.spec)
     return f"another seed makes {'the same' if other.hash == again.hash else 'another one'}"
+
+
+@promise("what it makes is of the host that it is to be trained on, whichever it was drawn from")
+def _host(subject: Subject) -> str:
+    for spec in (SPEC, DEEPER) if subject.moves else (SPEC,):
+        made = subject.make(0, spec)
+        require(made.spec == spec, f"it makes a ticket of {made.spec}, and of {spec} it was asked for")
+        told, gone = made.provenance["sparsity"], made.prunable - made.kept
+        require(round(told * made.prunable) == gone, f"the ticket tells a sparsity of {told} and has {made.sparsity}")
+    return "drawn from one, made for a shallower and a deeper one" if subject.moves else "the same"
 
 
 @promise("it is a control or a ticket, as its traits say")
@@ -99,6 +130,10 @@ def _control(subject: Subject) -> str:
     ticket, made = subject.ticket, subject.made
     if not subject.transform.traits.is_control:
         return "a ticket, ranked as one of its own"
+    if subject.moves:
+        again = subject.make(1, made.spec)
+        require(again.kept == made.kept, f"a control keeps {made.kept} weights, and of another seed {again.kept}")
+        return f"a control of {made.kept} weights, drawn from another host"
     require(made.kept == ticket.kept, f"a control as large as its ticket keeps {ticket.kept} weights, not {made.kept}")
     changed = any(not torch.equal(mask, ticket.host.masks[name]) for name, mask in made.host.masks.items())
     differs = changed or any(not torch.equal(t, ticket.host.raw[name]) for name, t in made.host.raw.items())

@@ -18,8 +18,8 @@ def _supertickets(searches: bool = True, prunes: bool = True, **options: Any) ->
     return Member("tickets.drawers.supertickets:SuperTickets", options, Traits(searches=searches, prunes=prunes))
 
 
-def _pruned_once(base: str, scorer: str) -> Member:
-    options = {"base": base, "scorer": scorer}
+def _pruned_once(base: str, scorer: str, **more: Any) -> Member:
+    options = {"base": base, "scorer": scorer, **more}
     return Member("tickets.drawers.prune_once:PruneOnce", options, Traits(based_on(base), searches=base == SEARCHED))
 
 
@@ -33,6 +33,14 @@ def _rewound(target: str, **options: Any) -> Member:
 
 def _dynamic(**options: Any) -> Member:
     return Member("tickets.drawers.dynamic:Dynamic", options, Traits())
+
+
+def _free(target: str, **options: Any) -> Member:
+    return Member(f"tickets.drawers.free_tickets:{target}", options, Traits(draws_sets=True))
+
+
+RELEASED = {"fraction": 0.5, "law": "constant", "stop": 1.0, "moments": "keep", "rule": "released"}
+"""How the released code of FreeTickets exchanges weights."""
 
 
 def _transformed(**options: Any) -> Member:
@@ -52,6 +60,8 @@ DRAWERS: Registry[Drawer] = Registry(
         "supertickets/search_only": _supertickets(prune=False, prunes=False),
         **{f"stp/{scorer}": _pruned_once(SEARCHED, scorer) for scorer in SCORERS.builtin},
         "omp": _pruned_once("dense", "magnitude"),
+        "wanda": _pruned_once("dense", "wanda", allocation="row"),
+        "obc": Member("tickets.drawers.obc:OptimalCompression", {"allocation": "uniform"}, Traits(based_on("dense"))),
         "gmp": Member("tickets.drawers.gmp:GradualMagnitude", traits=Traits()),
         "imp": _rewound("imp:IterativeMagnitude"),
         "imp/many_rounds": _rewound("imp:IterativeMagnitude", rate=0.2, share=1.0),
@@ -59,6 +69,10 @@ DRAWERS: Registry[Drawer] = Registry(
         "static": _dynamic(grow="none"),
         "set": _dynamic(grow="random", law="constant"),
         "rigl": _dynamic(),
+        "dst": _free("DST"),
+        "dst/as_released": _free("DST", **RELEASED),
+        "edst": _free("EDST"),
+        "edst/as_released": _free("EDST", **RELEASED),
         "acdc": Member("tickets.drawers.acdc:AlternatingCompression", traits=Traits()),
         "rst": _transformed(),
         "rst/iterative": _transformed(cycles=5),
@@ -69,6 +83,9 @@ DRAWERS: Registry[Drawer] = Registry(
         "tamt/as_released": _mask_trained(reset=0.06),
         "edge_popup": Member("tickets.drawers.edge_popup:EdgePopup", traits=Traits()),
         "dense": Member("tickets.drawers.dense:Dense", traits=Traits(prunes=False)),
+        "dense/ensemble": Member(
+            "tickets.drawers.ensemble:DenseEnsemble", traits=Traits(prunes=False, draws_sets=True)
+        ),
     },
     "ticketbench.drawers",
     "tickets.drawers.base:Drawer",

@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any, Literal
+from typing import Any
 
 import torch
 from torch import Tensor
 
 from tickets.hosts.base import HostSpec
 from tickets.patterns import ELEMENT, PATTERNS
+from tickets.pruning.allocation import Allocation
 from tickets.pruning.masks import Masks, Semantics, ones, prunable
 from tickets.source import Source, initial_head
 from tickets.stated import LATER, stated
 from tickets.ticket import Ticket, copied, part_of
+from tickets.ticket_set import TicketSet
 from tickets.training.checkpoint import Checkpoint
 from tickets.training.events import Event, known
 from tickets.training.loop import Training
@@ -88,14 +90,14 @@ class Drawer(Method):
 
     Args:
         semantics: what a mask does while training.
-        allocation: how sparsity is spread over the layers: "global", "uniform" or "erk".
+        allocation: how sparsity is spread over the layers: "global", "uniform", "erk", "lamp" or "row".
         joint: whether one threshold rules host and head, where the head is pruned too; else each part has
             the sparsity asked for.
         pattern: which weights stay or go together, a name in `tickets.patterns.PATTERNS`.
     """
 
     semantics: Semantics = Semantics.PROJECTION
-    allocation: Literal["global", "uniform", "erk"] = "global"
+    allocation: Allocation = "global"
     joint: bool = False
     pattern: str = field(default=ELEMENT, metadata=LATER)
 
@@ -108,7 +110,7 @@ class Drawer(Method):
         return Traits()
 
     @property
-    def members(self) -> dict[str, str]:
+    def uses(self) -> dict[str, str]:
         """Names of other registries that it uses, by noun."""
         return {"pattern": self.pattern}
 
@@ -120,10 +122,14 @@ class Drawer(Method):
         """
         self.target(sparsity)
         with torch.device("meta"):
-            weights = prunable(spec.build())
+            self._divide(prunable(spec.build()))
+
+    def _divide(self, weights: Mapping[str, Tensor]) -> None:
+        """See that the pattern's groups divide all weights."""
         pattern = PATTERNS.make(self.pattern)
-        for name, weight in weights.items():
-            pattern.grouping(name, weight.shape)
+        with torch.device("meta"):
+            for name, weight in weights.items():
+                pattern.grouping(name, weight.shape)
 
     def scores(self, network: Network, source: Source) -> dict[str, Tensor]:
         """Importance of each weight of `network.weights()`, shaped like it; larger is kept.
@@ -197,7 +203,12 @@ class Drawer(Method):
         """Optimiser steps of a draw that is given so many, before any network shrinks."""
         return sum(this.steps - this.start for this in self.trainings(steps, sparsity))
 
-    def draw(self, request: Request) -> Ticket:
+    @property
+    def count(self) -> int:
+        """Tickets that a draw gives: 1, or the members of a set."""
+        return 1
+
+    def draw(self, request: Request) -> Ticket | TicketSet:
         """Train and prune on the source; exactly round(sparsity * prunable) weights of the host go.
 
         Raises:
@@ -214,6 +225,8 @@ class Drawer(Method):
         training: Training | None = None
         for number in range(first, len(rounds)):
             training = self.begin(request, rounds[number], training)
+            if number == first:
+                self._divide(training.network.weights())  # `check` knows no head
             training.memory["round"] = number
             if number > first and checkpoint:  # else it would go on from the round before
                 checkpoint.save(training.state_dict())
@@ -273,7 +286,11 @@ class Drawer(Method):
 
     def ticket(self, request: Request, training: Training) -> Ticket:
         """What a training left, as a ticket."""
-        network, averaged = training.network, training.averaged()
+        return self.packed(request, training, training.averaged())
+
+    def packed(self, request: Request, training: Training, averaged: Network) -> Ticket:
+        """A training's network and the averaged copy that it is scored by, as a ticket."""
+        network = training.network
         masks = network.masks or ones(network.weights())
         rewind = part_masks(training.memory.get("rewind", {}), "host")
         base = request.given.get("base")

@@ -132,7 +132,7 @@ class TaskAgnosticMasks(MaskTraining):
         """The objective."""
         if self.objective == "task":
             return super().loss(training, seen)
-        with torch.no_grad():
+        with torch.no_grad(), training.autocast():
             told, _ = training.network_of("base").both(seen.batch["image"])
         parted = distance(seen.maps, told)
         return parted if self.objective == "kd" else super().loss(training, seen) + parted
@@ -148,7 +148,8 @@ def distance(maps: Sequence[Tensor], told: Sequence[Tensor]) -> Tensor:
     Returns:
         A scalar in [0, 2].
     """
-    likeness = [F.cosine_similarity(own.float(), theirs, dim=1).mean() for own, theirs in zip(maps, told, strict=True)]
+    pairs = zip(maps, told, strict=True)
+    likeness = [F.cosine_similarity(own.float(), theirs.float(), dim=1).mean() for own, theirs in pairs]
     return 1 - torch.stack(likeness).mean()
 
 

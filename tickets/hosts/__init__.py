@@ -18,6 +18,8 @@ HOSTS: Registry[HostSpec] = Registry(
     "host",
     {
         "supernet/tiny": Member("tickets.hosts.supernet:TINY", traits=_SEARCHED),
+        "supernet/tiny2": Member("tickets.hosts.supernet:TINY2", traits=_SEARCHED),
+        "supernet/tiny3": Member("tickets.hosts.supernet:TINY3", traits=_SEARCHED),
         "supernet/small": Member("tickets.hosts.supernet:SMALL", traits=_SEARCHED),
         "supernet/paper": Member("tickets.hosts.supernet:PAPER", traits=_SEARCHED),
     },

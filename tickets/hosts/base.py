@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from tickets.errors import UserError
+from tickets.hosts.depth import Family
 from tickets.searchable import Units
 from tickets.seeding import seeded
 from tickets.stated import stated
@@ -17,6 +18,9 @@ from tickets.traits import Traits
 
 Features = list[tuple[int, int]]
 """(width, stride) of each feature map of a host, in its order."""
+
+NORMS = (nn.modules.batchnorm._NormBase, nn.GroupNorm, nn.LayerNorm)
+"""Kinds of layers that normalise."""
 
 
 class Host(Protocol):
@@ -60,6 +64,14 @@ class HostSpec(ABC):
         """
         with seeded(seed, "host"):
             return self.build(units)
+
+    def family(self) -> Family:
+        """What it shares with hosts of another depth, and its blocks that repeat.
+
+        Raises:
+            UserError: nothing is known to repeat; so of a kind that does not say.
+        """
+        raise UserError(f"hosts of the kind {self.kind} do not say which of their blocks repeat; take another host.")
 
     def to_json(self) -> dict[str, Any]:
         """Plain values that `from_json` turns back into the same spec, and the kind."""

@@ -6,7 +6,7 @@ Widths between blocks are never searched, so any two tickets of one preset have 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, ClassVar, cast
 
 import torch
@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from tickets.errors import unknown
 from tickets.hosts.base import Features, HostSpec
 from tickets.hosts.blocks import KERNELS, Norm, SearchBlock
+from tickets.hosts.depth import Family
 from tickets.hosts.native import force
 from tickets.hosts.native import stem as native
 from tickets.searchable import Units
@@ -58,6 +59,30 @@ class Spec(HostSpec):
         """The supernet with fresh weights; `units` rebuilds what a search left."""
         return Supernet(self, units)
 
+    def family(self) -> Family:
+        """The blocks of each branch repeat; whatever makes branches and maps is shared."""
+        shared = {
+            "kind": self.kind,
+            "branches": ", ".join(str(len(stage.widths)) for stage in self.stages),
+            "widths": " | ".join(", ".join(map(str, stage.widths)) for stage in self.stages),
+            "stem": str(self.stem),
+            "expansion": str(self.expansion),
+            "norm": str(self.norm),
+        }
+        return Family(
+            shared,
+            {
+                f"{s}.{b}": tuple(f"branches.{s}.{b}.{i}" for i in range(count))
+                for s, stage in enumerate(self.stages)
+                for b, count in enumerate(stage.blocks)
+            },
+        )
+
+    def repeated(self, times: int) -> Spec:
+        """The supernet of the same family with so many times the blocks in every branch."""
+        stages = [replace(stage, blocks=tuple(times * count for count in stage.blocks)) for stage in self.stages]
+        return replace(self, stages=tuple(stages))
+
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> Spec:
         """The spec written by `to_json`."""
@@ -75,6 +100,7 @@ TINY = Spec(
     expansion=2,
     initial_std=0.01,
 )
+TINY2, TINY3 = TINY.repeated(2), TINY.repeated(3)
 SMALL = Spec(
     stem=16,
     stages=_stages(((1,), (16,)), ((1, 1), (12, 24)), ((1, 1, 2), (12, 24, 48)), ((1, 1, 2, 2), (12, 24, 48, 96))),
@@ -93,8 +119,9 @@ PAPER = Spec(
     norm=Norm(momentum=0.01, eps=1e-3),
 )
 
-PRESETS: dict[str, Spec] = {"tiny": TINY, "small": SMALL, "paper": PAPER}
-"""The three sizes: `tiny` and `small` for CPUs, `paper` as released."""
+PRESETS: dict[str, Spec] = {"tiny": TINY, "tiny2": TINY2, "tiny3": TINY3, "small": SMALL, "paper": PAPER}
+"""`tiny` and `small` for CPUs, `paper` as released; `tiny2` and `tiny3` are `tiny` with twice and three times the
+blocks in every branch, hosts without a scale of their own."""
 
 
 def preset(name: str) -> Spec:

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, ClassVar, cast
+from typing import TYPE_CHECKING, ClassVar, TypeGuard, cast
 
+import torch
 from torch import Tensor, nn
 
 from tickets.errors import UserError, unknown
 from tickets.hosts.base import Features, HostSpec
+from tickets.hosts.depth import Family
+from tickets.pruning.masks import prunable
 from tickets.searchable import Units
 
 if TYPE_CHECKING:
@@ -57,7 +60,6 @@ class TimmSpec(HostSpec):
             UserError: timm does not know it (with the nearest names), or it gives none.
         """
         import timm
-        import torch
 
         if not timm.is_model(model):
             error = unknown("timm model", model, timm.list_models())
@@ -78,3 +80,29 @@ class TimmSpec(HostSpec):
         if units:
             raise ValueError(f"a timm host has no units to search, got {len(units)} blocks")
         return TimmHost(self.model)
+
+    def family(self) -> Family:
+        """All but the first block of every stage repeat; a stage is a sequence of two or more blocks of one class, of
+        which all but the first, that may change width and size, have tensors of the same shapes.
+
+        Raises:
+            UserError: the model has no such stage.
+        """
+        with torch.device("meta"):
+            host = self.build()
+        found = {name: layers for name, layers in host.named_modules() if _is_stage(layers)}
+        if not found:
+            raise UserError(f"timm/{self.model} has no stages of blocks that repeat; take another host.")
+        blocks = dict.fromkeys(type(layers[0]).__name__ for layers in found.values())
+        stages = {name: tuple(f"{name}.{i}" for i in range(1, len(layers))) for name, layers in found.items()}
+        return Family({"kind": self.kind, "blocks": ", ".join(blocks), "stages": ", ".join(found)}, stages)
+
+
+def _is_stage(layers: nn.Module) -> TypeGuard[nn.Sequential]:
+    """Whether a module is a sequence of blocks that repeat."""
+    if not isinstance(layers, nn.Sequential) or len(layers) < 2:
+        return False
+    first, *others = layers
+    shapes = [{name: tensor.shape for name, tensor in block.state_dict().items()} for block in others]
+    alike = {type(block) for block in layers} == {type(first)} and all(one == shapes[0] for one in shapes)
+    return alike and not isinstance(first, nn.Sequential) and bool(prunable(first))

@@ -34,6 +34,11 @@ class Pattern(ABC):
             UserError: the weight cannot be cut into such groups.
         """
 
+    @property
+    def multiple(self) -> int:
+        """What the units of a searched branch must be a multiple of, so that groups still divide every layer."""
+        return 1
+
     def target(self, sparsity: float) -> float:
         """The sparsity that a ticket has when `sparsity` is asked for, as a share of groups or of weights.
 
@@ -55,6 +60,10 @@ class Pattern(ABC):
     @abstractmethod
     def wrong(self, masks: Mapping[str, Tensor], sparsity: float) -> str | None:
         """How some masks disagree with the pattern or with a sparsity, as part of a sentence; None if they do not."""
+
+    @abstractmethod
+    def sparsity(self, masks: Mapping[str, Tensor]) -> float:
+        """What some masks that are not wrong must have been asked for, as a share of groups or of weights."""
 
     @abstractmethod
     def shuffled(self, name: str, mask: Tensor, generator: torch.Generator) -> Tensor:
@@ -89,15 +98,24 @@ class Whole(Pattern):
 
     def wrong(self, masks: Mapping[str, Tensor], sparsity: float) -> str | None:
         """Whether a group is cut through, or too many or too few are gone."""
-        total = gone = 0
         for name, mask in masks.items():
             grouped = self._grouped(name, mask)
             if not bool((grouped.all(1) | ~grouped.any(1)).all()):
                 return f"the mask of '{name}' cuts through a group"
-            total, gone = total + len(grouped), gone + int((~grouped.any(1)).sum())
+        gone, total = self._gone(masks)
         if gone != round(sparsity * total):
             return f"{gone} of {total} groups are gone, which is not the sparsity {sparsity} that was drawn"
         return None
+
+    def sparsity(self, masks: Mapping[str, Tensor]) -> float:
+        """The share of groups that are gone."""
+        gone, total = self._gone(masks)
+        return gone / total
+
+    def _gone(self, masks: Mapping[str, Tensor]) -> tuple[int, int]:
+        """Groups that are gone, and all of them."""
+        grouped = [self._grouped(name, mask) for name, mask in masks.items()]
+        return sum(int((~one.any(1)).sum()) for one in grouped), sum(map(len, grouped))
 
     def shuffled(self, name: str, mask: Tensor, generator: torch.Generator) -> Tensor:
         """Groups exchange their places."""
@@ -115,6 +133,11 @@ class Share(Pattern):
     @abstractmethod
     def counts(self) -> tuple[int, int]:
         """(weights that stay, weights in a group)."""
+
+    @property
+    def multiple(self) -> int:
+        """Weights in a group: every layer of a search block has its units as a factor of its weights."""
+        return self.counts[1]
 
     def target(self, sparsity: float) -> float:
         """1 - n/m, or 0 where nothing is to be removed."""
@@ -147,6 +170,11 @@ class Share(Pattern):
             if bool((kept != wanted).any()):
                 return f"a group of '{name}' keeps {int(kept[kept != wanted][0])} of {m} weights and not {wanted}"
         return None
+
+    def sparsity(self, masks: Mapping[str, Tensor]) -> float:
+        """1 - n/m, or 0 where nothing is gone."""
+        n, m = self.counts
+        return 0.0 if all(bool(mask.all()) for mask in masks.values()) else 1 - n / m
 
     def shuffled(self, name: str, mask: Tensor, generator: torch.Generator) -> Tensor:
         """Every group's weights exchange their places."""

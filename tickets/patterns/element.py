@@ -27,11 +27,14 @@ class Element(Whole):
 
     def wrong(self, masks: Mapping[str, Tensor], sparsity: float) -> str | None:
         """Whether too many or too few weights are gone."""
-        total = sum(mask.numel() for mask in masks.values())
-        kept = sum(int(mask.sum()) for mask in masks.values())
-        if total - kept != round(sparsity * total):
-            return f"sparsity {(total - kept) / total} is not the {sparsity} that was drawn"
+        gone, total = self._gone(masks)
+        if gone != round(sparsity * total):
+            return f"sparsity {gone / total} is not the {sparsity} that was drawn"
         return None
+
+    def _gone(self, masks: Mapping[str, Tensor]) -> tuple[int, int]:
+        total = sum(mask.numel() for mask in masks.values())
+        return total - sum(int(mask.sum()) for mask in masks.values()), total
 
     def shuffled(self, name: str, mask: Tensor, generator: torch.Generator) -> Tensor:
         """Weights exchange their places."""

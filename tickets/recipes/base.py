@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import ClassVar, Literal
 
@@ -17,6 +17,7 @@ from tickets.pruning.masks import Masks
 from tickets.search import Penalty, penalties, unit_costs
 from tickets.source import Source, initial_head
 from tickets.ticket import Ticket
+from tickets.ticket_set import TicketSet, member_seed, members_of
 from tickets.training.loop import Training
 from tickets.training.method import Method, Pass
 from tickets.training.network import Network
@@ -103,6 +104,32 @@ def transfer(
         costs = unit_costs(training.network, layer_costs(training.network, target.size))
         training.aside |= {"rho": rho, "penalties": penalties(training.network, costs)}
     return training
+
+
+def transfers(
+    found: Ticket | TicketSet,
+    recipe: Recipe,
+    target: Source,
+    settings: Settings,
+    seed: int,
+    head: Literal["fresh", "keep"] = "fresh",
+    given: Mapping[str, Ticket] | None = None,
+) -> Iterator[Training]:
+    """A ticket's training, or one for each member of a set, made when its turn has come.
+
+    A member other than the first has a seed of its own (`tickets.ticket_set.member_seed`) for its head, for weights
+    that a recipe draws anew, and for the order and augmentation of the data.
+
+    Args:
+        found: what is trained.
+        recipe, target, settings, seed, head, given: as `transfer` takes them.
+
+    Raises:
+        UserError: as `transfer`.
+    """
+    for number, ticket in enumerate(members_of(found)):
+        own = member_seed(seed, number)
+        yield transfer(ticket, recipe, target.member(number), settings, own, head, given)
 
 
 def full_macs(spec: HostSpec, source: Source) -> int:

@@ -16,6 +16,8 @@ from tickets import atomic
 EVERY_S = 30.0
 HEADER = b"ticketbench checkpoint "
 DIGEST = 64
+TURNS = "turns"
+"""The key that the states of several trainings stand under."""
 
 
 class DamagedCheckpointWarning(UserWarning):
@@ -60,6 +62,50 @@ class Checkpoint:
         """
         save_checkpoint(self.path, {**state, "wall_s": self.elapsed_s})
         self._saved = time.monotonic()
+
+
+class Turn(Checkpoint):
+    """What a job's checkpoint holds of one training among several that follow each other.
+
+    Those before it have left their last state, which their own turns give again, so that a training that was done goes
+    on from its end.
+
+    Args:
+        whole: the job's checkpoint.
+        states: of all trainings so far, in their order; shared by all turns, and changed.
+        number: of this training, from 0.
+    """
+
+    def __init__(self, whole: Checkpoint, states: list[dict[str, Any]], number: int) -> None:
+        self.whole, self.states, self.number = whole, states, number
+        self.state = states[number] if number < len(states) else None
+
+    @property
+    def elapsed_s(self) -> float:
+        """The job's."""
+        return self.whole.elapsed_s
+
+    @property
+    def is_due(self) -> bool:
+        """Whether it is time to write the job's again."""
+        return self.whole.is_due
+
+    def save(self, state: dict[str, Any]) -> None:
+        """Write this training's state beside those of the others.
+
+        Raises:
+            CannotWriteError: the disk does not take it.
+        """
+        self.states[self.number : self.number + 1] = [state]
+        self.whole.save({TURNS: self.states})
+
+
+def turns(whole: Checkpoint | None, count: int) -> list[Checkpoint | None]:
+    """A job's checkpoint as one for each of its trainings, which follow each other; the job's own for a single one."""
+    if whole is None or count == 1:
+        return [whole] * count
+    states = list((whole.take() or {}).get(TURNS, ()))
+    return [Turn(whole, states, number) for number in range(count)]
 
 
 def save_checkpoint(path: Path, state: dict[str, Any]) -> None:

@@ -318,7 +318,7 @@ class Training:
             "fired": self._fired,
             "memory": self.memory,
             "scores": self.scores,
-            "spent": vars(self.spent),
+            "spent": dict(vars(self.spent)),  # which goes on being counted when the last state is kept
             "rng": torch.get_rng_state(),
             "cuda_rng": torch.cuda.get_rng_state_all() if torch.cuda.is_available() else [],
         }

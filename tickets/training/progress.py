@@ -1,6 +1,7 @@
 """What a training tells while it runs; imports no torch, so that any process can listen."""
 
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 
 
 @dataclass(frozen=True)
@@ -20,3 +21,21 @@ class Progress:
     loss: float
     metric: float | None
     sparsity: float
+
+
+def part(told: Callable[[Progress], None] | None, number: int, count: int) -> Callable[[Progress], None] | None:
+    """Reports of one training among several, as those of all of them together, in as many steps.
+
+    Args:
+        told: of the whole; None for nobody.
+        number: of this training, from 0.
+        count: of all trainings, of equal length.
+    """
+    if told is None or count == 1:
+        return told
+
+    def report(progress: Progress) -> None:
+        done = (number + progress.step / progress.steps) / count
+        told(replace(progress, step=round(done * progress.steps)))
+
+    return report

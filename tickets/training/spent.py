@@ -64,6 +64,9 @@ class Spent:
         self.macs += images * cost.dense
         self.sparse_macs += images * cost.sparse
 
+    def __add__(self, other: Spent) -> Spent:
+        return Spent(**{name: number + getattr(other, name) for name, number in vars(self).items()})
+
     def to_json(self) -> dict[str, int]:
         """Plain numbers; those of teachers only where there are any."""
         return {name: number for name, number in vars(self).items() if number or name != "teacher_macs"}

@@ -12,7 +12,15 @@ if TYPE_CHECKING:
 
 TRANSFORMS: Registry[Transform] = Registry(
     "transform",
-    {"random": Member("tickets.transforms.random:Random", traits=Traits(is_control=True))},
+    {
+        "signs": Member("tickets.transforms.signs:Signs", traits=Traits()),
+        "elastic": Member("tickets.transforms.elastic:Elastic", traits=Traits(draws_from="supernet/tiny")),
+        "random": Member("tickets.transforms.random:Random", traits=Traits(is_control=True)),
+        "elastic_permuted": Member(
+            "tickets.transforms.elastic_permuted:ElasticPermuted",
+            traits=Traits(is_control=True, draws_from="supernet/tiny"),
+        ),
+    },
     "ticketbench.transforms",
     "tickets.transforms.base:Transform",
     "stretch@by=2",

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import ClassVar
 
 from tickets.patterns import ELEMENT, PATTERNS
 from tickets.seeding import generator
@@ -20,7 +19,10 @@ class Random(Transform):
     on the ticket's raw weights. It has no averaged weights and no head, since those belong to the old positions.
     """
 
-    traits: ClassVar[Traits] = Traits(is_control=True)
+    @property
+    def traits(self) -> Traits:
+        """What it makes is a control."""
+        return Traits(is_control=True)
 
     def apply(self, ticket: Ticket, seed: int) -> Ticket:
         """The control; `seed` is that of the shuffle."""
