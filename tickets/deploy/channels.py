@@ -175,7 +175,7 @@ def is_padded(conv: nn.Conv2d) -> bool:
 def _is_concatenation(node: fx.Node) -> bool:
     """Whether a node puts the channels of maps one after the other."""
     dim = node.args[1] if len(node.args) > 1 else node.kwargs.get("dim")
-    return called(node) in (torch.cat, torch.concat) and dim == 1 and isinstance(node.args[0], list | tuple)
+    return called(node) in (torch.cat, torch.concat) and bool(dim == 1) and isinstance(node.args[0], list | tuple)
 
 
 def _is_pool(node: fx.Node, layer: nn.Module | None) -> bool:
