@@ -8,6 +8,7 @@ side stays in both.
 from __future__ import annotations
 
 import copy
+import itertools
 from collections.abc import Sequence
 from typing import cast
 
@@ -108,7 +109,7 @@ def _store_constants(survey: Survey) -> None:
 
 def _stored(module: fx.GraphModule, value: Tensor) -> fx.Node:
     """A new node that reads one value a channel, (C,), for all places."""
-    name = f"_constant_{len(dict(module.named_buffers()))}"
+    name = next(free for number in itertools.count() if not hasattr(module, free := f"_constant_{number}"))
     module.register_buffer(name, value[:, None, None].clone())
     return module.graph.get_attr(name)
 
