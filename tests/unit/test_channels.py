@@ -245,6 +245,15 @@ def test_a_dead_branch_goes_and_its_constant_is_added():
     assert removed(host, compacted) == Removed(units=0, channels=20 + 40, blocks=0)
 
 
+def test_of_a_backbone_of_dead_branches_what_leads_past_them_is_left():
+    host = scrambled(TimmHost("resnet10t"), 0.0)
+    for name, weight in host.named_parameters():
+        if name.endswith("conv2.weight") and "layer" in name:
+            nn.init.zeros_(weight)
+    left = [name for name, _ in assert_same(host, [(64, 64)]).named_modules() if name.endswith(("conv1", "conv2"))]
+    assert not [name for name in left if "layer" in name]
+
+
 def test_a_depthwise_channel_goes_with_its_input_unless_padding_gives_it_a_border():
     for padding, cut in ((1, 6), (0, 10)):
         depthwise = nn.Conv2d(40, 40, 3, padding=padding, groups=40)
@@ -256,6 +265,25 @@ def test_a_depthwise_channel_goes_with_its_input_unless_padding_gives_it_a_borde
         compacted, images = compact(host), torch.randn(1, 3, 9, 9)
         torch.testing.assert_close(compacted(images), host(images), rtol=0, atol=1e-5)
         assert removed(host, compacted) == Removed(units=0, channels=2 * cut, blocks=0)
+
+
+def test_nothing_times_a_gate_is_nothing():
+    host = Inverted()
+    host.norms = nn.ModuleList([nn.Identity(), nn.Identity()])
+    host = scrambled(host, 0.0)
+    kill(host.depthwise, *range(6))
+    kill(host.depthwise, 6, value=1.0)  # lives by its gate
+    cut = removed(host, assert_same(host))
+    assert cut == Removed(units=0, channels=3 * 6, blocks=0)  # of expand, depthwise and excite
+
+
+@pytest.mark.parametrize(("pool", "cut"), [(nn.AvgPool2d(3, 1, 1), 0), (nn.AvgPool2d(3, 1, 1, False, False), 3)])
+def test_pooling_that_counts_its_padding_gives_constants_a_border(pool, cut):
+    host = Chain()
+    host.act = nn.Sequential(nn.ReLU(), pool)
+    host = scrambled(host, 0.0)
+    kill(host.first, 1, 4, 6, value=2.0)
+    assert removed(host, assert_same(host)) == Removed(units=0, channels=cut, blocks=0)
 
 
 @pytest.mark.parametrize(("live", "restored"), [(17, False), (16, True)])
