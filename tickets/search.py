@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping
 
 import torch
@@ -117,6 +118,34 @@ def live_units_mask(network: Network, ema: Ema, threshold: float, by_average: bo
             averaged = ema.values[f"{name}.{block.gamma_name}"].abs() > threshold
             found[name] = averaged if by_average else averaged | (block.gamma.detach().abs() > threshold)
     return found
+
+
+def in_multiples(network: Network, ema: Ema, live: Mapping[str, Tensor], multiple: int) -> dict[str, Tensor]:
+    """Let dead units live on, those of largest averaged |gamma|, until each branch has a multiple of units or all.
+
+    Args:
+        network: holds the blocks.
+        ema: its average, whose gammas rank the units.
+        live: boolean (hidden,) per block, from `live_units_mask`.
+        multiple: at least 1.
+
+    Returns:
+        Boolean (hidden,) per block; of equal gammas the earlier unit lives on.
+    """
+    blocks, found = search_blocks(network), {}
+    for name, keep in live.items():
+        gamma = ema.values[f"{name}.{blocks[name].gamma_name}"].abs()
+        sizes = list(blocks[name].units.values())
+        parts = zip(keep.split(sizes), gamma.split(sizes), strict=True)
+        found[name] = torch.cat([_filled_up(part, scale, multiple) for part, scale in parts])
+    return found
+
+
+def _filled_up(keep: Tensor, gamma: Tensor, multiple: int) -> Tensor:
+    """Which units of a branch stay, so that their number is a multiple."""
+    wanted = min(len(keep), math.ceil(int(keep.sum()) / multiple) * multiple)
+    order = gamma.masked_fill(keep, torch.inf).argsort(descending=True, stable=True)
+    return torch.zeros_like(keep).index_fill_(0, order[:wanted], True)
 
 
 @torch.no_grad()

@@ -2,27 +2,22 @@
 
 from __future__ import annotations
 
-import itertools
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from bench.command import curves, flags
 from bench.records import setting as settings
 from bench.records.setting import ASKED, AUTO, Setting
-from bench.request import hosts, kernels
+from bench.request import fits, hosts, kernels
 from bench.request import scale as scales
-from bench.request.scale import Phase, Scale
+from bench.request.scale import Scale
 from bench.request.sweep import ALL, Sweep
 from bench.request.sweep import parse as parse_sweep
-from tickets.drawers import DRAWERS
-from tickets.errors import UserError, unknown
+from tickets.errors import UserError
 from tickets.hosts import HOSTS
-from tickets.patterns import ELEMENT
-from tickets.recipes import RECIPES
-from tickets.registry import Registry
 
 SUPERNET = "supernet"
 """The host that means the scale's own supernet."""
@@ -114,7 +109,7 @@ def parse(
         setting=Setting(**{**taken, "scale": scale.name, "host": host}),
         how=How(home, root, device, how.workers, how.jobs, how.force, how.tensorboard, wanted),
     )
-    _fits(found)
+    fits.check(found.sweeps, scale, found.setting, root)
     return found
 
 
@@ -123,88 +118,6 @@ def _possible(sweep: Sweep, texts: Mapping[str, str], host: str) -> Sweep:
     if texts.get("transform") != ALL:
         return sweep
     return replace(sweep, transforms=tuple(name for name in sweep.transforms if not hosts.why_not(name, host)))
-
-
-def _fits(config: RunConfig) -> None:
-    """What is allowed alone but not together."""
-    for sweep in config.sweeps:
-        sweep.check()
-        hosts.check(sweep, config.setting.host)
-        for host in hosts.drawn_from(sweep, config.setting.host):
-            _can_draw(sweep, host)
-    _knobs(config)
-    _temperatures(config)
-    _events(config)
-    for sweep in config.sweeps:
-        for host in dict.fromkeys([config.setting.host, *hosts.drawn_from(sweep, config.setting.host)]):
-            _takes_images(sweep, config.scale, host)
-
-
-def _can_draw(sweep: Sweep, host: str) -> None:
-    """See that a sweep's drawers can draw from a host."""
-    for name, sparsity in itertools.product(sweep.drawers, sweep.sparsities):
-        if DRAWERS.traits(name).searches and not HOSTS.traits(host).has_units:
-            able = [other for other, traits in DRAWERS.traits_by_name() if not traits.searches]
-            raise UserError(
-                f"the drawer {name} searches an architecture, and {host} has no units to search; leave --host out, or "
-                f"draw with {', '.join(able)}."
-            )
-        if _is_odd(name, sparsity):
-            DRAWERS.make(name).check(HOSTS.make(host), sparsity)
-
-
-def _takes_images(sweep: Sweep, scale: Scale, host: str) -> None:
-    """See that a host takes images of the tasks' sizes; all of the supernet's presets do."""
-    if host.startswith(f"{SUPERNET}/") and "@" not in host:
-        return
-    from tickets.hosts.base import check_size  # only here, since it imports torch
-
-    for task in sweep.tasks:
-        check_size(HOSTS.make(host), host, scale.plan(task).size)
-
-
-def _is_odd(name: str, sparsity: float) -> bool:
-    """Whether a drawer is to be asked if it can have a sparsity, which takes a second, since it imports torch."""
-    if DRAWERS.traits(name).prunes and not sparsity:
-        return True
-    return name not in DRAWERS.builtin and getattr(DRAWERS.make(name), "pattern", ELEMENT) != ELEMENT
-
-
-def _knobs(config: RunConfig) -> None:
-    """See that what --set says to drawers is said to some that there are, of options that they have."""
-    keys = [change.partition("=")[0].split(".") for change in config.scale.name.split("@")[1:]]
-    for name, option in (key[-2:] for key in keys if key[-3:-2] == ["drawers"]):
-        members = [one for one in DRAWERS.names() if name in (one, one.partition("/")[0])]
-        if not members:
-            raise unknown("drawer in --set", name, dict.fromkeys(one.partition("/")[0] for one in DRAWERS.names()))
-        known = list(dict.fromkeys(field.name for one in members for field in fields(DRAWERS.load(one))))
-        if option not in known:
-            raise unknown(f"option of the drawer {name}", option, known)
-
-
-def _temperatures(config: RunConfig) -> None:
-    """See that a temperature is given to no imitation that it does not change."""
-    for sweep in config.sweeps:
-        warm = [name for name in sweep.recipes if "temperature" in RECIPES.parts(name)[1]]
-        imitating = [name for name in warm if RECIPES.traits(name).imitates]
-        for recipe, target in itertools.product(imitating, sweep.targets):
-            if not config.scale.plan(target).task(target, config.how.data_root).has_temperature:
-                raise UserError(
-                    f"{target} compares heat maps by their squared distance, on which the temperature of {recipe} does "
-                    "nothing; leave it out."
-                )
-
-
-def _events(config: RunConfig) -> None:
-    """See that members of other packages ask for events that are there, which ours do, and sets for enough steps."""
-    for sweep in config.sweeps:
-        draws = [(DRAWERS, name, config.scale.plan(task).draw) for name in sweep.drawers for task in sweep.sources]
-        rest = [(RECIPES, name, config.scale.plan(task).transfer) for name in sweep.recipes for task in sweep.targets]
-        trainings: list[tuple[Registry[Any], str, Phase]] = [*draws, *rest]
-        for table, name, phase in trainings:
-            is_sure = table.parts(name)[0] in table.builtin and not table.traits(name).draws_sets
-            for sparsity in () if is_sure else sweep.sparsities:
-                table.make(name).check_events(phase.steps, sparsity)
 
 
 def _host(name: str, scale: Scale | None) -> str:

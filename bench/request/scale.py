@@ -174,9 +174,10 @@ def _option(text: str) -> tuple[str, Any]:
     if key.endswith("size") and len(sides) == 2 and all(side.isdecimal() for side in sides):
         return key, [int(side) for side in sides]
     try:
-        return key, yaml.safe_load(value)
+        read = yaml.safe_load(value)
     except yaml.YAMLError as error:
         raise UserError(f"the option '{text}' of a scale has no value that YAML can read; write e.g. x=8.") from error
+    return key, value if ":" in value and isinstance(read, int) else read  # YAML takes 2:4 for 124 seconds
 
 
 def _override(plans: dict[str, dict[str, Any]], key: str, value: Any) -> None:

@@ -26,6 +26,7 @@ MEMBERS = [
     [
         *MEMBERS,
         ("drawer", "omp@pattern=2:4"),
+        ("drawer", "supertickets@pattern=2:4"),
         ("drawer", "gmp@semantics=reparam@allocation=erk"),
         ("scorer", "snip@batches=2"),
     ],

@@ -18,9 +18,9 @@ from tickets import Ticket
 FOLDER = ROOT / "tests" / "plugins"
 PROJECT = tomllib.loads((FOLDER / "pyproject.toml").read_text())
 POINTS = PROJECT["project"]["entry-points"]
-LINES = {"swap": 40, "fisher": 25, "distil": 30, "pyramid": 30, "signs": 25, "along_inputs": 30}
+LINES = {"swap": 40, "fisher": 25, "distil": 30, "pyramid": 30, "dealt": 25, "along_inputs": 30}
 NOUNS = {
-    "drawer": "swap", "scorer": "fisher", "recipe": "distil", "transform": "signs", "host": "pyramid/small",
+    "drawer": "swap", "scorer": "fisher", "recipe": "distil", "transform": "dealt", "host": "pyramid/small",
     "pattern": "along_inputs",
 }  # fmt: skip
 FISHER, COLUMNS = "omp@scorer=fisher", "omp@pattern=along_inputs"
@@ -41,7 +41,7 @@ def home(site, tmp_path_factory):
     """A home after two runs with them: on the supernet, and on the host that is one of them."""
     home = tmp_path_factory.mktemp("run") / "home"
     runs = (
-        ("--drawer", f"swap,{FISHER},{COLUMNS}", "--transform", "signs", "--sparsity", 0.5),
+        ("--drawer", f"swap,{FISHER},{COLUMNS}", "--transform", "dealt", "--sparsity", 0.5),
         ("--drawer", "swap", "--recipe", "finetune,distil", "--host", "pyramid/small", "--sparsity", 0.8),
     )
     for asked in runs:
@@ -85,7 +85,7 @@ def test_records_name_their_code(records):
         "swap": only(records, "draw", "swap", sparsity=0.5),
         "fisher": only(records, "draw", FISHER),
         "along_inputs": only(records, "draw", COLUMNS),
-        "signs": only(records, "transfer", FISHER, transform="signs"),
+        "dealt": only(records, "transfer", FISHER, transform="dealt"),
         "distil": only(records, "transfer", "swap", recipe="distil"),
         "pyramid": only(records, "draw", "swap", sparsity=0.8),
     }
@@ -147,14 +147,14 @@ def test_what_the_teacher_says_is_counted(records):
     assert taught.needs == {"teacher": teacher.id}
 
 
-def test_signed_tickets_rank_as_tickets(site, home):
+def test_dealt_tickets_rank_as_tickets(site, home):
     table = command(site, "bench.table", home / "records", "--format", "csv")
     assert table.returncode == 0, table.stderr
-    rows = {row["drawer"]: row for row in csv.DictReader(io.StringIO(table.stdout)) if row["transform"] == "signs"}
+    rows = {row["drawer"]: row for row in csv.DictReader(io.StringIO(table.stdout)) if row["transform"] == "dealt"}
     assert set(rows) == {"swap", FISHER, COLUMNS}
     assert all(row["rank"] and not row["control"] for row in rows.values())
     shown = command(site, "bench.table", home / "records").stdout
-    assert all(text in shown for text in ("signs of swap", "| distil |", r"along\_inputs"))
+    assert all(text in shown for text in ("dealt of swap", "| distil |", r"along\_inputs"))
 
 
 @pytest.mark.parametrize(("noun", "name"), NOUNS.items())

@@ -32,7 +32,7 @@ def test_exactly_the_rounded_share_is_removed_at_every_sparsity(allocation):
         assert {name: mask.shape for name, mask in masks.items()} == {n: s.shape for n, s in scores.items()}
 
 
-@pytest.mark.parametrize("allocation", ["uniform", "erk"])
+@pytest.mark.parametrize("allocation", ["uniform", "erk", "row"])
 def test_no_layer_is_empty_as_long_as_there_are_weights_for_all(allocation):
     scores = drawn()
     total = sum(score.numel() for score in scores.values())

@@ -18,8 +18,8 @@ def _supertickets(searches: bool = True, prunes: bool = True, **options: Any) ->
     return Member("tickets.drawers.supertickets:SuperTickets", options, Traits(searches=searches, prunes=prunes))
 
 
-def _pruned_once(base: str, scorer: str) -> Member:
-    options = {"base": base, "scorer": scorer}
+def _pruned_once(base: str, scorer: str, **more: Any) -> Member:
+    options = {"base": base, "scorer": scorer, **more}
     return Member("tickets.drawers.prune_once:PruneOnce", options, Traits(based_on(base), searches=base == SEARCHED))
 
 
@@ -60,6 +60,8 @@ DRAWERS: Registry[Drawer] = Registry(
         "supertickets/search_only": _supertickets(prune=False, prunes=False),
         **{f"stp/{scorer}": _pruned_once(SEARCHED, scorer) for scorer in SCORERS.builtin},
         "omp": _pruned_once("dense", "magnitude"),
+        "wanda": _pruned_once("dense", "wanda", allocation="row"),
+        "obc": Member("tickets.drawers.obc:OptimalCompression", {"allocation": "uniform"}, Traits(based_on("dense"))),
         "gmp": Member("tickets.drawers.gmp:GradualMagnitude", traits=Traits()),
         "imp": _rewound("imp:IterativeMagnitude"),
         "imp/many_rounds": _rewound("imp:IterativeMagnitude", rate=0.2, share=1.0),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
@@ -89,14 +89,14 @@ class Drawer(Method):
 
     Args:
         semantics: what a mask does while training.
-        allocation: how sparsity is spread over the layers: "global", "uniform" or "erk".
+        allocation: how sparsity is spread over the layers: "global", "uniform", "erk", "lamp" or "row".
         joint: whether one threshold rules host and head, where the head is pruned too; else each part has
             the sparsity asked for.
         pattern: which weights stay or go together, a name in `tickets.patterns.PATTERNS`.
     """
 
     semantics: Semantics = Semantics.PROJECTION
-    allocation: Literal["global", "uniform", "erk"] = "global"
+    allocation: Literal["global", "uniform", "erk", "lamp", "row"] = "global"
     joint: bool = False
     pattern: str = field(default=ELEMENT, metadata=LATER)
 
@@ -121,10 +121,14 @@ class Drawer(Method):
         """
         self.target(sparsity)
         with torch.device("meta"):
-            weights = prunable(spec.build())
+            self._divide(prunable(spec.build()))
+
+    def _divide(self, weights: Mapping[str, Tensor]) -> None:
+        """See that the pattern's groups divide all weights."""
         pattern = PATTERNS.make(self.pattern)
-        for name, weight in weights.items():
-            pattern.grouping(name, weight.shape)
+        with torch.device("meta"):
+            for name, weight in weights.items():
+                pattern.grouping(name, weight.shape)
 
     def scores(self, network: Network, source: Source) -> dict[str, Tensor]:
         """Importance of each weight of `network.weights()`, shaped like it; larger is kept.
@@ -220,6 +224,8 @@ class Drawer(Method):
         training: Training | None = None
         for number in range(first, len(rounds)):
             training = self.begin(request, rounds[number], training)
+            if number == first:
+                self._divide(training.network.weights())  # `check` knows no head
             training.memory["round"] = number
             if number > first and checkpoint:  # else it would go on from the round before
                 checkpoint.save(training.state_dict())

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from tickets.drawers import DRAWERS
 from tickets.drawers.base import Drawer, Request, Round, last_prune, trained
 from tickets.errors import UserError
+from tickets.patterns import PATTERNS
 from tickets.pruning.masks import Masks
 from tickets.scorers import SCORERS
 from tickets.training.loop import Training
@@ -42,8 +43,11 @@ class PruneOnce(Drawer):
 
     @property
     def traits(self) -> Traits:
-        """It starts from another drawer's ticket."""
-        return Traits(based_on(self.base), searches=DRAWERS.traits(self.base).searches)
+        """It starts from another drawer's ticket; of a searched one the pattern's groups must divide what is left."""
+        searches, base = DRAWERS.traits(self.base).searches, self.base
+        if searches and PATTERNS.make(self.pattern).multiple > 1:
+            base = DRAWERS.resolve(f"{base}@pattern={self.pattern}")
+        return Traits(based_on(base), searches=searches)
 
     @property
     def uses(self) -> dict[str, str]:

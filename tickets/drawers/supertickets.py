@@ -18,10 +18,12 @@ from tickets.cost import layer_costs
 from tickets.drawers.base import Drawer, Request, Round, last_prune
 from tickets.errors import UserError
 from tickets.hosts.base import features_of
+from tickets.patterns import PATTERNS
 from tickets.pruning.masks import Masks
 from tickets.pruning.schedules import ramp, staircase
 from tickets.search import (
     Penalty,
+    in_multiples,
     live_units_mask,
     penalties,
     shrink,
@@ -42,7 +44,8 @@ from tickets.traits import Traits
 class SuperTickets(Drawer):
     """Joint architecture search and progressive pruning with iterative reactivation.
 
-    docs/supertickets.md tells where the released code differs; `supertickets/as_released` follows it.
+    docs/supertickets.md tells where the released code differs; `supertickets/as_released` follows it. Under a pattern
+    of groups of m weights the search leaves a multiple of m units in every branch, so that groups divide every layer.
 
     Args:
         search: whether units are penalised and cut; without, the whole host is pruned.
@@ -153,6 +156,7 @@ class SuperTickets(Drawer):
         live = live_units_mask(network, ema, self.threshold, by_average=final)
         if self.macs_target < 1:
             live = within_macs(network, ema, live, unit_costs(network, training.layers), self._bound(training))
+        live = in_multiples(network, ema, live, PATTERNS.make(self.pattern).multiple)
         if not final and _dead_share(training, live) < self.least_cut:
             return
         if shrink(network, ema, training.optimizer, live):

@@ -19,6 +19,9 @@ from tickets.traits import Traits
 Features = list[tuple[int, int]]
 """(width, stride) of each feature map of a host, in its order."""
 
+NORMS = (nn.modules.batchnorm._NormBase, nn.GroupNorm, nn.LayerNorm)
+"""Kinds of layers that normalise."""
+
 
 class Host(Protocol):
     """A feature extractor: an `nn.Module` that maps (B, 3, H, W) to a list of maps (B, width, h, w).

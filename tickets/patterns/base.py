@@ -34,6 +34,11 @@ class Pattern(ABC):
             UserError: the weight cannot be cut into such groups.
         """
 
+    @property
+    def multiple(self) -> int:
+        """What the units of a searched branch must be a multiple of, so that groups still divide every layer."""
+        return 1
+
     def target(self, sparsity: float) -> float:
         """The sparsity that a ticket has when `sparsity` is asked for, as a share of groups or of weights.
 
@@ -128,6 +133,11 @@ class Share(Pattern):
     @abstractmethod
     def counts(self) -> tuple[int, int]:
         """(weights that stay, weights in a group)."""
+
+    @property
+    def multiple(self) -> int:
+        """Weights in a group: every layer of a search block has its units as a factor of its weights."""
+        return self.counts[1]
 
     def target(self, sparsity: float) -> float:
         """1 - n/m, or 0 where nothing is to be removed."""

@@ -1,4 +1,4 @@
-"""How many weights each layer keeps: by one global ranking, evenly, or by Erdős-Rényi kernel."""
+"""How many weights each layer keeps: by one global ranking, evenly, by Erdős-Rényi kernel, or by LAMP scores."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from bisect import bisect_right
 from collections.abc import Callable, Mapping, Sequence
 from fractions import Fraction
 
+import torch
 from torch import Tensor
 
 from tickets.errors import unknown
@@ -15,7 +16,7 @@ from tickets.pruning.masks import Masks, highest, keep_top
 _WEIGHING: dict[str, Callable[[Sequence[int]], int]] = {"uniform": math.prod, "erk": sum}
 """By allocation, what the number of weights that a layer keeps is proportional to, from its weight's shape."""
 
-ALLOCATIONS = ("global", *_WEIGHING)
+ALLOCATIONS = ("global", *_WEIGHING, "lamp", "row")
 """The known allocations."""
 
 
@@ -32,9 +33,15 @@ def allocate(
     - "erk": density proportional to (sum of dims) / (product of dims) of a layer's weight, kernel dims
       included (Erdős-Rényi kernel, RigL, arXiv 1911.11134); a layer that would pass density 1 is dense and
       the others take what is left.
+    - "lamp": the highest LAMP scores of all layers, s^2 over the sum of the squares of all scores of the layer that
+      are not smaller (Lee et al., arXiv 2010.07611, eq. 4, where s is |w|; for other scores ours). What scores 0 or
+      less keeps its score, below all others.
+    - "row": every layer at the same sparsity, and every output of a layer to within one weight, as Wanda compares
+      weights (arXiv 2306.11695); the odd weights go to the outputs whose next score is highest.
 
-    Under "uniform" and "erk" every layer keeps at least one weight if there are as many to keep as layers,
-    and counts are rounded by largest remainders, equal ones in favour of the earlier layer.
+    Under "uniform", "erk" and "row" every layer keeps at least one weight if there are as many to keep as layers,
+    and counts are rounded by largest remainders, equal ones in favour of the earlier layer. Under "lamp", too, where
+    the layer has a score above 0, since the highest of each has the LAMP score 1.
 
     Args:
         scores: per weight, float, of one dimension or more, not empty; larger is kept. Not modified.
@@ -60,12 +67,28 @@ def allocate(
     masks = keep_top(scores, sparsity)
     if allocation == "global":
         return masks
-    counts = _counts(
-        weights=[_weight(allocation, score, shapes[name] if shapes else score.shape) for name, score in scores.items()],
-        sizes=[score.numel() for score in scores.values()],
-        kept=sum(int(mask.sum()) for mask in masks.values()),
-    )
-    return {name: highest(score, count) for (name, score), count in zip(scores.items(), counts, strict=True)}
+    if allocation == "lamp":
+        ranked = keep_top({name: _lamp(score) for name, score in scores.items()}, sparsity)
+        counts = [int(mask.sum()) for mask in ranked.values()]
+    else:
+        law, kept = "uniform" if allocation == "row" else allocation, sum(int(mask.sum()) for mask in masks.values())
+        weights = [_weight(law, score, shapes[name] if shapes else score.shape) for name, score in scores.items()]
+        counts = _counts(weights, [score.numel() for score in scores.values()], kept)
+    take = _highest_by_row if allocation == "row" else highest
+    return {name: take(score, count) for (name, score), count in zip(scores.items(), counts, strict=True)}
+
+
+def _lamp(score: Tensor) -> Tensor:
+    """LAMP scores of one layer, in (0, 1]; of equal scores the earlier one's is higher. Those up to 0 stay as they are.
+
+    Scores are squared in float64 as shares of the highest one, and what is above 0 stays above.
+    """
+    flat = score.detach().flatten().double()
+    order = flat.argsort(descending=True, stable=True)
+    squares = (flat[order].clamp_min(0) / flat.max()).square()
+    found = torch.empty_like(flat)
+    found[order] = (squares / squares.cumsum(0)).clamp_min(torch.finfo(flat.dtype).tiny)
+    return torch.where(flat > 0, found, flat).view(score.shape)
 
 
 def _weight(allocation: str, score: Tensor, shape: Sequence[int]) -> Fraction:
@@ -103,3 +126,16 @@ def _rounded(shares: Sequence[Fraction]) -> list[int]:
     for i in by_remainder[: int(sum(shares)) - sum(counts)]:
         counts[i] += 1
     return counts
+
+
+def _highest_by_row(score: Tensor, count: int) -> Tensor:
+    """A mask of `count` scores of one layer: the highest of every row, as many in each, and the next of some."""
+    rows = score.reshape(len(score), -1)
+    each, rest = divmod(count, len(rows))
+    order = rows.argsort(dim=1, descending=True, stable=True)
+    keep = order.argsort(1) < each
+    if rest:
+        following = order[:, each]
+        best = rows.gather(1, following[:, None]).flatten().argsort(descending=True, stable=True)[:rest]
+        keep[best, following[best]] = True
+    return keep.view(score.shape)

@@ -17,6 +17,8 @@ SCORERS: Registry[Scorer] = Registry(
         "snip": Member("tickets.scorers.snip:Snip"),
         "grasp": Member("tickets.scorers.grasp:Grasp"),
         "synflow": Member("tickets.scorers.synflow:SynFlow"),
+        "wanda": Member("tickets.scorers.wanda:Wanda"),
+        "obs": Member("tickets.scorers.obs:Surgeon"),
     },
     "ticketbench.scorers",
     "tickets.scorers.base:Scorer",

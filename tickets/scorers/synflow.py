@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from tickets.errors import UserError
+from tickets.hosts.base import NORMS
 from tickets.pruning.masks import Masks, keep_top, ones
 from tickets.scorers.base import Scorer, below, gradient
 from tickets.source import Source
@@ -69,7 +70,6 @@ def _keep(network: Network, scores: Mapping[str, Tensor], sparsity: float) -> Ma
     return masks
 
 
-_NORMS = (nn.modules.batchnorm._NormBase, nn.GroupNorm, nn.LayerNorm)
 _ADDED = ("bias", "shift")
 
 
@@ -93,7 +93,7 @@ class _Scale(nn.Module):
 def _linearise(module: nn.Module) -> None:
     """Make a module of convolutions, norms and ReLUs linear and positive on positive inputs, in place."""
     for name, child in list(module.named_modules()):
-        if isinstance(child, _NORMS):
+        if isinstance(child, NORMS):
             owner, _, leaf = name.rpartition(".")
             setattr(module.get_submodule(owner), leaf, _Scale(child))
     for name, parameter in module.named_parameters():

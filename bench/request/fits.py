@@ -1,0 +1,130 @@
+"""What a run asks for and each of it is allowed, but not together: sweeps, scale, host and data, one sentence each."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Sequence
+from dataclasses import fields
+from pathlib import Path
+from typing import Any
+
+from bench.records.setting import Setting
+from bench.request import hosts
+from bench.request.scale import Phase, Scale
+from bench.request.sweep import Sweep
+from tickets.drawers import DRAWERS
+from tickets.errors import UserError, unknown
+from tickets.hosts import HOSTS
+from tickets.patterns import ELEMENT
+from tickets.recipes import RECIPES
+from tickets.registry import Registry
+
+
+def check(sweeps: Sequence[Sweep], scale: Scale, setting: Setting, data_root: Path | None) -> None:
+    """Look for what does not go together.
+
+    Args:
+        sweeps: names resolved.
+        scale: of the run.
+        setting: with the run's host.
+        data_root: folder of the data sets' own folders.
+
+    Raises:
+        UserError: something does not; the first found.
+    """
+    draws = [(sweep, host) for sweep in sweeps for host in hosts.drawn_from(sweep, setting.host)]
+    for sweep in sweeps:
+        sweep.check()
+        hosts.check(sweep, setting.host)
+    for sweep, host in draws:
+        _search(sweep, host)
+    _knobs(scale)
+    for sweep, host in draws:
+        _drawable(sweep, scale, host)
+    for sweep in sweeps:
+        _temperatures(sweep, scale, data_root)
+        _events(sweep, scale)
+    for sweep, host in dict.fromkeys([*((sweep, setting.host) for sweep in sweeps), *draws]):
+        _takes_images(sweep, scale, host)
+
+
+def _search(sweep: Sweep, host: str) -> None:
+    """See that drawers that search an architecture have one to search."""
+    for name in sweep.drawers:
+        if DRAWERS.traits(name).searches and not HOSTS.traits(host).has_units:
+            able = [other for other, traits in DRAWERS.traits_by_name() if not traits.searches]
+            raise UserError(
+                f"the drawer {name} searches an architecture, and {host} has no units to search; leave --host out, or "
+                f"draw with {', '.join(able)}."
+            )
+
+
+def _said(scale: Scale) -> list[tuple[str, str]]:
+    """The names of drawers that --set says something to, and the options that it says."""
+    keys = [change.partition("=")[0].split(".") for change in scale.name.split("@")[1:]]
+    return [(key[-2], key[-1]) for key in keys if key[-3:-2] == ["drawers"]]
+
+
+def _knobs(scale: Scale) -> None:
+    """See that what --set says to drawers is said to some that there are, of options that they have."""
+    for name, option in _said(scale):
+        members = [one for one in DRAWERS.names() if name in (one, one.partition("/")[0])]
+        if not members:
+            raise unknown("drawer in --set", name, dict.fromkeys(one.partition("/")[0] for one in DRAWERS.names()))
+        known = list(dict.fromkeys(field.name for one in members for field in fields(DRAWERS.load(one))))
+        if option not in known:
+            raise unknown(f"option of the drawer {name}", option, known)
+
+
+def _drawable(sweep: Sweep, scale: Scale, host: str) -> None:
+    """Ask drawers if they can have a sparsity, and need what planning knows, where the table of names does not tell.
+
+    That takes a second, since it imports torch.
+    """
+    said = {name for name, _ in _said(scale)}
+    for name, source, sparsity in itertools.product(sweep.drawers, sweep.sources, sweep.sparsities):
+        own, _ = DRAWERS.parts(name)
+        keeps_all = DRAWERS.traits(name).prunes and not sparsity
+        if name in DRAWERS.builtin and not said & {own, own.partition("/")[0]} and not keeps_all:
+            continue
+        drawer = DRAWERS.make(name, scale.plan(source).knobs(name))
+        if drawer.traits != DRAWERS.traits(name):
+            raise UserError(
+                f"--set changes what {name} needs, which its name alone may say; give the option behind the name, as "
+                f"in --drawer {name}@option=value."
+            )
+        if keeps_all or getattr(drawer, "pattern", ELEMENT) != ELEMENT:
+            drawer.check(HOSTS.make(host), sparsity)
+
+
+def _temperatures(sweep: Sweep, scale: Scale, data_root: Path | None) -> None:
+    """See that a temperature is given to no imitation that it does not change."""
+    warm = [name for name in sweep.recipes if "temperature" in RECIPES.parts(name)[1]]
+    imitating = [name for name in warm if RECIPES.traits(name).imitates]
+    for recipe, target in itertools.product(imitating, sweep.targets):
+        if not scale.plan(target).task(target, data_root).has_temperature:
+            raise UserError(
+                f"{target} compares heat maps by their squared distance, on which the temperature of {recipe} does "
+                "nothing; leave it out."
+            )
+
+
+def _events(sweep: Sweep, scale: Scale) -> None:
+    """See that members of other packages ask for events that are there, which ours do, and sets for enough steps."""
+    draws = [(DRAWERS, name, scale.plan(task).draw) for name in sweep.drawers for task in sweep.sources]
+    rest = [(RECIPES, name, scale.plan(task).transfer) for name in sweep.recipes for task in sweep.targets]
+    trainings: list[tuple[Registry[Any], str, Phase]] = [*draws, *rest]
+    for table, name, phase in trainings:
+        is_sure = table.parts(name)[0] in table.builtin and not table.traits(name).draws_sets
+        for sparsity in () if is_sure else sweep.sparsities:
+            table.make(name).check_events(phase.steps, sparsity)
+
+
+def _takes_images(sweep: Sweep, scale: Scale, host: str) -> None:
+    """See that a host takes images of the tasks' sizes; all of the supernet's presets do."""
+    if host.startswith("supernet/") and "@" not in host:
+        return
+    from tickets.hosts.base import check_size  # only here, since it imports torch
+
+    for task in sweep.tasks:
+        check_size(HOSTS.make(host), host, scale.plan(task).size)
