@@ -15,6 +15,7 @@ from bench.jobs.work import Facts
 from bench.numbers.amounts import duration
 from bench.request.plan import Job
 from tickets.drawers import DRAWERS
+from tickets.recipes import RECIPES
 
 if TYPE_CHECKING:
     from bench.jobs.paces import Pace
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 DONE, MISSING, FAILED = "done", "missing", "failed"
 Where = tuple[str, str | None]
 """What `Job.where` says."""
+PLAIN, TAUGHT = 3, 4  # forward passes that a step is worth, without a teacher and with one
 RECALIBRATED = 10 / 3  # steps that the forward passes for batch-norm statistics are worth, each time
 
 
@@ -83,8 +85,15 @@ def cost(job: Job, facts: Facts, pace: Pace, counts: Mapping[str, int]) -> Cost:
     evaluated = job.kind == "draw" and job.sparsity > 0
     scored = drawer.count * (counts["val"] + counts["test"]) + 2 * counts["val"] * evaluated
     trainings = drawer.count + 2 * evaluated
-    seconds = pace.start_s + (steps + trainings * RECALIBRATED) * pace.step_s + scored * pace.sample_s
-    return Cost(steps, 3 * steps * plan.batch_size * pace.macs, seconds)
+    passes = TAUGHT if _is_taught_beside(job, facts) else PLAIN
+    worth = steps * passes / PLAIN + trainings * RECALIBRATED
+    seconds = pace.start_s + worth * pace.step_s + scored * pace.sample_s
+    return Cost(steps, passes * steps * plan.batch_size * pace.macs, seconds)
+
+
+def _is_taught_beside(job: Job, facts: Facts) -> bool:
+    """Whether a teacher's forward passes come on top of a transfer's steps, and are not paid for by fewer."""
+    return facts.setting.equal == "steps" and job.recipe is not None and RECIPES.traits(job.recipe).imitates
 
 
 def makespan(jobs: Sequence[Job], seconds: Mapping[Job, float], at_once: int) -> float:

@@ -58,6 +58,15 @@ def test_at_equal_sparse_macs_a_job_is_priced_at_the_steps_of_its_sparsity():
     assert [price.cost(job, facts(asked.scale, "macs"), PACE, COUNTS).steps for job in (draw, dense)] == [400, 600]
 
 
+def test_a_teacher_beside_equal_steps_is_a_fourth_forward_pass():
+    """3 passes of a step and 1 of the teacher; equal MACs pay for it by fewer steps."""
+    asked = config(drawer="imp", recipe="kd", control="none")
+    transfer = jobs(asked)[-1]
+    by_steps, by_macs = (price.cost(transfer, facts(asked.scale, equal), PACE, COUNTS) for equal in ("steps", "macs"))
+    assert (by_steps.macs, by_macs.macs) == (4 * 600 * 32 * 1_000_000, 3 * 600 * 32 * 1_000_000)
+    assert by_steps.seconds - by_macs.seconds == pytest.approx(600 / 3 * 0.5)
+
+
 def test_costs_are_those_of_each_job_by_its_task_and_seed():
     """Three seeds of a draw and a transfer, whose tasks go at other paces."""
     found, asked = jobs(config(seed="0,1,2", control="none")), facts(config().scale)

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any, Literal
+from typing import Any
 
 import torch
 from torch import Tensor
 
 from tickets.hosts.base import HostSpec
 from tickets.patterns import ELEMENT, PATTERNS
+from tickets.pruning.allocation import Allocation
 from tickets.pruning.masks import Masks, Semantics, ones, prunable
 from tickets.source import Source, initial_head
 from tickets.stated import LATER, stated
@@ -96,7 +97,7 @@ class Drawer(Method):
     """
 
     semantics: Semantics = Semantics.PROJECTION
-    allocation: Literal["global", "uniform", "erk", "lamp", "row"] = "global"
+    allocation: Allocation = "global"
     joint: bool = False
     pattern: str = field(default=ELEMENT, metadata=LATER)
 

@@ -12,6 +12,7 @@ from torch import Tensor
 from tickets.drawers.base import Drawer, Round
 from tickets.errors import UserError
 from tickets.patterns import ELEMENT
+from tickets.pruning.allocation import Allocation
 from tickets.pruning.masks import Masks, Semantics
 from tickets.pruning.rewiring import rewired, rewired_as_released
 from tickets.pruning.schedules import exchanges
@@ -42,7 +43,7 @@ class Dynamic(Drawer):
         share: length of the training as a fraction of the request's steps, above 0; 0 for equal budgets.
     """
 
-    allocation: Literal["global", "uniform", "erk"] = "erk"
+    allocation: Allocation = "erk"
     every: float = 0.02
     fraction: float = 0.3
     law: Literal["cosine", "constant"] = "cosine"

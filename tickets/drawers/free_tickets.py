@@ -11,12 +11,12 @@ import copy
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
-from typing import Literal
 
 from tickets.drawers.base import Request, Round
 from tickets.drawers.dynamic import Dynamic
 from tickets.drawers.ensemble import Independent, Members
 from tickets.errors import UserError
+from tickets.pruning.allocation import Allocation
 from tickets.pruning.schedules import exchanges
 from tickets.ticket import Ticket, copied
 from tickets.ticket_set import TicketSet
@@ -33,7 +33,7 @@ REFINED = (0.1, 0.01)
 class DST(Independent, Dynamic):
     """M dynamic sparse trainings that share nothing but the method; with `grow=none` the static ensemble."""
 
-    allocation: Literal["global", "uniform", "erk"] = "erk"  # that of Dynamic, which a mixin of Drawer's would hide
+    allocation: Allocation = "erk"  # that of Dynamic, which a mixin of Drawer's would hide
 
     @property
     def instead(self) -> str:
@@ -57,7 +57,7 @@ class EDST(Members, Dynamic):
         escape: q, in [0, 1].
     """
 
-    allocation: Literal["global", "uniform", "erk"] = "erk"  # as above
+    allocation: Allocation = "erk"  # as above
     explore: float = 1 / 3
     escape: float = 0.8
 

@@ -13,6 +13,7 @@ from torch import Tensor
 from tickets.drawers.base import Drawer, Request, Round, closing_prunes
 from tickets.errors import UserError
 from tickets.hosts.base import HostSpec
+from tickets.pruning.allocation import Allocation
 from tickets.pruning.masks import Masks
 from tickets.pruning.schedules import geometric, ramp
 from tickets.scorers import SCORERS
@@ -54,7 +55,7 @@ class RandomSparseTransformation(Drawer):
             penalty alone. The released option takes it from the weights that stay, too.
     """
 
-    allocation: Literal["global", "uniform", "erk"] = "uniform"
+    allocation: Allocation = "uniform"
     select: Literal["random", "magnitude"] = "random"
     cycles: int = 1
     transformation: float = 0.37

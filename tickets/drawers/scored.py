@@ -10,6 +10,7 @@ from torch import Tensor
 
 from tickets.drawers.base import Drawer, Request
 from tickets.errors import UserError
+from tickets.pruning.allocation import Allocation
 from tickets.pruning.masks import Masks, Semantics
 from tickets.training.events import Event
 from tickets.training.masking import Masking, Scored
@@ -53,7 +54,7 @@ class MaskTraining(Drawer):
     """
 
     semantics: Semantics = Semantics.SCORED
-    allocation: Literal["global", "uniform", "erk"] = "uniform"
+    allocation: Allocation = "uniform"
     head: Literal["train", "frozen"] = "train"
     travel: float = 1.0
 

@@ -6,6 +6,7 @@ import math
 from bisect import bisect_right
 from collections.abc import Callable, Mapping, Sequence
 from fractions import Fraction
+from typing import Literal, get_args
 
 import torch
 from torch import Tensor
@@ -16,7 +17,9 @@ from tickets.pruning.masks import Masks, highest, keep_top
 _WEIGHING: dict[str, Callable[[Sequence[int]], int]] = {"uniform": math.prod, "erk": sum}
 """By allocation, what the number of weights that a layer keeps is proportional to, from its weight's shape."""
 
-ALLOCATIONS = ("global", *_WEIGHING, "lamp", "row")
+Allocation = Literal["global", "uniform", "erk", "lamp", "row"]
+"""How sparsity is spread over layers, by name."""
+ALLOCATIONS: tuple[str, ...] = get_args(Allocation)
 """The known allocations."""
 
 
