@@ -70,6 +70,8 @@ def _written(module: nn.Module, size: tuple[int, int], out: Path, threads: int) 
         return []
     kept, *others = to_fastest_onnx(module, size, out, threads)
     plain = min((kept, *others), key=lambda one: one.multiple)
+    if not plain.units:
+        return []
     where = f"ONNX Runtime at {size[0]}x{size[1]}, one image, {threads} thread{'s' * (threads != 1)}"
     return [
         f"{where}: {', '.join(_timed(one) for one in (kept, *others))}; the first is kept",

@@ -17,7 +17,7 @@ from bench.records import provenance
 from bench.speed.report import Live, Part, show
 from bench.speed.request import ENGINES, LOADER, Request, parse
 from bench.speed.roof import Roof, roof_runs
-from bench.speed.targets import costs, facts, figures, verdicts
+from bench.speed.targets import costs, facts, figures, gains, verdicts
 from bench.speed.timing import Deadline, Run, Times, clock_of, collected, interleaved
 from tickets import atomic
 
@@ -47,7 +47,8 @@ def speed(
         str | None, _option("engines", f"Of {', '.join(ENGINES)} (default: all that prepare quickly).", SETTING)
     ] = None,
     ticket: Annotated[
-        Path | None, _option("ticket", "Infer with this ticket of the preset (default: one made up).", SETTING)
+        Path | None,
+        _option("ticket", "Infer with this ticket, of the preset or another host (default: one made up).", SETTING),
     ] = None,
     loader: Annotated[bool, _option("loader", "Only the loader of --task's data.", SETTING)] = False,
     data_root: Annotated[
@@ -80,6 +81,8 @@ def speed(
 
     python -m bench.speed --inference --preset paper --ticket TICKET --threads 1
 
+    python -m bench.speed --inference --ticket TICKET_OF_RESNET18 --size 224 --engines torch,onnx
+
     python -m bench.speed --loader --task seg/camvid --data-root DATA
     """
     request = parse({
@@ -97,7 +100,7 @@ def speed(
     for part in parts.values():
         show(part)
     known, found = facts(request), figures(parts)
-    print("", *costs(parts), *verdicts(known, found), sep="\n")
+    print("", *costs(parts), *gains(parts), *verdicts(known, found), sep="\n")
     if file is not None:
         raw = _raw(request, parts, found)
         atomic.write(file, f"{json.dumps(raw, indent=1, default=str)}\n".encode())
@@ -105,6 +108,8 @@ def speed(
 
 def _served(request: Request, asked: str) -> Request:
     """The request with its kernels at hand, compiled where they have to be, or with PyTorch's in their place."""
+    if request.host is not None:
+        return request
     from bench.jobs.kernels import Kernels
     from bench.records.setting import Setting
 

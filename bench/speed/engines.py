@@ -92,7 +92,7 @@ class Compacted:
         feed = {"image": self.image.contiguous().numpy()}
         filled = "not padded" if kept.multiple == 1 else f"padded to multiples of {kept.multiple}"
         note = f"{self.name} onnx: {kept.units:,} units, {filled}."
-        return Call(lambda: session.run(None, feed), file.macs, file.mb, note)
+        return Call(lambda: session.run(None, feed), file.macs, file.mb, note if kept.units else None)
 
     def _in_openvino(self) -> Call:
         """In float32, with its input's size fixed, as PyTorch's compiler has it."""

@@ -11,7 +11,6 @@ from bench.speed.engines import Call, Compacted, in_torch, missing
 from bench.speed.request import Request
 from bench.speed.synthetic import SEED, Synthetic, host_of, raw_batch, scores
 from tickets.deploy.compact import compact
-from tickets.hosts.supernet import Supernet
 from tickets.pruning.masks import Masks, keep_top, ones, project, prunable
 from tickets.searchable import search_blocks
 from tickets.seeding import generator
@@ -59,33 +58,32 @@ def networks(request: Request, images: Tensor) -> dict[str, nn.Module]:
     dense = calibrated(host_of(request), images)
     if request.ticket is not None:
         return {"dense": dense, "ticket": Ticket.load(request.ticket).build()}
-    return {"dense": dense, "ticket": calibrated(host_of(request), images, request.sparsity)}
+    sparse = host_of(request)
+    project(sparse, half_dead(sparse, request.sparsity))
+    return {"dense": dense, "ticket": calibrated(sparse, images)}
 
 
-def calibrated(host: Supernet, images: Tensor, sparsity: float | None = None) -> Supernet:
+def calibrated(host: nn.Module, images: Tensor) -> nn.Module:
     """A fresh host in eval mode with batch-norm statistics of its own.
 
     Args:
         host: changed in place.
         images: (B, 3, H, W), for the statistics.
-        sparsity: zeroes the weights that `half_dead` masks; None leaves the host dense.
     """
-    if sparsity is not None:
-        project(host, half_dead(host, sparsity))
     with torch.no_grad():
         for _ in range(CALIBRATION_PASSES):
             host.train()(images)
     return host.eval()
 
 
-def half_dead(host: Supernet, sparsity: float) -> Masks:
+def half_dead(host: nn.Module, sparsity: float) -> Masks:
     """Masks under which half of each block's hidden units are dead, and single weights elsewhere.
 
     The depthwise and the projection's weights of dead units go first, then the smallest of the others, but
     each living unit keeps its largest weight in every layer, so that none dies by accident.
 
     Args:
-        host: not modified.
+        host: a supernet. Not modified.
         sparsity: of the whole host; where the dead units alone make more than that, it is more.
     """
     weights = prunable(host)

@@ -6,7 +6,7 @@ import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal, NotRequired, TypedDict
+from typing import TYPE_CHECKING, Literal, NotRequired, TypedDict
 
 import tasks
 from bench.command import flags
@@ -15,6 +15,9 @@ from bench.request import scale as scales
 from bench.request.kernels import chosen
 from tickets.errors import UserError
 from tickets.hosts.native.processor import TORCH
+
+if TYPE_CHECKING:
+    from tickets.hosts.base import HostSpec
 
 TASKS = ("cls", "seg", "pose")
 LAYOUTS = ("channels_last", "contiguous")
@@ -51,6 +54,7 @@ class Request:
         what: "train", "inference" or both, or the loader alone.
         engines: that run inference, of `ENGINES`.
         ticket: what is run beside a dense network; None for one that is made up.
+        host: of the ticket, where that is no supernet; None for the preset.
         data_root: the folder that holds the data sets' own folders, for the loader.
     """
 
@@ -71,10 +75,12 @@ class Request:
     what: tuple[str, ...]
     engines: tuple[str, ...]
     ticket: Path | None = None
+    host: HostSpec | None = None
     data_root: Path | None = None
 
     def __str__(self) -> str:
-        parts = [f"preset {self.preset}", self.task, "x".join(map(str, self.size)), self.dtype, self.layout]
+        network = f"preset {self.preset}" if self.host is None else named(self.host)
+        parts = [network, self.task, "x".join(map(str, self.size)), self.dtype, self.layout]
         parts += ["compiled"] * self.compiled + [self.device]
         parts += [f"{self.kernels} kernels"] * (self.kernels != TORCH)
         return ", ".join([*parts, f"{self.threads} thread" + "s" * (self.threads != 1)])
@@ -121,6 +127,7 @@ def parse(asked: Asked) -> Request:
         raise UserError(f"--sparsity is {sparsity}; give the removed share of the weights, from 0 to below 1.")
     usual = min(plan.batch_size, LARGEST_BATCH.get(preset, plan.batch_size))
     what = (LOADER,) if loader else _several(asked["what"], WHAT, "what")
+    host = _host(asked.get("ticket"), preset)
     request = Request(
         preset=preset,
         task=name,
@@ -128,7 +135,7 @@ def parse(asked: Asked) -> Request:
         latency_batch=asked["latency_batch"],
         size=plan.size if asked["size"] is None else flags.image_size(asked["size"]),
         threads=(os.cpu_count() or 1) if asked["threads"] is None else asked["threads"],
-        kernels=_kernels(asked, preset),
+        kernels=_kernels(asked, preset) if host is None else TORCH,
         layout=flags.one_of(asked["layout"], LAYOUTS, "layout"),
         dtype=flags.one_of(asked["dtype"], DTYPES, "dtype"),
         compiled=asked["compiled"],
@@ -139,6 +146,7 @@ def parse(asked: Asked) -> Request:
         what=what,
         engines=_usual(preset, what) if asked["engines"] is None else _several(asked["engines"], ENGINES, "engines"),
         ticket=asked.get("ticket"),
+        host=host,
         data_root=flags.data_root(asked.get("data_root")),
     )
     _check(request)
@@ -163,20 +171,41 @@ def _check(request: Request) -> None:
             raise UserError(f"--{flag} is {value}; give a whole number of at least {least}.")
     if not request.limit > 0:
         raise UserError(f"--limit is {request.limit}; give a number of seconds above 0.")
-    if request.ticket is not None:
-        _check_ticket(request.ticket, request.preset)
+    if request.host is not None:
+        _check_host(request.host, request)
     flags.device(request.device)
     flags.compiler(request.compiled)
 
 
-def _check_ticket(path: Path, preset: str) -> None:
-    """See that a ticket is there, and that its host is the preset's."""
+def _host(ticket: Path | None, preset: str) -> HostSpec | None:
+    """The host of a ticket that is of no supernet; None for one of the preset, and where no ticket was asked for."""
+    if ticket is None:
+        return None
     from tickets.hosts.supernet import PRESETS, Spec
     from tickets.ticket_set import single
 
-    spec = single(path, "bench.speed times").spec
-    if not isinstance(spec, Spec) or spec.stages != PRESETS[preset].stages:
-        raise UserError(f"the ticket {path.name} is none of the supernet {preset}; give its --preset.")
+    spec = single(ticket, "bench.speed times").spec
+    if not isinstance(spec, Spec):
+        return spec
+    if spec.stages != PRESETS[preset].stages:
+        raise UserError(f"the ticket {ticket.name} is none of the supernet {preset}; give its --preset.")
+    return None
+
+
+def _check_host(spec: HostSpec, request: Request) -> None:
+    """See that only inference was asked for, and that the host takes images of the size."""
+    from tickets.hosts.base import check_size
+
+    if request.what != ("inference",):
+        raise UserError(
+            f"the ticket's host is {named(spec)}, and only steps of supernets are measured; give --what inference."
+        )
+    check_size(spec, named(spec), request.size)
+
+
+def named(spec: HostSpec) -> str:
+    """A host that is no supernet, as its kind and its options."""
+    return " ".join(map(str, spec.to_json().values()))
 
 
 def _several(text: str, allowed: Sequence[str], flag: str) -> tuple[str, ...]:

@@ -126,10 +126,18 @@ def raw_batch(task: Task, count: int, number: int) -> dict[str, Tensor]:
     return {**raw, "keypoints": points, "area": torch.full((count,), height * width / 4)}
 
 
-def host_of(request: Request) -> Supernet:
-    """The host of `network_of` alone, with the same weights."""
+def host_of(request: Request) -> nn.Module:
+    """The asked ticket's host with fresh weights, or that of `network_of` with the same weights.
+
+    Batch norms that scale by zero at first, as those which end a residual branch, scale by one: else whole branches
+    would be dead.
+    """
     with seeded(SEED, "speed", "network"):
-        return Supernet(preset(request.preset))
+        host = (request.host or preset(request.preset)).build()
+    for norm in host.modules():
+        if isinstance(norm, nn.BatchNorm2d) and norm.affine and not norm.weight.any():
+            nn.init.ones_(norm.weight)
+    return host
 
 
 def network_of(request: Request, source: Source) -> Network:

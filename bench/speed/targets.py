@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 
 from bench.speed.report import Part
-from bench.speed.request import LOADER, Request
+from bench.speed.request import ENGINES, LOADER, Request
 from bench.speed.timing import Spread
 
 MASKED = ("projection", "reparam")
@@ -46,7 +47,14 @@ PLAIN = {"device": "cpu", "dtype": "float32", "layout": "channels_last", "compil
 TINY = {"preset": "tiny", **PLAIN}
 TINY_STEP = {**TINY, "task": "cls", "batch": 32, "size": (64, 64)}
 PAPER_STEP = {"preset": "paper", "task": "cls", "batch": 8, "size": (224, 224), **PLAIN}
-ONE_CALL = {"preset": "paper", "device": "cpu", "dtype": "float32", "latency_batch": 1, "threads": 1}
+CALL = {"device": "cpu", "dtype": "float32", "threads": 1}
+ONE_CALL = {"preset": "paper", "host": None, "latency_batch": 1, **CALL}
+HALVED = {
+    "host": {"kind": "timm", "model": "resnet18"},
+    "drawn": ("channel", "uniform", 0.5),
+    "size": (224, 224),
+    **CALL,
+}
 
 
 def _native(bound: float, threads: int, vectors: str, where: Mapping[str, object]) -> Target:
@@ -70,14 +78,31 @@ TARGETS = (
     Target("a loader of two processes gives at least 1.5x the images that the step takes", LOADER, 1.5, True, TINY),
     Target("compacted takes at most 0.7 of masked, half of the units dead", "compacted", 0.7, False, {"ticket": None}),
     Target("a ticket in ONNX Runtime at least 1.3x as fast as a dense network", "exported", 1.3, True, ONE_CALL),
+    Target("half of each layer's channels gone: at least 1.5x as fast (PyTorch)", "inferred", 1.5, True, HALVED),
+    Target("half of each layer's channels gone: at least 1.5x as fast (ONNX Runtime)", "exported", 1.5, True, HALVED),
 )
 
 
 def facts(request: Request) -> dict[str, object]:
-    """What targets are promised under: the request's fields, and the `vectors` that PyTorch's own kernels use."""
+    """What targets are promised under: the request's fields, and what follows from them and from the machine.
+
+    That is the `host` as plain values, the pattern, the allocation and the sparsity that a ticket was `drawn` by, and
+    the `vectors` that PyTorch's own kernels use.
+    """
     import torch
 
-    return {**vars(request), "vectors": torch.backends.cpu.get_cpu_capability()}
+    vectors = torch.backends.cpu.get_cpu_capability()
+    host = None if request.host is None else request.host.to_json()
+    return {**vars(request), "host": host, "drawn": _drawn(request.ticket), "vectors": vectors}
+
+
+def _drawn(ticket: Path | None) -> tuple[object, object, object] | None:
+    if ticket is None:
+        return None
+    from tickets.ticket import Ticket
+
+    told = Ticket.load(ticket).provenance
+    return told.get("pattern"), told.get("options", {}).get("allocation"), told.get("sparsity")
 
 
 def figures(parts: Mapping[str, Part]) -> dict[str, float]:
@@ -93,7 +118,11 @@ def figures(parts: Mapping[str, Part]) -> dict[str, float]:
 
         found[LOADER] = part.ratio(STEP, AHEAD).median
     if part := parts.get("inference"):
-        pairs = {"compacted": ("ticket torch", "ticket host"), "exported": ("dense onnx", "ticket onnx")}
+        pairs = {
+            "compacted": ("ticket torch", "ticket host"),
+            "exported": ("dense onnx", "ticket onnx"),
+            "inferred": ("dense torch", "ticket torch"),
+        }
         found |= {name: part.ratio(*pair).median for name, pair in pairs.items() if set(pair) <= part.times.keys()}
     return found
 
@@ -126,6 +155,18 @@ def costs(parts: Mapping[str, Part]) -> list[str]:
             between = f"{cost.low:+.1%} to {cost.high:+.1%}"
             lines.append(f"mask upkeep, {name}: {cost.median:+.1%} ({between}) of a dense step")
     return lines
+
+
+def gains(parts: Mapping[str, Part]) -> list[str]:
+    """How much faster a ticket is than a dense network in the same engine, a line for each engine."""
+    part = parts.get("inference")
+    if part is None:
+        return []
+    engines = [engine for engine in ENGINES if {f"dense {engine}", f"ticket {engine}"} <= part.times.keys()]
+    found = {engine: part.ratio(f"dense {engine}", f"ticket {engine}") for engine in engines}
+    return [
+        f"dense / ticket, {name}: {one.median:.2f}x ({one.low:.2f} to {one.high:.2f})" for name, one in found.items()
+    ]
 
 
 FORMATS: dict[str, Callable[[float], str]] = dict.fromkeys(MASKED, "{:+.1%}".format)

@@ -9,7 +9,8 @@ from torch import Tensor, nn
 from toy import SPEC
 
 from tickets.cost import dense_macs, layer_costs
-from tickets.deploy.compact import CompactBlock, CompactSupernet, Removed, Restore, branches_of, compact, removed
+from tickets.deploy.carried import Restore
+from tickets.deploy.compact import CompactBlock, CompactSupernet, Removed, branches_of, compact, removed
 from tickets.errors import UserError
 from tickets.hosts.blocks import KERNELS, SearchBlock
 from tickets.hosts.supernet import Spec, Stage, Supernet, preset
@@ -426,16 +427,6 @@ def test_weights_are_folded_in_double_precision():
     host = scrambled(ROWS)
     rounded = compact(copy.deepcopy(host).double()).float().state_dict()
     assert all(torch.equal(t, rounded[name]) for name, t in compact(host).state_dict().items())
-
-
-def test_other_hosts_are_copied_with_their_zeros():
-    host = nn.Sequential(nn.Conv2d(3, 4, 3), nn.BatchNorm2d(4)).eval()
-    with torch.no_grad():
-        host[0].weight[1] = 0
-    compacted = compact(host)
-    assert compacted is not host and compacted[0].weight is not host[0].weight
-    assert torch.equal(compacted[0].weight, host[0].weight)
-    assert removed(host, compacted) == Removed(0, 0, 0)
 
 
 def test_a_host_in_training_mode_is_refused():

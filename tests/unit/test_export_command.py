@@ -1,5 +1,7 @@
 """bench.export: what it writes computes what the ticket computes; mistakes and damaged tickets are told."""
 
+import re
+
 import pytest
 import torch
 from toy import SPEC, ToySource
@@ -8,6 +10,7 @@ from bench import export
 from bench.command import console
 from tickets.drawers import DRAWERS
 from tickets.drawers.base import Request
+from tickets.hosts.timm import TimmSpec
 from tickets.ticket import Ticket
 from tickets.training.settings import Settings
 
@@ -44,6 +47,16 @@ def test_an_onnx_file_tells_what_was_tried_and_what_is_kept(ticket, capsys, tmp_
     (timed,) = [line for line in out.splitlines() if line.startswith("ONNX Runtime at 32x32, one image, 1 thread: ")]
     assert "ms not padded" in timed and "ms padded to multiples of 16" in timed and timed.endswith("the first is kept")
     assert "hidden units: " in out
+
+
+def test_of_any_host_whole_channels_are_cut(capsys, tmp_path):
+    drawer = DRAWERS.make("gmp@pattern=channel@allocation=uniform")
+    drawn = drawer.draw(Request(TimmSpec("resnet10t"), ToySource(), Settings(2, 0.01, calibration_batches=1), 0.5, 0))
+    drawn.save(tmp_path / "half")
+    code, out, _ = run(capsys, tmp_path / "half", "--out", tmp_path / "t.onnx", "--size", "64")
+    assert code == 0 and (tmp_path / "t.onnx").exists() and "hidden units" not in out
+    masked, left = (int(text.replace(",", "")) for text in re.findall(r"([\d,]+) (?:masked|without)", out))
+    assert left < 0.6 * masked and int(re.search(r"cut: 0 units, ([\d,]+) channels", out)[1].replace(",", "")) > 900
 
 
 def test_masked_keeps_every_unit(ticket, capsys, tmp_path):

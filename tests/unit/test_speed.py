@@ -20,7 +20,7 @@ from bench.speed.request import parse
 from bench.speed.roof import Roof, roof_runs
 from bench.speed.steps import VARIANTS, step_macs, training_step, variants
 from bench.speed.synthetic import Synthetic, masks_of, network_of
-from bench.speed.targets import TARGETS, facts, figures, upkeep, verdicts
+from bench.speed.targets import TARGETS, facts, figures, gains, upkeep, verdicts
 from bench.speed.timing import SLICE_S, Deadline, Spread, Taken, collected, interleaved, ratio, spread
 from tickets.contract.brightness import Brightness
 from tickets.cost import dense_macs, layer_costs
@@ -30,6 +30,7 @@ from tickets.drawers.base import Request as Draw
 from tickets.errors import UserError
 from tickets.hosts.native import force, processor
 from tickets.hosts.supernet import Supernet, preset
+from tickets.hosts.timm import TimmHost, TimmSpec
 from tickets.pruning.masks import prunable, sparsity_of
 from tickets.searchable import search_blocks
 from tickets.training.settings import Settings
@@ -292,6 +293,57 @@ def test_an_asked_ticket_is_run_and_one_of_another_preset_refused(tmp_path):
     assert sparsity_of(nonzero(host)) == pytest.approx(0.5, abs=0.01)
     with pytest.raises(UserError, match=r"one\.json is none of the supernet small; give its --preset"):
         parse({**asked, "preset": "small"})
+
+
+@pytest.fixture(scope="module")
+def halved(tmp_path_factory):
+    """A ticket of a small timm host that lost half of each layer's channels."""
+    source, settings = Brightness(), Settings(2, 0.01, calibration_batches=1)
+    drawer = DRAWERS.make("gmp@pattern=channel@allocation=uniform")
+    path = tmp_path_factory.mktemp("tickets") / "half"
+    drawer.draw(Draw(TimmSpec("resnet10t"), source, settings, 0.5, 0)).save(path)
+    return path.with_suffix(".json")
+
+
+def test_a_ticket_of_another_host_is_compared_with_that_host_dense(halved):
+    request = parse({**GIVEN, "ticket": halved, "what": "inference", "engines": "torch,onnx"})
+    assert str(request).startswith("timm resnet10t, cls, 32x32") and request.kernels == "torch"
+    known = facts(request)
+    assert known["host"] == {"kind": "timm", "model": "resnet10t"} and known["drawn"] == ("channel", "uniform", 0.5)
+    made, notes = latency.inference_calls(request, lambda: False, lambda name: None)
+    assert list(made) == [f"{name} {engine}" for name in ("dense", "ticket") for engine in ("host", "torch", "onnx")]
+    assert not notes  # there are no units to pad
+    dense, ticket = (made[name].macs for name in ("dense torch", "ticket torch"))
+    assert dense == made["dense host"].macs == made["ticket host"].macs and ticket < 0.6 * dense
+    for got, wanted in zip(made["ticket onnx"].run(), made["ticket host"].run(), strict=True):
+        torch.testing.assert_close(torch.as_tensor(got), wanted, rtol=0, atol=1e-5 * float(wanted.abs().max()))
+
+
+@pytest.mark.parametrize("what", ["train", "train,inference"])
+def test_training_steps_are_those_of_supernets(halved, what):
+    with pytest.raises(UserError, match=r"the ticket's host is timm resnet10t, and only .* give --what inference"):
+        parse({**GIVEN, "ticket": halved, "what": what})
+
+
+def test_a_size_that_a_host_cannot_take_is_told(halved, monkeypatch):
+    def refuse(self, image):
+        raise RuntimeError("too small")
+
+    monkeypatch.setattr(TimmHost, "forward", refuse)
+    with pytest.raises(UserError, match=r"the host timm resnet10t cannot take 32x32 images \(too small\)"):
+        parse({**GIVEN, "ticket": halved, "what": "inference"})
+
+
+def test_gains_are_told_by_engine():
+    times = {
+        "dense host": [8.0],
+        "dense torch": [6.0],
+        "dense onnx": [3.0],
+        "ticket host": [8.0],
+        "ticket torch": [2.0],
+    }
+    assert gains({"inference": Part("", 1, ONE, times)}) == ["dense / ticket, torch: 3.00x (3.00 to 3.00)"]
+    assert gains({}) == []
 
 
 @pytest.mark.parametrize("engine", ["torch", "onnx"])

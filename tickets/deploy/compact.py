@@ -19,9 +19,12 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.nn.utils import skip_init
 
+from tickets.deploy.carried import Carried, at_least_one, restored
+from tickets.deploy.cutting import CompactTraced, compact_traced, cut_channels
+from tickets.deploy.folding import affine, normed
 from tickets.errors import UserError
 from tickets.hosts.base import Features
-from tickets.hosts.blocks import SearchBlock, statistics
+from tickets.hosts.blocks import SearchBlock
 from tickets.hosts.supernet import Fuse, Supernet, stem_convs, upsample
 from tickets.searchable import live_units
 
@@ -37,15 +40,17 @@ def compact(host: nn.Module) -> nn.Module:
     - channels of the stem and of the maps between blocks that are constant;
     - blocks without any unit left, of which the skip and a constant stay.
 
+    Of hosts that are no `Supernet` whole channels are cut, where `compact_traced` can.
+
     Batch norms become biases. Results differ from the host's by rounding alone.
 
     Args:
-        host: a `Supernet` in eval mode. Not modified. Of any other module nothing is cut: the result is a
-            copy with the zeros in place.
+        host: in eval mode. Not modified.
 
     Returns:
         A new module in eval mode, images (B, 3, H, W) -> the host's list of feature maps in their full
-        widths; for a `Supernet`, a `CompactSupernet` of the host's dtype and device.
+        widths, of the host's dtype and device; a `CompactSupernet`, a `CompactTraced` or, of a host that cannot be
+        traced, a copy with the zeros in place.
 
     Raises:
         UserError: a module of the host is in training mode.
@@ -61,7 +66,7 @@ def compact(host: nn.Module) -> nn.Module:
     if training:
         raise UserError(f"compact() needs a host in eval mode, but {training[0]} is in training mode; call .eval().")
     if not isinstance(host, Supernet):
-        return copy.deepcopy(host)
+        return compact_traced(host) or copy.deepcopy(host)
     like: Tensor = stem_convs(host.stem)[0].weight
     twin = copy.deepcopy(host).cpu().double()  # folded in double, so that every sum is rounded once
 
@@ -73,7 +78,7 @@ def compact(host: nn.Module) -> nn.Module:
         rows = [_compact_branch(cast(nn.Sequential, b), carried) for b, carried in zip(stage, maps, strict=True)]
         branches.append(nn.ModuleList(row for row, _ in rows))
         maps = [carried for _, carried in rows]
-    outputs = [_restored(carried) for carried in maps]
+    outputs = [restored(carried) for carried in maps]
     return CompactSupernet(stem, fuses, branches, outputs, host.features).to(like).eval()
 
 
@@ -83,7 +88,8 @@ class Removed:
 
     Args:
         units: hidden units of search blocks.
-        channels: channels of the stem's two convolutions and of the maps that the fusions make.
+        channels: channels of the stem's two convolutions and of the maps that the fusions make; of a host that is no
+            `Supernet`, outputs of its convolutions.
         blocks: search blocks that lost all their units; those that the search had emptied do not count.
     """
 
@@ -93,12 +99,14 @@ class Removed:
 
 
 def removed(host: nn.Module, compacted: nn.Module) -> Removed:
-    """What `compact(host)` cut; all zero for hosts that are not a `Supernet`.
+    """What `compact(host)` cut; all zero for hosts that it returned whole.
 
     Args:
         host: the network that was compacted.
         compacted: the result.
     """
+    if isinstance(compacted, CompactTraced):
+        return Removed(0, cut_channels(host, compacted), 0)
     if not isinstance(host, Supernet) or not isinstance(compacted, CompactSupernet):
         return Removed(0, 0, 0)
     units = [sum(units.values()) for units in live_units(host).values() if units]
@@ -231,49 +239,6 @@ class CompactSupernet(nn.Module):
 
 
 @dataclass(frozen=True)
-class Carried:
-    """How a map of the host is carried: it is the `live` channels, in their places, plus `offset`.
-
-    Args:
-        live: boolean, (C,).
-        offset: float, (C,): the value of a channel that is not live, and what a live one still lacks.
-    """
-
-    live: Tensor
-    offset: Tensor
-
-    @classmethod
-    def after(cls, live: Tensor, value: Tensor) -> Carried:
-        """Carried by a layer whose bias added what the live channels lacked; `value` is that of the others."""
-        return cls(live, value.masked_fill(live, 0))
-
-
-class Restore(nn.Module):
-    """Gives a carried map its other channels and its offset back; (B, live, H, W) -> (B, C, H, W).
-
-    Args:
-        carried: how the map is carried.
-    """
-
-    places: Tensor
-    offset: Tensor
-
-    def __init__(self, carried: Carried) -> None:
-        super().__init__()
-        live = carried.live
-        self.is_whole = bool(live.all())
-        places = torch.where(live, live.cumsum(0) - 1, live.sum())  # the others read an appended zero channel
-        self.register_buffer("places", places)
-        self.register_buffer("offset", carried.offset[:, None, None].clone())
-
-    def forward(self, x: Tensor) -> Tensor:
-        """Map (B, live, H, W) to (B, C, H, W)."""
-        if not self.is_whole:
-            x = F.pad(x, (0, 0, 0, 0, 0, 1)).index_select(1, self.places)
-        return x + self.offset
-
-
-@dataclass(frozen=True)
 class Hidden:
     """The hidden units of one kernel size of a folded block: weights of three layers, biases of the first two.
 
@@ -307,7 +272,7 @@ class Skip:
         """The module from the live inputs to the `live` outputs, (out,), that also adds `bias`, (out,)."""
         matrix, bias = self.matrix[live], bias[live]
         if self.is_identity:
-            return _restored(Carried(matrix.any(1), bias))
+            return restored(Carried(matrix.any(1), bias))
         groups = _finest_groups(matrix)
         blocks = matrix.view(groups, len(matrix) // groups, groups, -1).diagonal(dim1=0, dim2=2)
         return _conv(blocks.permute(2, 0, 1).flatten(0, 1)[..., None, None], bias, self.stride, groups)
@@ -362,15 +327,15 @@ def _fold(block: SearchBlock, carried: Carried) -> Folded:
 def _fold_hidden(block: SearchBlock, carried: Carried) -> tuple[list[Hidden], Tensor]:
     """The hidden units that stay, and what the others and the last batch norm add, (out,)."""
     sizes = list(block.units.values())
-    expand, level = _fused(block.expand.weight, block.expand_bn)
+    expand, level = normed(block.expand.weight, block.expand_bn)
     level = level + expand.flatten(1) @ carried.offset
     expand = expand[:, carried.live]
-    scale, shift = _affine(block.depthwise_bn)
+    scale, shift = affine(block.depthwise_bn)
     kernels = [
         conv.weight * part[:, None, None, None]
         for conv, part in zip(block.kernels.values(), scale.split(sizes), strict=True)
     ]
-    project, offset = _fused(block.project.weight, block.project_bn)
+    project, offset = normed(block.project.weight, block.project_bn)
 
     centre = torch.cat([_centre(kernel).flatten() for kernel in kernels])
     is_pointwise = torch.cat([_is_pointwise(kernel, dim=(1, 2, 3)) for kernel in kernels])
@@ -393,15 +358,15 @@ def _fold_hidden(block: SearchBlock, carried: Carried) -> tuple[list[Hidden], Te
 def _compact_stem(stem: nn.Sequential) -> tuple[nn.Sequential, Carried]:
     """The stem without constant channels."""
     convs, norms = stem_convs(stem), cast(tuple[nn.BatchNorm2d, nn.BatchNorm2d], (stem[1], stem[4]))
-    first, first_bias = _fused(convs[0].weight, norms[0])
-    second, bias = _fused(convs[1].weight, norms[1])
+    first, first_bias = normed(convs[0].weight, norms[0])
+    second, bias = normed(convs[1].weight, norms[1])
     value = F.relu(first_bias)
     constant = ~first.flatten(1).any(1) & ((value == 0) | _is_pointwise(second, dim=(0, 2, 3)))
-    inner = _at_least_one(~constant & second.transpose(0, 1).flatten(1).any(1))
+    inner = at_least_one(~constant & second.transpose(0, 1).flatten(1).any(1))
     folded = constant & ~inner
     bias = bias + _centre(second)[:, folded] @ value[folded]
     second = second[:, inner]
-    live = _at_least_one(second.flatten(1).any(1))
+    live = at_least_one(second.flatten(1).any(1))
     layers = (
         _conv(first[inner], first_bias[inner], cast(tuple[int, int], convs[0].stride)), nn.ReLU(inplace=True),
         _conv(second[live], bias[live], cast(tuple[int, int], convs[1].stride)), nn.ReLU(inplace=True),
@@ -422,7 +387,7 @@ def _compact_fuse(fuse: Fuse, maps: list[Carried]) -> tuple[CompactFuse, list[Ca
     new = None
     if fuse.new is not None:
         folded = _fold(cast(SearchBlock, fuse.new), fused[-1])
-        live = _at_least_one(folded.live)
+        live = at_least_one(folded.live)
         new = folded.build(live, folded.offset)
         fused.append(Carried.after(live, folded.offset))
     return CompactFuse(modules, new, tuple(int(carried.live.sum()) for carried in fused)), fused
@@ -433,7 +398,7 @@ def _compact_row(paths: Mapping[str, Folded]) -> tuple[dict[str, nn.Module], Car
 
     A row of constants keeps one channel and its first path, which has the row's size.
     """
-    live = _at_least_one(torch.stack([path.live for path in paths.values()]).any(0))
+    live = at_least_one(torch.stack([path.live for path in paths.values()]).any(0))
     first, *others = paths
     offset = sum((paths[key].offset for key in others), start=paths[first].offset)
     kept = {key: path for key, path in paths.items() if path.live.any()} or {first: paths[first]}
@@ -457,11 +422,6 @@ def _compact_branch(branch: nn.Sequential, carried: Carried) -> tuple[nn.Sequent
     return nn.Sequential(*modules), carried
 
 
-def _restored(carried: Carried) -> nn.Module:
-    """What turns a carried map into the whole one; an identity where nothing is missing."""
-    return nn.Identity() if carried.live.all() and not carried.offset.any() else Restore(carried)
-
-
 def _conv(weight: Tensor, bias: Tensor, stride: int | tuple[int, int] = 1, groups: int = 1) -> nn.Conv2d:
     """A convolution of these weights, padded to keep the size; without a bias where it is zero."""
     size = weight.shape[-1]
@@ -474,19 +434,6 @@ def _conv(weight: Tensor, bias: Tensor, stride: int | tuple[int, int] = 1, group
     return conv
 
 
-def _affine(norm: nn.BatchNorm2d) -> tuple[Tensor, Tensor]:
-    """Scale and shift of a batch norm in eval mode, (C,) each."""
-    mean, var, _ = statistics(norm)
-    scale = norm.weight * torch.rsqrt(var + norm.eps)
-    return scale, norm.bias - mean * scale
-
-
-def _fused(weight: Tensor, norm: nn.BatchNorm2d) -> tuple[Tensor, Tensor]:
-    """Weight and bias of a convolution followed by a batch norm in eval mode."""
-    scale, shift = _affine(norm)
-    return weight * scale[:, None, None, None], shift
-
-
 def _centre(kernel: Tensor) -> Tensor:
     """The weights at the centre of (out, in, k, k) kernels, (out, in)."""
     return kernel[:, :, kernel.shape[2] // 2, kernel.shape[3] // 2]
@@ -497,11 +444,6 @@ def _is_pointwise(kernel: Tensor, dim: tuple[int, ...]) -> Tensor:
     beside = kernel.clone()
     _centre(beside).zero_()
     return beside.count_nonzero(dim) == 0
-
-
-def _at_least_one(keep: Tensor) -> Tensor:
-    """`keep` with the first entry set if none is: a map without channels has no size to pass on."""
-    return keep if keep.any() else torch.arange(len(keep)) == 0
 
 
 def _finest_groups(matrix: Tensor) -> int:
