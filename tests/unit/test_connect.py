@@ -107,10 +107,10 @@ def test_the_second_training_sees_other_batches_from_the_same_start(home, monkey
     begun = line.begun
 
     def seen(work, given, feed):
-        ticket, training = begun(work, given, feed)
+        ticket, (training,) = begun(work, given, feed)
         starts.append({name: p.detach().clone() for name, p in training.network.named_parameters()})
         batches.append(next(iter(feed.batches(0, 1)))["image"])
-        return ticket, training
+        return ticket, iter([training])
 
     monkeypatch.setattr(line, "begun", seen)
     line.errors(work, 3)
@@ -131,9 +131,9 @@ def test_a_line_that_was_interrupted_goes_on_and_ends_the_same(home, monkeypatch
     begun = line.begun
 
     def counted(*args):
-        ticket, training = begun(*args)
+        ticket, (training,) = begun(*args)
         monkeypatch.setattr(training, "_step", lambda batch: steps.append(batch))
-        return ticket, training
+        return ticket, iter([training])
 
     monkeypatch.setattr(line, "begun", counted)
     assert line.errors(work, 3) == whole and not steps

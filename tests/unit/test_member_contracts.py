@@ -26,6 +26,7 @@ from tickets import (
     contract,
 )
 from tickets.contract.brightness import SPEC
+from tickets.drawers.ensemble import Independent
 from tickets.drawers.imp import IterativeMagnitude
 from tickets.hosts.supernet import Spec
 from tickets.patterns.nm import NofM
@@ -206,6 +207,46 @@ class Selfish(Drawer):
     traits = Traits((Need("base", "mine"),))
 
 
+@dataclass(frozen=True)
+class Twins(Independent):
+    """Takes one member twice."""
+
+    def draw(self, request):
+        found = super().draw(request)
+        return replace(found, members=(found.members[0], *found.members[:-1]))
+
+
+@dataclass(frozen=True)
+class Thrifty(Independent):
+    """Tells what its first member cost alone."""
+
+    def whole(self, request, tickets, spent):
+        return super().whole(request, tickets, replace(spent, macs=tickets[0].macs_spent // 2))
+
+
+@dataclass(frozen=True)
+class Unannounced(Independent):
+    """Draws sets, and does not say so."""
+
+    @property
+    def traits(self):
+        return Traits()
+
+
+@dataclass(frozen=True)
+class Announced(Drawer):
+    """Says that it draws sets, and draws tickets."""
+
+    traits = Traits(draws_sets=True)
+
+
+@dataclass(frozen=True)
+class Crowded(Drawer):
+    """Asks for one ticket where a set is drawn."""
+
+    traits = Traits((Need("base", "dense/ensemble"),))
+
+
 @pytest.mark.parametrize(
     ("member", "text", "said"),
     [
@@ -225,6 +266,12 @@ class Selfish(Drawer):
         (Untyped(), "odd options", "factor=nonsense is taken as a text, where 1.0 is meant"),
         (Brittle(), "odd options", "ZeroDivisionError"),
         (Selfish(), "what planning", "it needs a ticket of itself, as its base"),
+        (Independent(members=2), "its members differ", None),
+        (Twins(members=2), "its members differ", "members 0 and 1 have the same weights"),
+        (Thrifty(members=2), "its members differ", "MACs, its members ["),
+        (Unannounced(members=2), "its ticket is what", "give it Traits(draws_sets=True)"),
+        (Announced(), "its ticket is what", "and this is one ticket; let draw give a TicketSet"),
+        (Crowded(), "its masks fit", "it needs one ticket, and dense/ensemble draws a set"),
     ],
     ids=lambda value: type(value).__name__ if isinstance(value, Drawer) else "",
 )
