@@ -180,8 +180,9 @@ def _all(text: str, table: Registry[Any]) -> str:
 
 def _transforms(text: str) -> str:
     """What --transform says; "all" is the ticket itself and all that makes another ticket of it."""
-    made = [name for name in TRANSFORMS.names() if not TRANSFORMS.traits(name).is_control]
-    return ",".join([NONE, *made]) if text == ALL else text
+    if text != ALL:
+        return text
+    return ",".join([NONE, *(name for name in TRANSFORMS.names() if not TRANSFORMS.traits(name).is_control)])
 
 
 def _split(text: str, flag: str) -> list[str]:

@@ -176,7 +176,10 @@ def test_wrong_options_are_refused_in_one_sentence(name, message):
     [
         ("gmp@start=soon", "drawer gmp, option start: Input should be a valid number"),
         ("gmp@start=0.9", "drawer gmp: start 0.9, stop 0.8 and interval"),
-        ("omp@allocation=even", "drawer omp, option allocation: Input should be 'global', 'uniform' or 'erk'"),
+        (
+            "omp@allocation=even",
+            "drawer omp, option allocation: Input should be 'global', 'uniform', 'erk', 'lamp' or 'row'",
+        ),
         ("omp@scorer=snap", "drawer omp: unknown scorer 'snap'. Did you mean 'snip'?"),
         ("omp@scorer=snip@batches=0", "drawer omp: batches is 0; a scorer needs"),
         ("omp@base=dens", "drawer omp: unknown drawer 'dens'. Did you mean 'dense'?"),
