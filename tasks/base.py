@@ -132,7 +132,6 @@ class Task(ABC):
     columns: ClassVar[Mapping[str, str]] = {}  # key of a sample -> key that `read` gives; all, unrenamed, where empty
     read: ClassVar[Reader]  # of a torch-free function of a module
     load: ClassVar[Loader | None] = None  # the same at full size, for the full pipeline
-    is_imitable: ClassVar[bool] = False  # whether `imitation` is defined
 
     def __post_init__(self) -> None:
         size = tuple(self.size)
@@ -419,16 +418,20 @@ class Task(ABC):
         temperature: float = 1.0,
         reduction: Reduction = "sum",
     ) -> Tensor:
-        """What it costs to differ from a teacher's outputs, as `tickets.source.Source` has it; a kind that overrides
-        it sets `is_imitable`.
+        """What it costs to differ from a teacher's outputs, as `tickets.source.Source` has it; a kind says what.
 
         Raises:
             UserError: the kind defines none, which is the default.
         """
         raise UserError(
             f"{type(self).__name__} defines no imitation of a teacher; train on it without one, or override its "
-            "method imitation and set is_imitable."
+            "method imitation."
         )
+
+    @classmethod
+    def is_imitable(cls) -> bool:
+        """Whether it says what it costs to differ from a teacher, so that recipes can imitate one."""
+        return cls.imitation is not Task.imitation
 
     @abstractmethod
     def metric(self, split: str = "test") -> Metric:

@@ -9,13 +9,12 @@ from typing import TYPE_CHECKING, Any
 
 from bench.boards import render
 from bench.boards.leaderboard import Board, Row
-from bench.boards.svg import INK, SOFT, drawn, plain
+from bench.boards.svg import COLOURS, INK, SOFT, drawn, plain
 from bench.numbers.amounts import counted, percent
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-COLOURS = ("#0b62a4", "#c2410c", "#0f766e", "#a21caf", "#4d7c0f", "#b91c1c", "#6d5bd0", "#7c5a10")
 MARKERS = ("o", "s", "D", "^", "P", "X", "p", "*", "v")
 NAMED = 24
 """Methods that a key has room for; the others stand in the tables."""

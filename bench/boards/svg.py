@@ -12,6 +12,8 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 SOFT, INK = "#59626e", "#1c2026"
+COLOURS = ("#0b62a4", "#c2410c", "#0f766e", "#a21caf", "#4d7c0f", "#b91c1c", "#6d5bd0", "#7c5a10")
+"""Of series, one after the other."""
 
 
 def drawn(size: tuple[float, float], draw: Callable[[Figure], None], told: str) -> str:

@@ -13,14 +13,12 @@ from bench.records import setting as settings
 from bench.records.setting import ASKED, AUTO, Setting
 from bench.request import fits, hosts, kernels
 from bench.request import scale as scales
+from bench.request.hosts import SUPERNET
 from bench.request.scale import Scale
 from bench.request.sweep import ALL, Sweep
 from bench.request.sweep import parse as parse_sweep
 from tickets.errors import UserError
 from tickets.hosts import HOSTS
-
-SUPERNET = "supernet"
-"""The host that means the scale's own supernet."""
 
 
 @dataclass(frozen=True)

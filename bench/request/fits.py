@@ -122,7 +122,7 @@ def _events(sweep: Sweep, scale: Scale) -> None:
 
 def _takes_images(sweep: Sweep, scale: Scale, host: str) -> None:
     """See that a host takes images of the tasks' sizes; all of the supernet's presets do."""
-    if host.startswith("supernet/") and "@" not in host:
+    if host.startswith(f"{hosts.SUPERNET}/") and "@" not in host:
         return
     from tickets.hosts.base import check_size  # only here, since it imports torch
 

@@ -7,6 +7,9 @@ from tickets.errors import UserError
 from tickets.hosts import HOSTS
 from tickets.transforms import TRANSFORMS
 
+SUPERNET = "supernet"
+"""The host that means the scale's own supernet, and the family of all of its presets."""
+
 
 def drawn_from(sweep: Sweep, host: str) -> list[str]:
     """The hosts that a sweep draws from, each once.

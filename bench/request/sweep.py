@@ -125,7 +125,7 @@ def _why_not(recipe: str, drawers: Sequence[str], pairs: Sequence[tuple[str, str
                 f"{', '.join(able)}."
             )
     for target in dict.fromkeys(target for _, target in pairs) if traits.imitates else ():
-        if not TASKS.load(target).is_imitable:
+        if not TASKS.load(target).is_imitable():
             return (
                 f"the recipe {recipe} imitates a teacher, and {target} defines no imitation of a teacher; leave one of "
                 "them out."

@@ -6,7 +6,9 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from bench.boards.svg import INK, SOFT, drawn, plain
+from bench.boards.render import label, setting_of
+from bench.boards.result import Result
+from bench.boards.svg import COLOURS, INK, SOFT, drawn, plain
 from bench.numbers.aligned import show as print_table
 from bench.numbers.amounts import percent
 from bench.numbers.stats import Estimate, estimate
@@ -16,8 +18,6 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
     from bench.records.record import Record
-
-COLOURS = ("#0b62a4", "#c2410c", "#0f766e", "#a21caf", "#4d7c0f", "#b91c1c", "#6d5bd0", "#7c5a10")
 
 
 @dataclass(frozen=True)
@@ -41,11 +41,9 @@ class Line:
     @classmethod
     def of(cls, found: Record, errors: Sequence[float]) -> Line:
         """The line of a record."""
-        job, scores = found.job, found.scored
-        ticket = f"{job.transform} of {job.drawer}" if job.transform else job.drawer
-        way = f"{job.source or 'dense'} -> {job.target}"
-        about = f"{ticket}, {percent(job.sparsity)}, {way} by {job.recipe}"
-        return cls(about, job.seed, scores.primary, errors, 1 - scores.score)
+        result, scores = Result.of(found), found.scored
+        told = [label(result.key), percent(result.key.sparsity), f"on {result.place.task}", *setting_of(result.place)]
+        return cls(", ".join(told), result.seed, scores.primary, errors, 1 - scores.score)
 
     @property
     def barrier(self) -> float:

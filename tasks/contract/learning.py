@@ -41,7 +41,7 @@ def _gradients(subject: Subject) -> str:
 
 @promise("where a teacher can be imitated, its own outputs cost nothing and others something")
 def _imitates(subject: Subject) -> str:
-    if not subject.task.is_imitable:
+    if not subject.task.is_imitable():
         raise Skipped("it defines no imitation of a teacher")
     batch, (net, teacher) = subject.training_batch(), (subject.network(seed) for seed in (0, 1))
     with torch.no_grad():

@@ -41,7 +41,6 @@ class Classification(Task):
 
     smoothing: float = 0.0
 
-    is_imitable: ClassVar[bool] = True
     affine: ClassVar[Mapping[str, Any]] = {
         "flip": True,
         "scale": (0.85, 1.2),

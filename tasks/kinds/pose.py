@@ -55,7 +55,6 @@ class Pose(Task):
     objective: str = "cross_entropy"
     flip_test: bool = False
 
-    is_imitable: ClassVar[bool] = True
     affine: ClassVar[Mapping[str, Any]] = {
         "flip": True,
         "scale": (0.8, 1.25),

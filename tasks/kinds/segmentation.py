@@ -61,7 +61,6 @@ class Segmentation(Task):
 
     base: ClassVar[tuple[int, int]] = (2048, 512)  # (width, height): the short side 512, the long one at most 2048
     crop: ClassVar[tuple[int, int]] = (512, 512)  # (H, W) of the released input that the base belongs to
-    is_imitable: ClassVar[bool] = True
     affine: ClassVar[Mapping[str, Any]] = {
         "flip": True,
         "scale": (0.8, 1.4),

@@ -16,6 +16,7 @@ from bench.command import console
 from bench.jobs.execute import drawing_macs
 from bench.request.plan import jobs
 from tasks import TASKS
+from tasks.base import Task
 from tickets.contract import recipes as contract
 from tickets.drawers.base import Request
 from tickets.drawers.dense import Dense
@@ -314,7 +315,7 @@ def test_a_teacher_is_drawn_on_the_target_unless_nothing_is_imitated():
 class Silent(TASKS.load("cls/figures")):
     """A task whose outputs nobody can imitate."""
 
-    is_imitable = False
+    imitation = Task.imitation
 
 
 MSE = {"target": "pose", "scale": "tiny@pose.options.objective=mse"}

@@ -117,13 +117,13 @@ class TestPose:
 class Mute(FiguresClassification):
     """A task whose outputs nobody can imitate."""
 
-    is_imitable, imitation = Task.is_imitable, Task.imitation
+    imitation = Task.imitation
 
 
 def test_a_task_that_defines_none_says_so():
     with pytest.raises(UserError, match=r"^Mute defines no imitation of a teacher; train on it without one, or over"):
         Mute().imitation(torch.zeros(1, 2), torch.zeros(1, 2), BATCH, T)
-    assert not Mute.is_imitable and FiguresClassification.is_imitable
+    assert not Mute.is_imitable() and FiguresClassification.is_imitable()
     assert [one.has_temperature for one in (FiguresSegmentation(), FiguresPose(), MSE)] == [True, True, False]
 
 
