@@ -39,6 +39,7 @@ class Traits:
         is_control: transforms: whether what it makes is a control that tickets must beat, not a ticket.
         draws_from: transforms: the host that its tickets are drawn from where that is not the one which they are then
             trained on, by its full name.
+        drops_rewind: transforms: whether what it makes has no rewind point, as where the weights are new.
         is_on_source: recipes: whether it goes on with the source head, and so trains on the source only.
         is_from_rewind: recipes: whether it needs a ticket with a rewind point.
         imitates: recipes: whether it trains by the target's `imitation` of a teacher, which not every task defines; its
@@ -54,6 +55,7 @@ class Traits:
     draws_sets: bool = False
     is_control: bool = False
     draws_from: str | None = None
+    drops_rewind: bool = False
     is_on_source: bool = False
     is_from_rewind: bool = False
     imitates: bool = False

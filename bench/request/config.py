@@ -15,10 +15,11 @@ from bench.request import fits, hosts, kernels
 from bench.request import scale as scales
 from bench.request.hosts import SUPERNET
 from bench.request.scale import Scale
-from bench.request.sweep import ALL, Sweep
+from bench.request.sweep import ALL, Sweep, drops_rewind
 from bench.request.sweep import parse as parse_sweep
 from tickets.errors import UserError
 from tickets.hosts import HOSTS
+from tickets.recipes import RECIPES
 
 
 @dataclass(frozen=True)
@@ -112,10 +113,12 @@ def parse(
 
 
 def _possible(sweep: Sweep, texts: Mapping[str, str], host: str) -> Sweep:
-    """The sweep; where all transforms are asked for, with those that can make tickets of the run's host."""
+    """The sweep; where all transforms are asked for, with those that go with its recipes and the run's host."""
     if texts.get("transform") != ALL:
         return sweep
-    return replace(sweep, transforms=tuple(name for name in sweep.transforms if not hosts.why_not(name, host)))
+    rewinds = any(RECIPES.traits(name).is_from_rewind for name in sweep.recipes)
+    fit = (name for name in sweep.transforms if not ((rewinds and drops_rewind(name)) or hosts.why_not(name, host)))
+    return replace(sweep, transforms=tuple(fit))
 
 
 def _host(name: str, scale: Scale | None) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Container, Iterable, Mapping, Sequence
+from collections.abc import Callable, Container, Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
@@ -99,14 +99,14 @@ class Sweep:
                         "--head fresh."
                     )
         for recipe in self.recipes:
-            if why := _why_not(recipe, self.drawers, pairs):
+            if why := _why_not(recipe, self):
                 raise UserError(why)
         sets.check(self)
 
 
-def _why_not(recipe: str, drawers: Sequence[str], pairs: Sequence[tuple[str, str]]) -> str | None:
-    """Why a recipe cannot train what some drawers draw on the way from sources to targets; None where it can."""
-    traits = RECIPES.traits(recipe)
+def _why_not(recipe: str, sweep: Sweep) -> str | None:
+    """Why a recipe cannot train what a sweep draws and makes, on its way from sources to targets; None where it can."""
+    traits, drawers, pairs = RECIPES.traits(recipe), sweep.drawers, sweep.ways
     if traits.is_on_source and pairs and all(source != target for source, target in pairs):
         return (
             f"the recipe {recipe} trains a ticket on, on its own source; name a source among the targets, as in "
@@ -124,6 +124,12 @@ def _why_not(recipe: str, drawers: Sequence[str], pairs: Sequence[tuple[str, str
                 f"the recipe {recipe} needs a rewind point and the drawer {name} keeps none; draw with "
                 f"{', '.join(able)}."
             )
+    for transform in sweep.transforms if traits.is_from_rewind else ():
+        if drops_rewind(transform):
+            return (
+                f"the recipe {recipe} needs a rewind point, and what the transform {transform} makes has none; give "
+                "another recipe, or leave the transform out."
+            )
     for target in dict.fromkeys(target for _, target in pairs) if traits.imitates else ():
         if not TASKS.load(target).is_imitable():
             return (
@@ -131,6 +137,11 @@ def _why_not(recipe: str, drawers: Sequence[str], pairs: Sequence[tuple[str, str
                 "them out."
             )
     return None
+
+
+def drops_rewind(transform: str | None) -> bool:
+    """Whether what a transform makes has no rewind point; None stands for the ticket as it was drawn."""
+    return transform is not None and TRANSFORMS.traits(transform).drops_rewind
 
 
 def parse(asked: Mapping[str, str], checked: Callable[..., Any]) -> Sweep | None:
@@ -166,7 +177,7 @@ def _possible(sweep: Sweep, alls: Container[str]) -> Sweep:
     if "drawer" in alls:
         sweep = replace(sweep, drawers=tuple(name for name in sweep.drawers if sets.can_be_drawn(name, sweep.tasks)))
     if "recipe" in alls:
-        able = tuple(name for name in sweep.recipes if not _why_not(name, sweep.drawers, sweep.ways))
+        able = tuple(name for name in sweep.recipes if not _why_not(name, sweep))
         sweep = replace(sweep, recipes=able)
     if "transform" in alls and sets.all_draw_sets(sweep.drawers):
         sweep = replace(sweep, transforms=(None,))

@@ -92,6 +92,19 @@ def test_all_transforms_are_the_ticket_itself_and_every_one_that_makes_tickets()
     assert set(found[1:]) == {name for name in TRANSFORMS.names() if not TRANSFORMS.traits(name).is_control}
 
 
+def test_what_has_no_rewind_point_is_trained_by_no_recipe_that_needs_one():
+    with pytest.raises(
+        UserError, match=r"^the recipe rewind needs a rewind point, and what the transform signs makes has"
+    ):
+        config(drawer="imp", recipe="finetune,rewind", transform="none,signs")
+    assert "signs" in config(drawer="imp", transform="all").sweeps[0].transforms
+    assert "signs" not in config(drawer="imp", recipe="rewind", transform="all").sweeps[0].transforms
+    every = config(drawer="imp", target="cls", recipe="all").sweeps[0].recipes
+    from_rewind = {name for name in every if RECIPES.traits(name).is_from_rewind}
+    found = config(drawer="imp", target="cls", recipe="all", transform="signs").sweeps[0].recipes
+    assert from_rewind and set(found) == set(every) - from_rewind
+
+
 def test_options_are_part_of_a_drawer_s_name():
     first, second = config(drawer="imp@rounds=5@rate=0.3,imp@rate=0.3@rounds=5"), config(drawer="imp")
     assert first.sweeps[0].drawers == ("imp@rate=0.3@rounds=5",) and second.sweeps[0].drawers == ("imp",)

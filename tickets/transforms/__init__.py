@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 TRANSFORMS: Registry[Transform] = Registry(
     "transform",
     {
-        "signs": Member("tickets.transforms.signs:Signs", traits=Traits()),
+        "signs": Member("tickets.transforms.signs:Signs", traits=Traits(drops_rewind=True)),
         "elastic": Member("tickets.transforms.elastic:Elastic", traits=Traits(draws_from="supernet/tiny")),
         "random": Member("tickets.transforms.random:Random", traits=Traits(is_control=True)),
         "elastic_permuted": Member(

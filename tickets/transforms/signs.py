@@ -10,6 +10,7 @@ from torch import nn
 from tickets.hosts.base import NORMS
 from tickets.seeding import derive
 from tickets.ticket import Ticket
+from tickets.traits import Traits
 from tickets.transforms.base import Transform
 
 
@@ -28,6 +29,11 @@ class Signs(Transform):
     """
 
     norms: Literal["fresh", "kept"] = "fresh"
+
+    @property
+    def traits(self) -> Traits:
+        """The magnitudes are new, and there is no point to rewind to."""
+        return Traits(drops_rewind=True)
 
     def apply(self, ticket: Ticket, seed: int) -> Ticket:
         """The signed ticket; `seed` is that of the fresh weights."""
