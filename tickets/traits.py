@@ -35,6 +35,7 @@ class Traits:
         searches: drawers: whether the architecture is searched, which needs a host with units.
         prunes: drawers: whether weights are removed; if not, the sparsity is 0 whatever is asked for.
         rewinds: drawers: whether tickets keep a rewind point, which the recipe `rewind` starts from.
+        needs_weights: drawers: whether it needs a host that begins with weights of a file.
         draws_sets: drawers: whether what is drawn is a set of tickets that predict together.
         is_control: transforms: whether what it makes is a control that tickets must beat, not a ticket.
         draws_from: transforms: the host that its tickets are drawn from where that is not the one which they are then
@@ -52,6 +53,7 @@ class Traits:
     searches: bool = False
     prunes: bool = True
     rewinds: bool = False
+    needs_weights: bool = False
     draws_sets: bool = False
     is_control: bool = False
     draws_from: str | None = None

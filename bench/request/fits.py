@@ -41,6 +41,7 @@ def check(sweeps: Sequence[Sweep], scale: Scale, setting: Setting, data_root: Pa
     _knobs(scale)
     for sweep, host in draws:
         _drawable(sweep, scale, host)
+        _weights(sweep, host)
     for sweep in sweeps:
         _temperatures(sweep, scale, data_root)
         _events(sweep, scale)
@@ -95,6 +96,15 @@ def _drawable(sweep: Sweep, scale: Scale, host: str) -> None:
             )
         if keeps_all or getattr(drawer, "pattern", ELEMENT) != ELEMENT:
             drawer.check(HOSTS.make(host), sparsity)
+
+
+def _weights(sweep: Sweep, host: str) -> None:
+    """See that weights of files are there and fit, and are there at all for drawers that need some."""
+    if "@" in host:
+        HOSTS.make(host).check()
+    for name in dict.fromkeys(need for drawer in sweep.drawers for need in (drawer, DRAWERS.traits(drawer).base)):
+        if name is not None and DRAWERS.traits(name).needs_weights:
+            DRAWERS.make(name).check(HOSTS.make(host), 0.0)
 
 
 def _temperatures(sweep: Sweep, scale: Scale, data_root: Path | None) -> None:
