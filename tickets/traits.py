@@ -46,6 +46,7 @@ class Traits:
         imitates: recipes: whether it trains by the target's `imitation` of a teacher, which not every task defines; its
             option `temperature`, where it has one, is that of the imitation.
         has_units: hosts: whether there is an architecture to search.
+        has_weights: hosts: whether its first weights come from a file.
         has_search_blocks: hosts: whether there are blocks that kernels of our own can compute.
     """
 
@@ -62,6 +63,7 @@ class Traits:
     is_from_rewind: bool = False
     imitates: bool = False
     has_units: bool = False
+    has_weights: bool = False
     has_search_blocks: bool = False
 
     @property

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import importlib.util
 import json
+import logging
 import pickle
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -314,4 +315,10 @@ def loaded(model: str, weights: Weights, features_only: bool = False) -> nn.Modu
     state = fitted(renamed(read(weights.path), wanted), wanted, classifier, weights.path)
     parts = {"features_only": True} if features_only else {"num_classes": 0}
     overlay = {"state_dict": state, "custom_load": False}
-    return timm.create_model(model, pretrained=True, pretrained_cfg_overlay=overlay, **parts)
+    log = logging.getLogger("timm.models._builder")  # which warns of tensors that are left out: `fitted` has looked
+    level = log.level
+    try:
+        log.setLevel(logging.ERROR)
+        return timm.create_model(model, pretrained=True, pretrained_cfg_overlay=overlay, **parts)
+    finally:
+        log.setLevel(level)

@@ -29,8 +29,8 @@ class Pretrained(Drawer):
 
     @property
     def traits(self) -> Traits:
-        """It removes nothing, and needs a host with weights."""
-        return Traits(prunes=False, needs_weights=True)
+        """It removes nothing, and needs a host with weights unless it is told which."""
+        return Traits(prunes=False, needs_weights=not self.weights)
 
     def check(self, spec: HostSpec, sparsity: float) -> None:
         """The host has weights of a file, which fit.

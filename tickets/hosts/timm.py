@@ -16,6 +16,7 @@ from tickets.pruning.masks import prunable
 from tickets.searchable import Units
 from tickets.source import MEAN, STD
 from tickets.stated import ELSEWHERE, LATER
+from tickets.traits import Traits
 from tickets.weights import FILE, Weights, find, loaded
 
 if TYPE_CHECKING:
@@ -101,10 +102,15 @@ class TimmSpec(HostSpec):
         if self.weights and not self.sha256:
             found = find(self.weights, self.model)
             is_usual = (found.mean, found.std) == (MEAN, STD)
-            facts = {"weights": found.label, "sha256": found.sha256, "path": str(found.path)}
+            facts: dict[str, Any] = {"weights": found.label, "sha256": found.sha256, "path": str(found.path)}
             facts |= {} if is_usual else {"mean": found.mean, "std": found.std}
             for name, value in facts.items():
                 object.__setattr__(self, name, value)
+
+    @property
+    def traits(self) -> Traits:  # type: ignore[override]  # of a host with options, and not of its class
+        """Whether it begins with weights of a file."""
+        return Traits(has_weights=bool(self.weights))
 
     @classmethod
     def named(cls, model: str) -> TimmSpec:
@@ -132,7 +138,8 @@ class TimmSpec(HostSpec):
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> TimmSpec:
         """The spec of a ticket's description, in which tuples are lists."""
-        return cls(**{name: tuple(value) if isinstance(value, list) else value for name, value in data.items()})
+        plain: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in data.items()}
+        return cls(**plain)
 
     def build(self, units: Mapping[str, Units] | None = None) -> TimmHost:
         """The backbone with timm's initial weights; `units` must be empty, it has none."""
@@ -140,7 +147,7 @@ class TimmSpec(HostSpec):
             raise ValueError(f"a timm host has no units to search, got {len(units)} blocks")
         return TimmHost(self.model, self.mean, self.std)
 
-    def initial(self, seed: int, units: Mapping[str, Units] | None = None) -> TimmHost:
+    def initial(self, seed: int, units: Mapping[str, Units] | None = None) -> nn.Module:
         """The backbone with the weights of its file, whatever the seed, or with random ones where it has none.
 
         Raises:
@@ -148,7 +155,9 @@ class TimmSpec(HostSpec):
         """
         host = self.fresh(seed, units)
         if self.weights:
-            host.body.load_state_dict(loaded(self.model, self._file(), features_only=True).state_dict())
+            host.get_submodule("body").load_state_dict(
+                loaded(self.model, self._file(), features_only=True).state_dict()
+            )
         return host
 
     def weighted(self, weights: str = "") -> TimmSpec:
