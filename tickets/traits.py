@@ -46,6 +46,8 @@ class Traits:
             option `temperature`, where it has one, is that of the imitation.
         has_units: hosts: whether there is an architecture to search.
         has_search_blocks: hosts: whether there are blocks that kernels of our own can compute.
+        lowers_timesteps: drawers: whether it needs a host that runs its layers at several time steps.
+        has_timesteps: hosts: whether it does.
     """
 
     needs: tuple[Need, ...] = ()
@@ -61,6 +63,8 @@ class Traits:
     imitates: bool = False
     has_units: bool = False
     has_search_blocks: bool = False
+    lowers_timesteps: bool = False
+    has_timesteps: bool = False
 
     @property
     def base(self) -> str | None:

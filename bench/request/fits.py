@@ -38,6 +38,7 @@ def check(sweeps: Sequence[Sweep], scale: Scale, setting: Setting, data_root: Pa
         hosts.check(sweep, setting.host)
     for sweep, host in draws:
         _search(sweep, host)
+        _time(sweep, host)
     _knobs(scale)
     for sweep, host in draws:
         _drawable(sweep, scale, host)
@@ -57,6 +58,14 @@ def _search(sweep: Sweep, host: str) -> None:
                 f"the drawer {name} searches an architecture, and {host} has no units to search; leave --host out, or "
                 f"draw with {', '.join(able)}."
             )
+
+
+def _time(sweep: Sweep, host: str) -> None:
+    """See that drawers that lower time steps have some."""
+    for name in sweep.drawers:
+        if DRAWERS.traits(name).lowers_timesteps and not HOSTS.traits(host).has_timesteps:
+            able = [other for other, traits in HOSTS.traits_by_name() if traits.has_timesteps]
+            raise UserError(f"{name} needs a host with time steps, and {host} has none; use {', '.join(able)}.")
 
 
 def _said(scale: Scale) -> list[tuple[str, str]]:
@@ -84,8 +93,8 @@ def _drawable(sweep: Sweep, scale: Scale, host: str) -> None:
     said = {name for name, _ in _said(scale)}
     for name, source, sparsity in itertools.product(sweep.drawers, sweep.sources, sweep.sparsities):
         own, _ = DRAWERS.parts(name)
-        keeps_all = DRAWERS.traits(name).prunes and not sparsity
-        if name in DRAWERS.builtin and not said & {own, own.partition("/")[0]} and not keeps_all:
+        keeps_all, lowers = DRAWERS.traits(name).prunes and not sparsity, DRAWERS.traits(name).lowers_timesteps
+        if name in DRAWERS.builtin and not said & {own, own.partition("/")[0]} and not keeps_all and not lowers:
             continue
         drawer = DRAWERS.make(name, scale.plan(source).knobs(name))
         if drawer.traits != DRAWERS.traits(name):
@@ -93,7 +102,7 @@ def _drawable(sweep: Sweep, scale: Scale, host: str) -> None:
                 f"--set changes what {name} needs, which its name alone may say; give the option behind the name, as "
                 f"in --drawer {name}@option=value."
             )
-        if keeps_all or getattr(drawer, "pattern", ELEMENT) != ELEMENT:
+        if keeps_all or lowers or getattr(drawer, "pattern", ELEMENT) != ELEMENT:
             drawer.check(HOSTS.make(host), sparsity)
 
 

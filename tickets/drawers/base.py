@@ -219,11 +219,13 @@ class Drawer(Method):
 
     def train(self, request: Request) -> Training:
         """The last training at its end, under its last masks."""
-        rounds = self.trainings(request.settings.steps, self.target(request.sparsity))
+        rounds = list(self.trainings(request.settings.steps, self.target(request.sparsity)))
         checkpoint = request.checkpoint
-        first = checkpoint.state["memory"].get("round", 0) if checkpoint and checkpoint.state else 0
+        memory = checkpoint.state["memory"] if checkpoint and checkpoint.state else {}
+        first = memory.get("round", 0)
         training: Training | None = None
         for number in range(first, len(rounds)):
+            rounds[number] = self.as_found(rounds[number], memory)
             training = self.begin(request, rounds[number], training)
             if number == first:
                 self._divide(training.network.weights())  # `check` knows no head
@@ -231,9 +233,19 @@ class Drawer(Method):
             if number > first and checkpoint:  # else it would go on from the round before
                 checkpoint.save(training.state_dict())
             training.run(checkpoint, _overall(request, rounds, number))
+            memory = training.memory
         if training is None:
             raise ValueError(f"{type(self).__name__} plans no round for {request.settings.steps} steps")
         return training
+
+    def as_found(self, planned: Round, memory: Mapping[str, Any]) -> Round:
+        """A round, once it is known how those before it went; the default is as planned.
+
+        Args:
+            planned: by `trainings`.
+            memory: what the rounds before it have left; empty before the first one.
+        """
+        return planned
 
     def begin(self, request: Request, this: Round, before: Training | None) -> Training:
         """A round before its first step, or before it goes on from a checkpoint.
@@ -340,6 +352,14 @@ def last_prune(step: int, sparsity: float) -> tuple[Event, ...]:
         Event(step, "prune", {"sparsity": sparsity}),
         Event(step, "evaluate", {"label": AFTER}),
     )
+
+
+def rewound(network: Network, before: Training | None) -> Network:
+    """A fresh network at the rewind point, under the masks of the round before; as it is where there was none."""
+    if before is not None:
+        network.load_state_dict(before.memory["rewind"])
+        network.masks = before.network.masks
+    return network
 
 
 def closing_prunes(step: int, levels: Sequence[float]) -> list[tuple[Event, ...]]:
