@@ -55,7 +55,7 @@ AT_TIME = {
     "images": 1000,
     "reference": "full",
     "scale": "largest",
-    "mode": "train",
+    "statistics": "moved",
     "divide": "full",
     "bn": "step",
     "shown": "drawn",

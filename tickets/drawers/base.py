@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from tickets.hosts.base import HostSpec
+from tickets.hosts.rates import rates, spiked
 from tickets.patterns import ELEMENT, PATTERNS
 from tickets.pruning.allocation import Allocation
 from tickets.pruning.masks import Masks, Semantics, ones, prunable
@@ -325,6 +326,7 @@ class Drawer(Method):
                 "spent": training.spent.to_json(),
                 "base": {"hash": base and base.hash, "macs": base.macs_spent if base else 0},
                 **({} if self.pattern == ELEMENT else {"pattern": self.pattern}),
+                **_rates(averaged, request.source),
                 **_given_beside(request.given),
             },
         )
@@ -337,6 +339,15 @@ def trained(request: Request) -> Network:
     head = initial_head(request.source, host, request.seed, base.head.units or None)
     head.load_state_dict(base.head.state("raw"), strict=True)
     return Network(host, head)
+
+
+def _rates(averaged: Network, source: Source) -> dict[str, Any]:
+    """Provenance of a spiking ticket: the rates on val at which its layers are fed spikes."""
+    if not spiked(averaged.host):
+        return {}
+    with rates(averaged.host) as found:
+        source.score(averaged, "val")
+    return {"rates": dict(found)}
 
 
 def _given_beside(given: dict[str, Ticket]) -> dict[str, Any]:

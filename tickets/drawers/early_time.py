@@ -1,4 +1,4 @@
-"""Drawers: early-time tickets, drawn at fewer time steps than they are deployed at (Y. Kim et al., arXiv 2207.01382)."""
+"""Drawers: early-time tickets, drawn at fewer time steps than they are deployed at (arXiv 2207.01382)."""
 
 from __future__ import annotations
 
@@ -46,7 +46,8 @@ class EarlyTime(Drawer):
         images: to compare, at least 1; whole batches (released: 1000).
         reference: which outputs the divergence weighs by, those of t ("short", the paper's KL(P_t || P_T)) or of T.
         scale: what D_t is divided by: D_s ("first") or the largest ("largest", released).
-        mode: of the network in the probe; in "train", as released, it moves the running statistics of batch norms.
+        statistics: of batch norms while they normalise by the probe's batches: "left" as they were, or "moved", as
+            released.
         divide: what the loss is scaled to at T': "own" steps, or the "full" T, as released, times T' / T.
         bn: "host" as the host has it, or "step" by step in the drawing, as released.
         shown: time steps that scores around the last pruning are of: the "full" T, or "drawn", as released.
@@ -58,7 +59,7 @@ class EarlyTime(Drawer):
     images: int = 256
     reference: Literal["short", "full"] = "short"
     scale: Literal["first", "largest"] = "first"
-    mode: Literal["eval", "train"] = "eval"
+    statistics: Literal["left", "moved"] = "left"
     divide: Literal["own", "full"] = "own"
     bn: Literal["host", "step"] = "host"
     shown: Literal["full", "drawn"] = "full"
@@ -85,7 +86,9 @@ class EarlyTime(Drawer):
         with torch.device("meta"):
             steps = timesteps_of(spec.build())
         if steps is None:
-            raise UserError(f"a host with time steps is needed, and one of the kind {spec.kind} has none; use spiking/tiny")
+            raise UserError(
+                f"a host with time steps is needed, and one of the kind {spec.kind} has none; use spiking/tiny"
+            )
         if steps <= self.least:
             raise UserError(
                 f"there is nothing to lower: the host runs {steps} time steps, and candidates start at {self.least}; "
@@ -140,23 +143,22 @@ class EarlyTime(Drawer):
         count = math.ceil(self.images / training.source.batch_size)
         with _lent(training):
             outputs = {steps: self._outputs(training, steps, count) for steps in (*range(self.least, full), full)}
-        told = outputs.pop(full)
-        return {
-            steps: sum(self._divergence(training, *three) for three in zip(said, told, training.source.calibration(count)))
-            / count
-            for steps, said in outputs.items()
-        }
+        return {steps: self._mean(training, said, outputs[full]) for steps, said in outputs.items() if steps < full}
 
-    def _divergence(self, training: Training, short: Any, full: Any, batch: Any) -> float:
-        """Of one batch; `imitation` weighs by the teacher's outputs."""
-        outputs, teacher = (short, full) if self.reference == "full" else (full, short)
-        return float(training.source.imitation(outputs, teacher, batch))
+    def _mean(self, training: Training, short: list[Any], full: list[Any]) -> float:
+        """Of all batches; `imitation` weighs by the teacher's outputs."""
+        found = []
+        for said, told, batch in zip(short, full, training.source.calibration(len(full)), strict=True):
+            outputs, teacher = (said, told) if self.reference == "full" else (told, said)
+            found.append(float(training.source.imitation(outputs, teacher, batch)))
+        return sum(found) / len(found)
 
     @torch.no_grad()
     def _outputs(self, training: Training, steps: int, count: int) -> list[Any]:
         """What the network says after so many time steps, batch by batch."""
         _run_at(training, steps)
-        network = training.network.train() if self.mode == "train" else training.network.effective()
+        network = training.network if self.statistics == "moved" else training.network.effective()
+        network.train()
         with training.autocast():
             return [network(batch["image"]) for batch in training.source.calibration(count)]
 
