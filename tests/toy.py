@@ -22,17 +22,8 @@ from tickets.training.masking import Masking
 from tickets.training.network import Network
 
 __all__ = [
-    "DRAWERS",
-    "SPEC",
-    "TIMED",
-    "OneConv",
-    "OneConvSpec",
-    "ToyHead",
-    "ToySource",
-    "drawn",
-    "toy_network",
-    "toy_spec",
-]
+    "DRAWERS", "SPEC", "TIMED", "OneConv", "OneConvSpec", "ToyHead", "ToySource", "drawn", "toy_network", "toy_spec",
+]  # fmt: skip
 
 SPEC = Spec(stem=4, stages=(Stage((1,), (4,)), Stage((1, 1), (4, 6))), expansion=1)
 """A supernet of two branches and 6 blocks, for 16x16 images."""

@@ -113,7 +113,9 @@ def parse(
 
 
 def _possible(sweep: Sweep, texts: Mapping[str, str], host: str) -> Sweep:
-    """The sweep; where all transforms are asked for, with those that go with its recipes and the run's host."""
+    """The sweep; where all drawers or transforms are asked for, with those that go with its recipes and host."""
+    if texts.get("drawer") == ALL:
+        sweep = replace(sweep, drawers=tuple(one for one in sweep.drawers if not hosts.why_not_drawn(one, host)))
     if texts.get("transform") != ALL:
         return sweep
     rewinds = any(RECIPES.traits(name).is_from_rewind for name in sweep.recipes)

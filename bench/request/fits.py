@@ -37,8 +37,7 @@ def check(sweeps: Sequence[Sweep], scale: Scale, setting: Setting, data_root: Pa
         sweep.check()
         hosts.check(sweep, setting.host)
     for sweep, host in draws:
-        _search(sweep, host)
-        _time(sweep, host)
+        _host(sweep, host)
     _knobs(scale)
     for sweep, host in draws:
         _drawable(sweep, scale, host)
@@ -49,23 +48,11 @@ def check(sweeps: Sequence[Sweep], scale: Scale, setting: Setting, data_root: Pa
         _takes_images(sweep, scale, host)
 
 
-def _search(sweep: Sweep, host: str) -> None:
-    """See that drawers that search an architecture have one to search."""
+def _host(sweep: Sweep, host: str) -> None:
+    """See that drawers have of a host what they need: an architecture to search, time steps to lower."""
     for name in sweep.drawers:
-        if DRAWERS.traits(name).searches and not HOSTS.traits(host).has_units:
-            able = [other for other, traits in DRAWERS.traits_by_name() if not traits.searches]
-            raise UserError(
-                f"the drawer {name} searches an architecture, and {host} has no units to search; leave --host out, or "
-                f"draw with {', '.join(able)}."
-            )
-
-
-def _time(sweep: Sweep, host: str) -> None:
-    """See that drawers that lower time steps have some."""
-    for name in sweep.drawers:
-        if DRAWERS.traits(name).lowers_timesteps and not HOSTS.traits(host).has_timesteps:
-            able = [other for other, traits in HOSTS.traits_by_name() if traits.has_timesteps]
-            raise UserError(f"{name} needs a host with time steps, and {host} has none; use {', '.join(able)}.")
+        if why := hosts.why_not_drawn(name, host):
+            raise UserError(why)
 
 
 def _said(scale: Scale) -> list[tuple[str, str]]:

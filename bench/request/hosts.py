@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from bench.request.sweep import Sweep
+from tickets.drawers import DRAWERS
 from tickets.errors import UserError
 from tickets.hosts import HOSTS
 from tickets.transforms import TRANSFORMS
@@ -26,6 +27,21 @@ def drawn_from(sweep: Sweep, host: str) -> list[str]:
 
 def _there(transform: str | None) -> str | None:
     return TRANSFORMS.traits(transform).draws_from if transform else None
+
+
+def why_not_drawn(drawer: str, host: str) -> str | None:
+    """Why a drawer cannot draw from a host, as a sentence; None where it can, as far as their traits tell."""
+    wanted, there = DRAWERS.traits(drawer), HOSTS.traits(host)
+    if wanted.searches and not there.has_units:
+        able = [other for other, traits in DRAWERS.traits_by_name() if not (traits.searches or traits.lowers_timesteps)]
+        return (
+            f"the drawer {drawer} searches an architecture, and {host} has no units to search; leave --host out, or "
+            f"draw with {', '.join(able)}."
+        )
+    if wanted.lowers_timesteps and not there.has_timesteps:
+        timed = [other for other, traits in HOSTS.traits_by_name() if traits.has_timesteps]
+        return f"{drawer} needs a host with time steps, and {host} has none; use {' or '.join(timed)}."
+    return None
 
 
 def why_not(transform: str | None, host: str) -> str | None:

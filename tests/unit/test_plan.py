@@ -74,7 +74,10 @@ def test_continue_stays_on_the_source_and_keeps_its_head():
 
 
 def test_all_drawers_are_every_name_that_is_listed():
-    assert config(drawer="all").sweeps[0].drawers == tuple(DRAWERS.names()) and len(DRAWERS.names()) >= 17
+    everywhere = {name for name in DRAWERS.names() if not DRAWERS.traits(name).lowers_timesteps}
+    assert set(config(drawer="all").sweeps[0].drawers) == everywhere and len(everywhere) >= 17
+    searched = {name for name in DRAWERS.names() if DRAWERS.traits(name).searches}
+    assert set(config(drawer="all", host="spiking/tiny").sweeps[0].drawers) == set(DRAWERS.names()) - searched
 
 
 def test_all_recipes_are_those_that_can_train_what_is_drawn():
@@ -86,10 +89,14 @@ def test_all_recipes_are_those_that_can_train_what_is_drawn():
 
 
 def test_all_transforms_are_the_ticket_itself_and_every_one_that_makes_tickets():
-    """On a host that every one of them can make tickets of."""
-    found = config(transform="all", host="supernet/tiny2").sweeps[0].transforms
-    assert found[0] is None
-    assert set(found[1:]) == {name for name in TRANSFORMS.names() if not TRANSFORMS.traits(name).is_control}
+    """On hosts that they can make tickets of."""
+    found = [
+        config(drawer="imp", transform="all", host=host).sweeps[0].transforms
+        for host in ("supernet/tiny2", "spiking/tiny")
+    ]
+    assert found[0][0] is found[1][0] is None
+    every = {name for name in TRANSFORMS.names() if not TRANSFORMS.traits(name).is_control}
+    assert {name for one in found for name in one[1:]} == every and set(found[0]) != set(found[1])
 
 
 def test_what_has_no_rewind_point_is_trained_by_no_recipe_that_needs_one():

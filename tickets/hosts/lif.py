@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 
-class Lif(torch.autograd.Function):
+class _Lif(torch.autograd.Function):
     """`lif` as one node of a graph, in half of the time that a node a step and value takes.
 
     The membrane is an output, too, so that a gradient of a gradient finds its way through it.
@@ -17,7 +17,7 @@ class Lif(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx: Any, current: Tensor, tau: float, threshold: float, sharpness: float) -> tuple[Tensor, Tensor]:
-        spikes, membrane = fired(current, tau, threshold)
+        spikes, membrane = _fired(current, tau, threshold)
         ctx.save_for_backward(spikes, membrane)
         ctx.constants = tau, threshold, sharpness
         ctx.set_materialize_grads(False)
@@ -41,7 +41,7 @@ class Lif(torch.autograd.Function):
         return torch.stack(found[::-1]), None, None, None
 
 
-def fired(current: Tensor, tau: float, threshold: float) -> tuple[Tensor, Tensor]:
+def _fired(current: Tensor, tau: float, threshold: float) -> tuple[Tensor, Tensor]:
     """The spikes, and the membrane before each reset; both shaped like `current`."""
     spikes, membrane = torch.empty_like(current), torch.empty_like(current)
     left = torch.zeros_like(current[0])
@@ -72,5 +72,5 @@ def lif(current: Tensor, tau: float = 4 / 3, threshold: float = 1.0, sharpness: 
         >>> lif(torch.full((6, 1), 1.2)).flatten().tolist()
         [0.0, 1.0, 0.0, 1.0, 0.0, 1.0]
     """
-    spikes: Tensor = Lif.apply(current, tau, threshold, sharpness)[0]
+    spikes: Tensor = _Lif.apply(current, tau, threshold, sharpness)[0]
     return spikes

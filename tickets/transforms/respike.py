@@ -46,8 +46,10 @@ class Respike(Transform):
             UserError: the ticket is of no twin of the spiking network.
         """
         if not is_twin(ticket.spec, spec):
-            told = " ".join(map(str, ticket.spec.to_json().values()))
-            raise UserError(f"respike takes tickets drawn on the ReLU twin, {self.host}, and this one is from {told}.")
+            raise UserError(
+                f"respike takes tickets drawn on the ReLU twin of a spiking network, as {self.host}, and this one is of "
+                f"the kind {ticket.spec.kind} and no twin"
+            )
         return ticket.moved(spec, replace(ticket.host, ema={}), transform="respike")
 
     def check(self, spec: HostSpec, name: str) -> None:
