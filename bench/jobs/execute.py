@@ -280,7 +280,7 @@ def _succeeded(work: Work, outcome: Outcome, wall_s: float) -> record.Record:
             "sparse_training_macs": spent.sparse_macs,
             "teacher_macs": spent.teacher_macs,
             "drawing_macs": outcome.drawing_macs,
-            "timesteps": timesteps_of(parts_of(outcome.network)[0].host),
+            "timesteps": timesteps_of(parts_of(outcome.network)[0].get_submodule("host")),
             "images": spent.images,
             "wall_s": wall_s,
             "peak_mib": provenance.peak_mib(),

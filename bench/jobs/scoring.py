@@ -59,8 +59,9 @@ def synops_of(feed: Feed, found: Ticket | TicketSet, network: Network | Ensemble
     """
     total = None
     for ticket, one in zip(members_of(found), parts_of(network), strict=True):
-        if spiked(one.host):
-            with rates(one.host) as known:
+        host = one.get_submodule("host")
+        if spiked(host):
+            with rates(host) as known:
                 feed.score(one, "val")
             total = (total or 0) + ticket.synops(feed.size, known)
     return total

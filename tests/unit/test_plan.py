@@ -90,10 +90,8 @@ def test_all_recipes_are_those_that_can_train_what_is_drawn():
 
 def test_all_transforms_are_the_ticket_itself_and_every_one_that_makes_tickets():
     """On hosts that they can make tickets of."""
-    found = [
-        config(drawer="imp", transform="all", host=host).sweeps[0].transforms
-        for host in ("supernet/tiny2", "spiking/tiny")
-    ]
+    hosts = ("supernet/tiny2", "spiking/tiny")
+    found = [config(drawer="imp", transform="all", host=host).sweeps[0].transforms for host in hosts]
     assert found[0][0] is found[1][0] is None
     every = {name for name in TRANSFORMS.names() if not TRANSFORMS.traits(name).is_control}
     assert {name for one in found for name in one[1:]} == every and set(found[0]) != set(found[1])

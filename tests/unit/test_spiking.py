@@ -247,7 +247,7 @@ def test_a_twin_s_ticket_put_to_spiking_keeps_all_but_the_neuron():
 
 def test_other_tickets_and_hosts_are_refused():
     ticket = DRAWERS.make("gmp").draw(REQUEST)
-    with pytest.raises(UserError, match=r"^respike takes tickets drawn on the ReLU twin .*and this one is of the kind"):
+    with pytest.raises(UserError, match=r"^respike takes tickets drawn on the ReLU twin .*and this one is of the"):
         Respike().onto(ticket, 0, TIMED)
     for host in ("supernet/tiny", "spiking/vgg16", "timm/resnet18"):
         with pytest.raises(UserError, match=f"tickets drawn on spiking/tiny_relu, which is no ReLU twin of {host};"):

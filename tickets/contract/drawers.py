@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from functools import cache, cached_property
 from itertools import combinations
 from pathlib import Path
+from typing import Any, cast
 
 import torch
 
@@ -348,7 +349,7 @@ def _least_macs(ticket: Ticket) -> tuple[int, int]:
     with torch.device("meta"):
         host = ticket.spec.build(ticket.host.units)
         if timesteps_of(host):
-            host.timesteps = 1  # drawers lower them
+            cast(Any, host).timesteps = 1  # drawers lower them
         layers = layer_costs(Network(host, Brightness().head(features_of(host))), Brightness().size)
     return dense_macs(layers), 2 * dense_macs([one for one in layers if one.name.startswith("host.")])
 

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, ClassVar, Literal, Self
+from typing import Any, ClassVar, Literal, Self, cast
 
 import torch
 import torch.nn.functional as F
@@ -152,7 +152,7 @@ class SpikingHost(nn.Module):
         for stage, stride in zip(self.stages, self.spec.strides, strict=True):
             if self.spec.down == "pool" and stride > 1:
                 x = F.max_pool2d(x, stride, ceil_mode=True)
-            for block in stage:
+            for block in cast(nn.ModuleList, stage):
                 x = block(x, self)
             maps.append(x)
         return [self.rate(one) for one in maps[-self.spec.maps :]]
@@ -193,9 +193,9 @@ class Layer(nn.Module):
 
     def forward(self, x: Tensor, parts: int = 1) -> Tensor:
         """The current, normalised in so many parts of the batch, one after the other."""
-        found = self.conv(x)
-        normed: Sequence[Tensor] = [self.norm(part) for part in (found.chunk(parts) if parts > 1 else (found,))]
-        return torch.cat(normed) if parts > 1 else normed[0]
+        found: Tensor = self.conv(x)
+        each: list[Tensor] = [self.norm(part) for part in (found.chunk(parts) if parts > 1 else (found,))]
+        return torch.cat(each) if parts > 1 else each[0]
 
 
 class Plain(nn.Module):

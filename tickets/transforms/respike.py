@@ -47,8 +47,8 @@ class Respike(Transform):
         """
         if not is_twin(ticket.spec, spec):
             raise UserError(
-                f"respike takes tickets drawn on the ReLU twin of a spiking network, as {self.host}, and this one is of "
-                f"the kind {ticket.spec.kind} and no twin"
+                f"respike takes tickets drawn on the ReLU twin of a spiking network, as {self.host}, and this one is "
+                f"of the kind {ticket.spec.kind} and no twin"
             )
         return ticket.moved(spec, replace(ticket.host, ema={}), transform="respike")
 
