@@ -229,7 +229,7 @@ def test_batch_norms_see_each_step_by_itself_as_released_while_it_draws(three):
         ),
         (
             {"host": "spiking/tiny@timesteps=2"},
-            "there is nothing to lower: the host runs 2 time steps, and candidates start at 2; use one of at least 3",
+            "have nothing to lower: the host runs 2 time steps, and candidates start at 2; use one of at least 3",
         ),
     ],
 )
@@ -258,5 +258,5 @@ def test_options_are_checked(option, said):
 
 
 def test_a_drawing_from_a_host_that_planning_did_not_see_is_refused_too():
-    with pytest.raises(UserError, match="a host with time steps is needed, and one of the kind spiking has none; use"):
+    with pytest.raises(UserError, match="need a host with time steps, and one of the kind spiking has none; use"):
         EarlyTimeRewinding().check(replace(TIMED, neuron="relu"), 0.5)

@@ -10,6 +10,8 @@ from samples import record
 from torch import nn
 from toy import TIMED, ToyHead, ToySource
 
+from bench.audit import plausible
+from bench.jobs.display import Display
 from bench.request.plan import jobs
 from bench.views import record as show_record
 from bench.views import ticket as show_ticket
@@ -24,6 +26,7 @@ from tickets.hosts.rates import rates
 from tickets.hosts.spiking import RESNET19, VGG16
 from tickets.recipes.base import transfer
 from tickets.recipes.rewind import Rewind
+from tickets.scorers import SCORERS
 from tickets.training.network import Network
 from tickets.training.settings import Settings
 from tickets.transforms.respike import Respike
@@ -227,6 +230,23 @@ def test_a_record_s_time_steps_are_shown(capsys):
     assert "time steps" not in capsys.readouterr().out
 
 
+def test_a_drawing_says_at_how_many_time_steps_it_went(capsys):
+    told = {"full": 4, "drawn": 3, "divergences": {"2": 0.5, "3": 0.25}}
+    (job, *_) = jobs(config(host="spiking/tiny", drawer="early_time", target="none"))
+    with Display() as display:
+        display.finished(job, record(target=None, config={"timesteps": told}))
+        display.finished(job, record(target=None))
+    first, second = (line for line in capsys.readouterr().err.splitlines() if line.startswith("done"))
+    assert ", drawn at 3 of 4 time steps (" in first and "time steps" not in second
+
+
+def test_more_synaptic_operations_than_macs_are_not_believed():
+    sparse = record().ticket.sparse_macs
+    wrong = [text for text in plausible.wrong(record(synops=sparse + 1)) if "synops" in text]
+    assert wrong == [f"'ticket.synops' is {sparse + 1}, more than the {sparse} of 'ticket.sparse_macs'."]
+    assert not [text for text in plausible.wrong(record(synops=sparse)) if "synops" in text]
+
+
 # ---- twins
 
 
@@ -279,8 +299,6 @@ def test_a_scorer_of_curvature_and_one_of_flow_score_a_spiking_network():
     host = TIMED.initial(0)
     network = Network(host, REQUEST.source.head(host.features))
     before = copy.deepcopy(network.state_dict())
-    from tickets.scorers import SCORERS
-
     for name in ("grasp", "synflow"):
         found = SCORERS.make(name, {"batches": 1}).scores(network, REQUEST.source, 0, 0.5)
         assert all(score.isfinite().all() for score in found.values())

@@ -87,12 +87,13 @@ class EarlyTime(Drawer):
             steps = timesteps_of(spec.build())
         if steps is None:
             raise UserError(
-                f"a host with time steps is needed, and one of the kind {spec.kind} has none; use spiking/tiny"
+                f"early-time tickets need a host with time steps, and one of the kind {spec.kind} has none; use "
+                "spiking/tiny"
             )
         if steps <= self.least:
             raise UserError(
-                f"there is nothing to lower: the host runs {steps} time steps, and candidates start at {self.least}; "
-                f"use one of at least {self.least + 1}"
+                f"early-time tickets have nothing to lower: the host runs {steps} time steps, and candidates start at "
+                f"{self.least}; use one of at least {self.least + 1}"
             )
         super().check(spec, sparsity)
 

@@ -48,7 +48,7 @@ class Respike(Transform):
         if not is_twin(ticket.spec, spec):
             raise UserError(
                 f"respike takes tickets drawn on the ReLU twin of a spiking network, as {self.host}, and this one is "
-                f"of the kind {ticket.spec.kind} and no twin"
+                f"of the kind {ticket.spec.kind} and no twin."
             )
         return ticket.moved(spec, replace(ticket.host, ema={}), transform="respike")
 
@@ -58,7 +58,7 @@ class Respike(Transform):
         if not is_twin(HOSTS.make(self.host), spec):
             raise UserError(
                 f"respike takes tickets drawn on {self.host}, which is no ReLU twin of {name}; give it the twin of a "
-                "spiking --host, as respike@host=spiking/vgg16_relu for spiking/vgg16"
+                "spiking --host, as respike@host=spiking/vgg16_relu for spiking/vgg16."
             )
 
 
