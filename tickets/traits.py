@@ -48,6 +48,8 @@ class Traits:
         has_units: hosts: whether there is an architecture to search.
         has_weights: hosts: whether its first weights come from a file.
         has_search_blocks: hosts: whether there are blocks that kernels of our own can compute.
+        lowers_timesteps: drawers: whether it needs a host that runs its layers at several time steps.
+        has_timesteps: hosts: whether it does.
     """
 
     needs: tuple[Need, ...] = ()
@@ -65,6 +67,8 @@ class Traits:
     has_units: bool = False
     has_weights: bool = False
     has_search_blocks: bool = False
+    lowers_timesteps: bool = False
+    has_timesteps: bool = False
 
     @property
     def base(self) -> str | None:

@@ -18,7 +18,7 @@ from tickets.contract.watch import left_alone, other_randomness
 from tickets.cost import dense_macs, layer_costs
 from tickets.errors import UserError
 from tickets.hosts import HOSTS
-from tickets.hosts.base import HostSpec, features_of
+from tickets.hosts.base import HostSpec, features_of, timesteps_of
 from tickets.pruning.masks import keep_top, prunable
 from tickets.search import live_units_mask, shrink
 from tickets.searchable import live_units, search_blocks
@@ -71,6 +71,8 @@ def _facts(subject: Subject) -> str:
     require(kind == first, f"its kind is '{kind}', and it is named {subject.name}; tickets are read by the first part")
     said = subject.spec.traits.has_units
     require(said == units, f"its traits say has_units={said}, and it has {'' if units else 'no '}units to search")
+    said, steps = subject.spec.traits.has_timesteps, timesteps_of(subject.host)
+    require(said == (steps is not None), f"its traits say has_timesteps={said}, and its timesteps are {steps}")
     return registration.facts(HOSTS, subject.name, subject.spec)
 
 

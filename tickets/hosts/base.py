@@ -120,6 +120,12 @@ def features_of(host: nn.Module) -> Features:
     return cast(Host, host).features
 
 
+def timesteps_of(host: nn.Module) -> int | None:
+    """How often a host runs its layers for an image; None where that never changes, mostly once."""
+    steps: int | None = getattr(host, "timesteps", None)
+    return steps
+
+
 def check_size(spec: HostSpec, name: str, size: tuple[int, int]) -> None:
     """Run a host on the meta device.
 
