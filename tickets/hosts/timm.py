@@ -17,7 +17,7 @@ from tickets.searchable import Units
 from tickets.source import MEAN, STD
 from tickets.stated import LATER
 from tickets.traits import Traits
-from tickets.weights import Weights, find, loaded
+from tickets.weights import PACKAGES, Weights, find, loaded
 
 if TYPE_CHECKING:
     from timm.models import FeatureInfo
@@ -157,6 +157,15 @@ class TimmSpec(HostSpec):
                 loaded(self.model, self._file(), features_only=True).state_dict()
             )
         return host
+
+    @property
+    def origin(self) -> str:
+        """The name of the weights, their hash, and their package and licence where they are one's."""
+        if not self.weights:
+            return ""
+        known = PACKAGES.get(self.weights)
+        told = [f"of {known.install}, {known.licence}"] if known else []
+        return "; ".join([self.weights, *told, f"SHA-256 {self.sha256}", "what they cost to train is not counted"])
 
     def weighted(self, weights: str = "") -> TimmSpec:
         """The same backbone that begins with weights of a file."""
