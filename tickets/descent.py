@@ -21,6 +21,8 @@ from tickets.training.network import Network
 Architecture = dict[str, dict[int, int]]
 """Live units by block of the host and kernel size; the first ones of each live."""
 TRIES = 1000
+LEAST = 0.02
+"""Share of a block's seconds that half of its units take at least, where a measurement finds none."""
 
 
 @dataclass(frozen=True)
@@ -86,7 +88,7 @@ def in_seconds(host: nn.Module, size: tuple[int, int]) -> Price:
             latency.in_evaluation(one, inputs[name]) for one in (block, _narrowed(block, half), _narrowed(block, {}))
         )
         gone = sum(macs[name][k] * (n - half[k]) for k, n in block.units.items())
-        slope = max(full - some, 0.0) / gone
+        slope = max(full - some, LEAST * full) / gone
         units[name] = {k: slope * cost for k, cost in macs[name].items()}
         blocks[name] = max(full - none - sum(units[name][k] * n for k, n in block.units.items()), 0.0)
         whole += blocks[name] + sum(units[name][k] * n for k, n in block.units.items())
