@@ -49,6 +49,7 @@ from tasks.data.split import Split
 from tasks.picture import Panel, sheet
 from tickets.cache import cache_folder
 from tickets.errors import DataError, UserError, unknown
+from tickets.traits import Taken
 
 if TYPE_CHECKING:
     import torch
@@ -132,6 +133,7 @@ class Task(ABC):
     columns: ClassVar[Mapping[str, str]] = {}  # key of a sample -> key that `read` gives; all, unrenamed, where empty
     read: ClassVar[Reader]  # of a torch-free function of a module
     load: ClassVar[Loader | None] = None  # the same at full size, for the full pipeline
+    stands_on: ClassVar[tuple[Taken, ...]] = ("image",)  # what hosts that it can be trained on take
 
     def __post_init__(self) -> None:
         size = tuple(self.size)
@@ -400,6 +402,16 @@ class Task(ABC):
     @abstractmethod
     def head(self, features: Features) -> nn.Module:
         """A fresh head; its `forward` takes the list of the host's maps."""
+
+    def ends(self, features: Features, latent: tuple[int, int]) -> nn.Module:
+        """A fresh head round a host that takes latents of this (width, stride), `tickets.training.network.Ends`.
+
+        Raises:
+            UserError: this kind of task stands on hosts of images alone.
+        """
+        raise UserError(
+            f"{type(self).__name__} looks at images, and the host makes them of latents; use a host that takes images."
+        )
 
     @abstractmethod
     def loss(self, outputs: Tensor, batch: Mapping[str, Tensor]) -> Tensor:

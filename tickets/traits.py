@@ -8,6 +8,9 @@ from typing import Literal
 
 from tickets.errors import UserError
 
+Taken = Literal["image", "latent"]
+"""What a host takes: images, or what images are made of."""
+
 
 @dataclass(frozen=True)
 class Need:
@@ -46,6 +49,7 @@ class Traits:
             option `temperature`, where it has one, is that of the imitation.
         has_units: hosts: whether there is an architecture to search.
         has_search_blocks: hosts: whether there are blocks that kernels of our own can compute.
+        takes: hosts: what they make feature maps of; tasks say which of the two they can stand on.
     """
 
     needs: tuple[Need, ...] = ()
@@ -61,6 +65,7 @@ class Traits:
     imitates: bool = False
     has_units: bool = False
     has_search_blocks: bool = False
+    takes: Taken = "image"
 
     @property
     def base(self) -> str | None:

@@ -22,6 +22,7 @@ HOSTS: Registry[HostSpec] = Registry(
         "supernet/tiny3": Member("tickets.hosts.supernet:TINY3", traits=_SEARCHED),
         "supernet/small": Member("tickets.hosts.supernet:SMALL", traits=_SEARCHED),
         "supernet/paper": Member("tickets.hosts.supernet:PAPER", traits=_SEARCHED),
+        "decoder/tiny": Member("tickets.hosts.decoder:TINY", traits=Traits(takes="latent")),
     },
     "ticketbench.hosts",
     "tickets.hosts.base:HostSpec",
@@ -29,7 +30,11 @@ HOSTS: Registry[HostSpec] = Registry(
     families={"timm": "tickets.hosts.timm:TimmSpec.named"},
 )
 
-KINDS = {"supernet": "tickets.hosts.supernet:Spec", "timm": "tickets.hosts.timm:TimmSpec"}
+KINDS = {
+    "supernet": "tickets.hosts.supernet:Spec",
+    "decoder": "tickets.hosts.decoder:DecoderSpec",
+    "timm": "tickets.hosts.timm:TimmSpec",
+}
 """Classes of the built-in specs by their kind; a plug-in's kind is the first part of its members' names."""
 
 

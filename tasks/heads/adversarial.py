@@ -1,0 +1,124 @@
+"""The two ends of a generator: noise before it; its picture and the discriminator behind it."""
+
+from __future__ import annotations
+
+import hashlib
+from itertools import pairwise
+from typing import NamedTuple
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+from torch.func import functional_call
+
+from tasks.base import Features
+from tasks.views.batches import MEAN, STD, denormalise
+from tickets.training.network import Ends
+
+WIDTHS = (32, 64, 128)
+"""Channels of the discriminator, each at half the size of the one before."""
+SLOPE = 0.2
+"""Of its leaky ReLU below 0."""
+
+
+class Played(NamedTuple):
+    """One round of the game.
+
+    Args:
+        image: generated, float (B, 3, H, W), normalised as a batch's.
+        real: what the discriminator says of the batch's images, logits (B,).
+        fake: of the generated ones, which no gradient goes back to.
+        judged: the same logits of a discriminator held fixed, through which the generator learns.
+    """
+
+    image: Tensor
+    real: Tensor
+    fake: Tensor
+    judged: Tensor
+
+
+class Noise(nn.Module):
+    """An entrance: z ~ N(0, 1), whatever the image is; the image goes past the host to the exit.
+
+    In training z comes from the global generator, which the loop seeds. Else it is decided by the image's pixels, so
+    that scores can be repeated and depend on neither batches nor order.
+
+    Args:
+        width, stride: of the latents.
+    """
+
+    def __init__(self, width: int, stride: int) -> None:
+        super().__init__()
+        self.width, self.stride = width, stride
+
+    def forward(self, image: Tensor) -> tuple[Tensor, Tensor]:
+        """(B, width, H / stride, W / stride), and the image."""
+        shape = (self.width, *(side // self.stride for side in image.shape[-2:]))
+        if self.training or image.is_meta:
+            return torch.randn(len(image), *shape, device=image.device), image
+        return seeded_noise(image, shape), image
+
+
+def seeded_noise(image: Tensor, shape: tuple[int, ...]) -> Tensor:
+    """N(0, 1) of a shape for each of some normalised images, decided by its pixels alone."""
+    rows = denormalise(image.detach()).cpu().contiguous().numpy()
+    seeds = [int.from_bytes(hashlib.sha256(row.tobytes()).digest()[:8], "big") >> 1 for row in rows]
+    drawn = [torch.randn(shape, generator=torch.Generator().manual_seed(seed)) for seed in seeds]
+    return torch.stack(drawn).to(image.device)
+
+
+class Discriminator(nn.Module):
+    """Images (B, 3, H, W) -> logits (B,), high where they look real: convolutions of kernel 4 and stride 2, one linear.
+
+    A. Radford et al., Unsupervised Representation Learning with Deep Convolutional GANs (arXiv 1511.06434), without
+    batch norms, whose statistics would tell a batch of real images from one of generated ones; pooled before the linear
+    layer, so that it takes any size.
+    """
+
+    def __init__(self, widths: tuple[int, ...] = WIDTHS) -> None:
+        super().__init__()
+        self.convs = nn.ModuleList(nn.Conv2d(a, b, 4, 2, 1) for a, b in pairwise((3, *widths)))
+        self.score = nn.Linear(widths[-1], 1)
+
+    def forward(self, image: Tensor) -> Tensor:
+        """Logits."""
+        x = image
+        for conv in self.convs:
+            x = F.leaky_relu(conv(x), SLOPE)
+        logits: Tensor = self.score(x.sum((2, 3)))
+        return logits[:, 0]
+
+
+class Contest(nn.Module):
+    """An exit: the host's finest map becomes an image by one convolution, and the discriminator looks at it.
+
+    Args:
+        features: (width, stride) of the host's maps.
+    """
+
+    mean: Tensor
+    deviation: Tensor
+
+    def __init__(self, features: Features) -> None:
+        super().__init__()
+        self.predict = nn.Conv2d(features[0][0], 3, 3, padding=1)
+        self.discriminator = Discriminator()
+        for name, values in (("mean", MEAN), ("deviation", STD)):
+            self.register_buffer(name, torch.tensor(values).view(3, 1, 1), persistent=False)
+
+    def forward(self, maps: list[Tensor], image: Tensor) -> Played:
+        """The round that is played with a batch's images."""
+        made = ((torch.tanh(self.predict(maps[0])) + 1) / 2 - self.mean) / self.deviation
+        real, fake = self.discriminator(torch.cat([image, made.detach()])).chunk(2)
+        fixed = {name: tensor.detach() for name, tensor in self.discriminator.named_parameters()}
+        return Played(made, real, fake, functional_call(self.discriminator, fixed, (made,)))
+
+
+def round_generator(features: Features, latent: tuple[int, int]) -> Ends:
+    """The head of a GAN round its generator.
+
+    Args:
+        features: (width, stride) of the generator's maps.
+        latent: likewise of what it takes.
+    """
+    return Ends(Noise(*latent), Contest(features))

