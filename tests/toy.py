@@ -25,8 +25,14 @@ __all__ = ["DRAWERS", "SPEC", "OneConv", "OneConvSpec", "ToyHead", "ToySource", 
 SPEC = Spec(stem=4, stages=(Stage((1,), (4,)), Stage((1, 1), (4, 6))), expansion=1)
 """A supernet of two branches and 6 blocks, for 16x16 images."""
 
-DRAWERS = ["imp/many_rounds@rate=0.7" if name == "imp/many_rounds" else name for name in BUILT_IN.builtin]
-"""All built-in drawers with their defaults; the one that trains for many times the request's steps, for fewer."""
+DRAWERS = [
+    "imp/many_rounds@rate=0.7" if name == "imp/many_rounds" else name
+    for name in BUILT_IN.builtin
+    if not BUILT_IN.traits(name).needs_weights
+]
+"""All built-in drawers that draw from any host, with their defaults; the one that trains for many times the request's
+steps, for fewer.
+"""
 
 
 def toy_network(masking: Masking | None = None, seed: int = 0) -> Network:

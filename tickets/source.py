@@ -14,6 +14,11 @@ from tickets.seeding import seeded
 Batch = dict[str, Tensor]
 """A task's batch; only `image`, float32 (B, 3, H, W), is known here, the rest is between loss and metric."""
 
+# ImageNet's channel means and standard deviations, of RGB in [0, 1]: one normalisation for every task, so
+# that a ticket meets the same input statistics wherever it goes, and the ones that most published weights expect.
+MEAN = (0.485, 0.456, 0.406)
+STD = (0.229, 0.224, 0.225)
+
 
 Reduction = Literal["sum", "mean"]
 """What is done with the alternatives that one softmax is over, classes or places."""

@@ -38,6 +38,7 @@ class Traits:
         searches: drawers: whether the architecture is searched, which needs a host with units.
         prunes: drawers: whether weights are removed; if not, the sparsity is 0 whatever is asked for.
         rewinds: drawers: whether tickets keep a rewind point, which the recipe `rewind` starts from.
+        needs_weights: drawers: whether it needs a host that begins with weights of a file.
         draws_sets: drawers: whether what is drawn is a set of tickets that predict together.
         is_control: transforms: whether what it makes is a control that tickets must beat, not a ticket.
         draws_from: transforms: the host that its tickets are drawn from where that is not the one which they are then
@@ -48,6 +49,7 @@ class Traits:
         imitates: recipes: whether it trains by the target's `imitation` of a teacher, which not every task defines; its
             option `temperature`, where it has one, is that of the imitation.
         has_units: hosts: whether there is an architecture to search.
+        has_weights: hosts: whether its first weights come from a file.
         has_search_blocks: hosts: whether there are blocks that kernels of our own can compute.
         takes: hosts: what they make feature maps of; tasks say which of the two they can stand on.
     """
@@ -56,6 +58,7 @@ class Traits:
     searches: bool = False
     prunes: bool = True
     rewinds: bool = False
+    needs_weights: bool = False
     draws_sets: bool = False
     is_control: bool = False
     draws_from: str | None = None
@@ -64,6 +67,7 @@ class Traits:
     is_from_rewind: bool = False
     imitates: bool = False
     has_units: bool = False
+    has_weights: bool = False
     has_search_blocks: bool = False
     takes: Taken = "image"
 

@@ -113,12 +113,15 @@ def parse(
 
 
 def _possible(sweep: Sweep, texts: Mapping[str, str], host: str) -> Sweep:
-    """The sweep; where all transforms are asked for, with those that go with its recipes and the run's host."""
-    if texts.get("transform") != ALL:
-        return sweep
-    rewinds = any(RECIPES.traits(name).is_from_rewind for name in sweep.recipes)
-    fit = (name for name in sweep.transforms if not ((rewinds and drops_rewind(name)) or hosts.why_not(name, host)))
-    return replace(sweep, transforms=tuple(fit))
+    """The sweep; where all drawers or transforms are asked for, those that go with its recipes and the host."""
+    found: dict[str, Any] = {}
+    if texts.get("drawer") == ALL:
+        found["drawers"] = tuple(name for name in sweep.drawers if not hosts.why_not_drawn(name, host))
+    if texts.get("transform") == ALL:
+        rewinds = any(RECIPES.traits(name).is_from_rewind for name in sweep.recipes)
+        fit = (name for name in sweep.transforms if not ((rewinds and drops_rewind(name)) or hosts.why_not(name, host)))
+        found["transforms"] = tuple(fit)
+    return replace(sweep, **found)
 
 
 def _host(name: str, scale: Scale | None) -> str:

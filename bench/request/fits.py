@@ -37,10 +37,11 @@ def check(sweeps: Sequence[Sweep], scale: Scale, setting: Setting, data_root: Pa
         sweep.check()
         hosts.check(sweep, setting.host)
     for sweep, host in draws:
-        _search(sweep, host)
+        _drawn(sweep, host)
     _knobs(scale)
     for sweep, host in draws:
         _drawable(sweep, scale, host)
+        _weights(sweep, host)
     for sweep in sweeps:
         _temperatures(sweep, scale, data_root)
         _events(sweep, scale)
@@ -48,15 +49,12 @@ def check(sweeps: Sequence[Sweep], scale: Scale, setting: Setting, data_root: Pa
         _takes_images(sweep, scale, host)
 
 
-def _search(sweep: Sweep, host: str) -> None:
-    """See that drawers that search an architecture have one to search."""
+def _drawn(sweep: Sweep, host: str) -> None:
+    """See that a host has what drawers need of it."""
     for name in sweep.drawers:
-        if DRAWERS.traits(name).searches and not HOSTS.traits(host).has_units:
-            able = [other for other, traits in DRAWERS.traits_by_name() if not traits.searches]
-            raise UserError(
-                f"the drawer {name} searches an architecture, and {host} has no units to search; leave --host out, or "
-                f"draw with {', '.join(able)}."
-            )
+        if why := hosts.why_not_drawn(name, host):
+            able = [other for other in DRAWERS.builtin if not hosts.why_not_drawn(other, host)]
+            raise UserError(f"{why}; give another --host, or draw with {', '.join(able)}.")
 
 
 def _said(scale: Scale) -> list[tuple[str, str]]:
@@ -95,6 +93,15 @@ def _drawable(sweep: Sweep, scale: Scale, host: str) -> None:
             )
         if keeps_all or getattr(drawer, "pattern", ELEMENT) != ELEMENT:
             drawer.check(HOSTS.make(host), sparsity)
+
+
+def _weights(sweep: Sweep, host: str) -> None:
+    """See that weights of files, of a host or said to a drawer, are there and fit."""
+    if HOSTS.traits(host).has_weights:
+        HOSTS.make(host).check()
+    for name in sweep.drawers:
+        if "weights" in DRAWERS.parts(name)[1]:
+            DRAWERS.make(name).check(HOSTS.make(host), 0.0)
 
 
 def _temperatures(sweep: Sweep, scale: Scale, data_root: Path | None) -> None:

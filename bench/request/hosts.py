@@ -1,8 +1,9 @@
-"""Which hosts a sweep draws its tickets from, and whether its transforms can carry them to the run's."""
+"""Which hosts a sweep draws from, by which drawers, and whether its transforms can carry tickets to the run's."""
 
 from __future__ import annotations
 
 from bench.request.sweep import Sweep
+from tickets.drawers import DRAWERS
 from tickets.errors import UserError
 from tickets.hosts import HOSTS
 from tickets.transforms import TRANSFORMS
@@ -26,6 +27,16 @@ def drawn_from(sweep: Sweep, host: str) -> list[str]:
 
 def _there(transform: str | None) -> str | None:
     return TRANSFORMS.traits(transform).draws_from if transform else None
+
+
+def why_not_drawn(drawer: str, host: str) -> str | None:
+    """Why a drawer cannot draw from a host, as a clause; None where it can."""
+    needed, there = DRAWERS.traits(drawer), HOSTS.traits(host)
+    if needed.searches and not there.has_units:
+        return f"the drawer {drawer} searches an architecture, and {host} has no units to search"
+    if needed.needs_weights and not there.has_weights:
+        return f"the drawer {drawer} needs weights of a file, and {host} begins with random ones"
+    return next((why for need in needed.needs if (why := why_not_drawn(need.drawer, host))), None)
 
 
 def why_not(transform: str | None, host: str) -> str | None:

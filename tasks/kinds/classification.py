@@ -155,7 +155,7 @@ def transforms(size: tuple[int, int], training: bool) -> Callable[[Image.Image],
     """timm's transform of a Pillow image to a normalised float32 (3, H, W), without its colour jitter."""
     from timm.data.transforms_factory import create_transform
 
-    from tasks.views.batches import MEAN, STD
+    from tickets.source import MEAN, STD
 
     return create_transform(
         (3, *size), is_training=training, scale=(0.08, 1.0), ratio=(3 / 4, 4 / 3), hflip=0.5,

@@ -10,11 +10,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from tasks.data.samples import IGNORED
-
-# ImageNet's channel means and standard deviations, of RGB in [0, 1]: one normalisation for every task, so
-# that a ticket meets the same input statistics wherever it goes, and the ones that published weights expect.
-MEAN = (0.485, 0.456, 0.406)
-STD = (0.229, 0.224, 0.225)
+from tickets.source import MEAN, STD
 
 
 def normalise(image: Tensor) -> Tensor:

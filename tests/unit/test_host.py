@@ -44,8 +44,8 @@ def test_specs_survive_json(name):
 
 @pytest.mark.parametrize("name", [name for name in NAMES if not DRAWERS.traits(name).searches])
 def test_every_drawer_that_does_not_search_draws_from_a_timm_host(name, tmp_path):
-    """Convnext_atto has no batch norm, linear layers on maps, and depthwise 7x7 kernels."""
-    drawer, spec = DRAWERS.make(name), TimmSpec("convnext_atto")
+    """Test_convnext, a convnext of four narrow blocks, has no batch norm, and linear layers on maps."""
+    drawer, spec = DRAWERS.make(name), TimmSpec("test_convnext")
     ticket = drawn(drawer, Request(spec, SOURCE, SETTINGS, 0.9, 0))
     ticket.save(tmp_path / "t")
     back = load(tmp_path / "t")

@@ -73,8 +73,11 @@ def test_continue_stays_on_the_source_and_keeps_its_head():
     }
 
 
-def test_all_drawers_are_every_name_that_is_listed():
-    assert config(drawer="all").sweeps[0].drawers == tuple(DRAWERS.names()) and len(DRAWERS.names()) >= 17
+def test_all_drawers_are_every_name_that_is_listed_and_draws_from_the_host():
+    every = [name for name in DRAWERS.names() if not DRAWERS.traits(name).needs_weights]
+    assert config(drawer="all").sweeps[0].drawers == tuple(every) and len(every) >= 17
+    there = config(drawer="all", host="timm/resnet18").sweeps[0].drawers
+    assert there == tuple(name for name in every if not DRAWERS.traits(name).searches) and "omp" in there
 
 
 def test_all_recipes_are_those_that_can_train_what_is_drawn():
@@ -152,7 +155,7 @@ def test_every_draw_comes_before_what_needs_it():
         ({"host": "supernt"}, r"unknown host 'supernt'\. Did you mean 'supernet/tiny'\? Known: .*timm/NAME"),
         (
             {"host": "timm/resnet18"},
-            r"the drawer supertickets searches an architecture, and timm/resnet18 has no units to search; leave --host",
+            r"supertickets searches an architecture, and timm/resnet18 has no units to search; give another --host, or",
         ),
         ({"host": "timm/vit_tiny_patch16_224", "drawer": "gmp"}, r"timm/vit_tiny_patch16_224 cannot take 64x64 images"),
         ({"recipe": "rewind"}, r"the recipe rewind needs a rewind point and the drawer supertickets keeps none"),

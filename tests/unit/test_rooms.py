@@ -15,7 +15,7 @@ BESIDE = {
     "tasks": {"base", "feed", "glimpse", "picture"},
     "tickets": {
         "atomic", "cache", "cost", "errors", "reference", "registry", "search", "searchable", "seeding", "source",
-        "stated", "ticket", "ticket_set", "traits",
+        "stated", "ticket", "ticket_set", "traits", "weights",
     },
     "bench": {*COMMANDS, "cli"} - {"speed"},
 }  # fmt: skip

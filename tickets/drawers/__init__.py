@@ -83,6 +83,7 @@ DRAWERS: Registry[Drawer] = Registry(
         "tamt/as_released": _mask_trained(reset=0.06),
         "edge_popup": Member("tickets.drawers.edge_popup:EdgePopup", traits=Traits()),
         "dense": Member("tickets.drawers.dense:Dense", traits=Traits(prunes=False)),
+        "pretrained": Member("tickets.drawers.pretrained:Pretrained", traits=Traits(prunes=False, needs_weights=True)),
         "dense/ensemble": Member(
             "tickets.drawers.ensemble:DenseEnsemble", traits=Traits(prunes=False, draws_sets=True)
         ),

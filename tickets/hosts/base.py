@@ -64,8 +64,40 @@ class HostSpec(ABC):
             seed: of weights that are drawn; those that come from a file do not depend on it.
             units: as for `build`.
         """
+        return self.fresh(seed, units)
+
+    def fresh(self, seed: int, units: Mapping[str, Units] | None = None) -> nn.Module:
+        """The host with weights drawn at random, also where its first ones come from a file.
+
+        Args:
+            seed: of the weights.
+            units: as for `build`.
+        """
         with seeded(seed, "host"):
             return self.build(units)
+
+    def weighted(self, weights: str = "") -> HostSpec:
+        """The same host that begins with weights of a file.
+
+        Args:
+            weights: which, as the kind's option says it; empty for those that it begins with anyway.
+
+        Raises:
+            UserError: there are none; so of a kind that does not say.
+        """
+        raise UserError(
+            f"hosts of the kind {self.kind} begin with random weights; give one that takes a file's, as "
+            "timm/tf_efficientnet_lite0@weights=lite0."
+        )
+
+    def check(self) -> None:
+        """See before any work starts that it can be built with its first weights; the default builds it without any.
+
+        Raises:
+            UserError: a file that they come from cannot be read or does not fit.
+        """
+        with torch.device("meta"):
+            self.build()
 
     def family(self) -> Family:
         """What it shares with hosts of another depth, and its blocks that repeat.

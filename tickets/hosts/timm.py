@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, ClassVar, TypeGuard, cast
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, ClassVar, TypeGuard, cast
 
 import torch
 from torch import Tensor, nn
@@ -14,9 +14,36 @@ from tickets.hosts.base import Features, HostSpec
 from tickets.hosts.depth import Family
 from tickets.pruning.masks import prunable
 from tickets.searchable import Units
+from tickets.source import MEAN, STD
+from tickets.stated import ELSEWHERE, LATER
+from tickets.traits import Traits
+from tickets.weights import FILE, Weights, find, loaded
 
 if TYPE_CHECKING:
     from timm.models import FeatureInfo
+
+
+class Renormalised(nn.Module):
+    """Images as tasks normalise them, as weights of another normalisation expect them.
+
+    Args:
+        mean: of RGB in [0, 1] that the weights expect, by channel.
+        std: likewise, the deviation.
+    """
+
+    scale: Tensor
+    shift: Tensor
+
+    def __init__(self, mean: Sequence[float], std: Sequence[float]) -> None:
+        super().__init__()
+        there, deviation = (torch.tensor(values, dtype=torch.float64).view(3, 1, 1) for values in (mean, std))
+        here, own = (torch.tensor(values, dtype=torch.float64).view(3, 1, 1) for values in (MEAN, STD))
+        self.register_buffer("scale", (own / deviation).float(), persistent=False)
+        self.register_buffer("shift", ((here - there) / deviation).float(), persistent=False)
+
+    def forward(self, image: Tensor) -> Tensor:
+        """(B, 3, H, W) -> (B, 3, H, W): (RGB - mean) / std of the weights' own mean and deviation."""
+        return torch.addcmul(self.shift, image, self.scale)
 
 
 class TimmHost(nn.Module):
@@ -24,12 +51,15 @@ class TimmHost(nn.Module):
 
     Args:
         model: its name in timm.
+        mean: of RGB in [0, 1] that its weights expect; empty for the tasks' own, ImageNet's.
+        std: likewise, the deviation.
     """
 
-    def __init__(self, model: str) -> None:
+    def __init__(self, model: str, mean: Sequence[float] = (), std: Sequence[float] = ()) -> None:
         super().__init__()
         import timm
 
+        self.normalise = Renormalised(mean, std) if mean else nn.Identity()
         self.body = timm.create_model(model, pretrained=False, features_only=True)
         info = cast("FeatureInfo", self.body.feature_info)
         self.features: Features = list(zip(info.channels(), info.reduction(), strict=True))
@@ -37,7 +67,7 @@ class TimmHost(nn.Module):
 
     def forward(self, image: Tensor) -> list[Tensor]:
         """Map (B, 3, H, W) to feature maps (B, width, H/stride, W/stride)."""
-        maps = self.body(image)
+        maps = self.body(self.normalise(image))
         return [m.permute(0, 3, 1, 2) for m in maps] if self.channels_last_maps else list(maps)
 
 
@@ -45,12 +75,42 @@ class TimmHost(nn.Module):
 class TimmSpec(HostSpec):
     """A timm backbone before any drawing.
 
+    With weights of a file, every drawer begins with those, and so does `scratch`; the recipe `reinit` and the transform
+    `signs` draw fresh ones. A ticket states the file by its content, so that it is built where the file is not.
+
     Args:
         model: its name in timm, as in "resnet18".
+        weights: "lite0", "hub", "hub:TAG" or a file, as `tickets.weights.find` takes them; empty for random ones.
+        sha256: of the file; follows from `weights`.
+        mean: that its weights expect where that is not the tasks' normalisation; follows from `weights`.
+        std: likewise.
+        path: where the file lies on this machine; nothing depends on it.
+
+    Raises:
+        UserError: there are no such weights for this model.
     """
 
     kind: ClassVar[str] = "timm"
     model: str
+    weights: str = field(default="", metadata=LATER)
+    sha256: str = field(default="", metadata=LATER)
+    mean: tuple[float, ...] = field(default=(), metadata=LATER)
+    std: tuple[float, ...] = field(default=(), metadata=LATER)
+    path: str = field(default="", metadata=ELSEWHERE, compare=False)
+
+    def __post_init__(self) -> None:
+        if self.weights and not self.sha256:
+            found = find(self.weights, self.model)
+            is_usual = (found.mean, found.std) == (MEAN, STD)
+            facts: dict[str, Any] = {"weights": found.label, "sha256": found.sha256, "path": str(found.path)}
+            facts |= {} if is_usual else {"mean": found.mean, "std": found.std}
+            for name, value in facts.items():
+                object.__setattr__(self, name, value)
+
+    @property
+    def traits(self) -> Traits:  # type: ignore[override]  # of a host with options, and not of its class
+        """Whether it begins with weights of a file."""
+        return Traits(has_weights=bool(self.weights))
 
     @classmethod
     def named(cls, model: str) -> TimmSpec:
@@ -75,11 +135,59 @@ class TimmSpec(HostSpec):
             ) from error
         return cls(model)
 
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> TimmSpec:
+        """The spec of a ticket's description, in which tuples are lists."""
+        plain: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in data.items()}
+        return cls(**plain)
+
     def build(self, units: Mapping[str, Units] | None = None) -> TimmHost:
         """The backbone with timm's initial weights; `units` must be empty, it has none."""
         if units:
             raise ValueError(f"a timm host has no units to search, got {len(units)} blocks")
-        return TimmHost(self.model)
+        return TimmHost(self.model, self.mean, self.std)
+
+    def initial(self, seed: int, units: Mapping[str, Units] | None = None) -> nn.Module:
+        """The backbone with the weights of its file, whatever the seed, or with random ones where it has none.
+
+        Raises:
+            UserError: the file is not there any more, is another one, cannot be read, or does not fit.
+        """
+        host = self.fresh(seed, units)
+        if self.weights:
+            host.get_submodule("body").load_state_dict(
+                loaded(self.model, self._file(), features_only=True).state_dict()
+            )
+        return host
+
+    def weighted(self, weights: str = "") -> TimmSpec:
+        """The same backbone that begins with weights of a file."""
+        if not (weights or self.weights):
+            raise UserError(
+                f"timm/{self.model} begins with random weights; say which of a file it begins with, as in "
+                f"timm/{self.model}@weights=FILE."
+            )
+        return TimmSpec(self.model, weights) if weights else self
+
+    def check(self) -> None:
+        """The file of the weights must be there, be the same, and fit."""
+        if self.weights:
+            loaded(self.model, self._file(), features_only=True)
+
+    def _file(self) -> Weights:
+        """The file of the weights, as they were found; of a ticket's host, found again."""
+        if not self.path and self.weights == FILE:
+            raise UserError(
+                f"the file of weights that timm/{self.model} begins with, SHA-256 {self.sha256[:16]}..., is not known "
+                "here; give it by --host timm/MODEL@weights=FILE."
+            )
+        found = find(self.path if self.weights == FILE else self.weights, self.model)
+        if found.sha256 != self.sha256:
+            raise UserError(
+                f"the weights {self.weights} of timm/{self.model} are now of the SHA-256 {found.sha256[:16]}..., and "
+                f"were of {self.sha256[:16]}...; bring the old file back, or run the command again."
+            )
+        return found
 
     def family(self) -> Family:
         """All but the first block of every stage repeat; a stage is a sequence of two or more blocks of one class, of

@@ -16,4 +16,4 @@ class Reinit(Recipe):
 
     def host(self, ticket: Ticket, seed: int) -> nn.Module:
         """The architecture with first weights of another seed."""
-        return ticket.spec.initial(derive(seed, "reinit"), ticket.host.units)
+        return ticket.spec.fresh(derive(seed, "reinit"), ticket.host.units)

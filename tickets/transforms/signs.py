@@ -37,7 +37,7 @@ class Signs(Transform):
 
     def apply(self, ticket: Ticket, seed: int) -> Ticket:
         """The signed ticket; `seed` is that of the fresh weights."""
-        fresh = ticket.spec.initial(derive(seed, "signs"), ticket.host.units)
+        fresh = ticket.spec.fresh(derive(seed, "signs"), ticket.host.units)
         raw, old = fresh.state_dict(), ticket.host.state("raw")
         signed = {name: raw[name].abs().copysign(old[name]) for name in ticket.host.masks}
         kept = {name: old[name] for name in _parameters_of_norms(fresh)} if self.norms == "kept" else {}
