@@ -133,6 +133,7 @@ class Task(ABC):
     columns: ClassVar[Mapping[str, str]] = {}  # key of a sample -> key that `read` gives; all, unrenamed, where empty
     read: ClassVar[Reader]  # of a torch-free function of a module
     load: ClassVar[Loader | None] = None  # the same at full size, for the full pipeline
+    is_game: ClassVar[bool] = False  # whether its loss is the sum of several players', each with parameters of its own
     stands_on: ClassVar[tuple[Taken, ...]] = ("image",)  # what hosts that it can be trained on take
 
     def __post_init__(self) -> None:

