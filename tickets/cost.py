@@ -32,8 +32,9 @@ class LayerCost:
 def layer_costs(network: nn.Module, size: tuple[int, int]) -> list[LayerCost]:
     """MACs of every convolution and linear layer for one (3, H, W) image, in order of execution.
 
-    A layer that runs several times an image is there as often. The network is copied to the meta device, so nothing is computed and nothing changes. Biases, batch
-    norms, activations and interpolation are not counted, as in the released profiler.
+    A layer that runs several times an image is there as often. The network is copied to the meta device, so nothing is
+    computed and nothing changes. Biases, batch norms, activations and interpolation are not counted, as in the released
+    profiler.
 
     Args:
         network: maps (B, 3, H, W), or a host's latents, to anything.

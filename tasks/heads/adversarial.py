@@ -17,6 +17,8 @@ from tickets.training.network import Ends
 
 WIDTHS = (32, 64, 128)
 """Channels of the discriminator, each at half the size of the one before."""
+SMALL = 0.05
+"""Deviation of the first weights that make a picture, which so begins grey."""
 SLOPE = 0.2
 """Of its leaky ReLU below 0."""
 
@@ -67,6 +69,41 @@ def seeded_noise(image: Tensor, shape: tuple[int, ...]) -> Tensor:
     return torch.stack(drawn).to(image.device)
 
 
+class Picture(nn.Module):
+    """Maps -> (B, channels, h, w) of the finest map's size: each map's own convolution, summed from the coarsest on.
+
+    The generator's skips of T. Karras et al., Analyzing and Improving the Image Quality of StyleGAN (arXiv 1912.04958),
+    section 4.1: coarse maps get a gradient of their own, which tells colours early.
+
+    Args:
+        features: (width, stride) of the maps, the finest first.
+        channels: of the result.
+    """
+
+    def __init__(self, features: Features, channels: int) -> None:
+        super().__init__()
+        (finest, _), *coarser = features
+        self.predict = nn.Conv2d(finest, channels, 3, padding=1)
+        self.coarse = nn.ModuleList(nn.Conv2d(width, channels, 1) for width, _ in coarser)
+        for conv in (self.predict, *self.coarse):
+            nn.init.normal_(conv.weight, std=SMALL)
+
+    def forward(self, maps: list[Tensor]) -> Tensor:
+        """The sum."""
+        finest, *coarser = maps
+        total: Tensor | None = None
+        for one, conv in reversed(list(zip(coarser, self.coarse, strict=True))):
+            here = conv(one)
+            total = here if total is None else here + _at(total, here)
+        made: Tensor = self.predict(finest)
+        return made if total is None else made + _at(total, made)
+
+
+def _at(image: Tensor, other: Tensor) -> Tensor:
+    """An image at the size of another, bilinearly."""
+    return F.interpolate(image, other.shape[-2:], mode="bilinear", align_corners=False)
+
+
 class Discriminator(nn.Module):
     """Images (B, 3, H, W) -> logits (B,), high where they look real: convolutions of kernel 4 and stride 2, one linear.
 
@@ -90,7 +127,7 @@ class Discriminator(nn.Module):
 
 
 class Contest(nn.Module):
-    """An exit: the host's finest map becomes an image by one convolution, and the discriminator looks at it.
+    """An exit: the host's maps become an image, and the discriminator looks at it.
 
     Args:
         features: (width, stride) of the host's maps.
@@ -101,24 +138,25 @@ class Contest(nn.Module):
 
     def __init__(self, features: Features) -> None:
         super().__init__()
-        self.predict = nn.Conv2d(features[0][0], 3, 3, padding=1)
+        self.picture = Picture(features, 3)
         self.discriminator = Discriminator()
         for name, values in (("mean", MEAN), ("deviation", STD)):
             self.register_buffer(name, torch.tensor(values).view(3, 1, 1), persistent=False)
 
     def forward(self, maps: list[Tensor], image: Tensor) -> Played:
         """The round that is played with a batch's images."""
-        made = ((torch.tanh(self.predict(maps[0])) + 1) / 2 - self.mean) / self.deviation
+        made = ((torch.tanh(self.picture(maps)) + 1) / 2 - self.mean) / self.deviation
         real, fake = self.discriminator(torch.cat([image, made.detach()])).chunk(2)
         fixed = {name: tensor.detach() for name, tensor in self.discriminator.named_parameters()}
         return Played(made, real, fake, functional_call(self.discriminator, fixed, (made,)))
 
 
-def round_generator(features: Features, latent: tuple[int, int]) -> Ends:
+def round_generator(features: Features, latent: tuple[int, int], both: bool = False) -> Ends:
     """The head of a GAN round its generator.
 
     Args:
         features: (width, stride) of the generator's maps.
         latent: likewise of what it takes.
+        both: whether the discriminator is pruned, too.
     """
-    return Ends(Noise(*latent), Contest(features))
+    return Ends(Noise(*latent), Contest(features), "exit.discriminator" if both else "")

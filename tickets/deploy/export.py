@@ -41,7 +41,7 @@ def to_program(module: nn.Module, size: tuple[int, int], path: Path) -> None:
 
 
 def to_onnx(module: nn.Module, size: tuple[int, int], path: Path) -> None:
-    """Write an ONNX file with the input "image", or "latent" where the host takes such, and the outputs "features_0", "features_1" and so on.
+    """Write an ONNX file with the input "image", or "latent", and the outputs "features_0", "features_1" and so on.
 
     Before the file gets its name it is run by onnxruntime on the CPU, and its outputs are compared with the module's.
 

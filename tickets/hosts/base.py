@@ -162,6 +162,6 @@ def check_size(spec: HostSpec, name: str, size: tuple[int, int]) -> None:
     except Exception as error:  # hosts refuse sizes with assertions, shape errors and more
         reason = str(error).strip().partition("\n")[0]
         raise UserError(
-            f"the host {name} cannot {does} {size[0]}x{size[1]} images ({reason}); choose a fully convolutional one, or "
-            "another --scale."
+            f"the host {name} cannot {does} {size[0]}x{size[1]} images ({reason}); choose a fully convolutional one, "
+            "or another --scale."
         ) from error

@@ -1,8 +1,8 @@
 """A host that takes latents: the decoder of a variational autoencoder, which is also the generator of a GAN.
 
-N. Kalibhat, Y. Balaji, S. Feizi, Winning Lottery Tickets in Deep Generative Models (arXiv 2010.02350), carries masks from
-a decoder to a generator and back, which have their layers from the second deconvolution on in common. Here both are the
-same host, so that no layer is left out; what each of them has beside it is a task's head.
+N. Kalibhat, Y. Balaji, S. Feizi, Winning Lottery Tickets in Deep Generative Models (arXiv 2010.02350), carry masks
+from a decoder to a generator and back, which have their layers from the second deconvolution on in common. Here both
+are the same host, so that no layer is left out; what each of them has beside it is a task's head.
 """
 
 from __future__ import annotations
@@ -57,7 +57,7 @@ class DecoderSpec(HostSpec):
 
 
 class Decoder(nn.Module):
-    """Latents (B, latent, h, w) -> one map (B, widths[-1], 4h 2^n, 4w 2^n), n widths behind the first.
+    """Latents (B, latent, h, w) -> a map of each width, of 4h x 4w pixels, 8h x 8w and so on; the finest first.
 
     The first layer is a deconvolution of kernel and stride 4, written as a 1x1 convolution whose channels become
     pixels; each further one doubles the pixels and runs a 3x3 convolution over them, which leaves no checkerboards
@@ -71,7 +71,7 @@ class Decoder(nn.Module):
     def __init__(self, latent: int, widths: tuple[int, ...]) -> None:
         super().__init__()
         self.latent = (latent, FIRST * 2 ** (len(widths) - 1))
-        self.features: Features = [(widths[-1], 1)]
+        self.features: Features = [(width, 2**i) for i, width in enumerate(reversed(widths))]
         self.first = nn.Conv2d(latent, widths[0] * FIRST**2, 1, bias=False)
         self.convs = nn.ModuleList(nn.Conv2d(a, b, 3, padding=1, bias=False) for a, b in pairwise(widths))
         self.norms = nn.ModuleList(nn.BatchNorm2d(width) for width in widths)
@@ -79,12 +79,12 @@ class Decoder(nn.Module):
             nn.init.kaiming_normal_(conv.weight, nonlinearity="relu")
 
     def forward(self, latent: Tensor) -> list[Tensor]:
-        """The map, in a list."""
+        """The maps."""
         norm, *norms = self.norms
-        x = F.relu(norm(F.pixel_shuffle(self.first(latent), FIRST)))
+        maps = [F.relu(norm(F.pixel_shuffle(self.first(latent), FIRST)))]
         for conv, norm in zip(self.convs, norms, strict=True):
-            x = F.relu(norm(conv(F.interpolate(x, scale_factor=2.0, mode="nearest"))))
-        return [x]
+            maps.append(F.relu(norm(conv(F.interpolate(maps[-1], scale_factor=2.0, mode="nearest")))))
+        return maps[::-1]
 
 
 TINY = DecoderSpec()

@@ -20,11 +20,12 @@ class Ends(nn.Module):
     Args:
         entrance: maps images (B, 3, H, W) to the latents that the host is given, and whatever the exit needs beside.
         exit: maps the host's maps and that to outputs.
+        pruned: the part of it that is pruned, apart from the host, as in "exit.discriminator"; empty for none.
     """
 
-    def __init__(self, entrance: nn.Module, exit: nn.Module) -> None:
+    def __init__(self, entrance: nn.Module, exit: nn.Module, pruned: str = "") -> None:
         super().__init__()
-        self.entrance, self.exit = entrance, exit
+        self.entrance, self.exit, self.pruned = entrance, exit, pruned
 
 
 class Network(nn.Module):
@@ -74,9 +75,12 @@ class Network(nn.Module):
         return {name: w for weights in self.prunable().values() for name, w in weights.items()}
 
     def prunable(self) -> dict[str, dict[str, nn.Parameter]]:
-        """Prunable weights by part: the host's, and the head's apart where it holds search blocks."""
+        """Prunable weights by part: the host's, and the head's apart where it holds search blocks or says so."""
         parts = {"host": {f"host.{name}": w for name, w in prunable(self.host).items()}}
-        if search_blocks(self.head):
+        if part := getattr(self.head, "pruned", ""):
+            weights = prunable(self.head.get_submodule(part))
+            parts["head"] = {f"head.{part}.{name}": w for name, w in weights.items()}
+        elif search_blocks(self.head):
             parts["head"] = {
                 f"head.{name}": w for name, w in prunable(self.head).items() if not name.startswith("predict.")
             }
