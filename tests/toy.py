@@ -9,6 +9,7 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor, nn
 
+from tickets.contract.brightness import TIMED
 from tickets.contract.brightness import Brightness as ToySource
 from tickets.contract.brightness import Pool as ToyHead
 from tickets.drawers import DRAWERS as BUILT_IN
@@ -20,7 +21,9 @@ from tickets.ticket_set import TicketSet
 from tickets.training.masking import Masking
 from tickets.training.network import Network
 
-__all__ = ["DRAWERS", "SPEC", "OneConv", "OneConvSpec", "ToyHead", "ToySource", "drawn", "toy_network"]
+__all__ = [
+    "DRAWERS", "SPEC", "TIMED", "OneConv", "OneConvSpec", "ToyHead", "ToySource", "drawn", "toy_network", "toy_spec",
+]  # fmt: skip
 
 SPEC = Spec(stem=4, stages=(Stage((1,), (4,)), Stage((1, 1), (4, 6))), expansion=1)
 """A supernet of two branches and 6 blocks, for 16x16 images."""
@@ -33,6 +36,11 @@ DRAWERS = [
 """All built-in drawers that draw from any host, with their defaults; the one that trains for many times the request's
 steps, for fewer.
 """
+
+
+def toy_spec(drawer: Drawer) -> HostSpec:
+    """What a drawer can draw from: a host with time steps where it needs one."""
+    return TIMED if drawer.traits.lowers_timesteps else SPEC
 
 
 def toy_network(masking: Masking | None = None, seed: int = 0) -> Network:

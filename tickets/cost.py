@@ -77,6 +77,18 @@ def sparse_macs(costs: Sequence[LayerCost], masks: Mapping[str, Tensor]) -> int:
     return total
 
 
+def synops(costs: Sequence[LayerCost], masks: Mapping[str, Tensor], rates: Mapping[str, float]) -> int:
+    """Accumulates of one image, the synaptic operations of layers that are fed spikes: their MACs of kept weights, at
+    all time steps, times the rate of their inputs.
+
+    Args:
+        costs: from `layer_costs`.
+        masks: as for `sparse_macs`.
+        rates: by layer; one that is not named, as the first convolution, is fed no spikes, and its MACs stay MACs.
+    """
+    return round(sum(sparse_macs([one], masks) * rates[one.name] for one in costs if one.name in rates))
+
+
 def estimated_macs(costs: Sequence[LayerCost], masks: Mapping[str, Tensor]) -> int:
     """The released code's estimate: dense MACs x global density, which ignores where the weights are.
 

@@ -16,7 +16,7 @@ import torch
 from torch import Tensor, nn
 
 from tickets import atomic
-from tickets.cost import dense_macs, estimated_macs, layer_costs, sparse_macs
+from tickets.cost import dense_macs, estimated_macs, layer_costs, sparse_macs, synops
 from tickets.errors import DamagedTicketError, UserError
 from tickets.hosts import spec_from_json
 from tickets.hosts.base import HostSpec
@@ -217,6 +217,11 @@ class Ticket(Drawn):
             "sparse_macs": sparse_macs(layers, masks),
             "estimated_macs": estimated_macs(layers, masks),
         }
+
+    def synops(self, size: tuple[int, int], rates: Mapping[str, float]) -> int:
+        """Accumulates of the host for one (3, H, W) input, where layers are fed spikes at these rates."""
+        with torch.device("meta"):
+            return synops(layer_costs(self.spec.build(self.host.units), size), self.host.masks, rates)
 
     def layers(self) -> list[dict[str, Any]]:
         """The table of layers: weight name, shape, weights, kept."""

@@ -52,6 +52,8 @@ class Traits:
         has_weights: hosts: whether its first weights come from a file.
         has_search_blocks: hosts: whether there are blocks that kernels of our own can compute.
         takes: hosts: what they make feature maps of; tasks say which of the two they can stand on.
+        lowers_timesteps: drawers: whether it needs a host that runs its layers at several time steps.
+        has_timesteps: hosts: whether it does.
     """
 
     needs: tuple[Need, ...] = ()
@@ -70,6 +72,8 @@ class Traits:
     has_weights: bool = False
     has_search_blocks: bool = False
     takes: Taken = "image"
+    lowers_timesteps: bool = False
+    has_timesteps: bool = False
 
     @property
     def base(self) -> str | None:

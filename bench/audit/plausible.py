@@ -147,6 +147,8 @@ def _sizes(found: Record) -> Iterator[str]:
     for part, sizes in parts.items():
         if sizes is not None and sizes.sparse_macs > sizes.macs:
             yield f"'{part}.sparse_macs' is {sizes.sparse_macs}, more than the {sizes.macs} of '{part}.macs'."
+    if ticket.synops is not None and ticket.synops > ticket.sparse_macs:
+        yield f"'ticket.synops' is {ticket.synops}, more than the {ticket.sparse_macs} of 'ticket.sparse_macs'."
     if deployed is not None:
         for name in ("parameters", "macs", "sparse_macs"):
             if getattr(deployed, name) < getattr(ticket, name):

@@ -106,7 +106,13 @@ class Display:
         if record.status == "failed":
             self.say(f"FAILED {job}: {(record.error or '').splitlines()[0]}")
         else:
-            self.say(f"done {job}{_score(record)}{_time(record)}")
+            self.say(f"done {job}{_score(record)}{_drawn(record)}{_time(record)}")
+
+
+def _drawn(record: Record) -> str:
+    """At how many time steps a ticket was drawn, where that was chosen."""
+    told = record.config.get("timesteps")
+    return f", drawn at {told['drawn']} of {told['full']} time steps" if told else ""
 
 
 def _time(record: Record) -> str:

@@ -13,7 +13,7 @@ from filelock import FileLock, Timeout
 
 from bench.command import curves
 from bench.jobs.identity import codes, knobs, settings_of, versions
-from bench.jobs.scoring import make_feed, scores_of
+from bench.jobs.scoring import make_feed, scores_of, synops_of
 from bench.jobs.store import Store
 from bench.jobs.work import Facts, Work, beside, own_draw
 from bench.records import provenance, record
@@ -25,6 +25,7 @@ from tickets.drawers import DRAWERS
 from tickets.drawers.base import AFTER, BEFORE, Request
 from tickets.errors import CannotWriteError, UserError
 from tickets.hosts import HOSTS
+from tickets.hosts.base import timesteps_of
 from tickets.hosts.native import force
 from tickets.patterns import ELEMENT
 from tickets.pruning.masks import Masks
@@ -34,7 +35,7 @@ from tickets.ticket import Ticket
 from tickets.ticket_set import TicketSet, load, members_of
 from tickets.training import progress
 from tickets.training.checkpoint import Checkpoint, turns
-from tickets.training.ensemble import Ensemble
+from tickets.training.ensemble import Ensemble, parts_of
 from tickets.training.loop import Training
 from tickets.training.network import Network
 from tickets.training.progress import Progress
@@ -265,6 +266,7 @@ def _succeeded(work: Work, outcome: Outcome, wall_s: float) -> record.Record:
             "remaining": outcome.ticket.remaining,
             "pattern": outcome.ticket.provenance.get("pattern", ELEMENT),
             "members": len(members_of(outcome.ticket)),
+            "synops": synops_of(feed, outcome.ticket, outcome.network),
             **size,
         },
         "deployed": {
@@ -278,11 +280,14 @@ def _succeeded(work: Work, outcome: Outcome, wall_s: float) -> record.Record:
             "sparse_training_macs": spent.sparse_macs,
             "teacher_macs": spent.teacher_macs,
             "drawing_macs": outcome.drawing_macs,
+            "timesteps": timesteps_of(parts_of(outcome.network)[0].get_submodule("host")),
             "images": spent.images,
             "wall_s": wall_s,
             "peak_mib": provenance.peak_mib(),
         },
     }
+    if work.job.kind == "draw" and (told := outcome.ticket.provenance.get("timesteps")):
+        found["config"] |= {"timesteps": told}
     return record.Record.model_validate(found)
 
 

@@ -9,7 +9,10 @@ import torch
 from bench.jobs.work import Facts
 from tasks.feed import Feed
 from tasks.metrics.together import Together
-from tickets.training.ensemble import Ensemble
+from tickets.hosts.rates import rates, spiked
+from tickets.ticket import Ticket
+from tickets.ticket_set import TicketSet, members_of
+from tickets.training.ensemble import Ensemble, parts_of
 from tickets.training.network import Network
 
 
@@ -44,3 +47,21 @@ def scores_of(feed: Feed, network: Network | Ensemble) -> dict[str, Any]:
         "amounts": list(getattr(test, "amounts", ())),
         "members": test.members() if isinstance(test, Together) else [],
     }
+
+
+def synops_of(feed: Feed, found: Ticket | TicketSet, network: Network | Ensemble) -> int | None:
+    """Accumulates of an image, by the rates on val; of a set all members'. None where no layer is fed spikes.
+
+    Args:
+        feed: the task that the network is of.
+        found: whose masks it has.
+        network: as scored.
+    """
+    total = None
+    for ticket, one in zip(members_of(found), parts_of(network), strict=True):
+        host = one.get_submodule("host")
+        if spiked(host):
+            with rates(host) as known:
+                feed.score(one, "val")
+            total = (total or 0) + ticket.synops(feed.size, known)
+    return total

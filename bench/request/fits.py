@@ -41,7 +41,7 @@ def check(sweeps: Sequence[Sweep], scale: Scale, setting: Setting, data_root: Pa
     for sweep, host in everywhere:
         _stands(sweep, host)
     for sweep, host in draws:
-        _drawn(sweep, host)
+        _host(sweep, host)
     _knobs(scale)
     for sweep, host in draws:
         _drawable(sweep, scale, host)
@@ -63,12 +63,11 @@ def _stands(sweep: Sweep, host: str) -> None:
             raise UserError(f"{name} is {how}, and {host} takes {taken}s; use --host {other}.")
 
 
-def _drawn(sweep: Sweep, host: str) -> None:
-    """See that a host has what drawers need of it."""
+def _host(sweep: Sweep, host: str) -> None:
+    """See that drawers have of a host what they need: an architecture to search, weights, time steps to lower."""
     for name in sweep.drawers:
         if why := hosts.why_not_drawn(name, host):
-            able = [other for other in DRAWERS.builtin if not hosts.why_not_drawn(other, host)]
-            raise UserError(f"{why}; give another --host, or draw with {', '.join(able)}.")
+            raise UserError(why)
 
 
 def _said(scale: Scale) -> list[tuple[str, str]]:
@@ -96,8 +95,8 @@ def _drawable(sweep: Sweep, scale: Scale, host: str) -> None:
     said = {name for name, _ in _said(scale)}
     for name, source, sparsity in itertools.product(sweep.drawers, sweep.sources, sweep.sparsities):
         own, _ = DRAWERS.parts(name)
-        keeps_all = DRAWERS.traits(name).prunes and not sparsity
-        if name in DRAWERS.builtin and not said & {own, own.partition("/")[0]} and not keeps_all:
+        keeps_all, lowers = DRAWERS.traits(name).prunes and not sparsity, DRAWERS.traits(name).lowers_timesteps
+        if name in DRAWERS.builtin and not said & {own, own.partition("/")[0]} and not keeps_all and not lowers:
             continue
         drawer = DRAWERS.make(name, scale.plan(source).knobs(name))
         if drawer.traits != DRAWERS.traits(name):
@@ -105,7 +104,7 @@ def _drawable(sweep: Sweep, scale: Scale, host: str) -> None:
                 f"--set changes what {name} needs, which its name alone may say; give the option behind the name, as "
                 f"in --drawer {name}@option=value."
             )
-        if keeps_all or getattr(drawer, "pattern", ELEMENT) != ELEMENT:
+        if keeps_all or lowers or getattr(drawer, "pattern", ELEMENT) != ELEMENT:
             drawer.check(HOSTS.make(host), sparsity)
 
 

@@ -6,6 +6,7 @@ from bench.request.sweep import Sweep
 from tickets.drawers import DRAWERS
 from tickets.errors import UserError
 from tickets.hosts import HOSTS
+from tickets.traits import Traits
 from tickets.transforms import TRANSFORMS
 
 SUPERNET = "supernet"
@@ -30,13 +31,28 @@ def _there(transform: str | None) -> str | None:
 
 
 def why_not_drawn(drawer: str, host: str) -> str | None:
-    """Why a drawer cannot draw from a host, as a clause; None where it can."""
-    needed, there = DRAWERS.traits(drawer), HOSTS.traits(host)
-    if needed.searches and not there.has_units:
-        return f"the drawer {drawer} searches an architecture, and {host} has no units to search"
-    if needed.needs_weights and not there.has_weights:
-        return f"the drawer {drawer} needs weights of a file, and {host} begins with random ones"
-    return next((why for need in needed.needs if (why := why_not_drawn(need.drawer, host))), None)
+    """Why a drawer cannot draw from a host, as a sentence; None where it can, as far as their traits tell."""
+    wanted, there = DRAWERS.traits(drawer), HOSTS.traits(host)
+    if wanted.searches and not there.has_units:
+        able = [other for other, traits in DRAWERS.traits_by_name() if _is_undemanding(traits)]
+        return (
+            f"the drawer {drawer} searches an architecture, and {host} has no units to search; leave --host out, or "
+            f"draw with {', '.join(able)}."
+        )
+    if wanted.lowers_timesteps and not there.has_timesteps:
+        timed = [other for other, traits in HOSTS.traits_by_name() if traits.has_timesteps]
+        return f"{drawer} needs a host with time steps, and {host} has none; use {' or '.join(timed)}."
+    if wanted.needs_weights and not there.has_weights:
+        return (
+            f"{drawer} needs weights of a file, and {host} begins with random ones; give a host that names some, as "
+            "timm/tf_efficientnet_lite0@weights=lite0."
+        )
+    return next((why for need in wanted.needs if (why := why_not_drawn(need.drawer, host))), None)
+
+
+def _is_undemanding(traits: Traits) -> bool:
+    """Whether a drawer draws from every host."""
+    return not (traits.searches or traits.lowers_timesteps or traits.needs_weights)
 
 
 def why_not(transform: str | None, host: str) -> str | None:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 from bench.numbers.aligned import show as print_table
 from bench.numbers.amounts import MISSING, counted, percent
@@ -74,16 +75,26 @@ def _code(code: Code) -> str:
 def _sizes(found: Record) -> dict[str, str]:
     told = {}
     if (ticket := found.ticket) is not None:
+        operations = "" if ticket.synops is None else f"{counted(ticket.synops, 'M')} synops, "
         told["ticket"] = (
             f"sparsity {percent(ticket.sparsity)}, remaining {percent(ticket.remaining)}, "
-            f"{ticket.parameters:,} weights, {counted(ticket.sparse_macs, 'M')} MACs, hash {ticket.hash}"
+            f"{ticket.parameters:,} weights, {counted(ticket.sparse_macs, 'M')} MACs, {operations}hash {ticket.hash}"
         )
     if (costs := found.costs) is not None:
         told["costs"] = (
             f"{costs.training_macs / 1e12:.3g} T training MACs, {costs.drawing_macs / 1e12:.3g} T of the draw, "
             f"{costs.wall_s:.0f} s, {costs.peak_mib:,.0f} MiB"
         )
+        if costs.timesteps is not None:
+            drawn = found.config.get("timesteps")
+            told["time steps"] = str(costs.timesteps) + (f", drawn at {by_steps(drawn)}" if drawn else "")
     return told
+
+
+def by_steps(told: Mapping[str, Any]) -> str:
+    """T' of T, and what chose it."""
+    seen = ", ".join(f"{value:.3g} after {steps}" for steps, value in told["divergences"].items())
+    return f"{told['drawn']}; divergence from what is said after {told['full']}: {seen}"
 
 
 def _share(value: float | None) -> str:

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
+
+import torch
 
 from bench.numbers.aligned import show as print_table
 from bench.numbers.amounts import MISSING, counted, percent
+from bench.views.record import by_steps
 from tickets.deploy import anatomy
+from tickets.hosts.base import timesteps_of
 from tickets.ticket import Ticket
 from tickets.ticket_set import TicketSet, members_of
 
@@ -22,6 +27,7 @@ def show(found: Ticket, wanted: tuple[int, int] | None, layers: bool, out: Path 
     """
     height_width = wanted or tuple(found.provenance["size"])
     blocks, table = anatomy.blocks(found), anatomy.layers(found, height_width)
+    rates: Mapping[str, float] = found.provenance.get("rates", {})
     _summary(found, height_width)
     if blocks:
         kernels = list(blocks[0].full)
@@ -34,7 +40,16 @@ def show(found: Ticket, wanted: tuple[int, int] | None, layers: bool, out: Path 
         total = sum(layer.sparse_macs for layer in table) or 1
         print_table(
             "Layers",
-            ["layer", "shape", "weights", "kept", "sparsity", "MACs", "share of MACs"],
+            [
+                "layer",
+                "shape",
+                "weights",
+                "kept",
+                "sparsity",
+                "MACs",
+                "share of MACs",
+                *(["fed spikes"] if rates else []),
+            ],
             [
                 [
                     f"{layer.name} (dead)" if not layer.kept else layer.name,
@@ -42,6 +57,7 @@ def show(found: Ticket, wanted: tuple[int, int] | None, layers: bool, out: Path 
                     *_kept(layer.weights, layer.kept),
                     counted(layer.sparse_macs, "k"),
                     percent(layer.sparse_macs / total),
+                    *([percent(rates[layer.name]) if layer.name in rates else MISSING] if rates else []),
                 ]
                 for layer in table
             ],
@@ -100,11 +116,28 @@ def _summary(ticket: Ticket | TicketSet, size: tuple[int, int]) -> None:
         "sparsity": f"{percent(ticket.sparsity)} of {ticket.prunable:,} weights; remaining {percent(ticket.remaining)}",
         "parameters": f"{ticket.kept:,}",
         "MACs": f"{macs}, at {size[0]}x{size[1]}",
+        **_timing(ticket, size),
         "layers": f"{len(layers)}, {dead} of them dead",
         "hash": ticket.hash,
     }
     for name, text in lines.items():
         print(f"{name + ':':<12}{text}")
+
+
+def _timing(ticket: Ticket | TicketSet, size: tuple[int, int]) -> dict[str, str]:
+    """The time steps of a spiking ticket, those that it was drawn at, and its synaptic operations."""
+    with torch.device("meta"):
+        full = timesteps_of(ticket.spec.build())
+    if full is None:
+        return {}
+    told = ticket.provenance.get("timesteps")
+    found = {"time steps": f"{full}, drawn at {by_steps(told)}" if told else str(full)}
+    if isinstance(ticket, Ticket) and (rates := ticket.provenance.get("rates")):
+        count = ticket.synops(size, rates)
+        found["synops"] = (
+            f"{count:,} accumulates of kept weights, by the rates of spikes on val of {ticket.provenance['source']}"
+        )
+    return found
 
 
 def _kept(weights: int, kept: int) -> list[str]:

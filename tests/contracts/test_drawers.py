@@ -3,7 +3,7 @@
 import pytest
 import torch
 from toy import DRAWERS as NAMES
-from toy import SPEC, ToySource
+from toy import ToySource, toy_spec
 from toy import drawn as drawn_by
 
 from tasks.heads.paper import PaperDense
@@ -25,7 +25,7 @@ def drawer(request) -> Drawer:
 
 def draw(drawer: Drawer, sparsity: float, source: Source) -> Ticket | TicketSet:
     """A ticket, or a set, from a toy source, drawn after those that it needs."""
-    return drawn_by(drawer, Request(SPEC, source, SETTINGS, sparsity, 0), {"rho": 0.1})
+    return drawn_by(drawer, Request(toy_spec(drawer), source, SETTINGS, sparsity, 0), {"rho": 0.1})
 
 
 class SearchedHead(ToySource):

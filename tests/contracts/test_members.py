@@ -12,7 +12,7 @@ KNOWN = {"rho": 0.1}
 """Enough that a search finds units to cut in so few steps."""
 
 SMALLER = {"drawer": {"most": 4, "longest": 12}, "recipe": {"steps": 9}, "transform": {"steps": 4}}
-LARGE = ("supernet/paper",)
+LARGE = ("supernet/paper", "spiking/vgg16", "spiking/vgg16_relu", "spiking/resnet19", "spiking/resnet19_relu")
 
 MEMBERS = [
     pytest.param(noun, name, id=f"{noun} {name}", marks=pytest.mark.slow if name in LARGE else ())

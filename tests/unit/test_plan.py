@@ -74,10 +74,12 @@ def test_continue_stays_on_the_source_and_keeps_its_head():
 
 
 def test_all_drawers_are_every_name_that_is_listed_and_draws_from_the_host():
-    every = [name for name in DRAWERS.names() if not DRAWERS.traits(name).needs_weights]
-    assert config(drawer="all").sweeps[0].drawers == tuple(every) and len(every) >= 17
-    there = config(drawer="all", host="timm/resnet18").sweeps[0].drawers
-    assert there == tuple(name for name in every if not DRAWERS.traits(name).searches) and "omp" in there
+    every = {name: DRAWERS.traits(name) for name in DRAWERS.names() if not DRAWERS.traits(name).needs_weights}
+    everywhere = {name for name, traits in every.items() if not traits.lowers_timesteps}
+    assert set(config(drawer="all").sweeps[0].drawers) == everywhere and len(everywhere) >= 17
+    searched = {name for name, traits in every.items() if traits.searches}
+    assert set(config(drawer="all", host="spiking/tiny").sweeps[0].drawers) == set(every) - searched
+    assert set(config(drawer="all", host="timm/resnet18").sweeps[0].drawers) == everywhere - searched
 
 
 def test_all_recipes_are_those_that_can_train_what_is_drawn():
@@ -89,10 +91,12 @@ def test_all_recipes_are_those_that_can_train_what_is_drawn():
 
 
 def test_all_transforms_are_the_ticket_itself_and_every_one_that_makes_tickets():
-    """On a host that every one of them can make tickets of."""
-    found = config(transform="all", host="supernet/tiny2").sweeps[0].transforms
-    assert found[0] is None
-    assert set(found[1:]) == {name for name in TRANSFORMS.names() if not TRANSFORMS.traits(name).is_control}
+    """On hosts that they can make tickets of."""
+    hosts = ("supernet/tiny2", "spiking/tiny")
+    found = [config(drawer="imp", transform="all", host=host).sweeps[0].transforms for host in hosts]
+    assert found[0][0] is found[1][0] is None
+    every = {name for name in TRANSFORMS.names() if not TRANSFORMS.traits(name).is_control}
+    assert {name for one in found for name in one[1:]} == every and set(found[0]) != set(found[1])
 
 
 def test_what_has_no_rewind_point_is_trained_by_no_recipe_that_needs_one():
@@ -155,7 +159,7 @@ def test_every_draw_comes_before_what_needs_it():
         ({"host": "supernt"}, r"unknown host 'supernt'\. Did you mean 'supernet/tiny'\? Known: .*timm/NAME"),
         (
             {"host": "timm/resnet18"},
-            r"supertickets searches an architecture, and timm/resnet18 has no units to search; give another --host, or",
+            r"supertickets searches an architecture, and timm/resnet18 has no units to search; leave --host out, or",
         ),
         ({"host": "timm/vit_tiny_patch16_224", "drawer": "gmp"}, r"timm/vit_tiny_patch16_224 cannot take 64x64 images"),
         ({"recipe": "rewind"}, r"the recipe rewind needs a rewind point and the drawer supertickets keeps none"),

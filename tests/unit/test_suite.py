@@ -54,6 +54,18 @@ def test_kd_v1_has_every_start_with_a_teacher_and_without_and_random_masks_for_t
     assert controls == {("random", recipe): 30 for recipe in starts[:3]} | {("dense", "scratch"): 5}
 
 
+def test_spiking_v1_has_the_early_tickets_beside_those_of_all_time_steps_and_of_the_twin():
+    found = planned("spiking-v1")
+    drawn = Counter((job.drawer, job.host) for job in found if job.kind == "draw")
+    names = ("imp", "early_time", "early_time@least=1", "early_time/as_released", "early_bird", "early_time/early_bird")
+    arms = {(name, None): 15 for name in (*names, "omp@scorer=snip")}
+    assert drawn == arms | {("imp", "spiking/tiny_relu"): 15, ("dense", None): 5}
+    told = Counter((job.drawer, job.transform, job.recipe) for job in found if job.kind == "transfer")
+    plain = {(name, None, "rewind"): 15 for name in names}
+    assert told == plain | {("imp", "respike", "rewind"): 15, ("omp@scorer=snip", None, "finetune"): 15}
+    assert kinds([job for job in found if job.control]) == {"dense": 5, "random": 90}
+
+
 def test_part_of_a_suite_by_its_seeds():
     part = planned("figures-v1", seed="0,1")
     assert {job.seed for job in part} == {0, 1} and len(part) * 5 == len(planned("figures-v1")) * 2

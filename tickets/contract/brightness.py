@@ -14,6 +14,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from tickets.hosts.spiking import SpikingSpec
 from tickets.hosts.supernet import Spec, Stage
 from tickets.seeding import generator
 from tickets.source import Batch, Reduction, divergence
@@ -23,6 +24,8 @@ SPEC = Spec(stem=8, stages=(Stage((1, 1), (8, 8)),), expansion=1)
 """A supernet of two branches, for 16x16 images; every layer has a multiple of 8 weights, for patterns that want it."""
 DEEP, DEEPER = SPEC.repeated(2), SPEC.repeated(3)
 """Its like with more blocks in every branch."""
+TIMED = SpikingSpec(8, 2, ((8,), (8,)), (1, 2), maps=2, timesteps=4)
+"""A host that runs its layers at several time steps."""
 
 
 class Pool(nn.Module):

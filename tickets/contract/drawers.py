@@ -7,17 +7,19 @@ from dataclasses import dataclass, replace
 from functools import cache, cached_property
 from itertools import combinations
 from pathlib import Path
+from typing import Any, cast
 
 import torch
 
 from tickets.contract import registration
-from tickets.contract.brightness import SPEC, Brightness
+from tickets.contract.brightness import SPEC, TIMED, Brightness
 from tickets.contract.promise import Broken, Contract, Skipped, require
 from tickets.contract.watch import (
     Stopping,
     Tally,
     WatchedSource,
     WatchedSpec,
+    WatchedTimed,
     left_alone,
     other_randomness,
     resumed,
@@ -26,7 +28,7 @@ from tickets.cost import dense_macs, layer_costs
 from tickets.drawers import DRAWERS
 from tickets.drawers.base import Drawer, Request
 from tickets.errors import UserError
-from tickets.hosts.base import HostSpec, features_of
+from tickets.hosts.base import HostSpec, features_of, timesteps_of
 from tickets.patterns import PATTERNS
 from tickets.pruning.masks import prunable
 from tickets.ticket import Ticket
@@ -104,6 +106,11 @@ class Subject:
     most: int = 10
     longest: int = 30
 
+    @property
+    def spec(self) -> HostSpec:
+        """What it draws from: a host with time steps where it needs one."""
+        return TIMED if self.drawer.traits.lowers_timesteps else SPEC
+
     @cached_property
     def steps(self) -> int:
         """How many steps a draw is asked to take."""
@@ -119,17 +126,17 @@ class Subject:
         """
         for sparsity in SPARSITIES[:-1]:
             try:
-                self.drawer.check(SPEC, sparsity)
+                self.drawer.check(self.spec, sparsity)
             except UserError:
                 continue
             return sparsity
-        self.drawer.check(SPEC, SPARSITIES[-1])
+        self.drawer.check(self.spec, SPARSITIES[-1])
         return SPARSITIES[-1]
 
     def request(self, sparsity: float, seed: int = 0, checkpoint: Checkpoint | None = None) -> Request:
         """A request for a ticket."""
-        given = _given(self.drawer, sparsity, self.steps, seed)
-        return Request(SPEC, Brightness(), settings(self.steps), sparsity, seed, given, checkpoint)
+        given = _given(self.drawer, sparsity, self.steps, seed, self.spec)
+        return Request(self.spec, Brightness(), settings(self.steps), sparsity, seed, given, checkpoint)
 
     def draw(self, sparsity: float, seed: int = 0) -> Ticket | TicketSet:
         """A ticket, or a set."""
@@ -139,7 +146,8 @@ class Subject:
     def drawn(self) -> Drawn:
         """The ticket that most checks look at, drawn under observation."""
         asked, tally, changed = self.request(self.sparsity), Tally(), None
-        source, spec = WatchedSource(tally=tally), WatchedSpec.small(tally)
+        source = WatchedSource(tally=tally)
+        spec = WatchedTimed.small(tally) if self.spec is TIMED else WatchedSpec.small(tally)
         given = {role: replace(ticket, spec=spec) for role, ticket in asked.given.items()}
         with tempfile.TemporaryDirectory(prefix="ticketbench-") as folder:
             checkpoint = Stopping(Path(folder) / "checkpoint")
@@ -194,13 +202,14 @@ def _events(subject: Subject) -> str:
 @promise("its masks fit the host and keep what was asked for, to the weight")
 def _exact(subject: Subject) -> str:
     drawer = subject.drawer
-    told = [_kept(one, drawer, drawer.target(subject.sparsity)) for one in subject.drawn.members]
+    told = [_kept(one, subject, drawer.target(subject.sparsity)) for one in subject.drawn.members]
     return "; ".join(dict.fromkeys(told))
 
 
-def _kept(ticket: Ticket, drawer: Drawer, wanted: float) -> str:
+def _kept(ticket: Ticket, subject: Subject, wanted: float) -> str:
+    drawer = subject.drawer
     with torch.device("meta"):
-        weights = prunable(SPEC.build(ticket.host.units))
+        weights = prunable(subject.spec.build(ticket.host.units))
     shapes = ({n: tuple(t.shape) for n, t in group.items()} for group in (ticket.host.masks, weights))
     masks, expected = shapes
     wrong = sorted(n for n in masks.keys() | expected.keys() if masks.get(n) != expected.get(n))
@@ -216,7 +225,7 @@ def _kept(ticket: Ticket, drawer: Drawer, wanted: float) -> str:
 @promise("at sparsity 0 it keeps everything")
 def _whole(subject: Subject) -> str:
     try:
-        subject.drawer.check(SPEC, 0.0)
+        subject.drawer.check(subject.spec, 0.0)
     except UserError as reason:
         raise Skipped(f"it refuses that: {reason}") from reason
     ticket = subject.draw(0.0)
@@ -338,7 +347,9 @@ def _least_macs(ticket: Ticket) -> tuple[int, int]:
     """MACs of one image forward through a ticket's architecture and a fresh head, and backward, where heads may be
     left alone."""
     with torch.device("meta"):
-        host = SPEC.build(ticket.host.units)
+        host = ticket.spec.build(ticket.host.units)
+        if timesteps_of(host):
+            cast(Any, host).timesteps = 1  # drawers lower them
         layers = layer_costs(Network(host, Brightness().head(features_of(host))), Brightness().size)
     return dense_macs(layers), 2 * dense_macs([one for one in layers if one.name.startswith("host.")])
 
@@ -356,8 +367,8 @@ def _traits(subject: Subject) -> str:
     require(traits.draws_sets == isinstance(subject.drawn.ticket, TicketSet), _about_sets(traits.draws_sets))
     base = traits.base
     with torch.device("meta"):
-        full = Ticket.dense(SPEC).host.units
-    before = drawn_by(base, 0.0, subject.steps).host.units if base else full
+        full = Ticket.dense(subject.spec).host.units
+    before = drawn_by(base, 0.0, subject.steps, spec=subject.spec).host.units if base else full
     for ticket in members:
         require(traits.searches or ticket.host.units == before, "units are gone, and its traits say searches=False")
         require(traits.prunes or ticket.kept == ticket.prunable, "weights are gone, and its traits say prunes=False")

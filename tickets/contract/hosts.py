@@ -18,7 +18,7 @@ from tickets.contract.watch import left_alone, other_randomness
 from tickets.cost import dense_macs, layer_costs
 from tickets.errors import UserError
 from tickets.hosts import HOSTS
-from tickets.hosts.base import HostSpec, features_of, given_to, latent_of
+from tickets.hosts.base import HostSpec, features_of, given_to, latent_of, timesteps_of
 from tickets.pruning.masks import keep_top, prunable
 from tickets.search import live_units_mask, shrink
 from tickets.searchable import live_units, search_blocks
@@ -75,6 +75,8 @@ def _facts(subject: Subject) -> str:
     taken = "image" if latent_of(subject.host) is None else "latent"
     takes = subject.spec.traits.takes
     require(takes == taken, f"its traits say takes={takes}, and it takes {taken}s")
+    said, steps = subject.spec.traits.has_timesteps, timesteps_of(subject.host)
+    require(said == (steps is not None), f"its traits say has_timesteps={said}, and its timesteps are {steps}")
     return registration.facts(HOSTS, subject.name, subject.spec)
 
 

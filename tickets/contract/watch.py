@@ -8,7 +8,7 @@ import tempfile
 import warnings
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -16,8 +16,9 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from tickets.contract.brightness import SPEC, Brightness
+from tickets.contract.brightness import SPEC, TIMED, Brightness
 from tickets.contract.promise import Skipped, require
+from tickets.hosts.spiking import SpikingHost, SpikingSpec
 from tickets.hosts.supernet import Spec, Supernet
 from tickets.searchable import Units
 from tickets.seeding import libraries_seeded
@@ -59,6 +60,24 @@ class WatchedSpec(Spec):
 
     def build(self, units: Mapping[str, Units] | None = None) -> Supernet:
         """The supernet, counted."""
+        host = super().build(units)
+        self.tally.on(host)
+        return host
+
+
+@dataclass(frozen=True)
+class WatchedTimed(SpikingSpec):
+    """A host of several time steps that counts what its hosts compute."""
+
+    tally: Tally = field(default_factory=Tally, compare=False, metadata=ELSEWHERE)
+
+    @classmethod
+    def small(cls, tally: Tally) -> WatchedTimed:
+        """The one of the contracts."""
+        return cls(**{f.name: getattr(TIMED, f.name) for f in fields(TIMED)}, tally=tally)
+
+    def build(self, units: Mapping[str, Units] | None = None) -> SpikingHost:
+        """The host, counted."""
         host = super().build(units)
         self.tally.on(host)
         return host

@@ -47,6 +47,22 @@ def _transformed(**options: Any) -> Member:
     return Member("tickets.drawers.rst:RandomSparseTransformation", options, Traits())
 
 
+def _early_time(target: str, **options: Any) -> Member:
+    return Member(f"tickets.drawers.early_time:{target}", options, Traits(rewinds=True, lowers_timesteps=True))
+
+
+AT_TIME = {
+    "images": 1000,
+    "reference": "full",
+    "scale": "largest",
+    "statistics": "moved",
+    "divide": "full",
+    "bn": "step",
+    "shown": "drawn",
+}
+"""How the released code of early-time tickets probes and goes on."""
+
+
 DRAWERS: Registry[Drawer] = Registry(
     "drawer",
     {
@@ -66,6 +82,10 @@ DRAWERS: Registry[Drawer] = Registry(
         "imp": _rewound("imp:IterativeMagnitude"),
         "imp/many_rounds": _rewound("imp:IterativeMagnitude", rate=0.2, share=1.0),
         "imp_pretrained": _rewound("imp_pretrained:PretrainedIterativeMagnitude"),
+        "early_bird": _rewound("early_bird:EarlyBird"),
+        "early_time": _early_time("EarlyTimeRewinding"),
+        "early_time/early_bird": _early_time("EarlyTimeBird"),
+        "early_time/as_released": _early_time("EarlyTimeRewinding", **AT_TIME),
         "static": _dynamic(grow="none"),
         "set": _dynamic(grow="random", law="constant"),
         "rigl": _dynamic(),

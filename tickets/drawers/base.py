@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from tickets.hosts.base import HostSpec
+from tickets.hosts.rates import rates, spiked
 from tickets.patterns import ELEMENT, PATTERNS
 from tickets.pruning.allocation import Allocation
 from tickets.pruning.masks import Masks, Semantics, ones, prunable
@@ -219,11 +220,13 @@ class Drawer(Method):
 
     def train(self, request: Request) -> Training:
         """The last training at its end, under its last masks."""
-        rounds = self.trainings(request.settings.steps, self.target(request.sparsity))
+        rounds = list(self.trainings(request.settings.steps, self.target(request.sparsity)))
         checkpoint = request.checkpoint
-        first = checkpoint.state["memory"].get("round", 0) if checkpoint and checkpoint.state else 0
+        memory = checkpoint.state["memory"] if checkpoint and checkpoint.state else {}
+        first = memory.get("round", 0)
         training: Training | None = None
         for number in range(first, len(rounds)):
+            rounds[number] = self.as_found(rounds[number], memory)
             training = self.begin(request, rounds[number], training)
             if number == first:
                 self._divide(training.network.weights())  # `check` knows no head
@@ -231,9 +234,19 @@ class Drawer(Method):
             if number > first and checkpoint:  # else it would go on from the round before
                 checkpoint.save(training.state_dict())
             training.run(checkpoint, _overall(request, rounds, number))
+            memory = training.memory
         if training is None:
             raise ValueError(f"{type(self).__name__} plans no round for {request.settings.steps} steps")
         return training
+
+    def as_found(self, planned: Round, memory: Mapping[str, Any]) -> Round:
+        """A round, once it is known how those before it went; the default is as planned.
+
+        Args:
+            planned: by `trainings`.
+            memory: what the rounds before it have left; empty before the first one.
+        """
+        return planned
 
     def begin(self, request: Request, this: Round, before: Training | None) -> Training:
         """A round before its first step, or before it goes on from a checkpoint.
@@ -313,6 +326,7 @@ class Drawer(Method):
                 "spent": training.spent.to_json(),
                 "base": {"hash": base and base.hash, "macs": base.macs_spent if base else 0},
                 **({} if self.pattern == ELEMENT else {"pattern": self.pattern}),
+                **_rates(averaged, request.source),
                 **_given_beside(request.given),
             },
         )
@@ -325,6 +339,15 @@ def trained(request: Request) -> Network:
     head = initial_head(request.source, host, request.seed, base.head.units or None)
     head.load_state_dict(base.head.state("raw"), strict=True)
     return Network(host, head)
+
+
+def _rates(averaged: Network, source: Source) -> dict[str, Any]:
+    """Provenance of a spiking ticket: the rates on val at which its layers are fed spikes."""
+    if not spiked(averaged.host):
+        return {}
+    with rates(averaged.host) as found:
+        source.score(averaged, "val")
+    return {"rates": dict(found)}
 
 
 def _given_beside(given: dict[str, Ticket]) -> dict[str, Any]:
@@ -340,6 +363,14 @@ def last_prune(step: int, sparsity: float) -> tuple[Event, ...]:
         Event(step, "prune", {"sparsity": sparsity}),
         Event(step, "evaluate", {"label": AFTER}),
     )
+
+
+def rewound(network: Network, before: Training | None) -> Network:
+    """A fresh network at the rewind point, under the masks of the round before; as it is where there was none."""
+    if before is not None:
+        network.load_state_dict(before.memory["rewind"])
+        network.masks = before.network.masks
+    return network
 
 
 def closing_prunes(step: int, levels: Sequence[float]) -> list[tuple[Event, ...]]:

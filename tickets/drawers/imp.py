@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from torch import Tensor
 
-from tickets.drawers.base import Drawer, Request, Round, closing_prunes
+from tickets.drawers.base import Drawer, Request, Round, closing_prunes, rewound
 from tickets.errors import UserError
 from tickets.pruning.schedules import geometric
 from tickets.source import Source
@@ -78,8 +78,4 @@ class IterativeMagnitude(Drawer):
 
     def network(self, request: Request, before: Training | None) -> Network:
         """The network at its rewind point, under the masks that the round before left."""
-        network = super().network(request, None)
-        if before is not None:
-            network.load_state_dict(before.memory["rewind"])
-            network.masks = before.network.masks
-        return network
+        return rewound(super().network(request, None), before)

@@ -14,6 +14,14 @@ if TYPE_CHECKING:
 
 _SEARCHED = Traits(has_units=True, has_search_blocks=True)
 
+
+def _spiking(preset: str) -> dict[str, Member]:
+    """A spiking network under its preset's name, and its twin."""
+    name, target = f"spiking/{preset.lower()}", f"tickets.hosts.spiking:{preset}"
+    twin = Member(target, {"neuron": "relu"}, Traits())
+    return {name: Member(target, traits=Traits(has_timesteps=True)), f"{name}_relu": twin}
+
+
 HOSTS: Registry[HostSpec] = Registry(
     "host",
     {
@@ -23,6 +31,9 @@ HOSTS: Registry[HostSpec] = Registry(
         "supernet/small": Member("tickets.hosts.supernet:SMALL", traits=_SEARCHED),
         "supernet/paper": Member("tickets.hosts.supernet:PAPER", traits=_SEARCHED),
         "decoder/tiny": Member("tickets.hosts.decoder:TINY", traits=Traits(takes="latent")),
+        **_spiking("TINY"),
+        **_spiking("VGG16"),
+        **_spiking("RESNET19"),
     },
     "ticketbench.hosts",
     "tickets.hosts.base:HostSpec",
@@ -33,6 +44,7 @@ HOSTS: Registry[HostSpec] = Registry(
 KINDS = {
     "supernet": "tickets.hosts.supernet:Spec",
     "decoder": "tickets.hosts.decoder:DecoderSpec",
+    "spiking": "tickets.hosts.spiking:SpikingSpec",
     "timm": "tickets.hosts.timm:TimmSpec",
 }
 """Classes of the built-in specs by their kind; a plug-in's kind is the first part of its members' names."""

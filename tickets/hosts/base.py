@@ -148,6 +148,12 @@ def given_to(module: nn.Module, size: tuple[int, int]) -> tuple[int, int, int]:
     return width, size[0] // stride, size[1] // stride
 
 
+def timesteps_of(host: nn.Module) -> int | None:
+    """How often a host runs its layers for an image; None where that never changes, mostly once."""
+    steps: int | None = getattr(host, "timesteps", None)
+    return steps
+
+
 def check_size(spec: HostSpec, name: str, size: tuple[int, int]) -> None:
     """Run a host on the meta device.
 

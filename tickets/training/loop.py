@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from tickets.cost import LayerCost, layer_costs
 from tickets.errors import unknown
+from tickets.hosts.base import timesteps_of
 from tickets.pruning.masks import Masks, sparsity_of
 from tickets.searchable import live_units
 from tickets.seeding import seeded
@@ -51,6 +52,7 @@ class Training:
             `network` itself.
         step: optimiser steps done, which is also the number of the next batch. A training that begins later has not
             had the events before it.
+        is_stopped: whether it is over before its last step, as `stop` says.
         memory: what the method wants to find again after an interruption; tensors and plain values.
         aside: what it can make anew; not in checkpoints.
 
@@ -67,6 +69,7 @@ class Training:
     given: Mapping[str, Ticket] = field(default_factory=dict)
     full_macs: int = 0
     step: int = 0
+    is_stopped: bool = False
     memory: dict[str, Any] = field(default_factory=dict)
     aside: dict[str, Any] = field(default_factory=dict)
     scores: dict[str, float] = field(default_factory=dict)
@@ -190,8 +193,12 @@ class Training:
         """Removed share of the host's weights."""
         return sparsity_of({n: m for n, m in self.network.masks.items() if n.startswith("host.")})
 
+    def stop(self) -> None:
+        """Let this training end after the events of this step; to be called by one of them."""
+        self.is_stopped = True
+
     def run(self, checkpoint: Checkpoint | None = None, report: Callable[[Progress], None] | None = None) -> None:
-        """Train to the last step; goes on from the checkpoint where that holds a state.
+        """Train to the last step, or until it is stopped; goes on from the checkpoint where that holds a state.
 
         Args:
             checkpoint: written about twice a minute.
@@ -206,6 +213,8 @@ class Training:
             self._fire()
             told = time.monotonic()
             for batch in self._batches():
+                if self.is_stopped:
+                    break
                 loss = self._step(batch)
                 now = time.monotonic()
                 if now - told > 0.3 or self.clock >= self.settings.steps:
@@ -315,6 +324,8 @@ class Training:
             "ema_updates": self.ema.updates,
             "step": self.step,
             "used": self._used,
+            "stopped": self.is_stopped,
+            "timesteps": timesteps_of(self.network.host),
             "full_macs": self.full_macs,
             "fired": self._fired,
             "memory": self.memory,
@@ -337,6 +348,9 @@ class Training:
         self.ema.values, self.ema.updates = state["ema"], state["ema_updates"]
         self.step, self._used, self._fired = state["step"], state["used"], state["fired"]
         self.full_macs = state["full_macs"]
+        self.is_stopped = state.get("stopped", False)
+        if steps := state.get("timesteps"):
+            self.network.host.timesteps = steps
         self.memory, self.scores, self.spent = state["memory"], state["scores"], Spent(**state["spent"])
         torch.set_rng_state(state["rng"])
         if state["cuda_rng"] and torch.cuda.is_available():
@@ -351,7 +365,7 @@ def _full(outputs: Any) -> Any:
 
 def _architecture(*parts: nn.Module) -> list[Any]:
     """What layer costs depend on: live units, and how often a host repeats its layers, where it does."""
-    return [(live_units(part), getattr(part, "timesteps", None)) for part in parts]
+    return [(live_units(part), timesteps_of(part)) for part in parts]
 
 
 @torch.no_grad()

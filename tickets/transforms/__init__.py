@@ -15,6 +15,7 @@ TRANSFORMS: Registry[Transform] = Registry(
     {
         "signs": Member("tickets.transforms.signs:Signs", traits=Traits(drops_rewind=True)),
         "elastic": Member("tickets.transforms.elastic:Elastic", traits=Traits(draws_from="supernet/tiny")),
+        "respike": Member("tickets.transforms.respike:Respike", traits=Traits(draws_from="spiking/tiny_relu")),
         "random": Member("tickets.transforms.random:Random", traits=Traits(is_control=True)),
         "elastic_permuted": Member(
             "tickets.transforms.elastic_permuted:ElasticPermuted",
