@@ -32,6 +32,7 @@ TASKS: Registry[Task] = Registry(
         "cls/figures": Member("tasks.figures.tasks:FiguresClassification"),
         "seg/figures": Member("tasks.figures.tasks:FiguresSegmentation"),
         "pose/figures": Member("tasks.figures.tasks:FiguresPose"),
+        "vae/figures": Member("tasks.figures.tasks:FiguresReconstruction"),
         "cls/folder": Member("tasks.sets.folder:Folder"),
         "cls/imagenet": Member("tasks.sets.imagenet:ImageNet"),
         "cls/cifar10": Member("tasks.sets.cifar10:Cifar10"),
@@ -46,7 +47,7 @@ TASKS: Registry[Task] = Registry(
     "ticketbench.tasks",
     "tasks.base:Task",
     "seg/camvid@average=all",
-    aliases={"cls": "cls/figures", "seg": "seg/figures", "pose": "pose/figures"},
+    aliases={"cls": "cls/figures", "seg": "seg/figures", "pose": "pose/figures", "vae": "vae/figures"},
 )
 
 _PUBLIC = {

@@ -132,6 +132,7 @@ class Task(ABC):
     columns: ClassVar[Mapping[str, str]] = {}  # key of a sample -> key that `read` gives; all, unrenamed, where empty
     read: ClassVar[Reader]  # of a torch-free function of a module
     load: ClassVar[Loader | None] = None  # the same at full size, for the full pipeline
+    has_released_head: ClassVar[bool] = True  # whether scales with the paper's heads give it one of those
 
     def __post_init__(self) -> None:
         size = tuple(self.size)
@@ -432,6 +433,10 @@ class Task(ABC):
     def is_imitable(cls) -> bool:
         """Whether it says what it costs to differ from a teacher, so that recipes can imitate one."""
         return cls.imitation is not Task.imitation
+
+    def imagined(self, network: Callable[[Tensor], Tensor], batch: Mapping[str, Tensor]) -> Sequence[Panel]:
+        """What a network makes up by itself, a picture for each sample of the batch; none where it makes up nothing."""
+        return ()
 
     @abstractmethod
     def metric(self, split: str = "test") -> Metric:

@@ -1,4 +1,4 @@
-"""The three tasks on the embedded data: what a person does, which part a pixel belongs to, where the joints are."""
+"""The tasks on the embedded data: what a person does, which part a pixel is of, where the joints are; the picture."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from tasks.figures import scenes
 from tasks.kinds import joints
 from tasks.kinds.classification import Classification
 from tasks.kinds.pose import Pose
+from tasks.kinds.reconstruction import CHANNELS, Reconstruction
 from tasks.kinds.segmentation import Segmentation
 
 if TYPE_CHECKING:
@@ -39,6 +40,19 @@ class FiguresSegmentation(Segmentation):
     info = Info(kind="seg", primary="miou", outputs=len(scenes.PARTS), names=scenes.PARTS, **scenes.ABOUT)
     store = "figures"
     columns: ClassVar[Mapping[str, str]] = {"image": "image", "label": "parts"}
+    read = staticmethod(scenes.read)
+
+    def samples(self, split: str) -> list[Sample]:
+        """Nothing to find: a sample is drawn from its split and number."""
+        return scenes.samples(split)
+
+
+@dataclass(frozen=True)
+class FiguresReconstruction(Reconstruction):
+    """The drawn people themselves."""
+
+    info = Info(kind="vae", primary="saved", outputs=len(CHANNELS), names=CHANNELS, **scenes.ABOUT)
+    store = "figures"
     read = staticmethod(scenes.read)
 
     def samples(self, split: str) -> list[Sample]:
