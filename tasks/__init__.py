@@ -35,6 +35,7 @@ TASKS: Registry[Task] = Registry(
         "cls/figures": Member("tasks.figures.tasks:FiguresClassification"),
         "seg/figures": Member("tasks.figures.tasks:FiguresSegmentation"),
         "pose/figures": Member("tasks.figures.tasks:FiguresPose"),
+        "vae/figures": Member("tasks.figures.tasks:FiguresReconstruction"),
         "gan/figures": Member("tasks.figures.tasks:FiguresGeneration", note=LONG),
         "gan/cifar10": Member("tasks.sets.cifar10:Cifar10Generation", note=LONG),
         "cls/folder": Member("tasks.sets.folder:Folder"),
@@ -51,7 +52,7 @@ TASKS: Registry[Task] = Registry(
     "ticketbench.tasks",
     "tasks.base:Task",
     "seg/camvid@average=all",
-    aliases={"cls": "cls/figures", "seg": "seg/figures", "pose": "pose/figures", "gan": "gan/figures"},
+    aliases={kind: f"{kind}/figures" for kind in ("cls", "seg", "pose", "vae", "gan")},
 )
 
 _PUBLIC = {

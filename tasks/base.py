@@ -135,6 +135,7 @@ class Task(ABC):
     load: ClassVar[Loader | None] = None  # the same at full size, for the full pipeline
     is_game: ClassVar[bool] = False  # whether its loss is the sum of several players', each with parameters of its own
     stands_on: ClassVar[tuple[Taken, ...]] = ("image",)  # what hosts that it can be trained on take
+    has_released_head: ClassVar[bool] = True  # whether scales with the paper's heads give it one of those
 
     def __post_init__(self) -> None:
         size = tuple(self.size)
@@ -445,6 +446,10 @@ class Task(ABC):
     def is_imitable(cls) -> bool:
         """Whether it says what it costs to differ from a teacher, so that recipes can imitate one."""
         return cls.imitation is not Task.imitation
+
+    def imagined(self, network: Callable[[Tensor], Tensor], batch: Mapping[str, Tensor]) -> Sequence[Panel]:
+        """What a network makes up by itself, a picture for each sample of the batch; none where it makes up nothing."""
+        return ()
 
     @abstractmethod
     def metric(self, split: str = "test") -> Metric:

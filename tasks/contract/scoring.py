@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from tasks.base import Task
 from tasks.contract.promise import Skipped, promise, require
-from tasks.contract.subject import Batch, Subject, some
+from tasks.contract.subject import Batch, Subject
 from tasks.data.samples import IGNORED
 from tasks.metrics.base import Metric
 from tickets.seeding import generator
@@ -30,9 +30,9 @@ def _additive(subject: Subject) -> str:
     odd = [key for key, value in expected.items() if not 0 <= value <= (float("inf") if key in amounts else 1)]
     require(not odd, f"{', '.join(odd)} of {expected} are no fractions, and no amounts from 0 on that the metric names")
     singles = [
-        (some(outputs, slice(i, i + 1)), {key: value[i : i + 1] for key, value in batch.items()})
+        (outputs[i : i + 1], {key: value[i : i + 1] for key, value in batch.items()})
         for outputs, batch in pages
-        for i in range(len(batch["image"]))
+        for i in range(len(outputs))
     ]
     order = torch.randperm(len(singles), generator=generator(0, "contract", "order")).tolist()
     shards = [task.metric(), task.metric()]
@@ -133,7 +133,7 @@ def _picture(subject: Subject) -> str:
     task, batch = subject.task, next(subject.pages("val"))
     outputs = _predicted(task, subject.network().eval(), batch)
     plain, full = task.panels(batch), task.panels(batch, outputs)
-    require(len(plain) == len(full) == (count := len(batch["image"])), f"{len(plain)} and {len(full)} rows for {count}")
+    require(len(plain) == len(full) == len(outputs), f"{len(plain)} and {len(full)} rows for {len(outputs)} samples")
     titles = [panel.title for panel in full[0]]
     require(len(plain[0]) < len(full[0]), f"a prediction adds nothing to {', '.join(titles)}")
     size = task.preview(batch, outputs).size

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
 
 import numpy as np
 import torch
@@ -71,16 +70,6 @@ class Subject:
         with seeded(seed, "contract"):
             host = _Host() if "image" in self.task.stands_on else _Maker()
             return Network(host, head_of(self.feed(), host))
-
-
-def some(outputs: Any, part: slice) -> Any:
-    """Some samples of outputs, which are a tensor or a named tuple of them."""
-    return outputs[part] if isinstance(outputs, Tensor) else type(outputs)(*(one[part] for one in outputs))
-
-
-def shapes(outputs: Any) -> list[tuple[int, ...]]:
-    """The shape of outputs, or of each of their parts."""
-    return [tuple(one.shape) for one in ([outputs] if isinstance(outputs, Tensor) else outputs)]
 
 
 class _Maker(nn.Module):

@@ -1,5 +1,5 @@
-"""The tasks on the embedded data: what a person does, which part a pixel belongs to, where the joints are, and
-pictures like them."""
+"""The tasks on the embedded data: what a person does, which part a pixel is of, where the joints are; the picture, and
+others like it."""
 
 from __future__ import annotations
 
@@ -11,9 +11,10 @@ from tasks.base import Info
 from tasks.data.samples import Sample
 from tasks.figures import scenes
 from tasks.kinds import joints
-from tasks.kinds.adversarial import CHANNELS, Adversarial
+from tasks.kinds.adversarial import Adversarial
 from tasks.kinds.classification import Classification
 from tasks.kinds.pose import Pose
+from tasks.kinds.reconstruction import CHANNELS, Reconstruction
 from tasks.kinds.segmentation import Segmentation
 
 if TYPE_CHECKING:
@@ -41,6 +42,19 @@ class FiguresSegmentation(Segmentation):
     info = Info(kind="seg", primary="miou", outputs=len(scenes.PARTS), names=scenes.PARTS, **scenes.ABOUT)
     store = "figures"
     columns: ClassVar[Mapping[str, str]] = {"image": "image", "label": "parts"}
+    read = staticmethod(scenes.read)
+
+    def samples(self, split: str) -> list[Sample]:
+        """Nothing to find: a sample is drawn from its split and number."""
+        return scenes.samples(split)
+
+
+@dataclass(frozen=True)
+class FiguresReconstruction(Reconstruction):
+    """The drawn people themselves."""
+
+    info = Info(kind="vae", primary="saved", outputs=len(CHANNELS), names=CHANNELS, **scenes.ABOUT)
+    store = "figures"
     read = staticmethod(scenes.read)
 
     def samples(self, split: str) -> list[Sample]:

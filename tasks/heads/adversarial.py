@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-import hashlib
+import math
+from collections.abc import Sequence
 from itertools import pairwise
 from typing import NamedTuple
 
@@ -12,9 +13,11 @@ from torch import Tensor, nn
 from torch.func import functional_call
 
 from tasks.base import Features
+from tasks.heads import noise
 from tasks.views.batches import MEAN, STD, denormalise
 from tickets.training.network import Ends
 
+CHANNELS = 3
 WIDTHS = (32, 64, 128)
 """Channels of the discriminator, each at half the size of the one before."""
 SMALL = 0.05
@@ -38,6 +41,15 @@ class Played(NamedTuple):
     fake: Tensor
     judged: Tensor
 
+    def packed(self) -> Tensor:
+        """All as one tensor (B, 3 H W + 3)."""
+        return torch.cat([self.image.flatten(1), torch.stack(self[1:], 1)], 1)
+
+    @classmethod
+    def of(cls, outputs: Tensor, size: Sequence[int]) -> Played:
+        """What was packed, of images of (H, W) = `size`."""
+        return cls(outputs[:, :-3].unflatten(1, (CHANNELS, *size)), *outputs[:, -3:].unbind(1))
+
 
 class Noise(nn.Module):
     """An entrance: z ~ N(0, 1), whatever the image is; the image goes past the host to the exit.
@@ -58,15 +70,8 @@ class Noise(nn.Module):
         shape = (self.width, *(side // self.stride for side in image.shape[-2:]))
         if self.training or image.is_meta:
             return torch.randn(len(image), *shape, device=image.device), image
-        return seeded_noise(image, shape), image
-
-
-def seeded_noise(image: Tensor, shape: tuple[int, ...]) -> Tensor:
-    """N(0, 1) of a shape for each of some normalised images, decided by its pixels alone."""
-    rows = denormalise(image.detach()).cpu().contiguous().numpy()
-    seeds = [int.from_bytes(hashlib.sha256(row.tobytes()).digest()[:8], "big") >> 1 for row in rows]
-    drawn = [torch.randn(shape, generator=torch.Generator().manual_seed(seed)) for seed in seeds]
-    return torch.stack(drawn).to(image.device)
+        drawn = noise.of_images(denormalise(image.detach()), math.prod(shape), "prior")
+        return drawn.to(image.device).unflatten(1, shape), image
 
 
 class Picture(nn.Module):
@@ -114,7 +119,7 @@ class Discriminator(nn.Module):
 
     def __init__(self, widths: tuple[int, ...] = WIDTHS) -> None:
         super().__init__()
-        self.convs = nn.ModuleList(nn.Conv2d(a, b, 4, 2, 1) for a, b in pairwise((3, *widths)))
+        self.convs = nn.ModuleList(nn.Conv2d(a, b, 4, 2, 1) for a, b in pairwise((CHANNELS, *widths)))
         self.score = nn.Linear(widths[-1], 1)
 
     def forward(self, image: Tensor) -> Tensor:
@@ -138,17 +143,17 @@ class Contest(nn.Module):
 
     def __init__(self, features: Features) -> None:
         super().__init__()
-        self.picture = Picture(features, 3)
+        self.picture = Picture(features, CHANNELS)
         self.discriminator = Discriminator()
         for name, values in (("mean", MEAN), ("deviation", STD)):
             self.register_buffer(name, torch.tensor(values).view(3, 1, 1), persistent=False)
 
-    def forward(self, maps: list[Tensor], image: Tensor) -> Played:
-        """The round that is played with a batch's images."""
+    def forward(self, maps: list[Tensor], image: Tensor) -> Tensor:
+        """The round that is played with a batch's images, packed."""
         made = ((torch.tanh(self.picture(maps)) + 1) / 2 - self.mean) / self.deviation
         real, fake = self.discriminator(torch.cat([image, made.detach()])).chunk(2)
         fixed = {name: tensor.detach() for name, tensor in self.discriminator.named_parameters()}
-        return Played(made, real, fake, functional_call(self.discriminator, fixed, (made,)))
+        return Played(made, real, fake, functional_call(self.discriminator, fixed, (made,))).packed()
 
 
 def round_generator(features: Features, latent: tuple[int, int], both: bool = False) -> Ends:

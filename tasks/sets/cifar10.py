@@ -8,7 +8,8 @@ from pathlib import Path
 
 from tasks.base import Info
 from tasks.data.listing import Listing
-from tasks.kinds.adversarial import CHANNELS, Adversarial
+from tasks.kinds.adversarial import Adversarial
+from tasks.kinds.reconstruction import CHANNELS
 from tasks.sets.folder import Folder, read
 from tickets.errors import DataError, UserError
 

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from tickets.errors import UserError
 from tickets.scorers.base import DataScorer, below, gradient, mean
 from tickets.source import Batch, Source
 from tickets.training.network import Network
@@ -27,22 +26,12 @@ class Grasp(DataScorer):
     """
 
     def scores(self, network: Network, source: Source, seed: int, sparsity: float) -> dict[str, Tensor]:
-        """w (H g).
-
-        Raises:
-            UserError: the outputs are not logits alone, which a temperature divides.
-        """
+        """w (H g)."""
         twin = network.effective()
         weights = twin.weights()
 
         def loss(batch: Batch) -> Tensor:
-            outputs = twin(batch["image"])
-            if not isinstance(outputs, Tensor):
-                raise UserError(
-                    f"the scorer grasp divides logits by a temperature, and outputs of {source.name} are no logits "
-                    "alone; take another scorer, as snip."
-                )
-            return source.loss(outputs / TEMPERATURE, batch)
+            return source.loss(twin(batch["image"]) / TEMPERATURE, batch)
 
         flow = mean(lambda batch: gradient(loss(batch), weights), source, seed, self.batches)
         flow |= {name: flow[name] * mask for name, mask in network.masks.items() if name in flow}

@@ -241,7 +241,7 @@ class Training:
         with self.autocast():
             maps, outputs = self._forward(image)
         with self.meter.on():
-            loss = self.method.loss(self, Pass(maps, _full(outputs) if self.settings.is_low else outputs, batch))
+            loss = self.method.loss(self, Pass(maps, outputs.float() if self.settings.is_low else outputs, batch))
             loss.backward()
             self.method.on_gradient(self)
             self.optimizer.step()
@@ -356,11 +356,6 @@ class Training:
         if state["cuda_rng"] and torch.cuda.is_available():
             torch.cuda.set_rng_state_all(state["cuda_rng"])
         self.masks_changed()
-
-
-def _full(outputs: Any) -> Any:
-    """Outputs, a tensor or a named tuple of them, as float32."""
-    return outputs.float() if isinstance(outputs, Tensor) else type(outputs)(*(one.float() for one in outputs))
 
 
 def _architecture(*parts: nn.Module) -> list[Any]:
