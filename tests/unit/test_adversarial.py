@@ -11,7 +11,7 @@ from torch.func import functional_call
 from tasks.feed import Feed
 from tasks.figures import scenes
 from tasks.figures.tasks import FiguresGeneration
-from tasks.heads.adversarial import Contest, Played, seeded_noise
+from tasks.heads.adversarial import Contest, Played
 from tasks.kinds import adversarial
 from tickets.contract.watch import Interrupted, Stopping
 from tickets.cost import layer_costs
@@ -47,9 +47,11 @@ def network(feed: Feed) -> Network:
 
 
 def gradients(module, loss) -> dict[str, torch.Tensor]:
+    """Those that are not zero."""
     module.zero_grad()
     loss.backward()
-    return {name: p.grad.clone() for name, p in module.named_parameters() if p.grad is not None}
+    found = {name: p.grad for name, p in module.named_parameters() if p.grad is not None}
+    return {name: gradient.clone() for name, gradient in found.items() if gradient.any()}
 
 
 # ---- one backward pass for two players
@@ -78,18 +80,20 @@ def test_neither_loss_has_a_gradient_for_the_other_player():
     torch.manual_seed(0)
     exit, image = Contest([(4, 1)]), torch.randn(2, 3, 16, 16)
     maps = [torch.randn(2, 4, 16, 16, requires_grad=True)]
-    played = exit(maps, image)
-    assert all(n.startswith("picture.") for n in gradients(exit, F.softplus(-played.judged).mean()))
-    played = exit(maps, image)
+    played = Played.of(exit(maps, image), (16, 16))
+    found = gradients(exit, F.softplus(-played.judged).mean())
+    assert found and all(n.startswith("picture.") for n in found)
+    played = Played.of(exit(maps, image), (16, 16))
     loss = F.softplus(-played.real).mean() + F.softplus(played.fake).mean()
-    assert all(n.startswith("discriminator.") for n in gradients(exit, loss))
+    found = gradients(exit, loss)
+    assert found and all(n.startswith("discriminator.") for n in found)
     torch.testing.assert_close(played.judged, played.fake)
 
 
 def test_what_both_pay_by_hand():
-    played = Played(torch.zeros(1, 3, 1, 1), torch.tensor([2.0]), torch.tensor([-1.0]), torch.tensor([-1.0]))
+    played = Played(torch.zeros(1, 3, 16, 16), torch.tensor([2.0]), torch.tensor([-1.0]), torch.tensor([-1.0]))
     expected = 0.126928 + 0.313262 + 1.313262
-    assert float(FiguresGeneration().loss(played, {})) == pytest.approx(expected, abs=1e-5)
+    assert float(FiguresGeneration(size=(16, 16)).loss(played.packed(), {})) == pytest.approx(expected, abs=1e-5)
 
 
 # ---- costs
@@ -128,12 +132,6 @@ def test_noise_is_new_at_every_step_and_the_same_for_a_picture_whenever_it_is_sc
     one, _ = entrance.eval()(image)
     two, _ = entrance(image[[2, 0]])
     assert torch.equal(one[[2, 0]], two) and not torch.equal(one[0], one[1])
-
-
-def test_noise_of_many_pictures_is_normal():
-    image = torch.randn(200, 3, 4, 4, generator=torch.Generator().manual_seed(0))
-    drawn = seeded_noise(image, (50, 1, 1))
-    assert abs(float(drawn.mean())) < 0.04 and abs(float(drawn.std()) - 1) < 0.03
 
 
 def test_two_scorings_are_equal_bit_for_bit(feed):
@@ -196,15 +194,10 @@ def test_half_the_precision_trains_too(feed):
     assert all(p.isfinite().all() for p in training.network.parameters())
 
 
-@pytest.mark.parametrize("scorer", ["snip", "synflow", "wanda", "obs", "random"])
+@pytest.mark.parametrize("scorer", ["snip", "grasp", "synflow", "wanda", "random"])
 def test_scorers_rank_a_generators_weights(feed, scorer):
     ticket = drawn(feed, f"omp@scorer={scorer}")
     assert ticket.sparsity == pytest.approx(0.5, abs=0.01) and all(m.any() for m in ticket.host.masks.values())
-
-
-def test_a_scorer_that_divides_logits_says_that_there_are_none(feed):
-    with pytest.raises(UserError, match="outputs of gan/figures are no logits alone"):
-        drawn(feed, "omp@scorer=grasp")
 
 
 # ---- planning
@@ -245,5 +238,5 @@ def test_a_fixed_copy_computes_what_the_network_does():
     with torch.no_grad():
         exit.discriminator.score.bias += 3
     image = torch.randn(2, 3, 16, 16)
-    played = exit([torch.randn(2, 4, 16, 16)], image)
+    played = Played.of(exit([torch.randn(2, 4, 16, 16)], image), (16, 16))
     torch.testing.assert_close(played.judged, functional_call(exit.discriminator, {}, (played.image,)))

@@ -1,12 +1,12 @@
 """Coverage, precision and the two distances against brute force and values by hand, and generated images' scores."""
 
 import math
-from typing import NamedTuple
 
 import pytest
 import torch
 from torch import Tensor
 
+from tasks.heads.adversarial import Played
 from tasks.metrics.generated import Generated
 from tasks.metrics.lite0 import lite0_features
 from tasks.metrics.moments import frechet, kernel_distance
@@ -85,13 +85,15 @@ def test_the_kernel_distance_is_that_of_loops_over_pairs_of_different_points():
 # ---- images
 
 
-class Made(NamedTuple):
-    image: Tensor
-
-
 def pixels(images: Tensor) -> Tensor:
     """A network that any machine has: pixels of one channel, coarse."""
     return images[:, 0, ::4, ::4].flatten(1).float() / 255
+
+
+def made(image: Tensor) -> Tensor:
+    """What a head says that generated these."""
+    blank = torch.zeros(len(image))
+    return Played(image, blank, blank, blank).packed()
 
 
 def noise(count: int, seed: int) -> Tensor:
@@ -102,10 +104,10 @@ def noise(count: int, seed: int) -> Tensor:
 def test_scores_are_the_same_in_any_order_and_parts():
     real, fake = noise(40, 0), noise(40, 1)
     whole, parts = Generated(pixels), [Generated(pixels), Generated(pixels)]
-    whole.update(Made(fake), {"image": real})
+    whole.update(made(fake), {"image": real})
     order = torch.randperm(40, generator=torch.Generator().manual_seed(2)).tolist()
     for place, row in enumerate(order):
-        parts[place % 2].update(Made(fake[row : row + 1]), {"image": real[row : row + 1]})
+        parts[place % 2].update(made(fake[row : row + 1]), {"image": real[row : row + 1]})
     parts[0].merge(parts[1])
     assert parts[0].compute() == whole.compute() and parts[0].count == 40
 
@@ -119,7 +121,7 @@ def test_real_images_are_looked_at_once_and_generated_ones_each_time():
 
     for seed in (1, 2):
         metric = Generated(counted)
-        metric.update(Made(noise(10, seed)), {"image": noise(10, 0)})
+        metric.update(made(noise(10, seed)), {"image": noise(10, 0)})
         metric.compute()
         assert metric.amounts  # which asks for the scores again
     assert sum(seen) == 10 + 2 * 10
@@ -130,17 +132,17 @@ def test_the_frechet_distance_is_left_out_where_images_are_no_more_than_features
     for count in (4, 5):
         metric = Generated(lambda images: pixels(images)[:, :4])
         for seed in range(2):
-            metric.update(Made(noise(count, seed)), {"image": noise(count, seed + 2)})
+            metric.update(made(noise(count, seed)), {"image": noise(count, seed + 2)})
         found[count] = metric.compute()
         assert set(metric.amounts) == found[count].keys() - {"coverage", "precision", "recall"}
     few = Generated(lambda images: images[:, :, :, :4].flatten(1).float())
-    few.update(Made(noise(10, 0)), {"image": noise(10, 1)})
+    few.update(made(noise(10, 0)), {"image": noise(10, 1)})
     assert "fid_lite0" not in few.compute() and "fid_lite0" in found[5] and few.compute()["kid_lite0"] >= 0
 
 
 def test_five_images_are_too_few():
     metric = Generated(pixels)
-    metric.update(Made(noise(5, 0)), {"image": noise(5, 1)})
+    metric.update(made(noise(5, 0)), {"image": noise(5, 1)})
     with pytest.raises(ValueError, match="5 images is undefined"):
         metric.compute()
 
