@@ -51,6 +51,7 @@ def check(sweeps: Sequence[Sweep], scale: Scale, setting: Setting, data_root: Pa
         _events(sweep, scale)
     for sweep, host in everywhere:
         _takes_images(sweep, scale, host)
+        _ends(sweep, scale, host, data_root)
 
 
 def _stands(sweep: Sweep, host: str) -> None:
@@ -148,3 +149,15 @@ def _takes_images(sweep: Sweep, scale: Scale, host: str) -> None:
 
     for task in sweep.tasks:
         check_size(HOSTS.make(host), host, scale.plan(task).size)
+
+
+def _ends(sweep: Sweep, scale: Scale, host: str, data_root: Path | None) -> None:
+    """See that the tasks have a head round a host that takes latents."""
+    if HOSTS.traits(host).takes == "image":
+        return
+    import torch
+
+    with torch.device("meta"):
+        made: Any = HOSTS.make(host).build()
+        for task in sweep.tasks:
+            scale.plan(task).task(task, data_root).ends(made.features, made.latent)

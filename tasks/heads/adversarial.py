@@ -14,14 +14,13 @@ from torch.func import functional_call
 
 from tasks.base import Features
 from tasks.heads import noise
+from tasks.heads.picture import Picture
 from tasks.views.batches import MEAN, STD, denormalise
 from tickets.training.network import Ends
 
 CHANNELS = 3
 WIDTHS = (32, 64, 128)
 """Channels of the discriminator, each at half the size of the one before."""
-SMALL = 0.05
-"""Deviation of the first weights that make a picture, which so begins grey."""
 SLOPE = 0.2
 """Of its leaky ReLU below 0."""
 
@@ -72,41 +71,6 @@ class Noise(nn.Module):
             return torch.randn(len(image), *shape, device=image.device), image
         drawn = noise.of_images(denormalise(image.detach()), math.prod(shape), "prior")
         return drawn.to(image.device).unflatten(1, shape), image
-
-
-class Picture(nn.Module):
-    """Maps -> (B, channels, h, w) of the finest map's size: each map's own convolution, summed from the coarsest on.
-
-    The generator's skips of T. Karras et al., Analyzing and Improving the Image Quality of StyleGAN (arXiv 1912.04958),
-    section 4.1: coarse maps get a gradient of their own, which tells colours early.
-
-    Args:
-        features: (width, stride) of the maps, the finest first.
-        channels: of the result.
-    """
-
-    def __init__(self, features: Features, channels: int) -> None:
-        super().__init__()
-        (finest, _), *coarser = features
-        self.predict = nn.Conv2d(finest, channels, 3, padding=1)
-        self.coarse = nn.ModuleList(nn.Conv2d(width, channels, 1) for width, _ in coarser)
-        for conv in (self.predict, *self.coarse):
-            nn.init.normal_(conv.weight, std=SMALL)
-
-    def forward(self, maps: list[Tensor]) -> Tensor:
-        """The sum."""
-        finest, *coarser = maps
-        total: Tensor | None = None
-        for one, conv in reversed(list(zip(coarser, self.coarse, strict=True))):
-            here = conv(one)
-            total = here if total is None else here + _at(total, here)
-        made: Tensor = self.predict(finest)
-        return made if total is None else made + _at(total, made)
-
-
-def _at(image: Tensor, other: Tensor) -> Tensor:
-    """An image at the size of another, bilinearly."""
-    return F.interpolate(image, other.shape[-2:], mode="bilinear", align_corners=False)
 
 
 class Discriminator(nn.Module):

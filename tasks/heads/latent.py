@@ -90,5 +90,15 @@ class Autoencoder(nn.Module):
         """Maps -> `Told.packed`, (B, 6 H W + 2 d)."""
         mu, logvar = self.encode(maps)
         latent = noise.drawn(mu, logvar, self.training)
-        mean, scale = self.predict(self.decode(latent)).float().chunk(2, 1)
-        return Told(mean, (scale + START).clamp(min=SHARPEST), mu, logvar).packed()
+        return described(self.predict(self.decode(latent)), mu, logvar)
+
+
+def described(made: Tensor, mu: Tensor, logvar: Tensor) -> Tensor:
+    """`Told.packed` of a decoder's last map.
+
+    Args:
+        made: (B, 6, H, W), means and what logarithms of scales are made of.
+        mu, logvar: (B, d), of the posterior.
+    """
+    mean, scale = made.float().chunk(2, 1)
+    return Told(mean, (scale + START).clamp(min=SHARPEST), mu, logvar).packed()

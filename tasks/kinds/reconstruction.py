@@ -10,6 +10,7 @@ from tasks.base import Features
 from tasks.kinds.images import Images
 from tasks.picture import Panel, pictures, shown
 from tickets.errors import UserError
+from tickets.traits import Taken
 
 if TYPE_CHECKING:
     import numpy as np
@@ -40,6 +41,7 @@ class Reconstruction(Images):
     decoder_width: int = 16
 
     has_released_head: ClassVar[bool] = False
+    stands_on: ClassVar[tuple[Taken, ...]] = ("image", "latent")
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -69,6 +71,23 @@ class Reconstruction(Images):
         from tasks.heads.latent import Autoencoder
 
         return Autoencoder(features, self.size, self.latent, self.decoder_width)
+
+    def ends(self, features: Features, latent: tuple[int, int]) -> nn.Module:
+        """A dense encoder before the host, which is the decoder, and the likelihood behind it.
+
+        Raises:
+            UserError: the host's latents hold another number of numbers than `latent`.
+        """
+        from tasks.heads.bottleneck import round_decoder
+
+        width, stride = latent
+        numbers = width * (self.size[0] // stride) * (self.size[1] // stride)
+        if numbers != self.latent:
+            raise UserError(
+                f"latent is {self.latent}, and the host makes {self.size[0]}x{self.size[1]} images of {numbers} "
+                f"numbers; give latent={numbers}."
+            )
+        return round_decoder(features, latent, self.size)
 
     def loss(self, outputs: Tensor, batch: Mapping[str, Tensor]) -> Tensor:
         """Bits per dimension, divergence and image together."""

@@ -10,7 +10,7 @@ from torch.func import functional_call
 
 from tasks.feed import Feed
 from tasks.figures import scenes
-from tasks.figures.tasks import FiguresGeneration
+from tasks.figures.tasks import FiguresGeneration, FiguresReconstruction
 from tasks.heads.adversarial import Contest, Played
 from tasks.kinds import adversarial
 from tickets.contract.watch import Interrupted, Stopping
@@ -240,3 +240,46 @@ def test_a_fixed_copy_computes_what_the_network_does():
     image = torch.randn(2, 3, 16, 16)
     played = Played.of(exit([torch.randn(2, 4, 16, 16)], image), (16, 16))
     torch.testing.assert_close(played.judged, functional_call(exit.discriminator, {}, (played.image,)))
+
+
+# ---- the other task that a decoder is drawn on
+
+
+@pytest.fixture
+def coded(feed) -> Feed:
+    """The same figures, reconstructed through as many numbers as the decoder takes."""
+    return Feed("vae/figures", FiguresReconstruction(size=(16, 16), cache=feed.task.cache, latent=3), 4, 0)
+
+
+def test_a_decoders_ticket_of_a_vae_loads_in_a_gan_and_back_with_the_same_masks(feed, coded, tmp_path):
+    for source, target in ((coded, feed), (feed, coded)):
+        ticket = drawn(source)
+        ticket.save(tmp_path / source.name.partition("/")[0])
+        back = Ticket.load(tmp_path / source.name.partition("/")[0])
+        training = transfer(back, RECIPES.make("finetune"), target, SETTINGS, 0)
+        training.run()
+        assert back.hash == ticket.hash
+        found = {name.removeprefix("host."): mask for name, mask in training.network.masks.items()}
+        assert found.keys() == ticket.host.masks.keys()
+        assert all(torch.equal(mask, ticket.host.masks[name]) for name, mask in found.items())
+        assert 0 <= target.score(training.averaged(), "val")[target.primary] <= 1
+    with pytest.raises(UserError, match="does not fit"):
+        transfer(back, RECIPES.make("finetune"), coded, SETTINGS, 0, "keep")
+
+
+def test_a_vae_costs_its_dense_encoder_and_its_decoder_three_times(coded):
+    host = 3 * 96 + 6 * 5 * 9 * 8**2 + 5 * 4 * 9 * 16**2
+    picture = 6 * (4 * 9 * 16**2 + 5 * 8**2 + 6 * 4**2)
+    encoder = 3 * 16 * 16 * 8**2 + 16 * 32 * 16 * 4**2 + 32 * 64 * 16 * 2**2 + 64 * 2**2 * 2 * 3
+    training = Training(network(coded), coded, SETTINGS, 0)
+    assert training.step_cost.dense == 3 * (host + picture + encoder)
+
+
+def test_a_latent_of_another_length_than_the_hosts_is_refused_before_anything_is_drawn():
+    with pytest.raises(UserError, match="makes 32x32 images of 32 numbers; give latent=32"):
+        config(source="vae@latent=16", target="gan", host="decoder/tiny", drawer="omp")
+
+
+def test_a_vae_stands_on_both_kinds_of_hosts():
+    for host in ("decoder/tiny", "supernet/tiny"):
+        assert config(source="vae", target="vae", host=host, drawer="omp").setting.host == host
