@@ -15,7 +15,8 @@ from torch.func import functional_call
 from tasks.base import Features
 from tasks.heads import noise
 from tasks.heads.picture import Picture
-from tasks.views.batches import MEAN, STD, denormalise
+from tasks.views.batches import denormalise
+from tickets.source import MEAN, STD
 from tickets.training.network import Ends
 
 CHANNELS = 3
