@@ -26,6 +26,8 @@ HIDDEN = 128
 """Units of its linear layer."""
 GRID = 4
 """Places a side that the linear layer reads."""
+VEIL = 0.7
+"""Largest deviation of the noise that a discriminator sees images through, whose values lie in -1..1."""
 SLOPE = 0.2
 """Of its leaky ReLU below 0."""
 
@@ -125,7 +127,12 @@ def spread(x: Tensor) -> Tensor:
 
 
 class Contest(nn.Module):
-    """An exit: the host's maps become an image, and the discriminator looks at it.
+    """An exit: the host's maps become an image, and the discriminator looks at it and at a real one.
+
+    In training it sees both through noise that is strong for some images and weak for most: it cannot win by detail
+    alone, and what it says of coarse form tells the generator where to go (C. K. Sønderby et al., Amortised MAP
+    Inference for Image Super-resolution, arXiv 1610.04490, section 3.2; Z. Wang et al., Diffusion-GAN, arXiv
+    2206.02262).
 
     Args:
         features: (width, stride) of the host's maps.
@@ -143,10 +150,19 @@ class Contest(nn.Module):
 
     def forward(self, maps: list[Tensor], image: Tensor) -> Tensor:
         """The round that is played with a batch's images, packed."""
-        made = ((torch.tanh(self.picture(maps)) + 1) / 2 - self.mean) / self.deviation
-        real, fake = self.discriminator(image), self.discriminator(made.detach())
+        made = torch.tanh(self.picture(maps))
+        shown = (image * self.deviation + self.mean) * 2 - 1
+        real, fake = (self.discriminator(self._veiled(one)) for one in (shown, made.detach()))
         fixed = {name: tensor.detach() for name, tensor in self.discriminator.named_parameters()}
-        return Played(made, real, fake, functional_call(self.discriminator, fixed, (made,))).packed()
+        judged = functional_call(self.discriminator, fixed, (self._veiled(made),))
+        return Played(((made + 1) / 2 - self.mean) / self.deviation, real, fake, judged).packed()
+
+    def _veiled(self, image: Tensor) -> Tensor:
+        """An image of values in -1..1 under noise, in training."""
+        if not self.training:
+            return image
+        strength = VEIL * torch.rand(len(image), 1, 1, 1, device=image.device) ** 2
+        return image + strength * torch.randn_like(image)
 
 
 def round_generator(features: Features, latent: tuple[int, int], both: bool = False) -> Ends:

@@ -6,12 +6,11 @@ import pytest
 import torch
 import torch.nn.functional as F
 from asked import config
-from torch.func import functional_call
 
 from tasks.feed import Feed
 from tasks.figures import scenes
 from tasks.figures.tasks import FiguresGeneration, FiguresReconstruction
-from tasks.heads.adversarial import Contest, Played
+from tasks.heads.adversarial import Contest, Played, spread
 from tasks.kinds import adversarial
 from tickets.contract.watch import Interrupted, Stopping
 from tickets.cost import layer_costs
@@ -59,17 +58,17 @@ def gradients(module, loss) -> dict[str, torch.Tensor]:
 
 def test_one_backward_pass_gives_each_player_the_gradient_of_its_own_loss():
     torch.manual_seed(0)
-    exit, image = Contest([(4, 1)]), torch.randn(5, 3, 16, 16)
+    exit, image = Contest([(4, 1)]).eval(), torch.randn(5, 3, 16, 16)
     maps = [torch.randn(5, 4, 16, 16, requires_grad=True)]
     task = FiguresGeneration(size=(16, 16))
     both = gradients(exit, task.loss(exit(maps, image), {"image": image}))
 
     def made():
-        return ((torch.tanh(exit.picture(maps)) + 1) / 2 - exit.mean) / exit.deviation
+        return torch.tanh(exit.picture(maps))
 
-    judge = exit.discriminator
-    its_own = gradients(exit, F.softplus(judge(made().detach()) - judge(image)).mean())
-    against = gradients(exit, F.softplus(judge(image) - judge(made())).mean())
+    judge, real = exit.discriminator, (image * exit.deviation + exit.mean) * 2 - 1
+    its_own = gradients(exit, F.softplus(judge(made().detach()) - judge(real)).mean())
+    against = gradients(exit, F.softplus(judge(real) - judge(made())).mean())
     for name, gradient in both.items():
         part = its_own if name.startswith("discriminator.") else against
         torch.testing.assert_close(gradient, part[name], rtol=1e-5, atol=1e-7)
@@ -78,7 +77,7 @@ def test_one_backward_pass_gives_each_player_the_gradient_of_its_own_loss():
 
 def test_neither_loss_has_a_gradient_for_the_other_player():
     torch.manual_seed(0)
-    exit, image = Contest([(4, 1)]), torch.randn(2, 3, 16, 16)
+    exit, image = Contest([(4, 1)]).eval(), torch.randn(2, 3, 16, 16)
     maps = [torch.randn(2, 4, 16, 16, requires_grad=True)]
     played = Played.of(exit(maps, image), (16, 16))
     found = gradients(exit, F.softplus(-played.judged).mean())
@@ -232,14 +231,32 @@ def test_without_the_package_the_task_is_refused(monkeypatch):
         FiguresGeneration()
 
 
-def test_a_fixed_copy_computes_what_the_network_does():
-    """`functional_call` holds the discriminator's weights of now, not those of its making."""
-    exit = Contest([(4, 1)])
+def test_a_fixed_copy_computes_what_the_discriminator_of_now_does():
+    exit = Contest([(4, 1)]).eval()
     with torch.no_grad():
         exit.discriminator.score.bias += 3
-    image = torch.randn(2, 3, 16, 16)
-    played = Played.of(exit([torch.randn(2, 4, 16, 16)], image), (16, 16))
-    torch.testing.assert_close(played.judged, functional_call(exit.discriminator, {}, (played.image,)))
+        exit.picture.predict.weight.normal_()
+    played = Played.of(exit([torch.randn(2, 4, 16, 16)], torch.randn(2, 3, 16, 16)), (16, 16))
+    torch.testing.assert_close(played.judged, played.fake)
+    shown = (played.image * exit.deviation + exit.mean) * 2 - 1
+    torch.testing.assert_close(exit.discriminator(shown), played.fake, rtol=1e-4, atol=1e-4)
+
+
+def test_in_training_the_discriminator_sees_through_noise_of_many_strengths():
+    exit = Contest([(4, 1)])
+    torch.manual_seed(0)
+    seen = exit._veiled(torch.zeros(400, 3, 16, 16)).flatten(1).std(1)
+    assert float(seen.max()) == pytest.approx(0.7, abs=0.05) and float(seen.median()) == pytest.approx(0.175, abs=0.04)
+    assert not exit.eval()._veiled(torch.zeros(2, 3, 4, 4)).any()
+
+
+def test_what_a_discriminator_reads_of_a_batch_is_how_far_its_images_are_apart():
+    alike = torch.ones(4, 2, 3, 3)
+    apart = torch.tensor([0.0, 2, 0, 2]).view(4, 1, 1, 1).expand(4, 2, 3, 3)
+    assert spread(alike).allclose(torch.full((4, 1, 3, 3), 1e-4)) and spread(apart).allclose(torch.ones(4, 1, 3, 3))
+    assert spread(apart[:2]).allclose(torch.ones(2, 1, 3, 3)) and spread(apart[:3]).allclose(
+        torch.full((3, 1, 3, 3), 1e-4)
+    )
 
 
 # ---- the other task that a decoder is drawn on
