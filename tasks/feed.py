@@ -145,6 +145,10 @@ class Feed:
         """A fresh head on maps of these (width, stride), as `tickets.source.Source` has it."""
         return make_head(self.task, self.heads, features, units, width)
 
+    def ends(self, features: list[tuple[int, int]], latent: tuple[int, int]) -> nn.Module:
+        """A fresh head round a host that makes maps of these (width, stride) of such latents."""
+        return self.task.ends(features, latent)
+
     def batches(self, start: int, stop: int | None) -> Generator[Batch, None, None]:
         """Augmented training batches number `start` to `stop` - 1, or without end, on the device."""
         return self._run("train", start, ENDLESS if stop is None else stop, self.workers)

@@ -8,6 +8,7 @@ from typing import Any, Literal, Protocol, cast
 import torch
 from torch import Tensor, nn
 
+from tickets.hosts.base import latent_of
 from tickets.seeding import seeded
 
 Batch = dict[str, Tensor]
@@ -62,6 +63,17 @@ class Source(Protocol):
             units: rebuild a searched one, with these live units.
             width: channels before its prediction layer, for one that another task's head is carried into;
                 None for the task's own; heads whose width follows from the maps ignore it.
+        """
+
+    def ends(self, features: list[tuple[int, int]], latent: tuple[int, int]) -> nn.Module:
+        """A fresh head round a host that takes latents, `tickets.training.network.Ends`.
+
+        Args:
+            features: (width, stride) of the host's maps.
+            latent: likewise of what it takes.
+
+        Raises:
+            UserError: the task stands on hosts of images alone.
         """
 
     def batches(self, start: int, stop: int | None) -> Iterator[Batch]:
@@ -120,7 +132,17 @@ def initial_head(source: Source, host: nn.Module, seed: int, units: Any = None, 
         units, width: as `Source.head` takes them.
     """
     with seeded(seed, "head", source.name):
-        return source.head(cast(_Featured, host).features, units, width)
+        return head_of(source, host, units, width)
+
+
+def head_of(source: Source, host: nn.Module, units: Any = None, width: int | None = None) -> nn.Module:
+    """A fresh head on a host's maps, or round a host that takes latents; weights as the global generator gives them.
+
+    Args:
+        source, host, units, width: as `initial_head` takes them.
+    """
+    features, latent = cast(_Featured, host).features, latent_of(host)
+    return source.head(features, units, width) if latent is None else source.ends(features, latent)
 
 
 def divergence(
