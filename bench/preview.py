@@ -67,10 +67,10 @@ def preview(
     plan = (chosen := scales.load(scale or "tiny")).plan(name)
     adapter = plan.task(name, flags.data_root(data_root))
     adapter.locate()
-    predict = None
+    look: Callable[[Any], Any] = adapter.panels
     if ticket is not None:
-        adapter, predict = _predictor(ticket, name, adapter, chosen)
-    _draw(adapter, predict, split, (count, seed, augmented), name, out)
+        adapter, look = _predictor(ticket, name, adapter, chosen)
+    _draw(adapter, look, split, (count, seed, augmented), name, out)
 
 
 def _drawn(record: Path) -> tuple[Path, str]:
@@ -85,7 +85,7 @@ def _drawn(record: Path) -> tuple[Path, str]:
 
 
 def _predictor(path: Path, name: str, task: Task, scale: Scale) -> tuple[Task, Callable[[Any], Any]]:
-    """The task at the size that a ticket was drawn at, and a function from its batches to outputs."""
+    """The task at the size that a ticket was drawn at, and a function from its batches to rows of panels."""
     import torch
 
     from tasks.feed import Feed
@@ -106,22 +106,25 @@ def _predictor(path: Path, name: str, task: Task, scale: Scale) -> tuple[Task, C
         ) from error
 
     @torch.no_grad()
-    def predict(batch: Any) -> Any:
-        each = [task.predict(one, batch) for one in parts_of(network)]
-        return each[0] if len(each) == 1 else task.merge(each)
+    def look(batch: Any) -> Any:
+        networks = parts_of(network)
+        each = [task.predict(one, batch) for one in networks]
+        rows = task.panels(batch, each[0] if len(each) == 1 else task.merge(each))
+        made = task.imagined(networks[0], batch)
+        return [(*row, panel) for row, panel in zip(rows, made, strict=True)] if made else rows
 
-    return task, predict
+    return task, look
 
 
 def _draw(
-    task: Task, predict: Callable[[Any], Any] | None, split: str, which: tuple[int, int, bool], name: str, out: Path
+    task: Task, look: Callable[[Any], Any], split: str, which: tuple[int, int, bool], name: str, out: Path
 ) -> None:
     """Write the sheet, and say which files are on it."""
     from tasks.glimpse import glimpse
     from tasks.picture import sheet
 
     found = glimpse(task, split, *which)
-    panels = [task.panels(one.batch, predict and predict(one.batch))[0] for one in found]
+    panels = [look(one.batch)[0] for one in found]
     size = f"{task.size[0]}x{task.size[1]}"
     caption = f"{name}, {split}, {size}, {'augmented' if which[2] else 'as scored'}"
     names = [f"{number} {one.sample.name}" for number, one in enumerate(found, start=1)]

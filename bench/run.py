@@ -127,7 +127,8 @@ def _is_typed(context: typer.Context, name: str) -> bool:
 def names() -> str:
     """Every name that the flags take, without importing what they name."""
     aliases = {v: k for k, v in TASKS.aliases.items()}
-    kinds = {"tasks": [f"{name} ({aliases[name]})" if name in aliases else name for name in TASKS.names()]}
+    told = {name: ", ".join(filter(None, (aliases.get(name), TASKS.note(name)))) for name in TASKS.names()}
+    kinds = {"tasks": [f"{name} ({said})" if said else name for name, said in told.items()]}
     kinds |= {
         f"{one.noun}s": [*one.names(), *(f"{family}/NAME" for family in one.families)]
         for one in contract.REGISTRIES.values()

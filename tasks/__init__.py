@@ -26,12 +26,18 @@ __all__ = [
     "Task", "names_in", "rgb",
 ]  # fmt: skip
 
+LONG = "needs an hour or a GPU"
+"""The note of tasks that a minute's training says nothing of."""
+
 TASKS: Registry[Task] = Registry(
     "task",
     {
         "cls/figures": Member("tasks.figures.tasks:FiguresClassification"),
         "seg/figures": Member("tasks.figures.tasks:FiguresSegmentation"),
         "pose/figures": Member("tasks.figures.tasks:FiguresPose"),
+        "vae/figures": Member("tasks.figures.tasks:FiguresReconstruction"),
+        "gan/figures": Member("tasks.figures.tasks:FiguresGeneration", note=LONG),
+        "gan/cifar10": Member("tasks.sets.cifar10:Cifar10Generation", note=LONG),
         "cls/folder": Member("tasks.sets.folder:Folder"),
         "cls/imagenet": Member("tasks.sets.imagenet:ImageNet"),
         "cls/cifar10": Member("tasks.sets.cifar10:Cifar10"),
@@ -46,7 +52,7 @@ TASKS: Registry[Task] = Registry(
     "ticketbench.tasks",
     "tasks.base:Task",
     "seg/camvid@average=all",
-    aliases={"cls": "cls/figures", "seg": "seg/figures", "pose": "pose/figures"},
+    aliases={kind: f"{kind}/figures" for kind in ("cls", "seg", "pose", "vae", "gan")},
 )
 
 _PUBLIC = {

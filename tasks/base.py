@@ -49,6 +49,7 @@ from tasks.data.split import Split
 from tasks.picture import Panel, sheet
 from tickets.cache import cache_folder
 from tickets.errors import DataError, UserError, unknown
+from tickets.traits import Taken
 
 if TYPE_CHECKING:
     import torch
@@ -132,6 +133,9 @@ class Task(ABC):
     columns: ClassVar[Mapping[str, str]] = {}  # key of a sample -> key that `read` gives; all, unrenamed, where empty
     read: ClassVar[Reader]  # of a torch-free function of a module
     load: ClassVar[Loader | None] = None  # the same at full size, for the full pipeline
+    is_game: ClassVar[bool] = False  # whether its loss is the sum of several players', each with parameters of its own
+    stands_on: ClassVar[tuple[Taken, ...]] = ("image",)  # what hosts that it can be trained on take
+    has_released_head: ClassVar[bool] = True  # whether scales with the paper's heads give it one of those
 
     def __post_init__(self) -> None:
         size = tuple(self.size)
@@ -401,6 +405,16 @@ class Task(ABC):
     def head(self, features: Features) -> nn.Module:
         """A fresh head; its `forward` takes the list of the host's maps."""
 
+    def ends(self, features: Features, latent: tuple[int, int]) -> nn.Module:
+        """A fresh head round a host that takes latents of this (width, stride), `tickets.training.network.Ends`.
+
+        Raises:
+            UserError: this kind of task stands on hosts of images alone.
+        """
+        raise UserError(
+            f"{type(self).__name__} looks at images, and the host makes them of latents; use a host that takes images."
+        )
+
     @abstractmethod
     def loss(self, outputs: Tensor, batch: Mapping[str, Tensor]) -> Tensor:
         """The loss that is trained on, a scalar, the mean over the batch."""
@@ -432,6 +446,10 @@ class Task(ABC):
     def is_imitable(cls) -> bool:
         """Whether it says what it costs to differ from a teacher, so that recipes can imitate one."""
         return cls.imitation is not Task.imitation
+
+    def imagined(self, network: Callable[[Tensor], Tensor], batch: Mapping[str, Tensor]) -> Sequence[Panel]:
+        """What a network makes up by itself, a picture for each sample of the batch; none where it makes up nothing."""
+        return ()
 
     @abstractmethod
     def metric(self, split: str = "test") -> Metric:

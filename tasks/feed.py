@@ -145,6 +145,10 @@ class Feed:
         """A fresh head on maps of these (width, stride), as `tickets.source.Source` has it."""
         return make_head(self.task, self.heads, features, units, width)
 
+    def ends(self, features: list[tuple[int, int]], latent: tuple[int, int]) -> nn.Module:
+        """A fresh head round a host that makes maps of these (width, stride) of such latents."""
+        return self.task.ends(features, latent)
+
     def batches(self, start: int, stop: int | None) -> Generator[Batch, None, None]:
         """Augmented training batches number `start` to `stop` - 1, or without end, on the device."""
         return self._run("train", start, ENDLESS if stop is None else stop, self.workers)
@@ -171,9 +175,10 @@ class Feed:
         """What the task says that it costs to differ from a teacher."""
         return self.task.imitation(outputs, teacher, batch, temperature, reduction)
 
-    def score(self, network: nn.Module, split: str) -> dict[str, float]:
-        """Every metric of the task on all samples of a split, the primary one first."""
-        scores = self.measure(network, split).compute()
+    def score(self, network: nn.Module, split: str, limit: int | None = None) -> dict[str, float]:
+        """Every metric of the task on a split, the primary one first; of its first pages alone that hold `limit`."""
+        pages = None if limit is None else -(-limit // self.task.scoring_batch)
+        scores = self.measure(network, split, pages).compute()
         return {self.primary: scores[self.primary], **scores}
 
     @torch.no_grad()

@@ -9,38 +9,51 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
+from tickets.hosts.base import given_to
+
 
 @dataclass(frozen=True)
 class LayerCost:
-    """One convolution or linear layer: its weights and its MACs for one input image."""
+    """One run of a convolution or linear layer: its weights and its MACs for one input image.
+
+    Args:
+        name: of the layer.
+        weights: how many it has.
+        macs: of the run.
+        is_fixed: whether a weight that is trained was held fixed in this run, so that a gradient only goes through.
+    """
 
     name: str
     weights: int
     macs: int
+    is_fixed: bool = False
 
 
 def layer_costs(network: nn.Module, size: tuple[int, int]) -> list[LayerCost]:
     """MACs of every convolution and linear layer for one (3, H, W) image, in order of execution.
 
-    The network is copied to the meta device, so nothing is computed and nothing changes. Biases, batch
-    norms, activations and interpolation are not counted, as in the released profiler.
+    A layer that runs several times an image is there as often. The network is copied to the meta device, so nothing is
+    computed and nothing changes. Biases, batch norms, activations and interpolation are not counted, as in the released
+    profiler.
 
     Args:
-        network: maps (B, 3, H, W) to anything.
-        size: (H, W) of the input.
+        network: maps (B, 3, H, W), or a host's latents, to anything.
+        size: (H, W) of the image.
     """
     twin = copy.deepcopy(network).to("meta").eval()
+    trained = {name for name, parameter in twin.named_parameters() if parameter.requires_grad}
     costs: list[LayerCost] = []
 
     def count(name: str, layer: nn.Conv2d | nn.Linear, output: Tensor) -> None:
         positions = output.numel() // layer.weight.shape[0]
-        costs.append(LayerCost(name, layer.weight.numel(), positions * layer.weight.numel()))
+        is_fixed = f"{name}.weight" in trained and not layer.weight.requires_grad
+        costs.append(LayerCost(name, layer.weight.numel(), positions * layer.weight.numel(), is_fixed))
 
     for name, layer in twin.named_modules():
         if isinstance(layer, nn.Conv2d | nn.Linear):
             layer.register_forward_hook(lambda m, _, out, name=name: count(name, m, out))
     with torch.no_grad():
-        twin(torch.empty(1, 3, *size, device="meta"))
+        twin(torch.empty(1, *given_to(twin, size), device="meta"))
     return costs
 
 

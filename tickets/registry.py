@@ -28,11 +28,13 @@ class Member:
         target: "module:attribute"; a class, or an instance whose fields are the defaults.
         options: that make it this variant.
         traits: what planning must know, where that is known without importing it.
+        note: what a list of names says behind this one; nothing where empty.
     """
 
     target: str
     options: Mapping[str, Any] = field(default_factory=dict)
     traits: Traits | None = None
+    note: str = ""
 
 
 @dataclass(frozen=True)
@@ -71,6 +73,10 @@ class Registry(Generic[T]):
     def names(self) -> list[str]:
         """Every name: those that come with the project, then those of other packages."""
         return [*self.builtin, *(name for name in self._plugins if name not in self.builtin)]
+
+    def note(self, name: str) -> str:
+        """What a list of names says behind a member; nothing of those of other packages."""
+        return self.builtin[name].note if name in self.builtin else ""
 
     def traits_by_name(self) -> Iterator[tuple[str, Traits]]:
         """The built-in members' names and facts."""

@@ -8,6 +8,7 @@ from typing import Any, Literal, Protocol, cast
 import torch
 from torch import Tensor, nn
 
+from tickets.hosts.base import latent_of
 from tickets.seeding import seeded
 
 Batch = dict[str, Tensor]
@@ -64,6 +65,17 @@ class Source(Protocol):
                 None for the task's own; heads whose width follows from the maps ignore it.
         """
 
+    def ends(self, features: list[tuple[int, int]], latent: tuple[int, int]) -> nn.Module:
+        """A fresh head round a host that takes latents, `tickets.training.network.Ends`.
+
+        Args:
+            features: (width, stride) of the host's maps.
+            latent: likewise of what it takes.
+
+        Raises:
+            UserError: the task stands on hosts of images alone.
+        """
+
     def batches(self, start: int, stop: int | None) -> Iterator[Batch]:
         """Augmented training batches number `start` to `stop` - 1, or without end."""
 
@@ -100,8 +112,14 @@ class Source(Protocol):
             UserError: the task does not say what it is to imitate a teacher.
         """
 
-    def score(self, network: nn.Module, split: str) -> dict[str, float]:
-        """All metrics on "val" or "test", the primary one first."""
+    def score(self, network: nn.Module, split: str, limit: int | None = None) -> dict[str, float]:
+        """All metrics on "val" or "test", the primary one first.
+
+        Args:
+            network: host and head.
+            split: whose samples.
+            limit: look at the first samples alone, at least so many; None for all.
+        """
 
 
 def initial_head(source: Source, host: nn.Module, seed: int, units: Any = None, width: int | None = None) -> nn.Module:
@@ -114,7 +132,17 @@ def initial_head(source: Source, host: nn.Module, seed: int, units: Any = None, 
         units, width: as `Source.head` takes them.
     """
     with seeded(seed, "head", source.name):
-        return source.head(cast(_Featured, host).features, units, width)
+        return head_of(source, host, units, width)
+
+
+def head_of(source: Source, host: nn.Module, units: Any = None, width: int | None = None) -> nn.Module:
+    """A fresh head on a host's maps, or round a host that takes latents; weights as the global generator gives them.
+
+    Args:
+        source, host, units, width: as `initial_head` takes them.
+    """
+    features, latent = cast(_Featured, host).features, latent_of(host)
+    return source.head(features, units, width) if latent is None else source.ends(features, latent)
 
 
 def divergence(

@@ -8,6 +8,9 @@ from typing import Literal
 
 from tickets.errors import UserError
 
+Taken = Literal["image", "latent"]
+"""What a host takes: images, or what images are made of."""
+
 
 @dataclass(frozen=True)
 class Need:
@@ -48,6 +51,7 @@ class Traits:
         has_units: hosts: whether there is an architecture to search.
         has_weights: hosts: whether its first weights come from a file.
         has_search_blocks: hosts: whether there are blocks that kernels of our own can compute.
+        takes: hosts: what they make feature maps of; tasks say which of the two they can stand on.
         lowers_timesteps: drawers: whether it needs a host that runs its layers at several time steps.
         has_timesteps: hosts: whether it does.
     """
@@ -67,6 +71,7 @@ class Traits:
     has_units: bool = False
     has_weights: bool = False
     has_search_blocks: bool = False
+    takes: Taken = "image"
     lowers_timesteps: bool = False
     has_timesteps: bool = False
 

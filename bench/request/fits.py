@@ -12,6 +12,7 @@ from bench.records.setting import Setting
 from bench.request import hosts
 from bench.request.scale import Phase, Scale
 from bench.request.sweep import Sweep
+from tasks import TASKS
 from tickets.drawers import DRAWERS
 from tickets.errors import UserError, unknown
 from tickets.hosts import HOSTS
@@ -36,6 +37,9 @@ def check(sweeps: Sequence[Sweep], scale: Scale, setting: Setting, data_root: Pa
     for sweep in sweeps:
         sweep.check()
         hosts.check(sweep, setting.host)
+    everywhere = list(dict.fromkeys([*((sweep, setting.host) for sweep in sweeps), *draws]))
+    for sweep, host in everywhere:
+        _stands(sweep, host)
     for sweep, host in draws:
         _host(sweep, host)
     _knobs(scale)
@@ -45,8 +49,19 @@ def check(sweeps: Sequence[Sweep], scale: Scale, setting: Setting, data_root: Pa
     for sweep in sweeps:
         _temperatures(sweep, scale, data_root)
         _events(sweep, scale)
-    for sweep, host in dict.fromkeys([*((sweep, setting.host) for sweep in sweeps), *draws]):
+    for sweep, host in everywhere:
         _takes_images(sweep, scale, host)
+        _ends(sweep, scale, host, data_root)
+
+
+def _stands(sweep: Sweep, host: str) -> None:
+    """See that the tasks can be trained on a host that takes what this one does: images, or latents."""
+    taken = HOSTS.traits(host).takes
+    for name in sweep.tasks:
+        if taken not in (able := TASKS.load(name).stands_on):
+            how = "made by a generator" if able == ("latent",) else "told from images"
+            other = next(name for name, traits in HOSTS.traits_by_name() if traits.takes in able)
+            raise UserError(f"{name} is {how}, and {host} takes {taken}s; use --host {other}.")
 
 
 def _host(sweep: Sweep, host: str) -> None:
@@ -134,3 +149,15 @@ def _takes_images(sweep: Sweep, scale: Scale, host: str) -> None:
 
     for task in sweep.tasks:
         check_size(HOSTS.make(host), host, scale.plan(task).size)
+
+
+def _ends(sweep: Sweep, scale: Scale, host: str, data_root: Path | None) -> None:
+    """See that the tasks have a head round a host that takes latents."""
+    if HOSTS.traits(host).takes == "image":
+        return
+    import torch
+
+    with torch.device("meta"):
+        made: Any = HOSTS.make(host).build()
+        for task in sweep.tasks:
+            scale.plan(task).task(task, data_root).ends(made.features, made.latent)

@@ -196,6 +196,11 @@ def _check_host(spec: HostSpec, request: Request) -> None:
     """See that only inference was asked for, and that the host takes images of the size."""
     from tickets.hosts.base import check_size
 
+    if spec.traits.takes != "image":
+        raise UserError(
+            f"the ticket's host is {named(spec)}, which takes latents, and networks of images are measured; "
+            "bench.export writes it."
+        )
     if request.what != ("inference",):
         raise UserError(
             f"the ticket's host is {named(spec)}, and only steps of supernets are measured; give --what inference."

@@ -63,6 +63,10 @@ class Synthetic:
         """A fresh head on maps of these (width, stride)."""
         return make_head(self.task, self.heads, features, units, width)
 
+    def ends(self, features: list[tuple[int, int]], latent: tuple[int, int]) -> nn.Module:
+        """The task's."""
+        return self.task.ends(features, latent)
+
     @cached_property
     def made(self) -> list[Batch]:
         """The batches."""
@@ -96,7 +100,7 @@ class Synthetic:
         """The task's."""
         return self.task.imitation(outputs, teacher, batch, temperature, reduction)
 
-    def score(self, network: nn.Module, split: str) -> dict[str, float]:
+    def score(self, network: nn.Module, split: str, limit: int | None = None) -> dict[str, float]:
         """Nothing is scored on random labels."""
         return {}
 

@@ -12,7 +12,7 @@ from tickets.seeding import seeded
 
 @promise("its head is decided by the seed and gives outputs at any input size")
 def _head(subject: Subject) -> str:
-    one, two, other = (subject.network(seed)[1].state_dict() for seed in (3, 3, 4))
+    one, two, other = (subject.network(seed).head.state_dict() for seed in (3, 3, 4))
     require(all(torch.equal(one[key], two[key]) for key in one), "one seed gives two heads")
     require(any(not torch.equal(one[key], other[key]) for key in one), "two seeds give one head")
     net, (height, width) = subject.network().eval(), subject.task.size
@@ -32,11 +32,11 @@ def _gradients(subject: Subject) -> str:
     require(loss.shape == (), f"the loss has shape {tuple(loss.shape)}; it must be a scalar")
     require(bool(loss.isfinite()) and loss > 0, f"the loss of a fresh network is {loss.item()}")
     loss.backward()
-    for name, weight in net[1].named_parameters():
+    for name, weight in net.head.named_parameters():
         grad = torch.zeros(()) if weight.grad is None else weight.grad
         require(grad.any(), f"no gradient reaches the head's {name}")
         require(grad.isfinite().all(), f"the gradient of the head's {name} is not finite")
-    return f"loss {loss.item():.4g}, {sum(p.numel() for p in net[1].parameters()):,} weights"
+    return f"loss {loss.item():.4g}, {sum(p.numel() for p in net.head.parameters()):,} weights"
 
 
 @promise("where a teacher can be imitated, its own outputs cost nothing and others something")
@@ -52,7 +52,7 @@ def _imitates(subject: Subject) -> str:
     require(bool(other.isfinite()) and other > 0, f"another network's outputs cost {other.item()}")
     require(abs(same) <= 1e-3 * other, f"the teacher's own outputs cost {same.item():.3g}, others {other.item():.3g}")
     other.backward()
-    require(any(p.grad is not None and p.grad.any() for p in net[1].parameters()), "no gradient reaches the head")
+    require(any(p.grad is not None and p.grad.any() for p in net.head.parameters()), "no gradient reaches the head")
     return f"{other.item():.4g}"
 
 
@@ -63,6 +63,8 @@ def _loss(subject: Subject, net: nn.Module, batch: Batch) -> Tensor:
 
 @promise("a small step lowers its loss")
 def _descends(subject: Subject) -> str:
+    if subject.task.is_game:
+        raise Skipped("its loss is the sum of several players', which a step of all of them may raise")
     net, batch = subject.network(), subject.training_batch()
     before = _loss(subject, net, batch)
     before.backward()

@@ -24,9 +24,11 @@ LOW = 0.2  # what a pose that puts every joint in one corner stays below
 def _additive(subject: Subject) -> str:
     task, net = subject.task, subject.network().eval()
     pages = [(_predicted(task, net, batch), batch) for batch in subject.pages("test")]
-    expected = _scored(task.metric(), pages)
+    expected = _scored(metric := task.metric(), pages)
     require(task.info.primary in expected, f"it scores {', '.join(expected)}, not the primary '{task.info.primary}'")
-    require(all(0 <= value <= 1 for value in expected.values()), f"scores are no fractions: {expected}")
+    amounts = getattr(metric, "amounts", ())
+    odd = [key for key, value in expected.items() if not 0 <= value <= (float("inf") if key in amounts else 1)]
+    require(not odd, f"{', '.join(odd)} of {expected} are no fractions, and no amounts from 0 on that the metric names")
     singles = [
         (outputs[i : i + 1], {key: value[i : i + 1] for key, value in batch.items()})
         for outputs, batch in pages

@@ -8,12 +8,14 @@ from functools import cached_property
 
 import numpy as np
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from tasks.base import Task
 from tasks.feed import Feed
-from tasks.heads.paper import make_head
 from tickets.seeding import seeded
+from tickets.source import head_of
+from tickets.training.network import Network
 
 FEATURES = [(6, 4), (8, 8)]  # (width, stride) of the maps that heads are tried on
 PAGE = 8  # samples that are looked at together
@@ -63,10 +65,23 @@ class Subject:
         """The first training batch."""
         return next(self.feed().batches(0, 1))
 
-    def network(self, seed: int = 0) -> nn.Sequential:
+    def network(self, seed: int = 0) -> Network:
         """A small host with the task's head; images -> outputs."""
         with seeded(seed, "contract"):
-            return nn.Sequential(_Host(), make_head(self.task, self.heads, FEATURES))
+            host = _Host() if "image" in self.task.stands_on else _Maker()
+            return Network(host, head_of(self.feed(), host))
+
+
+class _Maker(nn.Module):
+    """A host that takes latents of 4 channels at stride 16, and makes one map of the image's size."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.latent, self.features = (4, 16), [(6, 1)]
+        self.wide = nn.Conv2d(4, 6 * 16**2, 1)
+
+    def forward(self, latent: Tensor) -> list[Tensor]:
+        return [torch.relu(F.pixel_shuffle(self.wide(latent), 16))]
 
 
 class _Host(nn.Module):
@@ -74,6 +89,7 @@ class _Host(nn.Module):
 
     def __init__(self) -> None:
         super().__init__()
+        self.features = FEATURES
         self.first = nn.Conv2d(3, FEATURES[0][0], 4, 4)
         self.second = nn.Conv2d(FEATURES[0][0], FEATURES[1][0], 3, 2, 1)
 

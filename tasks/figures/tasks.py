@@ -1,4 +1,5 @@
-"""The three tasks on the embedded data: what a person does, which part a pixel belongs to, where the joints are."""
+"""The tasks on the embedded data: what a person does, which part a pixel is of, where the joints are; the picture, and
+others like it."""
 
 from __future__ import annotations
 
@@ -10,8 +11,10 @@ from tasks.base import Info
 from tasks.data.samples import Sample
 from tasks.figures import scenes
 from tasks.kinds import joints
+from tasks.kinds.adversarial import Adversarial
 from tasks.kinds.classification import Classification
 from tasks.kinds.pose import Pose
+from tasks.kinds.reconstruction import CHANNELS, Reconstruction
 from tasks.kinds.segmentation import Segmentation
 
 if TYPE_CHECKING:
@@ -47,6 +50,19 @@ class FiguresSegmentation(Segmentation):
 
 
 @dataclass(frozen=True)
+class FiguresReconstruction(Reconstruction):
+    """The drawn people themselves."""
+
+    info = Info(kind="vae", primary="saved", outputs=len(CHANNELS), names=CHANNELS, **scenes.ABOUT)
+    store = "figures"
+    read = staticmethod(scenes.read)
+
+    def samples(self, split: str) -> list[Sample]:
+        """Nothing to find: a sample is drawn from its split and number."""
+        return scenes.samples(split)
+
+
+@dataclass(frozen=True)
 class FiguresPose(Pose):
     """The 17 COCO keypoints of a drawn person."""
 
@@ -67,3 +83,16 @@ class FiguresPose(Pose):
         from tasks.metrics.pck import PCK
 
         return PCK(self.info.outputs, oks=True, codec=self.codec)
+
+
+@dataclass(frozen=True)
+class FiguresGeneration(Adversarial):
+    """Pictures of people like the drawn ones."""
+
+    info = Info(kind="gan", primary="coverage", outputs=len(CHANNELS), names=CHANNELS, **scenes.ABOUT)
+    store = "figures"
+    read = staticmethod(scenes.read)
+
+    def samples(self, split: str) -> list[Sample]:
+        """Nothing to find: a sample is drawn from its split and number."""
+        return scenes.samples(split)

@@ -97,7 +97,7 @@ def make_head(
         units: live units per search block after a search; None for all.
         width: channels before the prediction of a released dense head; None for the task's own.
     """
-    if heads == "light":
+    if heads == "light" or not task.has_released_head:
         return task.head(features)
     if task.info.kind == "cls":
         return PaperClassifier(features, task.info.outputs, units)

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import tempfile
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from tasks.base import Info
-from tasks.sets.folder import Folder
+from tasks.data.listing import Listing
+from tasks.kinds.adversarial import Adversarial
+from tasks.kinds.reconstruction import CHANNELS
+from tasks.sets.folder import Folder, read
 from tickets.errors import DataError, UserError
 
 
@@ -54,3 +57,38 @@ class Cifar10(Folder):
                     image.save(Path(place) / "cifar10" / split / self.names[label] / f"{number:05}.png")
             (Path(place) / "cifar10").rename(self.root / "cifar10")
         return True
+
+
+@dataclass(frozen=True)
+class Cifar10Generation(Adversarial):
+    """Pictures like those of CIFAR-10, of which the same tree is read."""
+
+    store = Cifar10.store
+    info = replace(Cifar10.info, kind="gan", primary="coverage", outputs=len(CHANNELS), names=CHANNELS)
+    read = staticmethod(read)
+
+    @property
+    def tree(self) -> Cifar10:
+        """The same images as a classification."""
+        return Cifar10(self.size, self.root, self.cache)
+
+    @property
+    def official(self) -> tuple[str, ...]:
+        """As the tree has them."""
+        return self.tree.official
+
+    def locate(self) -> None:
+        """Check that the tree is there.
+
+        Raises:
+            DataError: as that of classification.
+        """
+        self.tree.locate()
+
+    def download(self) -> bool:
+        """Fetch it as classification does."""
+        return self.tree.download()
+
+    def samples(self, split: str) -> Listing:
+        """Every image, by class, then by path."""
+        return self.tree.samples(split)

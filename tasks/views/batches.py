@@ -51,6 +51,17 @@ def jitter(image: Tensor, generator: torch.Generator, brightness: float = 0.2, c
     return torch.addcmul(light * mean * (1 - spread), image, light * spread).clamp_(0, 255)
 
 
+def mirrored(image: Tensor, generator: torch.Generator) -> Tensor:
+    """Mirror each image left and right with probability 1/2, exactly.
+
+    Args:
+        image: (B, 3, H, W) of any type; not modified.
+        generator: one number a sample is drawn from it.
+    """
+    draw = torch.rand(len(image), generator=generator, device=generator.device).to(image.device)
+    return torch.where((draw < 0.5).view(-1, 1, 1, 1), image.flip(3), image)
+
+
 def affine(
     image: Tensor,
     generator: torch.Generator,

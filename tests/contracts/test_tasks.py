@@ -7,6 +7,8 @@ from tasks import TASKS, contract
 from tasks.figures import scenes
 
 NAMES = [name for name in TASKS.builtin if name.endswith("/figures")]
+FULL = ("cls", "seg", "pose")
+"""Kinds that every promise is asked of."""
 
 
 @pytest.fixture(scope="session")
@@ -26,11 +28,12 @@ def few(monkeypatch):
 @pytest.mark.parametrize("name", NAMES)
 def test_it_keeps_its_contract(name, text, heads, cache, few):
     task = TASKS.load(name)(size=(32, 32), cache=cache)
+    kind = task.info.kind
     verdict = contract.verdict(text, contract.Subject(name, task, heads, seconds=0))
-    assert verdict.outcome == "passed", verdict.detail
+    assert verdict.outcome == "passed" or (verdict.outcome == "skipped" and kind not in FULL), verdict.detail
 
 
-def test_the_three_tasks_see_the_same_people(cache, few):
+def test_the_tasks_see_the_same_people(cache, few):
     tasks = [TASKS.load(name)(size=(32, 32), cache=cache) for name in NAMES]
     first, *others = [task.split("val").gather([0, 1])["image"] for task in tasks]
     assert all(torch.equal(first, other) for other in others)

@@ -18,6 +18,7 @@ from tickets.hosts.spiking import SpikingSpec
 from tickets.hosts.supernet import Spec, Stage
 from tickets.seeding import generator
 from tickets.source import Batch, Reduction, divergence
+from tickets.training.network import Ends
 
 SPEC = Spec(stem=8, stages=(Stage((1, 1), (8, 8)),), expansion=1)
 """A supernet of two branches, for 16x16 images; every layer has a multiple of 8 weights, for patterns that want it."""
@@ -38,6 +39,26 @@ class Pool(nn.Module):
         """Maps -> (B, outputs) logits."""
         out: Tensor = self.predict(torch.cat([m.mean((2, 3)) for m in maps], dim=1))
         return out
+
+
+class Squeezed(nn.Module):
+    """An entrance: one convolution to latents of this (width, stride), and nothing beside them."""
+
+    def __init__(self, width: int, stride: int) -> None:
+        super().__init__()
+        self.conv = nn.Conv2d(3, width, stride, stride)
+
+    def forward(self, image: Tensor) -> tuple[Tensor, None]:
+        """(B, width, H / stride, W / stride)."""
+        return self.conv(image), None
+
+
+class Told(Pool):
+    """An exit: the head, which needs no more than the maps."""
+
+    def forward(self, maps: list[Tensor], aside: object = None) -> Tensor:
+        """Maps -> (B, outputs) logits."""
+        return super().forward(maps)
 
 
 @dataclass
@@ -63,6 +84,10 @@ class Brightness:
     def head(self, features: list[tuple[int, int]], units: Any = None, width: int | None = None) -> nn.Module:
         """A pooling head."""
         return Pool(features, self.outputs)
+
+    def ends(self, features: list[tuple[int, int]], latent: tuple[int, int]) -> nn.Module:
+        """What squeezes images into latents, and a pooling head."""
+        return Ends(Squeezed(*latent), Told(features, self.outputs))
 
     def batch(self, stream: str, step: int) -> Batch:
         """Batch number `step` of a stream, always the same."""
@@ -99,7 +124,7 @@ class Brightness:
         return divergence(outputs, teacher, temperature, 1, reduction).mean()
 
     @torch.no_grad()
-    def score(self, network: nn.Module, split: str) -> dict[str, float]:
+    def score(self, network: nn.Module, split: str, limit: int | None = None) -> dict[str, float]:
         """Accuracy on two batches."""
         hits = [
             (network.eval()(b["image"]).argmax(1) == b["label"]).float().mean()

@@ -18,7 +18,7 @@ from tickets.contract.watch import left_alone, other_randomness
 from tickets.cost import dense_macs, layer_costs
 from tickets.errors import UserError
 from tickets.hosts import HOSTS
-from tickets.hosts.base import HostSpec, features_of, timesteps_of
+from tickets.hosts.base import HostSpec, features_of, given_to, latent_of, timesteps_of
 from tickets.pruning.masks import keep_top, prunable
 from tickets.search import live_units_mask, shrink
 from tickets.searchable import live_units, search_blocks
@@ -60,8 +60,9 @@ _CONTRACT: Contract[Subject] = Contract()
 CHECKS, promise, verdict, verdicts = _CONTRACT.checks, _CONTRACT.promise, _CONTRACT.verdict, _CONTRACT.verdicts
 
 
-def _noise(size: tuple[int, int], count: int = 2) -> Tensor:
-    return torch.randn(count, 3, *size, generator=generator(0, "contract"))
+def _noise(host: nn.Module, size: tuple[int, int], count: int = 2) -> Tensor:
+    """What the host is given for images of a size."""
+    return torch.randn(count, *given_to(host, size), generator=generator(0, "contract"))
 
 
 @promise("what planning knows of it is what it says of itself")
@@ -71,6 +72,9 @@ def _facts(subject: Subject) -> str:
     require(kind == first, f"its kind is '{kind}', and it is named {subject.name}; tickets are read by the first part")
     said = subject.spec.traits.has_units
     require(said == units, f"its traits say has_units={said}, and it has {'' if units else 'no '}units to search")
+    taken = "image" if latent_of(subject.host) is None else "latent"
+    takes = subject.spec.traits.takes
+    require(takes == taken, f"its traits say takes={takes}, and it takes {taken}s")
     said, steps = subject.spec.traits.has_timesteps, timesteps_of(subject.host)
     require(said == (steps is not None), f"its traits say has_timesteps={said}, and its timesteps are {steps}")
     return registration.facts(HOSTS, subject.name, subject.spec)
@@ -95,7 +99,7 @@ def _features(subject: Subject) -> str:
     features = features_of(subject.host)
     for size in SIZES:
         with torch.no_grad():
-            maps = subject.host(_noise(size))
+            maps = subject.host(_noise(subject.host, size))
         shapes = [tuple(one.shape) for one in maps]
         expected = [(2, width, -(-size[0] // stride), -(-size[1] // stride)) for width, stride in features]
         require(shapes == expected, f"2 images of {size} give maps {shapes}; its features say {expected}")
@@ -110,7 +114,7 @@ def _gradients(subject: Subject) -> str:
         for parameter in host.parameters():
             if not parameter.any():
                 parameter.fill_(1)
-    maps = host(_noise(SIZES[0]))
+    maps = host(_noise(host, SIZES[0]))
     g = generator(1, "contract")
     torch.stack([(one * torch.randn(one.shape, generator=g)).sum() for one in maps]).sum().backward()
     trained = {name: p for name, p in host.named_parameters() if p.requires_grad}
@@ -187,7 +191,7 @@ def _kill(network: Network) -> int:
 
 @torch.no_grad()
 def _maps(host: nn.Module) -> list[Tensor]:
-    maps: list[Tensor] = host.eval()(_noise(SIZES[0]))
+    maps: list[Tensor] = host.eval()(_noise(host, SIZES[0]))
     return maps
 
 

@@ -19,7 +19,7 @@ from tickets.deploy.carried import Carried, Restore
 from tickets.deploy.channels import Channels, Survey, is_padded
 from tickets.deploy.keeping import kept
 from tickets.deploy.tracing import attribute, bias_of, conv_like, replace_layer, tidied, traced
-from tickets.hosts.base import Features
+from tickets.hosts.base import Features, given_to, latent_of
 
 TRIED_SIZE = (96, 160)
 """(H, W) of the random image that a result is tried with: all can halve it five times, which leaves odd sides."""
@@ -51,11 +51,12 @@ class CompactTraced(nn.Module):
     Args:
         body: its graph.
         features: (width, stride) of each feature map, as the host tells them.
+        latent: likewise of what it takes, where that is no image.
     """
 
-    def __init__(self, body: fx.GraphModule, features: Features) -> None:
+    def __init__(self, body: fx.GraphModule, features: Features, latent: tuple[int, int] | None = None) -> None:
         super().__init__()
-        self.body, self.features = body, features
+        self.body, self.features, self.latent = body, features, latent
 
     def forward(self, image: Tensor) -> list[Tensor]:
         """Map (B, 3, H, W) to the host's feature maps (B, width, H/stride, W/stride)."""
@@ -82,7 +83,7 @@ def compact_traced(host: nn.Module) -> CompactTraced | None:
     _store_constants(Survey(module))
     survey = Survey(tidied(module))
     _cut(survey, kept(survey))
-    compacted = CompactTraced(tidied(survey.module), getattr(host, "features", [])).eval()
+    compacted = CompactTraced(tidied(survey.module), getattr(host, "features", []), latent_of(host)).eval()
     return compacted.to(like) if _agree(twin, compacted) else None
 
 
@@ -169,8 +170,9 @@ def _cut_norm(norm: nn.BatchNorm2d, rows: Tensor) -> nn.BatchNorm2d:
 
 
 def _agree(host: nn.Module, compacted: nn.Module) -> bool:
-    """Whether two networks make the same feature maps of a random image."""
-    images = torch.randn(1, 3, *TRIED_SIZE, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    """Whether two networks make the same feature maps of a random image, or latent."""
+    shape = given_to(host, TRIED_SIZE)
+    images = torch.randn(1, *shape, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
     try:
         expected, got = (_maps(network(images)) for network in (host, compacted))
     except Exception:  # hosts refuse sizes with assertions, shape errors and more

@@ -7,12 +7,13 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor, nn
 
 from tickets.errors import UserError
+from tickets.hosts.base import given_to, latent_of
 
 if TYPE_CHECKING:
     from onnxruntime import InferenceSession
@@ -26,7 +27,7 @@ def to_program(module: nn.Module, size: tuple[int, int], path: Path) -> None:
     """Write a `torch.export` program, which `torch.export.load(path).module()` turns back into a module.
 
     Args:
-        module: in eval mode, images (B, 3, H, W) -> list of feature maps. Not modified.
+        module: in eval mode, images (B, 3, H, W), or latents, -> list of feature maps. Not modified.
         size: (H, W) of the images; the batch stays free.
         path: the file to write, customarily "*.pt2"; its folder is made.
 
@@ -34,18 +35,18 @@ def to_program(module: nn.Module, size: tuple[int, int], path: Path) -> None:
         UserError: the module is in training mode, or the size is not positive.
     """
     _check(module, size)
-    program = torch.export.export(module, (random_images(module, 2, size),), dynamic_shapes=_free_batch())
+    program = torch.export.export(module, (random_inputs(module, 2, size),), dynamic_shapes=_free_batch())
     with _written(path) as file:
         torch.export.save(program, file)
 
 
 def to_onnx(module: nn.Module, size: tuple[int, int], path: Path) -> None:
-    """Write an ONNX file with the input "image" and the outputs "features_0", "features_1" and so on.
+    """Write an ONNX file with the input "image", or "latent", and the outputs "features_0", "features_1" and so on.
 
     Before the file gets its name it is run by onnxruntime on the CPU, and its outputs are compared with the module's.
 
     Args:
-        module: in eval mode, images (B, 3, H, W) -> list of feature maps. Not modified.
+        module: in eval mode, images (B, 3, H, W), or latents, -> list of feature maps. Not modified.
         size: (H, W) of the images; the batch stays free.
         path: the file to write; its folder is made.
 
@@ -58,15 +59,15 @@ def to_onnx(module: nn.Module, size: tuple[int, int], path: Path) -> None:
     if missing:
         raise UserError(f"to_onnx() needs {', '.join(missing)}, not installed here; pip install 'ticketbench[export]'.")
     _check(module, size)
-    images = random_images(module, 3, size)
+    images = random_inputs(module, 3, size)
     with torch.no_grad():
         expected = module(images)
     with _written(path) as file:
         torch.onnx.export(
             module,
-            (random_images(module, 2, size),),
+            (random_inputs(module, 2, size),),
             file,
-            input_names=["image"],
+            input_names=["image" if latent_of(module) is None else "latent"],
             output_names=[f"features_{i}" for i in range(len(expected))],
             dynamic_shapes=_free_batch(),
             dynamo=True,
@@ -77,7 +78,7 @@ def to_onnx(module: nn.Module, size: tuple[int, int], path: Path) -> None:
 
 
 def inference_session(file: Path | bytes, threads: int = 0) -> InferenceSession:
-    """An ONNX file, ready to run on the CPU: `run(None, {"image": array})` gives the feature maps.
+    """An ONNX file, ready to run on the CPU: `run(None, fed(session, array))` gives the feature maps.
 
     Args:
         file: from `to_onnx`, or its content.
@@ -90,6 +91,11 @@ def inference_session(file: Path | bytes, threads: int = 0) -> InferenceSession:
     return onnxruntime.InferenceSession(file, options, providers=["CPUExecutionProvider"])
 
 
+def fed(session: InferenceSession, given: Tensor) -> dict[str, Any]:
+    """The one input of a session under its name."""
+    return {session.get_inputs()[0].name: given.cpu().numpy()}
+
+
 def _check(module: nn.Module, size: tuple[int, int]) -> None:
     """Refuse what would be exported wrongly or not at all."""
     training = [name or "the module" for name, part in module.named_modules() if part.training]
@@ -99,10 +105,10 @@ def _check(module: nn.Module, size: tuple[int, int]) -> None:
         raise UserError(f"size must be a positive (height, width), got {size}; use that of the task's images.")
 
 
-def random_images(module: nn.Module, batch: int, size: tuple[int, int]) -> Tensor:
-    """Random images, always the same, of the module's dtype and device; (batch, 3, H, W)."""
+def random_inputs(module: nn.Module, batch: int, size: tuple[int, int]) -> Tensor:
+    """Random images, or latents for such, always the same, of the module's dtype and device; (batch, 3, H, W)."""
     like = next(module.parameters())
-    return torch.randn(batch, 3, *size, generator=torch.Generator().manual_seed(0)).to(like)
+    return torch.randn(batch, *given_to(module, size), generator=torch.Generator().manual_seed(0)).to(like)
 
 
 def _free_batch() -> tuple[dict[int, torch.export.Dim]]:
@@ -112,7 +118,8 @@ def _free_batch() -> tuple[dict[int, torch.export.Dim]]:
 
 def _compare(file: Path, images: Tensor, expected: list[Tensor]) -> None:
     """Run an ONNX file on images of another batch size than it was traced with."""
-    outputs = inference_session(file).run(None, {"image": images.cpu().numpy()})
+    session = inference_session(file)
+    outputs = session.run(None, fed(session, images))
     for i, (got, wanted) in enumerate(zip(outputs, expected, strict=True)):
         wanted = wanted.cpu()
         scale = float(wanted.abs().max())

@@ -20,7 +20,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from tickets.deploy.compact import CompactBranch, branches_of
-from tickets.deploy.export import inference_session, random_images, to_onnx
+from tickets.deploy.export import fed, inference_session, random_inputs, to_onnx
 
 MULTIPLES = (1, 8, 16)
 """Of units, that are tried; 1 leaves them as they are."""
@@ -64,9 +64,10 @@ def to_fastest_onnx(module: nn.Module, size: tuple[int, int], path: Path, thread
         files = {multiple: Path(folder) / f"{multiple}.onnx" for multiple in variants}
         for multiple, variant in variants.items():
             to_onnx(variant, size, files[multiple])
-        image = random_images(module, 1, size).cpu().numpy()
+        image = random_inputs(module, 1, size)
         sessions = {multiple: inference_session(file, threads) for multiple, file in files.items()}
-        taken = _least_seconds({m: partial(session.run, None, {"image": image}) for m, session in sessions.items()})
+        runs = {m: partial(session.run, None, fed(session, image)) for m, session in sessions.items()}
+        taken = _least_seconds(runs)
         tried = [Tried(multiple, hidden_units(variants[multiple]), taken[multiple]) for multiple in variants]
         tried.sort(key=lambda one: one.seconds)
         files[tried[0].multiple].replace(path)

@@ -17,7 +17,6 @@ from torch import Tensor
 from tickets.cost import layer_costs
 from tickets.drawers.base import Drawer, Request, Round, last_prune
 from tickets.errors import UserError
-from tickets.hosts.base import features_of
 from tickets.patterns import PATTERNS
 from tickets.pruning.masks import Masks
 from tickets.pruning.schedules import ramp, staircase
@@ -32,6 +31,7 @@ from tickets.search import (
     within_macs,
 )
 from tickets.searchable import search_blocks
+from tickets.source import head_of
 from tickets.stated import ELSEWHERE
 from tickets.training.events import Event, at
 from tickets.training.loop import Training
@@ -131,7 +131,7 @@ class SuperTickets(Drawer):
         if self.search:
             with torch.device("meta"):
                 host = request.spec.build()
-                full = Network(host, request.source.head(features_of(host)))
+                full = Network(host, head_of(request.source, host))
             costs = unit_costs(full, layer_costs(full, request.source.size))
             training.aside["penalties"] = penalties(full, costs)
         return training

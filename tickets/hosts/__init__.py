@@ -30,6 +30,7 @@ HOSTS: Registry[HostSpec] = Registry(
         "supernet/tiny3": Member("tickets.hosts.supernet:TINY3", traits=_SEARCHED),
         "supernet/small": Member("tickets.hosts.supernet:SMALL", traits=_SEARCHED),
         "supernet/paper": Member("tickets.hosts.supernet:PAPER", traits=_SEARCHED),
+        "decoder/tiny": Member("tickets.hosts.decoder:TINY", traits=Traits(takes="latent")),
         **_spiking("TINY"),
         **_spiking("VGG16"),
         **_spiking("RESNET19"),
@@ -42,6 +43,7 @@ HOSTS: Registry[HostSpec] = Registry(
 
 KINDS = {
     "supernet": "tickets.hosts.supernet:Spec",
+    "decoder": "tickets.hosts.decoder:DecoderSpec",
     "spiking": "tickets.hosts.spiking:SpikingSpec",
     "timm": "tickets.hosts.timm:TimmSpec",
 }

@@ -27,6 +27,8 @@ class Host(Protocol):
     """A feature extractor: an `nn.Module` that maps (B, 3, H, W) to a list of maps (B, width, h, w).
 
     One that runs its layers several times an image, as over time steps, says in `timesteps` when that number changes.
+    One that makes images of latents says in `latent` the (width, stride) of those: it maps (B, width, H / stride,
+    W / stride) to maps for images of (H, W).
     """
 
     features: Features
@@ -125,6 +127,32 @@ def features_of(host: nn.Module) -> Features:
     return cast(Host, host).features
 
 
+def latent_of(module: nn.Module) -> tuple[int, int] | None:
+    """(width, stride) of the latents that a host takes; None of one that takes images, and of a whole network."""
+    return cast("tuple[int, int] | None", getattr(module, "latent", None))
+
+
+def given_to(module: nn.Module, size: tuple[int, int]) -> tuple[int, int, int]:
+    """The shape of what a host, or a network, is given for one image.
+
+    Args:
+        module: a host of images or latents, or host and head together.
+        size: (H, W) of the image.
+
+    Returns:
+        (channels, height, width).
+
+    Raises:
+        UserError: latents of this host make no image of that size.
+    """
+    if (latent := latent_of(module)) is None:
+        return 3, *size
+    width, stride = latent
+    if any(side % stride for side in size):
+        raise UserError(f"of {size[0]}x{size[1]} pixels it makes no image, whose sides are multiples of {stride}")
+    return width, size[0] // stride, size[1] // stride
+
+
 def timesteps_of(host: nn.Module) -> int | None:
     """How often a host runs its layers for an image; None where that never changes, mostly once."""
     steps: int | None = getattr(host, "timesteps", None)
@@ -135,14 +163,16 @@ def check_size(spec: HostSpec, name: str, size: tuple[int, int]) -> None:
     """Run a host on the meta device.
 
     Raises:
-        UserError: it cannot take images of (H, W) = `size`.
+        UserError: it cannot take, or make, images of (H, W) = `size`.
     """
+    does = "make" if spec.traits.takes == "latent" else "take"
     try:
         with torch.device("meta"), torch.no_grad():
-            spec.build().eval()(torch.empty(1, 3, *size))
+            host = spec.build().eval()
+            host(torch.empty(1, *given_to(host, size)))
     except Exception as error:  # hosts refuse sizes with assertions, shape errors and more
         reason = str(error).strip().partition("\n")[0]
         raise UserError(
-            f"the host {name} cannot take {size[0]}x{size[1]} images ({reason}); choose a fully convolutional one, or "
-            "another --scale."
+            f"the host {name} cannot {does} {size[0]}x{size[1]} images ({reason}); choose a fully convolutional one, "
+            "or another --scale."
         ) from error

@@ -12,10 +12,10 @@ from torch import Tensor, nn
 
 from tickets.cost import dense_macs, layer_costs
 from tickets.errors import UserError
-from tickets.hosts.base import HostSpec, features_of
+from tickets.hosts.base import HostSpec
 from tickets.pruning.masks import Masks
 from tickets.search import Penalty, penalties, unit_costs
-from tickets.source import Source, initial_head
+from tickets.source import Source, head_of, initial_head
 from tickets.ticket import Ticket
 from tickets.ticket_set import TicketSet, member_seed, members_of
 from tickets.training.loop import Training
@@ -136,7 +136,7 @@ def full_macs(spec: HostSpec, source: Source) -> int:
     """Forward MACs of one image through the full host with a fresh head for a task."""
     with torch.device("meta"):
         host = spec.build()
-        return dense_macs(layer_costs(Network(host, source.head(features_of(host))), source.size))
+        return dense_macs(layer_costs(Network(host, head_of(source, host)), source.size))
 
 
 def _kept_head(ticket: Ticket, target: Source, host: nn.Module, seed: int) -> nn.Module:

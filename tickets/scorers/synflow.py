@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from tickets.errors import UserError
-from tickets.hosts.base import NORMS
+from tickets.hosts.base import NORMS, given_to, latent_of
 from tickets.pruning.masks import Masks, keep_top, ones
 from tickets.scorers.base import Scorer, below, gradient
 from tickets.source import Source
@@ -23,7 +23,8 @@ ROUNDS = 100
 class SynFlow(Scorer):
     """|w dR/dw|, a weight's share of the flow R through the network.
 
-    R is the sum of the outputs for an image of ones, of a float64 copy made linear and positive: |w| for w,
+    R is the sum of the outputs for an image of ones, or of the maps of a host that takes latents for one of ones, of a
+    float64 copy made linear and positive: |w| for w,
     no biases, norms reduced to positive scales. The kept share falls exponentially in 100 rounds, each
     scored under the masks of the one before, which saves a bottleneck from being emptied at once. A chain
     of layers keeps a weight in each; of parallel paths, as beside a skip, one may lose all of its weights.
@@ -43,7 +44,8 @@ class SynFlow(Scorer):
         twin = network.effective()
         _linearise(twin.double())
         weights = twin.weights()
-        image = torch.ones(1, 3, *source.size, dtype=torch.float64, device=source.device)
+        run = twin if latent_of(network.host) is None else twin.host
+        given = torch.ones(1, *given_to(run, source.size), dtype=torch.float64, device=source.device)
         sizes = {name: w.detach().double().abs() for name, w in network.weights().items()}
         masks = ones(sizes) | {name: mask for name, mask in network.masks.items() if name in sizes}
         present = network.masking.present(network)
@@ -53,7 +55,8 @@ class SynFlow(Scorer):
                 for name, w in weights.items():
                     w.copy_(sizes[name] * masks[name])
             with torch.enable_grad():
-                slopes = gradient(twin(image).sum(), weights)
+                outputs = run(given)
+                slopes = gradient(outputs.sum() if run is twin else sum(one.sum() for one in outputs), weights)
             return below({name: sizes[name] * slope for name, slope in slopes.items()}, present)
 
         for k in range(1, ROUNDS):

@@ -148,7 +148,8 @@ class Training:
         trained = [layer for layer in self.layers if self.network.trains(layer.name)]
         self.forward_cost = Cost.of(self.layers, self.network.masks)
         to_input = Cost.of(trained, self.network.masks)
-        self.gradient_cost = Cost.of(trained, {}) if self.network.masking.reaches else to_input
+        learning = [layer for layer in trained if not layer.is_fixed]
+        self.gradient_cost = Cost.of(learning, {} if self.network.masking.reaches else self.network.masks)
         self.step_cost = self.forward_cost + to_input + self.gradient_cost
 
     def set_masks(self, masks: Masks) -> None:

@@ -8,9 +8,24 @@ from typing import Any
 from torch import Tensor, nn
 from torch.func import functional_call
 
+from tickets.hosts.base import latent_of
 from tickets.pruning.masks import Masks, project, prunable
 from tickets.searchable import search_blocks
 from tickets.training.masking import Masking, Projection
+
+
+class Ends(nn.Module):
+    """A head round a host that takes latents: one end before it and one behind it.
+
+    Args:
+        entrance: maps images (B, 3, H, W) to the latents that the host is given, and whatever the exit needs beside.
+        exit: maps the host's maps and that to outputs.
+        pruned: the part of it that is pruned, apart from the host, as in "exit.discriminator"; empty for none.
+    """
+
+    def __init__(self, entrance: nn.Module, exit: nn.Module, pruned: str = "") -> None:
+        super().__init__()
+        self.entrance, self.exit, self.pruned = entrance, exit, pruned
 
 
 class Network(nn.Module):
@@ -18,7 +33,8 @@ class Network(nn.Module):
 
     Args:
         host: maps images to a list of feature maps.
-        head: maps that list to outputs; its layer called `predict` is never pruned.
+        head: maps that list to outputs; its layer called `predict` is never pruned. Round a host that takes latents
+            it has two ends, `Ends`.
         masks: by weight name as seen from here ("host.stem.0.weight"); weights without one are dense.
         masking: what a mask does; None for `Projection`, under which the training loop zeroes weights.
     """
@@ -37,27 +53,34 @@ class Network(nn.Module):
 
     def both(self, image: Tensor) -> tuple[list[Tensor], Any]:
         """The host's maps, and the head's outputs."""
-        maps = self._part("host", image)
-        return maps, self._part("head", maps)
+        if latent_of(self.host) is None:
+            maps = self._part("host", image)
+            return maps, self._part("head", maps)
+        latent, aside = self._part("head.entrance", image)
+        maps = self._part("host", latent)
+        return maps, self._part("head.exit", maps, aside)
 
-    def _part(self, part: str, x: Any) -> Any:
+    def _part(self, part: str, *given: Any) -> Any:
         module = self.get_submodule(part)
         if not self.masking.replaces or not self.masks:
-            return module(x)
+            return module(*given)
         masked = {
             name: self.masking.weight(f"{part}.{name}", module.get_parameter(name), mask)
             for name, mask in part_masks(self.masks, part).items()
         }
-        return functional_call(module, masked, (x,)) if masked else module(x)
+        return functional_call(module, masked, given) if masked else module(*given)
 
     def weights(self) -> dict[str, nn.Parameter]:
         """All prunable weights, whatever their part."""
         return {name: w for weights in self.prunable().values() for name, w in weights.items()}
 
     def prunable(self) -> dict[str, dict[str, nn.Parameter]]:
-        """Prunable weights by part: the host's, and the head's apart where it holds search blocks."""
+        """Prunable weights by part: the host's, and the head's apart where it holds search blocks or says so."""
         parts = {"host": {f"host.{name}": w for name, w in prunable(self.host).items()}}
-        if search_blocks(self.head):
+        if part := getattr(self.head, "pruned", ""):
+            weights = prunable(self.head.get_submodule(part))
+            parts["head"] = {f"head.{part}.{name}": w for name, w in weights.items()}
+        elif search_blocks(self.head):
             parts["head"] = {
                 f"head.{name}": w for name, w in prunable(self.head).items() if not name.startswith("predict.")
             }
