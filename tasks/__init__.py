@@ -36,6 +36,7 @@ TASKS: Registry[Task] = Registry(
         "seg/figures": Member("tasks.figures.tasks:FiguresSegmentation"),
         "pose/figures": Member("tasks.figures.tasks:FiguresPose"),
         "vae/figures": Member("tasks.figures.tasks:FiguresReconstruction"),
+        "vae/cifar10": Member("tasks.sets.cifar10:Cifar10Reconstruction"),
         "gan/figures": Member("tasks.figures.tasks:FiguresGeneration", note=LONG),
         "gan/cifar10": Member("tasks.sets.cifar10:Cifar10Generation", note=LONG),
         "cls/folder": Member("tasks.sets.folder:Folder"),

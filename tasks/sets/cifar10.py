@@ -9,7 +9,8 @@ from pathlib import Path
 from tasks.base import Info
 from tasks.data.listing import Listing
 from tasks.kinds.adversarial import Adversarial
-from tasks.kinds.reconstruction import CHANNELS
+from tasks.kinds.images import Images
+from tasks.kinds.reconstruction import CHANNELS, Reconstruction
 from tasks.sets.folder import Folder, read
 from tickets.errors import DataError, UserError
 
@@ -60,11 +61,10 @@ class Cifar10(Folder):
 
 
 @dataclass(frozen=True)
-class Cifar10Generation(Adversarial):
-    """Pictures like those of CIFAR-10, of which the same tree is read."""
+class _Images(Images):
+    """The images of the same tree, whatever is made of them."""
 
     store = Cifar10.store
-    info = replace(Cifar10.info, kind="gan", primary="coverage", outputs=len(CHANNELS), names=CHANNELS)
     read = staticmethod(read)
 
     @property
@@ -92,3 +92,17 @@ class Cifar10Generation(Adversarial):
     def samples(self, split: str) -> Listing:
         """Every image, by class, then by path."""
         return self.tree.samples(split)
+
+
+@dataclass(frozen=True)
+class Cifar10Reconstruction(_Images, Reconstruction):
+    """The photographs of CIFAR-10 again, through a few numbers."""
+
+    info = replace(Cifar10.info, kind="vae", primary="saved", outputs=len(CHANNELS), names=CHANNELS)
+
+
+@dataclass(frozen=True)
+class Cifar10Generation(_Images, Adversarial):
+    """Pictures like those of CIFAR-10."""
+
+    info = replace(Cifar10.info, kind="gan", primary="coverage", outputs=len(CHANNELS), names=CHANNELS)
