@@ -18,12 +18,13 @@ if TYPE_CHECKING:
     from tasks.feed import Feed
     from tasks.kinds.classification import Classification
     from tasks.kinds.pose import Pose
+    from tasks.kinds.reconstruction import Reconstruction
     from tasks.kinds.segmentation import Segmentation
     from tasks.metrics.base import Metric
 
 __all__ = [
-    "IGNORED", "SPLITS", "TASKS", "Classification", "Feed", "Info", "Metric", "Pose", "Row", "Sample", "Segmentation",
-    "Task", "names_in", "rgb",
+    "IGNORED", "SPLITS", "TASKS", "Classification", "Feed", "Info", "Metric", "Pose", "Reconstruction", "Row", "Sample",
+    "Segmentation", "Task", "names_in", "rgb",
 ]  # fmt: skip
 
 LONG = "needs an hour or a GPU"
@@ -63,6 +64,7 @@ _PUBLIC = {
     "Info": "tasks.base",
     "Metric": "tasks.metrics.base",
     "Pose": "tasks.kinds.pose",
+    "Reconstruction": "tasks.kinds.reconstruction",
     "Row": "tasks.data.samples",
     "SPLITS": "tasks.data.samples",
     "Sample": "tasks.data.samples",

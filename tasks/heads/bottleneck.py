@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from tasks.base import Features
 from tasks.heads import noise
-from tasks.heads.latent import CHANNELS, Encoding, described
+from tasks.heads.latent import CHANNELS, DESCRIBED, Encoding, described
 from tasks.heads.picture import Picture
 from tickets.training.network import Ends
 
@@ -52,7 +52,7 @@ class Likelihood(nn.Module):
 
     def __init__(self, features: Features) -> None:
         super().__init__()
-        self.picture = Picture(features, 2 * CHANNELS)
+        self.picture = Picture(features, DESCRIBED)
 
     def forward(self, maps: list[Tensor], posterior: Gaussian) -> Tensor:
         """`tasks.heads.latent.Told.packed`."""

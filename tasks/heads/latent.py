@@ -14,10 +14,15 @@ from tasks.heads import noise
 from tickets.hosts.upsampling import Decoder
 
 CHANNELS = 3
+DESCRIBED = 3 * CHANNELS
+"""Maps that a decoder ends in: `described`."""
 SHARPEST = -7.0
 """The least logarithm of a scale: a ninth of a level."""
 START = -2.0
 """The logarithm of a scale where the last layer says 0: about 17 levels."""
+SURE = -4.0
+"""The logarithm of sigma^2 where the encoding says 0: latents begin with more signal than noise, so that the decoder
+learns to listen before the divergence silences them."""
 
 
 class Told(NamedTuple):
@@ -25,16 +30,18 @@ class Told(NamedTuple):
 
     Args:
         mean, log_scale: (B, 3, H, W), of the logistic of every channel of every pixel, levels lying in -1..1.
+        lean: (B, 3, H, W), how far means follow channels before theirs: `tasks.metrics.likelihood.given_before`.
         mu, logvar: (B, d), of the Gaussian that the latent was drawn from.
     """
 
     mean: Tensor
     log_scale: Tensor
+    lean: Tensor
     mu: Tensor
     logvar: Tensor
 
     def packed(self) -> Tensor:
-        """All as one tensor (B, 6 H W + 2 d)."""
+        """All as one tensor (B, 9 H W + 2 d)."""
         return torch.cat([part.flatten(1) for part in self], 1)
 
     @classmethod
@@ -42,9 +49,10 @@ class Told(NamedTuple):
         """What was packed, of images of (H, W) = `size`."""
         shape = (CHANNELS, *size)
         count = CHANNELS * size[0] * size[1]
-        latent = (outputs.shape[1] - 2 * count) // 2
-        mean, log_scale, mu, logvar = outputs.split([count, count, latent, latent], 1)
-        return cls(mean.unflatten(1, shape), log_scale.unflatten(1, shape), mu, logvar)
+        latent = (outputs.shape[1] - 3 * count) // 2
+        *maps, mu, logvar = outputs.split([count, count, count, latent, latent], 1)
+        mean, log_scale, lean = (part.unflatten(1, shape) for part in maps)
+        return cls(mean, log_scale, lean, mu, logvar)
 
 
 class Encoding(nn.Module):
@@ -67,7 +75,7 @@ class Encoding(nn.Module):
         """Maps (B, width, H / stride, W / stride) -> mu and the logarithm of sigma^2, (B, d) each."""
         pooled = [F.adaptive_avg_pool2d(m, grid).flatten(1) for m, grid in zip(maps, self.grids, strict=True)]
         mu, logvar = self.project(torch.cat(pooled, 1)).float().chunk(2, 1)
-        return mu, logvar
+        return mu, logvar + SURE
 
 
 class Autoencoder(nn.Module):
@@ -84,10 +92,10 @@ class Autoencoder(nn.Module):
         super().__init__()
         self.encode = Encoding(features, size, latent)
         self.decode = Decoder(latent, size, width)
-        self.predict = nn.Conv2d(width, 2 * CHANNELS, 3, padding=1)
+        self.predict = nn.Conv2d(width, DESCRIBED, 3, padding=1)
 
     def forward(self, maps: Sequence[Tensor]) -> Tensor:
-        """Maps -> `Told.packed`, (B, 6 H W + 2 d)."""
+        """Maps -> `Told.packed`, (B, 9 H W + 2 d)."""
         mu, logvar = self.encode(maps)
         latent = noise.drawn(mu, logvar, self.training)
         return described(self.predict(self.decode(latent)), mu, logvar)
@@ -97,8 +105,8 @@ def described(made: Tensor, mu: Tensor, logvar: Tensor) -> Tensor:
     """`Told.packed` of a decoder's last map.
 
     Args:
-        made: (B, 6, H, W), means and what logarithms of scales are made of.
+        made: (B, 9, H, W), means, what logarithms of scales are made of, leans.
         mu, logvar: (B, d), of the posterior.
     """
-    mean, scale = made.float().chunk(2, 1)
-    return Told(mean, (scale + START).clamp(min=SHARPEST), mu, logvar).packed()
+    mean, scale, lean = made.float().chunk(3, 1)
+    return Told(mean, (scale + START).clamp(min=SHARPEST), lean, mu, logvar).packed()

@@ -67,7 +67,7 @@ class Reconstruction(Images):
             return network(image)
 
     def head(self, features: Features) -> nn.Module:
-        """The host's maps -> `Told.packed` (B, 6 H W + 2 latent)."""
+        """The host's maps -> `Told.packed` (B, 9 H W + 2 latent)."""
         from tasks.heads.latent import Autoencoder
 
         return Autoencoder(features, self.size, self.latent, self.decoder_width)
@@ -92,13 +92,13 @@ class Reconstruction(Images):
     def loss(self, outputs: Tensor, batch: Mapping[str, Tensor]) -> Tensor:
         """Bits per dimension, divergence and image together."""
         from tasks.heads.latent import Told
-        from tasks.metrics.likelihood import bits, divergence, log_mass
+        from tasks.metrics.likelihood import bits, distortion, divergence
         from tasks.views.batches import denormalise
 
         image = batch["image"]
         told = Told.of(outputs.float(), self.size)
-        nats = divergence(told.mu, told.logvar).sum(1)
-        nats = nats - log_mass(denormalise(image), told.mean, told.log_scale).flatten(1).sum(1)
+        cost = distortion(denormalise(image), told.mean, told.log_scale, told.lean)
+        nats = cost + divergence(told.mu, told.logvar).sum(1)
         return bits(nats.mean(), image[0].numel())
 
     def metric(self, split: str = "test") -> BitsPerDimension:
@@ -125,10 +125,12 @@ class Reconstruction(Images):
 
     def perfect(self, batch: Mapping[str, Tensor]) -> Tensor:
         """The image itself at the sharpest scale, and a latent that says nothing."""
+        import torch
+
         from tasks.heads.latent import SHARPEST, Told
         from tasks.metrics.likelihood import on_scale
         from tasks.views.batches import denormalise
 
         mean = on_scale(denormalise(batch["image"]).float())
         nothing = mean.new_zeros(len(mean), self.latent)
-        return Told(mean, mean.new_full(mean.shape, SHARPEST), nothing, nothing).packed()
+        return Told(mean, torch.full_like(mean, SHARPEST), torch.zeros_like(mean), nothing, nothing).packed()

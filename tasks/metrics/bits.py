@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from tasks.heads.latent import Told
-from tasks.metrics.likelihood import LEVELS, bits, divergence, log_mass
+from tasks.metrics.likelihood import LEVELS, bits, distortion, divergence
 from tasks.views.batches import denormalise
 
 RAW = math.log2(LEVELS)
@@ -33,14 +33,14 @@ class BitsPerDimension:
         self.count = 0
 
     def update(self, outputs: Tensor, batch: Mapping[str, Tensor]) -> None:
-        """Add `tasks.heads.latent.Told.packed` (B, 6 H W + 2 d) and `batch["image"]` (B, 3, H, W), normalised."""
+        """Add `tasks.heads.latent.Told.packed` (B, 9 H W + 2 d) and `batch["image"]` (B, 3, H, W), normalised."""
         image = batch["image"]
         told = Told.of(outputs.detach().double(), (image.shape[2], image.shape[3]))
         size = image[0].numel()
-        distortion = -log_mass(denormalise(image), told.mean, told.log_scale).flatten(1).sum(1)
+        cost = distortion(denormalise(image), told.mean, told.log_scale, told.lean)
         rate = divergence(told.mu, told.logvar).sum(1)
-        finite = (distortion + rate).isfinite()
-        self.distortion += float(bits(torch.where(finite, distortion, WORST * size), size).sum())
+        finite = (cost + rate).isfinite()
+        self.distortion += float(bits(torch.where(finite, cost, WORST * size), size).sum())
         self.rate += float(bits(torch.where(finite, rate, 0.0), size).sum())
         self.count += len(outputs)
 

@@ -43,6 +43,27 @@ def log_mass(level: Tensor, mean: Tensor, log_scale: Tensor) -> Tensor:
     return torch.where(level <= 0, lower, torch.where(level >= LEVELS - 1, upper, inside))
 
 
+def given_before(level: Tensor, mean: Tensor, lean: Tensor) -> Tensor:
+    """Means of red, of green given red, and of blue given both: PixelCNN++, equation 3, about the means.
+
+    With r and g how far the image's red and green lie from their means, they are m_red, m_green + a r, and
+    m_blue + b r + c g, so that `mean` stays what is expected before anything is seen.
+
+    Args:
+        level: (B, 3, H, W), whole numbers 0..255.
+        mean: (B, 3, H, W), on the scale of `on_scale`.
+        lean: (B, 3, H, W), a, b and c.
+    """
+    red, green, _ = (on_scale(level.to(mean.dtype)) - mean).unbind(1)
+    a, b, c = lean.unbind(1)
+    return mean + torch.stack([torch.zeros_like(red), a * red, b * red + c * green], 1)
+
+
+def distortion(level: Tensor, mean: Tensor, log_scale: Tensor, lean: Tensor) -> Tensor:
+    """What an image costs given its latent, in nats: (B,)."""
+    return -log_mass(level, given_before(level, mean, lean), log_scale).flatten(1).sum(1)
+
+
 def divergence(mu: Tensor, logvar: Tensor) -> Tensor:
     """KL(N(mu, sigma^2) || N(0, 1)), in nats, by number: (mu^2 + sigma^2 - log sigma^2 - 1) / 2, shaped like them.
 

@@ -63,6 +63,11 @@ def test_every_promise_is_kept_but_the_one_that_the_page_names(edges, capsys):
     assert "f1 1.0000" in out and "skipped a constant prediction" in out
 
 
+def test_images_alone_keep_every_promise_that_is_for_them(edges, capsys):
+    code, out = told(capsys, check.app, "task", "vae/outlines")
+    assert code == 0 and f"{len(contract.CHECKS) - 3} passed, 0 failed, 3 skipped" in out
+
+
 def test_the_picture_has_its_classes(edges, capsys, tmp_path):
     code, _ = told(capsys, preview.app, "--task", "edges/figures", "--out", tmp_path / "edges.png")
     assert code == 0 and (tmp_path / "edges.png").stat().st_size > 1000

@@ -53,7 +53,7 @@ def told(levels: torch.Tensor, log_scale: float, latent: int = 4) -> tuple[torch
 
     shape = levels.shape
     nothing = torch.zeros(len(levels), latent)
-    outputs = Told(torch.zeros(shape), torch.full(shape, log_scale), nothing, nothing).packed()
+    outputs = Told(torch.zeros(shape), torch.full(shape, log_scale), torch.zeros(shape), nothing, nothing).packed()
     return outputs, {"image": normalise(levels)}
 
 
