@@ -45,5 +45,5 @@ def test_the_share_of_the_first_moment_is_stated_only_where_it_is_another_than_i
     usual, other = (Settings(1, 0.01, beta=beta) for beta in (0.9, 0.5))
     assert "beta" not in usual.to_json() and other.to_json() == {**usual.to_json(), "beta": 0.5}
     for settings in (usual, other):
-        groups = optimizer(toy_network(), settings).param_groups
+        groups = optimizer(of(nn.Linear(2, 2)), settings).param_groups
         assert [group["betas"] for group in groups] == [(settings.beta, 0.999)] * 2

@@ -35,7 +35,7 @@ class Settings:
             same with the MACs of kept weights alone, as if masked ones cost nothing.
         precision: "float32", or "bfloat16" for the forward pass under autocast.
         compiled: whether the network runs through `torch.compile`.
-        beta: how much of Adam's first moment a step keeps, in [0, 1); players that answer each other want less than 0.9.
+        beta: share of Adam's first moment that a step keeps, in [0, 1); players that answer each other want less.
         knobs: numbers of single methods that identities used to state here (`to_json`); nothing is trained by them.
     """
 
