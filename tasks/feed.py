@@ -175,9 +175,10 @@ class Feed:
         """What the task says that it costs to differ from a teacher."""
         return self.task.imitation(outputs, teacher, batch, temperature, reduction)
 
-    def score(self, network: nn.Module, split: str) -> dict[str, float]:
-        """Every metric of the task on all samples of a split, the primary one first."""
-        scores = self.measure(network, split).compute()
+    def score(self, network: nn.Module, split: str, limit: int | None = None) -> dict[str, float]:
+        """Every metric of the task on a split, the primary one first; of its first pages alone that hold `limit`."""
+        pages = None if limit is None else -(-limit // self.task.scoring_batch)
+        scores = self.measure(network, split, pages).compute()
         return {self.primary: scores[self.primary], **scores}
 
     @torch.no_grad()

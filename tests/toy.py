@@ -28,14 +28,12 @@ __all__ = [
 SPEC = Spec(stem=4, stages=(Stage((1,), (4,)), Stage((1, 1), (4, 6))), expansion=1)
 """A supernet of two branches and 6 blocks, for 16x16 images."""
 
-DRAWERS = [
-    "imp/many_rounds@rate=0.7" if name == "imp/many_rounds" else name
-    for name in BUILT_IN.builtin
-    if not BUILT_IN.traits(name).needs_weights
-]
-"""All built-in drawers that draw from any host, with their defaults; the one that trains for many times the request's
-steps, for fewer.
-"""
+SHORTER = {"imp/many_rounds": "@rate=0.7"} | dict.fromkeys(
+    (name for name in BUILT_IN.builtin if name.startswith("netadaptv2")), "@iterations=1@samples=2@macs_target=0.9"
+)
+"""Options by which those that train or look for many times the request's steps do so for fewer."""
+DRAWERS = [name + SHORTER.get(name, "") for name in BUILT_IN.builtin if not BUILT_IN.traits(name).needs_weights]
+"""All built-in drawers that draw from any host, with their defaults but for those that would take long."""
 
 
 def toy_spec(drawer: Drawer) -> HostSpec:

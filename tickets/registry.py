@@ -83,7 +83,7 @@ class Registry(Generic[T]):
         return ((name, self.traits(name)) for name in self.builtin)
 
     def resolve(self, name: str) -> str:
-        """A member's full name, its options sorted.
+        """A member's full name, its options sorted, and texts among them as the member itself puts them.
 
         Raises:
             UserError: there is none of that name (says the nearest one and lists all), two packages register it, or
@@ -97,7 +97,8 @@ class Registry(Generic[T]):
         name, options = self.parts(name)
         self._check(name)
         if options or self._family(name):
-            self.make(_joined(name, options))
+            made = self.make(_joined(name, options))
+            options |= {key: of for key in options if isinstance(of := getattr(made, key, None), str)}
         return _joined(name, options)
 
     def parts(self, name: str) -> tuple[str, dict[str, str]]:

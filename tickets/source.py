@@ -112,8 +112,14 @@ class Source(Protocol):
             UserError: the task does not say what it is to imitate a teacher.
         """
 
-    def score(self, network: nn.Module, split: str) -> dict[str, float]:
-        """All metrics on "val" or "test", the primary one first."""
+    def score(self, network: nn.Module, split: str, limit: int | None = None) -> dict[str, float]:
+        """All metrics on "val" or "test", the primary one first.
+
+        Args:
+            network: host and head.
+            split: whose samples.
+            limit: look at the first samples alone, at least so many; None for all.
+        """
 
 
 def initial_head(source: Source, host: nn.Module, seed: int, units: Any = None, width: int | None = None) -> nn.Module:

@@ -7,6 +7,8 @@ import importlib.util
 import json
 import logging
 import pickle
+import re
+import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
@@ -19,9 +21,14 @@ import safetensors.torch
 import torch
 from torch import Tensor, nn
 
+from tickets import atomic
+from tickets.cache import cache_folder
 from tickets.errors import UserError
 
-HUB, FILE = "hub", "file"
+HUB, KEPT = "hub", "sha256-"
+DIGITS = 16
+"""Of a file's hash, behind `KEPT`: what the path of one of the user's own files becomes."""
+CONFIG = "config.json"
 SUFFIXES = (".safetensors", ".pth", ".pt", ".bin")
 NESTED = ("state_dict", "model")
 """Keys under which training scripts save a state beside other things."""
@@ -68,7 +75,7 @@ class Weights:
     """A file of weights as identities state it: by content, not by place.
 
     Args:
-        label: "lite0", "hub", "hub:TAG", or "file" for one of the user's own.
+        label: "lite0", "hub", "hub:TAG", or "sha256-" and digits for one of the user's own.
         path: where it lies on this machine.
         sha256: of its content.
         mean: of RGB in [0, 1] that they were trained with, by channel.
@@ -86,26 +93,23 @@ def find(weights: str, model: str) -> Weights:
     """The file that some words stand for.
 
     Args:
-        weights: a name in `PACKAGES`; "hub" for timm's own of this model, "hub:TAG" for those of a tag; or a file.
+        weights: a name in `PACKAGES`; "hub" for timm's own of this model, "hub:TAG" for those of a tag; or a file, by
+            its path or as `settled` has named it.
         model: of timm, that they are for.
 
     Raises:
         UserError: there is no such file, package, tag or network; says what was looked for.
     """
+    weights = settled(weights)
     label, _, tag = weights.partition(":")
     if weights in PACKAGES:
         path, mean, std = _packaged(weights, model), *_normalisation(model)
     elif label == HUB:
         path, mean, std = _from_hub(model, tag), *_normalisation(_tagged(model, tag))
     else:
-        label, path = FILE, Path(weights).expanduser()
-        if not path.is_file():
-            raise UserError(
-                f"there is no file of weights {path}; give {', '.join(PACKAGES)}, hub, hub:TAG, or a file that ends in "
-                f"{' or '.join(SUFFIXES[:2])}."
-            )
+        path = _kept(weights)
         mean, std = _beside(path) or _normalisation(model)
-    found = Weights(weights if label != FILE else FILE, path, _sha256(path, path.stat().st_mtime_ns), mean, std)
+    found = Weights(weights, path, _sha256(path, path.stat().st_mtime_ns), mean, std)
     wanted = PACKAGES[weights].sha256 if weights in PACKAGES else found.sha256
     if found.sha256 != wanted:
         raise UserError(
@@ -113,6 +117,60 @@ def find(weights: str, model: str) -> Weights:
             f"install {PACKAGES[weights].install} again."
         )
     return found
+
+
+def settled(weights: str) -> str:
+    """Some words that say by themselves which weights are meant: of a file's path, its content.
+
+    The file, and the `config.json` beside it, are copied into the user's cache, where tickets and other runs find them,
+    whatever becomes of the path.
+
+    Args:
+        weights: as `find` takes them; or empty, for none.
+
+    Raises:
+        UserError: there is no such file, or the same was kept with another normalisation.
+    """
+    if not weights or weights in PACKAGES or weights.partition(":")[0] == HUB or weights.startswith(KEPT):
+        return weights
+    path = Path(weights).expanduser()
+    if not path.is_file():
+        raise UserError(
+            f"there is no file of weights {path}; give {', '.join(PACKAGES)}, hub, hub:TAG, or a file that ends in "
+            f"{' or '.join(SUFFIXES[:2])}."
+        )
+    digits, told = _sha256(path, path.stat().st_mtime_ns), _beside(path)
+    copy = kept_folder() / digits / f"weights{path.suffix}"
+    if not copy.is_file():
+        copy.parent.mkdir(parents=True, exist_ok=True)
+        if told:
+            atomic.write(copy.with_name(CONFIG), path.with_name(CONFIG).read_bytes())
+        atomic.write(copy, path.read_bytes())
+    elif _beside(copy) != told:
+        raise UserError(
+            f"{path} was given before with another normalisation beside it ({_beside(copy) or 'none'}, now "
+            f"{told or 'none'}); delete {copy.parent} if that one was wrong."
+        )
+    return f"{KEPT}{digits[:DIGITS]}"
+
+
+def kept_folder() -> Path:
+    """Where copies of the user's own files are, each in a folder named by its hash; it may not exist yet."""
+    return cache_folder() / "weights"
+
+
+def _kept(name: str) -> Path:
+    digits = name.removeprefix(KEPT)
+    is_name = re.fullmatch(f"[0-9a-f]{{{DIGITS}}}", digits)
+    found = sorted(kept_folder().glob(f"{digits}*/weights.*")) if is_name else []
+    if not found:
+        raise UserError(
+            f"no file of weights whose SHA-256 begins with {digits} is known here, in {kept_folder()}; give that file "
+            "once by its path, as in --host timm/MODEL@weights=FILE, which keeps a copy there."
+        )
+    if _sha256(found[0], found[0].stat().st_mtime_ns) != found[0].parent.name:
+        raise UserError(f"{found[0]} does not have the SHA-256 of its folder's name: it is damaged, so delete it.")
+    return found[0]
 
 
 def _packaged(name: str, model: str) -> Path:
@@ -182,7 +240,7 @@ def _normalisation(model: str) -> tuple[tuple[float, ...], tuple[float, ...]]:
 
 def _beside(path: Path) -> tuple[tuple[float, ...], tuple[float, ...]] | None:
     """What a `config.json` beside a file states, as timm writes it; None where there is none."""
-    file = path.with_name("config.json")
+    file = path.with_name(CONFIG)
     if not file.is_file():
         return None
     try:
@@ -211,16 +269,15 @@ def read(path: Path) -> State:
         UserError: it is neither, is damaged, or holds objects that only code could make.
     """
     try:
-        if path.suffix == ".safetensors":
-            return safetensors.torch.load_file(path)
-        found: Any = torch.load(path, map_location="cpu", weights_only=True)
+        found = _tensors(path)
     except pickle.UnpicklingError as error:
         raise UserError(
             f"{path} is no plain state dict: it holds objects that would run code when read, or is no checkpoint; it "
-            "was not run. Save the model's state_dict() as .safetensors."
+            "was not run, so save the model's state_dict() as .safetensors."
         ) from error
-    except (safetensors.SafetensorError, RuntimeError, EOFError, ValueError, OSError) as error:
-        reason = str(error).partition("\n")[0]
+    except Exception as error:  # a text or a torn file makes the reader fail in any way, KeyError included
+        reason = str(error).partition("\n")[0].partition(". ")[0] if not isinstance(error, LookupError) else ""
+        reason = reason or type(error).__name__
         raise UserError(f"{path} is no file of weights, or a damaged one ({reason}); give another.") from error
     for key in NESTED:
         if isinstance(found, Mapping) and isinstance(found.get(key), Mapping):
@@ -228,6 +285,14 @@ def read(path: Path) -> State:
     if not isinstance(found, Mapping) or not all(isinstance(one, Tensor) for one in found.values()) or not found:
         raise UserError(f"{path} holds no state dict, tensors by name; save the model's state_dict().")
     return dict(found)
+
+
+def _tensors(path: Path) -> Any:
+    if path.suffix == ".safetensors":
+        return safetensors.torch.load_file(path)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of protocols that the safe reader may not know
+        return torch.load(path, map_location="cpu", weights_only=True)
 
 
 FLAT = {"_conv_stem": "conv_stem", "_bn0": "bn1", "_conv_head": "conv_head", "_bn1": "bn2", "_fc": "classifier"}
@@ -277,7 +342,7 @@ def fitted(state: Mapping[str, Tensor], wanted: Mapping[str, Tensor], unused: st
         where: the file, for the message.
 
     Raises:
-        UserError: one is missing or of another shape, or one is left over; names the first.
+        UserError: one is missing, of another shape or not finite, or one is left over; names the first.
     """
     needed = {name: tensor for name, tensor in wanted.items() if not name.startswith(f"{unused}.")}
     for name, tensor in needed.items():
@@ -288,6 +353,8 @@ def fitted(state: Mapping[str, Tensor], wanted: Mapping[str, Tensor], unused: st
                 f"{where} does not fit: '{name}' is {got} there and {list(tensor.shape)} in the model; give the "
                 "weights of this model."
             )
+    if odd := [name for name in needed if name in state and not state[name].isfinite().all()]:
+        raise UserError(f"{where} has values in '{odd[0]}' that are not finite; give other weights.")
     if over := [name for name in state if name not in wanted and not name.startswith(f"{unused}.")]:
         raise UserError(f"{where} does not fit: the model has no '{over[0]}'; give the weights of this model.")
     return {name: state.get(name, torch.zeros_like(needed[name], device="cpu")) for name in needed}

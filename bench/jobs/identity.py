@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import fields, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from bench.jobs.work import Facts, beside, own_draw
 from bench.records import record
@@ -21,6 +21,9 @@ from tickets.recipes import RECIPES
 from tickets.registry import Registry
 from tickets.training.settings import Settings
 from tickets.transforms import TRANSFORMS
+
+if TYPE_CHECKING:
+    from tickets.hosts.base import HostSpec
 
 REGISTRIES: dict[str, Registry[Any]] = {TASKS.noun: TASKS, **contract.REGISTRIES}
 """Every noun that members of jobs are, by what messages call it."""
@@ -58,7 +61,7 @@ def _shared(job: Job, facts: Facts) -> dict[str, Any]:
     plan, setting = facts.scale.plan(job.trained_on), facts.setting
     said = knobs(job, plan)
     found = {
-        "spec": HOSTS.make(setting.host).to_json(),
+        "spec": _host(job, setting.host).to_json(),
         "heads": facts.scale.heads,
         "size": plan.size,
         "batch_size": plan.batch_size,
@@ -76,6 +79,12 @@ def _shared(job: Job, facts: Facts) -> dict[str, Any]:
         "code": [[one.noun, one.name, one.distribution, one.version, one.source] for one in codes(job, facts)],
     }
     return found | kernels | {name: value for name, value in further.items() if value}
+
+
+def _host(job: Job, name: str) -> HostSpec:
+    """What a job's network is built from, as a draw's own drawer has it."""
+    spec = HOSTS.make(name)
+    return DRAWERS.make(job.drawer).host(spec) if job.kind == "draw" else spec
 
 
 def identify_all(jobs: list[Job], facts: Facts, report: object = None) -> dict[Job, str]:

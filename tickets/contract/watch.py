@@ -103,12 +103,12 @@ class WatchedSource(Brightness):
             self.trained += len(batch["image"])
             yield batch
 
-    def score(self, network: nn.Module, split: str) -> dict[str, float]:
+    def score(self, network: nn.Module, split: str, limit: int | None = None) -> dict[str, float]:
         """A score, noted."""
         self.splits.add(split)
         self.tally.scores = True
         try:
-            return super().score(network, split)
+            return super().score(network, split, limit)
         finally:
             self.tally.scores = False
 

@@ -23,6 +23,10 @@ def _pruned_once(base: str, scorer: str, **more: Any) -> Member:
     return Member("tickets.drawers.prune_once:PruneOnce", options, Traits(based_on(base), searches=base == SEARCHED))
 
 
+def _adapted(**options: Any) -> Member:
+    return Member("tickets.drawers.netadaptv2:NetAdaptV2", options, Traits(searches=True, prunes=False))
+
+
 def _mask_trained(**options: Any) -> Member:
     return Member("tickets.drawers.tamt:TaskAgnosticMasks", options, Traits(based_on("dense")))
 
@@ -75,6 +79,11 @@ DRAWERS: Registry[Drawer] = Registry(
         "supertickets/prune_only": _supertickets(search=False, searches=False),
         "supertickets/search_only": _supertickets(prune=False, prunes=False),
         **{f"stp/{scorer}": _pruned_once(SEARCHED, scorer) for scorer in SCORERS.builtin},
+        "netadaptv2": _adapted(),
+        "netadaptv2/single_layer": _adapted(layers=1),
+        "netadaptv2/per_batch": _adapted(per_image=False),
+        "netadaptv2/no_bypass": _adapted(bypass=False),
+        "architecture/random": _adapted(iterations=1, samples=1, layers=0),
         "omp": _pruned_once("dense", "magnitude"),
         "wanda": _pruned_once("dense", "wanda", allocation="row"),
         "obc": Member("tickets.drawers.obc:OptimalCompression", {"allocation": "uniform"}, Traits(based_on("dense"))),

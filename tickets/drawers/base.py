@@ -132,6 +132,10 @@ class Drawer(Method):
             for name, weight in weights.items():
                 pattern.grouping(name, weight.shape)
 
+    def host(self, spec: HostSpec) -> HostSpec:
+        """What is drawn from where a host is asked for: by default that one."""
+        return spec
+
     def scores(self, network: Network, source: Source) -> dict[str, Tensor]:
         """Importance of each weight of `network.weights()`, shaped like it; larger is kept.
 

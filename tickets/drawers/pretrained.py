@@ -10,6 +10,7 @@ from tickets.hosts.base import HostSpec
 from tickets.ticket import Ticket
 from tickets.ticket_set import TicketSet
 from tickets.traits import Traits
+from tickets.weights import settled
 
 
 @dataclass(frozen=True)
@@ -27,6 +28,10 @@ class Pretrained(Drawer):
 
     weights: str = ""
 
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        object.__setattr__(self, "weights", settled(self.weights))
+
     @property
     def traits(self) -> Traits:
         """It removes nothing, and needs a host with weights unless it is told which."""
@@ -39,7 +44,11 @@ class Pretrained(Drawer):
             UserError: it has none, or they do not fit.
         """
         super().check(spec, sparsity)
-        spec.weighted(self.weights).check()
+        self.host(spec).check()
+
+    def host(self, spec: HostSpec) -> HostSpec:
+        """The host with its weights."""
+        return spec.weighted(self.weights)
 
     def trainings(self, steps: int, sparsity: float) -> Sequence[Round]:
         """One of no steps."""
@@ -51,4 +60,4 @@ class Pretrained(Drawer):
         Raises:
             UserError: as `check`.
         """
-        return super().draw(replace(request, spec=request.spec.weighted(self.weights)))
+        return super().draw(replace(request, spec=self.host(request.spec)))

@@ -90,6 +90,11 @@ class HostSpec(ABC):
             "timm/tf_efficientnet_lite0@weights=lite0."
         )
 
+    @property
+    def origin(self) -> str:
+        """Where the first weights are from, in words; empty where they are drawn."""
+        return ""
+
     def check(self) -> None:
         """See before any work starts that it can be built with its first weights; the default builds it without any.
 

@@ -79,6 +79,8 @@ class SearchBlock(Searchable):
     shift: nn.Parameter
     """Of a block without units, which has none of those above."""
     skip: nn.Module
+    gate: Tensor | None = None
+    """Float (B, hidden) of 0 and 1, by which each image's hidden units are multiplied for a pass; no state."""
 
     gamma_name = "depthwise_bn.weight"
     last = tuple(f"project_bn.{t}" for t in ("weight", "bias", "running_mean", "running_var"))
@@ -134,7 +136,7 @@ class SearchBlock(Searchable):
         """Map (B, in, H, W) to (B, out, H/stride, W/stride)."""
         if not self.depthwise:
             return self._skipped(x) + self.shift[:, None, None]
-        if (kernels := force.now()) and native.serves(self, x):
+        if (kernels := force.now()) and self.gate is None and native.serves(self, x):
             return native.run(self, x, kernels)
         by_kernel = self.training and x.device.type == "cpu"
         hidden = self._by_kernel(x) if by_kernel else self._at_once(x)
@@ -155,7 +157,8 @@ class SearchBlock(Searchable):
         else:
             parts = hidden.split([conv.in_channels for conv in convs], dim=1)
             hidden = torch.cat([conv(part) for conv, part in zip(convs, parts, strict=True)], dim=1)
-        projected: Tensor = self.project(F.relu(self.depthwise_bn(hidden), inplace=True))
+        hidden = F.relu(self.depthwise_bn(hidden), inplace=True)
+        projected: Tensor = self.project(hidden if self.gate is None else hidden * self.gate[:, :, None, None])
         return projected
 
     def _by_kernel(self, x: Tensor) -> Tensor:
@@ -167,11 +170,12 @@ class SearchBlock(Searchable):
         sizes = list(self.units.values())
         expand, project = self.expand.weight.split(sizes), self.project.weight.split(sizes, 1)
         inner, outer = _normalisers(self.expand_bn, sizes), _normalisers(self.depthwise_bn, sizes)
+        gates = None if self.gate is None else self.gate.split(sizes, 1)
         total: Tensor | None = None
         for i, conv in enumerate(self.kernels.values()):
             hidden = F.relu(inner[i](pointwise(x, expand[i])), inplace=True)
             hidden = F.relu(outer[i](depthwise(hidden, conv.weight, self.stride)), inplace=True)
-            part = pointwise(hidden, project[i])
+            part = pointwise(hidden if gates is None else hidden * gates[i][:, :, None, None], project[i])
             total = part if total is None else total + part
         return cast(Tensor, total)
 

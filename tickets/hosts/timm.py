@@ -15,9 +15,9 @@ from tickets.hosts.depth import Family
 from tickets.pruning.masks import prunable
 from tickets.searchable import Units
 from tickets.source import MEAN, STD
-from tickets.stated import ELSEWHERE, LATER
+from tickets.stated import LATER
 from tickets.traits import Traits
-from tickets.weights import FILE, Weights, find, loaded
+from tickets.weights import PACKAGES, Weights, find, loaded
 
 if TYPE_CHECKING:
     from timm.models import FeatureInfo
@@ -84,7 +84,6 @@ class TimmSpec(HostSpec):
         sha256: of the file; follows from `weights`.
         mean: that its weights expect where that is not the tasks' normalisation; follows from `weights`.
         std: likewise.
-        path: where the file lies on this machine; nothing depends on it.
 
     Raises:
         UserError: there are no such weights for this model.
@@ -96,13 +95,12 @@ class TimmSpec(HostSpec):
     sha256: str = field(default="", metadata=LATER)
     mean: tuple[float, ...] = field(default=(), metadata=LATER)
     std: tuple[float, ...] = field(default=(), metadata=LATER)
-    path: str = field(default="", metadata=ELSEWHERE, compare=False)
 
     def __post_init__(self) -> None:
         if self.weights and not self.sha256:
             found = find(self.weights, self.model)
             is_usual = (found.mean, found.std) == (MEAN, STD)
-            facts: dict[str, Any] = {"weights": found.label, "sha256": found.sha256, "path": str(found.path)}
+            facts: dict[str, Any] = {"weights": found.label, "sha256": found.sha256}
             facts |= {} if is_usual else {"mean": found.mean, "std": found.std}
             for name, value in facts.items():
                 object.__setattr__(self, name, value)
@@ -160,6 +158,15 @@ class TimmSpec(HostSpec):
             )
         return host
 
+    @property
+    def origin(self) -> str:
+        """The name of the weights, their hash, and their package and licence where they are one's."""
+        if not self.weights:
+            return ""
+        known = PACKAGES.get(self.weights)
+        told = [f"of {known.install}, {known.licence}"] if known else []
+        return "; ".join([self.weights, *told, f"SHA-256 {self.sha256}", "what they cost to train is not counted"])
+
     def weighted(self, weights: str = "") -> TimmSpec:
         """The same backbone that begins with weights of a file."""
         if not (weights or self.weights):
@@ -175,13 +182,8 @@ class TimmSpec(HostSpec):
             loaded(self.model, self._file(), features_only=True)
 
     def _file(self) -> Weights:
-        """The file of the weights, as they were found; of a ticket's host, found again."""
-        if not self.path and self.weights == FILE:
-            raise UserError(
-                f"the file of weights that timm/{self.model} begins with, SHA-256 {self.sha256[:16]}..., is not known "
-                "here; give it by --host timm/MODEL@weights=FILE."
-            )
-        found = find(self.path if self.weights == FILE else self.weights, self.model)
+        """The file of the weights, found again, and the same."""
+        found = find(self.weights, self.model)
         if found.sha256 != self.sha256:
             raise UserError(
                 f"the weights {self.weights} of timm/{self.model} are now of the SHA-256 {found.sha256[:16]}..., and "
