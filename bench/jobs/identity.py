@@ -118,6 +118,7 @@ def settings_of(job: Job, facts: Facts) -> Settings:
         weight_decay=plan.weight_decay,
         optimizer=plan.optimizer,
         eps=plan.eps,
+        beta=plan.beta,
         schedule=plan.schedule,
         decay=plan.decay,
         falls=plan.falls,

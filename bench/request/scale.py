@@ -47,7 +47,7 @@ class Plan(_Part):
         draw: the training in which a ticket is drawn.
         transfer: the training on the target; the scratch references get the same.
         weight_decay: L2 factor on weights.
-        optimizer, eps, schedule, decay, falls, warmup: as `tickets.training.loop.Settings` has them.
+        optimizer, eps, beta, schedule, decay, falls, warmup: as `tickets.training.loop.Settings` has them.
         options: fields of the task's adapter, as pipeline: full.
         drawers: options of drawers, by the first part of their names or by all of it, as supertickets: {rho: 0.001};
             they hold where the drawer has such an option and its name does not say otherwise.
@@ -60,6 +60,7 @@ class Plan(_Part):
     weight_decay: float = Field(default=1e-5, ge=0)
     optimizer: Literal["adam", "rmsprop"] = "adam"
     eps: float = Field(default=1e-8, gt=0)
+    beta: float = Field(default=0.9, ge=0, lt=1)
     schedule: Literal["onecycle", "staircase", "multistep"] = "onecycle"
     decay: float = Field(default=0.1, gt=0, le=1)
     falls: tuple[float, ...] = ()

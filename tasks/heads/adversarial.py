@@ -96,9 +96,10 @@ class Discriminator(nn.Module):
     def __init__(self, widths: tuple[int, ...] = WIDTHS, hidden: int = HIDDEN) -> None:
         super().__init__()
         self.convs = nn.ModuleList(nn.Conv2d(a, b, 4, 2, 1) for a, b in pairwise((CHANNELS, *widths)))
-        self.inner, self.score = nn.Linear((widths[-1] + 1) * GRID**2, hidden), nn.Linear(hidden, 1)
+        self.inner, self.score = nn.Linear((widths[-1] + 1) * GRID**2, hidden), nn.Linear(hidden, 1, bias=False)
         for layer in (*self.convs, self.inner, self.score):
             nn.init.kaiming_normal_(layer.weight, a=SLOPE)
+        for layer in (*self.convs, self.inner):
             nn.init.zeros_(layer.bias)
 
     def forward(self, image: Tensor) -> Tensor:

@@ -234,7 +234,7 @@ def test_without_the_package_the_task_is_refused(monkeypatch):
 def test_a_fixed_copy_computes_what_the_discriminator_of_now_does():
     exit = Contest([(4, 1)]).eval()
     with torch.no_grad():
-        exit.discriminator.score.bias += 3
+        exit.discriminator.score.weight *= 2
         exit.picture.predict.weight.normal_()
     played = Played.of(exit([torch.randn(2, 4, 16, 16)], torch.randn(2, 3, 16, 16)), (16, 16))
     torch.testing.assert_close(played.judged, played.fake)

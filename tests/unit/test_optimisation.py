@@ -39,3 +39,11 @@ def test_rmsprop_has_its_epsilon_inside_the_root():
     layer.weight.grad = torch.full((1, 1), 2.0)
     made.step()
     assert layer.weight.item() == pytest.approx(-0.1 * 2 / (0.9 + 0.1 * 4 + 0.5) ** 0.5)
+
+
+def test_the_share_of_the_first_moment_is_stated_only_where_it_is_another_than_it_was():
+    usual, other = (Settings(1, 0.01, beta=beta) for beta in (0.9, 0.5))
+    assert "beta" not in usual.to_json() and other.to_json() == {**usual.to_json(), "beta": 0.5}
+    for settings in (usual, other):
+        groups = optimizer(of(nn.Linear(2, 2)), settings).param_groups
+        assert [group["betas"] for group in groups] == [(settings.beta, 0.999)] * 2

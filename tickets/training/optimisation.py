@@ -27,4 +27,5 @@ def optimizer(network: Network, settings: Settings) -> torch.optim.Optimizer:
         from timm.optim.rmsprop_tf import RMSpropTF  # only here: importing timm takes a second
 
         return RMSpropTF(groups, lr=settings.learning_rate, alpha=0.9, momentum=0.9, eps=settings.eps)
-    return torch.optim.Adam(groups, lr=settings.learning_rate, eps=settings.eps, fused=True)
+    betas = (settings.beta, 0.999)
+    return torch.optim.Adam(groups, lr=settings.learning_rate, betas=betas, eps=settings.eps, fused=True)

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from typing import Any, Literal
+
+from tickets.stated import LATER, stated
 
 ScheduleName = Literal["onecycle", "staircase", "multistep", "constant"]
 
@@ -33,6 +35,7 @@ class Settings:
             same with the MACs of kept weights alone, as if masked ones cost nothing.
         precision: "float32", or "bfloat16" for the forward pass under autocast.
         compiled: whether the network runs through `torch.compile`.
+        beta: share of Adam's first moment that a step keeps, in [0, 1); players that answer each other want less.
         knobs: numbers of single methods that identities used to state here (`to_json`); nothing is trained by them.
     """
 
@@ -50,6 +53,7 @@ class Settings:
     equal: Literal["steps", "macs", "sparse"] = "steps"
     precision: Literal["float32", "bfloat16"] = "float32"
     compiled: bool = False
+    beta: float = field(default=0.9, metadata=LATER)
     knobs: Mapping[str, float] = field(default_factory=dict)
 
     @property
@@ -59,6 +63,6 @@ class Settings:
 
     def to_json(self) -> dict[str, Any]:
         """Plain values, as identities and descriptions state them."""
-        values = asdict(self)
+        values = stated(self)
         knobs: dict[str, float] = values.pop("knobs")
         return values | knobs
