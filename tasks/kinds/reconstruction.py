@@ -37,7 +37,7 @@ class Reconstruction(Images):
         UserError: latent or decoder_width is below 1.
     """
 
-    latent: int = 32
+    latent: int = 64
     decoder_width: int = 16
 
     has_released_head: ClassVar[bool] = False

@@ -286,14 +286,14 @@ def test_a_decoders_ticket_of_a_vae_loads_in_a_gan_and_back_with_the_same_masks(
 
 def test_a_vae_costs_its_dense_encoder_and_its_decoder_three_times(coded):
     host = 3 * 96 + 6 * 5 * 9 * 8**2 + 5 * 4 * 9 * 16**2
-    picture = 6 * (4 * 9 * 16**2 + 5 * 8**2 + 6 * 4**2)
+    picture = 9 * (4 * 9 * 16**2 + 5 * 8**2 + 6 * 4**2)
     encoder = 3 * 16 * 16 * 8**2 + 16 * 32 * 16 * 4**2 + 32 * 64 * 16 * 2**2 + 64 * 2**2 * 2 * 3
     training = Training(network(coded), coded, SETTINGS, 0)
     assert training.step_cost.dense == 3 * (host + picture + encoder)
 
 
 def test_a_latent_of_another_length_than_the_hosts_is_refused_before_anything_is_drawn():
-    with pytest.raises(UserError, match="makes 32x32 images of 32 numbers; give latent=32"):
+    with pytest.raises(UserError, match="makes 32x32 images of 64 numbers; give latent=64"):
         config(source="vae@latent=16", target="gan", host="decoder/tiny", drawer="omp")
 
 

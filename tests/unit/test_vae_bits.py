@@ -9,7 +9,7 @@ from tasks import TASKS
 from tasks.figures import scenes
 from tasks.heads.latent import Told
 from tasks.metrics.bits import BitsPerDimension
-from tasks.metrics.likelihood import bits, divergence, log_mass
+from tasks.metrics.likelihood import bits, distortion, divergence, given_before, log_mass, on_scale
 from tickets.errors import UserError
 from tickets.seeding import seeded
 from tickets.training.network import Network
@@ -25,6 +25,20 @@ def test_the_masses_of_all_levels_sum_to_one(mean, log_scale):
     levels = torch.arange(256)
     at = [torch.full((256,), value, dtype=torch.float64) for value in (mean, log_scale)]
     assert float(log_mass(levels, *at).exp().sum()) == pytest.approx(1, abs=1e-8)
+
+
+def test_means_follow_the_channels_before_theirs_and_masses_still_sum_to_one():
+    """Over both levels of red that matter here and all of green: p(r) p(g | r) is a distribution."""
+    level = torch.tensor([[10, 200, 77]]).view(1, 3, 1, 1)
+    mean, lean = torch.tensor([0.1, 0.2, 0.3]).view(1, 3, 1, 1), torch.tensor([0.5, -1.0, 2.0]).view(1, 3, 1, 1)
+    red, green, _ = (on_scale(level.float()) - mean).flatten().tolist()
+    found = given_before(level, mean, lean).flatten().tolist()
+    assert found == pytest.approx([0.1, 0.2 + 0.5 * red, 0.3 - 1.0 * red + 2.0 * green], abs=1e-6)
+    levels = torch.stack(torch.meshgrid(torch.arange(256), torch.arange(256), indexing="ij"), -1).view(-1, 2)
+    images = torch.cat([levels, torch.full((len(levels), 1), 77)], 1).view(-1, 3, 1, 1)
+    at = [t.double().expand(len(images), -1, -1, -1) for t in (mean, torch.full((1, 3, 1, 1), -1.5), lean)]
+    red_green = -distortion(images, *at) - log_mass(images, given_before(images, at[0], at[2]), at[1])[:, 2, 0, 0]
+    assert float(red_green.exp().sum()) == pytest.approx(1, abs=1e-8)
 
 
 def test_masses_have_a_gradient_far_from_the_mean_and_no_nan():

@@ -38,7 +38,7 @@ class DecoderSpec(HostSpec):
 
     kind: ClassVar[str] = "decoder"
     traits: ClassVar[Traits] = Traits(takes="latent")
-    latent: int = 32
+    latent: int = 64
     widths: tuple[int, ...] = (96, 64, 32, 24)
 
     def __post_init__(self) -> None:
