@@ -246,7 +246,7 @@ BROKEN = {
     (Biased, "where a teacher"): r"the teacher's own outputs cost \d",
     (Aloof, "where a teacher"): "no gradient reaches the head",
     (PerImage, "its metric"): "one by one in another order",
-    (Percent, "its metric"): "scores are no fractions",
+    (Percent, "its metric"): "are no fractions, and no amounts",
     (Shifted, "a perfect"): "top1 of the truth itself is 0.0000",
     (Generous, "a constant"): r"top1 is 1.0000, and class 0 has 0.1250 of the samples",
     (Fixed, "its head"): "RuntimeError",

@@ -111,7 +111,9 @@ def test_its_control_is_planned_beside_the_ticket_of_its_host_and_beside_the_pla
 
 
 def test_all_transforms_are_those_that_can_make_tickets_of_the_run_s_host():
-    moving = {name for name, traits in TRANSFORMS.traits_by_name() if traits.draws_from and not traits.is_control}
+    moving = {
+        name for name, traits in TRANSFORMS.traits_by_name() if traits.draws_from == THERE and not traits.is_control
+    }
     here, there = (
         set(config(**{**ASKED, "host": host}, transform="all").sweeps[0].transforms) for host in (HERE, THERE)
     )
