@@ -104,7 +104,7 @@ class Autoencoder(nn.Module):
         self.decode = Decoder(latent, size, width)
         self.predict = nn.Conv2d(width, DESCRIBED, 3, padding=1)
         self.straight = nn.Linear(latent, CHANNELS * size[0] * size[1])
-        nn.init.normal_(self.straight.weight, std=0.05)
+        nn.init.zeros_(self.straight.weight)
 
     def forward(self, maps: Sequence[Tensor]) -> Tensor:
         """Maps -> `Told.packed`, (B, 9 H W + 2 d)."""
