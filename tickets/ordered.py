@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import torch
@@ -70,7 +70,7 @@ class OrderedDropout:
         draw: gives the widths for a number of images.
     """
 
-    def __init__(self, host: nn.Module, draw: Any) -> None:
+    def __init__(self, host: nn.Module, draw: Callable[[int], Widths]) -> None:
         self.host, self.draw = host, draw
         self._hooks = [host.register_forward_pre_hook(self._before), host.register_forward_hook(self._after)]
 

@@ -115,10 +115,16 @@ class NetAdaptV2(Drawer):
                 f"layers is {self.layers}, and the host has {len(there)} search blocks; give 1 to {len(there)}"
             )
         price = in_macs(host, NOMINAL)
-        if not self.latency_target and self.macs_target <= (least := price.floor(there, self.bypass) / price.of(there)):
+        if not self.latency_target:
+            self._reachable(price.floor(there, self.bypass) / price.of(there))
+
+    def _reachable(self, least: float) -> None:
+        """See that the target is more than what cannot be searched takes, a share."""
+        name, what = ("latency_target", "seconds") if self.latency_target else ("macs_target", "MACs")
+        if (asked := getattr(self, name)) <= least:
             raise UserError(
-                f"macs_target is {self.macs_target:g}: what cannot be searched takes {least:.1%} of the host's MACs; "
-                "give more than that"
+                f"{name} is {asked:g}: what cannot be searched takes {least:.1%} of the host's {what}; give "
+                "more than that"
             )
 
     def trainings(self, steps: int, sparsity: float) -> Sequence[Round]:
@@ -171,7 +177,9 @@ class NetAdaptV2(Drawer):
         memory, host, size = training.memory, training.network.host, training.source.size
         if "price" not in memory:
             found = in_seconds(host, size) if self.latency_target else in_macs(host, size)
-            full = found.of(architecture_of(host))
+            there = architecture_of(host)
+            full = found.of(there)
+            self._reachable(found.floor(there, self.bypass) / full)
             memory.update({"price": found.to_json(), "full": full, "factor": 1.0})
         found, factor = Price(**memory["price"]), memory["factor"]
         units = {name: {k: factor * one for k, one in of.items()} for name, of in found.units.items()}
