@@ -53,6 +53,11 @@ class Price:
             return self.rest
         return self.rest + sum(min(self.units[b].values()) + self.blocks[b] for b in architecture)
 
+    def times(self, factor: float) -> Price:
+        """All prices times a factor."""
+        units = {name: {k: factor * one for k, one in of.items()} for name, of in self.units.items()}
+        return Price(factor * self.rest, {name: factor * one for name, one in self.blocks.items()}, units)
+
     def to_json(self) -> dict[str, Any]:
         """Plain values, of which `Price(**...)` is this again."""
         return dict(vars(self))
@@ -97,7 +102,7 @@ def in_seconds(host: nn.Module, size: tuple[int, int]) -> Price:
 
 def _narrowed(block: SearchBlock, units: Mapping[int, int]) -> SearchBlock:
     made = SearchBlock(block.width_in, block.width_out, block.stride, units, Norm())
-    return made.to(memory_format=torch.channels_last)
+    return made.to(next(block.parameters()).device, memory_format=torch.channels_last)
 
 
 def _inputs(host: nn.Module, size: tuple[int, int]) -> dict[str, Tensor]:
@@ -109,7 +114,7 @@ def _inputs(host: nn.Module, size: tuple[int, int]) -> dict[str, Tensor]:
     ]
     was = host.training
     try:
-        host.eval()(torch.zeros(1, 3, *size).contiguous(memory_format=torch.channels_last))
+        host.eval()(latency.image_for(host, size))
     finally:
         host.train(was)
         for hook in hooks:

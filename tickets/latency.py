@@ -12,16 +12,26 @@ RUNS, WARM = 15, 3
 
 
 @torch.no_grad()
-def seconds(run: Callable[[], object], runs: int = RUNS) -> float:
-    """The least time of a call among some, after a few that are not counted: what other processes disturb least."""
+def seconds(run: Callable[[], Tensor], runs: int = RUNS) -> float:
+    """The least time of a call among some, after a few that are not counted: what other processes disturb least.
+
+    Args:
+        run: gives a tensor, whose device is waited for.
+        runs: calls that are timed.
+    """
     for _ in range(WARM):
-        run()
+        _finished(run())
     times = []
     for _ in range(runs):
         start = time.perf_counter()
-        run()
+        _finished(run())
         times.append(time.perf_counter() - start)
     return min(times)
+
+
+def _finished(result: Tensor) -> None:
+    if result.is_cuda:
+        torch.cuda.synchronize(result.device)
 
 
 def of_image(module: nn.Module, size: tuple[int, int], runs: int = RUNS) -> float:
@@ -32,9 +42,13 @@ def of_image(module: nn.Module, size: tuple[int, int], runs: int = RUNS) -> floa
         size: (H, W).
         runs: calls that are timed.
     """
-    first = next(module.parameters())
-    image = torch.zeros(1, 3, *size, device=first.device).contiguous(memory_format=torch.channels_last)
-    return in_evaluation(module, image, runs)
+    return in_evaluation(module, image_for(module, size), runs)
+
+
+def image_for(module: nn.Module, size: tuple[int, int]) -> Tensor:
+    """A black (1, 3, H, W) image where the module is."""
+    image = torch.zeros(1, 3, *size, device=next(module.parameters()).device)
+    return image.contiguous(memory_format=torch.channels_last)
 
 
 def in_evaluation(module: nn.Module, x: Tensor, runs: int = RUNS) -> float:
@@ -42,6 +56,11 @@ def in_evaluation(module: nn.Module, x: Tensor, runs: int = RUNS) -> float:
     was = module.training
     module.eval()
     try:
-        return seconds(lambda: module(x), runs)
+        return seconds(lambda: _first(module(x)), runs)
     finally:
         module.train(was)
+
+
+def _first(result: Tensor | list[Tensor]) -> Tensor:
+    """A tensor among what a module gives: itself, or a host's first map."""
+    return result if isinstance(result, Tensor) else result[0]

@@ -54,6 +54,13 @@ def test_another_machine_is_named_where_the_score_is_another():
     assert lines(verdict)[-1].endswith("it was measured on cpu (Linux x86_64), and this is cpu (mine)")
 
 
+@pytest.mark.parametrize(("drawer", "is_told"), [("netadaptv2", False), ("netadaptv2@latency_target=0.6", True)])
+def test_a_ticket_that_was_drawn_by_a_clock_is_told_where_the_score_is_another(drawer, is_told):
+    verdict = Verdict(record(drawer=drawer, score=0.5), record(drawer=drawer, score=0.6), Estimate(0.5, None, 1))
+    said = "; its ticket was drawn by a clock, and need not come out the same twice"
+    assert lines(verdict)[-1].endswith(said) is is_told
+
+
 def test_a_job_comes_after_the_draws_that_it_needs():
     job = Job("transfer", "cls/figures", "seg/figures", "omp", 0.9, 0, None, "finetune", "fresh")
     assert [(one.kind, one.drawer, one.sparsity) for one in chain(job)] == [

@@ -204,6 +204,11 @@ class Drawer(Method):
 
     # ---- the draw
 
+    @property
+    def repeats(self) -> bool:
+        """Whether a draw gives the same bits again on the same kind of machine; one that goes by a clock does not."""
+        return True
+
     def steps(self, steps: int, sparsity: float) -> int:
         """Optimiser steps of a draw that is given so many, before any network shrinks."""
         return sum(this.steps - this.start for this in self.trainings(steps, sparsity))

@@ -95,6 +95,11 @@ class NetAdaptV2(Drawer):
         """It searches, and removes no single weight."""
         return Traits(searches=True, prunes=False)
 
+    @property
+    def repeats(self) -> bool:
+        """Not where it goes by measured seconds."""
+        return not self.latency_target
+
     def check(self, spec: HostSpec, sparsity: float) -> None:
         """There must be as many blocks as shrink together, and a target that something can meet.
 
