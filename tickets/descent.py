@@ -102,7 +102,7 @@ def in_seconds(host: nn.Module, size: tuple[int, int]) -> Price:
 
 def _narrowed(block: SearchBlock, units: Mapping[int, int]) -> SearchBlock:
     made = SearchBlock(block.width_in, block.width_out, block.stride, units, Norm())
-    return made.to(next(block.parameters()).device, memory_format=torch.channels_last)
+    return made.to(next(block.parameters()).device).to(memory_format=torch.channels_last)
 
 
 def _inputs(host: nn.Module, size: tuple[int, int]) -> dict[str, Tensor]:
