@@ -85,11 +85,11 @@ def test_tickets_are_the_host_alone_and_go_between_kinds_with_their_masks(feeds,
 def test_a_decoder_is_kept_where_that_is_asked_for_and_fresh_else(feeds):
     ticket = ticket_of(feeds["vae"])
     own, kept, fresh = (
-        network.head.straight.weight.detach()
+        network.head.encode.project.weight.detach()
         for network in (
             ticket.network(feeds["vae"]),
-            transfer(ticket, RECIPES.make("continue"), feeds["vae"], SETTINGS, 0, "keep").network,
-            transfer(ticket, RECIPES.make("finetune"), feeds["vae"], SETTINGS, 0, "fresh").network,
+            transfer(ticket, RECIPES.make("continue"), feeds["vae"], SETTINGS, 1, "keep").network,
+            transfer(ticket, RECIPES.make("finetune"), feeds["vae"], SETTINGS, 1, "fresh").network,
         )
     )
     assert float((own - kept).abs().max()) < 0.01 < float((own - fresh).abs().max())  # averaged, and as trained
