@@ -9,7 +9,7 @@ from real import published, root_of
 from tasks.feed import Feed
 from tasks.metrics.pck import PCK
 from tasks.sets.camvid import CamVid
-from tasks.sets.cifar10 import Cifar10
+from tasks.sets.cifar10 import Cifar10, Cifar10Reconstruction
 from tasks.sets.coco import Coco
 from tasks.sets.lsp import LeedsSports
 
@@ -45,6 +45,7 @@ def test_cifar10(cache):
     assert (len(train) + len(val), len(test)) == (20_000, 5_000)
     assert 1_800 < len(val) < 2_200
     assert task.prepare() == published("cls/cifar10", task.info.version)
+    assert Cifar10Reconstruction(size=(32, 32), root=task.root, cache=cache).prepare() == task.prepare()
     assert np.bincount(test.gather(range(5_000))["label"].numpy()).tolist() == [500] * 10
     batch = task.batch(train.gather(range(0, 10_000, 20)))
     assert batch["image"].mean().abs() < 0.2  # normalised by another set's statistics, yet close

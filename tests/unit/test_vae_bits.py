@@ -88,6 +88,13 @@ def test_what_is_saved_is_clamped_and_the_bits_are_those_of_the_masses():
     assert found["saved"] == pytest.approx(max(0, 1 - by_hand / 8))
 
 
+def test_a_model_that_finds_all_levels_alike_saves_nothing():
+    """log 256 nats a number are 8 bits, to the last digit."""
+    metric = BitsPerDimension()
+    metric.distortion, metric.count = float(bits(torch.tensor(3072 * math.log(256), dtype=torch.float64), 3072)), 1
+    assert metric.compute() == {"saved": 0.0, "bpd": 8.0, "rate": 0.0, "distortion": 8.0}
+
+
 @pytest.fixture
 def task(monkeypatch, tmp_path):
     """A few figures."""
