@@ -10,9 +10,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from tickets import latency
 from tickets.cost import dense_macs, layer_costs
-from tickets.hosts.blocks import Norm, SearchBlock
+from tickets.hosts.blocks import SearchBlock
 from tickets.ordered import search_blocks_of
 from tickets.search import UnitCosts, in_multiples, shrink, unit_costs
 from tickets.training.ema import Ema
@@ -21,8 +20,6 @@ from tickets.training.network import Network
 Architecture = dict[str, dict[int, int]]
 """Live units by block of the host and kernel size; the first ones of each live."""
 TRIES = 1000
-LEAST = 0.02
-"""Share of a block's seconds that half of its units take at least, where a measurement finds none."""
 
 
 @dataclass(frozen=True)
@@ -74,52 +71,6 @@ def in_macs(host: nn.Module, size: tuple[int, int]) -> Price:
     units, there = unit_costs(host, layers), architecture_of(host)
     own = sum(units[name][k] * n for name, live in there.items() for k, n in live.items())
     return Price(dense_macs(layers) - own, dict.fromkeys(there, 0.0), {name: units[name] for name in there})
-
-
-@torch.no_grad()
-def in_seconds(host: nn.Module, size: tuple[int, int]) -> Price:
-    """Prices in seconds for one image on this machine, from each block alone: whole, with half of its units, without.
-
-    As the table that T.-J. Yang et al., NetAdapt (arXiv 1804.03230), section 3.3, add up, a line through two widths
-    standing for the others; within a block, seconds are shared by MACs.
-    """
-    macs, inputs = in_macs(host, size).units, _inputs(host, size)
-    blocks: dict[str, float] = {}
-    units: UnitCosts = {}
-    whole = 0.0
-    for name, block in search_blocks_of(host).items():
-        half = {k: n // 2 for k, n in block.units.items()}
-        full, some, none = (
-            latency.in_evaluation(one, inputs[name]) for one in (block, _narrowed(block, half), _narrowed(block, {}))
-        )
-        gone = sum(macs[name][k] * (n - half[k]) for k, n in block.units.items())
-        slope = max(full - some, LEAST * full) / gone
-        units[name] = {k: slope * cost for k, cost in macs[name].items()}
-        blocks[name] = max(full - none - sum(units[name][k] * n for k, n in block.units.items()), 0.0)
-        whole += blocks[name] + sum(units[name][k] * n for k, n in block.units.items())
-    return Price(max(latency.of_image(host, size) - whole, 0.0), blocks, units)
-
-
-def _narrowed(block: SearchBlock, units: Mapping[int, int]) -> SearchBlock:
-    made = SearchBlock(block.width_in, block.width_out, block.stride, units, Norm())
-    return made.to(next(block.parameters()).device).to(memory_format=torch.channels_last)
-
-
-def _inputs(host: nn.Module, size: tuple[int, int]) -> dict[str, Tensor]:
-    """What each block is given for one image."""
-    seen: dict[str, Tensor] = {}
-    hooks = [
-        block.register_forward_pre_hook(lambda _, given, name=name: seen.__setitem__(name, given[0]))
-        for name, block in search_blocks_of(host).items()
-    ]
-    was = host.training
-    try:
-        host.eval()(latency.image_for(host, size))
-    finally:
-        host.train(was)
-        for hook in hooks:
-            hook.remove()
-    return seen
 
 
 def proposed(

@@ -1,66 +1,153 @@
-"""How long a network takes for one image, measured here and now."""
+"""Prices of architectures in measured time: what a host takes for one image, on one thread of this machine.
+
+Times are taken in evaluation, by the kernels that the process computes with.
+"""
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable
+import copy
+from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from functools import partial
 
 import torch
 from torch import Tensor, nn
 
-RUNS, WARM = 15, 3
+from tickets import clock
+from tickets.descent import Architecture, Price, in_macs
+from tickets.hosts.blocks import Norm, SearchBlock
+from tickets.hosts.native import force
+from tickets.hosts.native.processor import TORCH, TRITON
+from tickets.ordered import search_blocks_of
+from tickets.search import UnitCosts
+
+LEAST = 0.02
+"""Share of a block's time that half of its units take at least, where a measurement finds none."""
+FITS, NEAR = 6, 0.02
+"""How often a sample is measured, until its time is so near what was asked for, as a share of that."""
+STEEP = 4.0
+"""How much more than a sample gave up it may be asked for, as a factor."""
 
 
-@torch.no_grad()
-def seconds(run: Callable[[], Tensor], runs: int = RUNS) -> float:
-    """The least time of a call among some, after a few that are not counted: what other processes disturb least.
-
-    Args:
-        run: gives a tensor, whose device is waited for.
-        runs: calls that are timed.
-    """
-    for _ in range(WARM):
-        _finished(run())
-    times = []
-    for _ in range(runs):
-        start = time.perf_counter()
-        _finished(run())
-        times.append(time.perf_counter() - start)
-    return min(times)
-
-
-def _finished(result: Tensor) -> None:
-    if result.is_cuda:
-        torch.cuda.synchronize(result.device)
-
-
-def of_image(module: nn.Module, size: tuple[int, int], runs: int = RUNS) -> float:
-    """Seconds for one (3, H, W) image in evaluation, on the threads that the process has.
+@dataclass(frozen=True)
+class Found:
+    """An architecture and what it costs.
 
     Args:
-        module: takes images; its mode is put back.
-        size: (H, W).
-        runs: calls that are timed.
+        units: of its blocks.
+        cost: as measured, or by exact prices.
+        slope: how much prices say that it gave up, over what it did.
     """
-    return in_evaluation(module, image_for(module, size), runs)
+
+    units: Architecture
+    cost: float
+    slope: float = 1.0
+
+    def aim(self, price: Price, bound: float) -> float:
+        """What to ask for by the prices, so that the cost comes to a bound."""
+        return price.of(self.units) - self.slope * max(self.cost - bound, 0.0)
 
 
-def image_for(module: nn.Module, size: tuple[int, int]) -> Tensor:
-    """A black (1, 3, H, W) image where the module is."""
-    image = torch.zeros(1, 3, *size, device=next(module.parameters()).device)
+def share(found: nn.Module, host: nn.Module, size: tuple[int, int]) -> float:
+    """How long a network takes for one (3, H, W) image, as a share of another, both in turn."""
+    with _one_thread():
+        return clock.shares({"found": _whole(found, size)}, _whole(host, size))[0]["found"]
+
+
+def in_time(host: nn.Module, size: tuple[int, int]) -> Price:
+    """Prices in seconds for one image, from each block alone: whole, with half of its units, without.
+
+    As the table that T.-J. Yang et al., NetAdapt (arXiv 1804.03230), section 3.3, add up, a line through two widths
+    standing for the others; within a block, time is shared by MACs.
+
+    Their sum for the host is what it takes; where its blocks alone seem to take more, all are scaled to it.
+    """
+    macs, inputs, there = in_macs(host, size).units, _inputs(host, size), search_blocks_of(host)
+    halves = {name: {k: n // 2 for k, n in block.units.items()} for name, block in there.items()}
+    calls: dict[str, clock.Call] = {}
+    for name, block in there.items():
+        for width, live in (("whole", block.units), ("half", halves[name]), ("none", {})):
+            calls[f"{name} {width}"] = partial(_narrowed(block, live), inputs[name])
+    with _one_thread():
+        seen, seconds = clock.shares(calls, _whole(host, size))
+    blocks: dict[str, float] = {}
+    units: UnitCosts = {}
+    for name, block in there.items():
+        whole, half, none = (seen[f"{name} {width}"] for width in ("whole", "half", "none"))
+        gone = sum(macs[name][k] * (n - halves[name][k]) for k, n in block.units.items())
+        slope = max(whole - half, LEAST * whole) / gone
+        units[name] = {k: slope * cost for k, cost in macs[name].items()}
+        blocks[name] = max(whole - none - _of_units(units[name], block.units), 0.0)
+    searched = sum(blocks[name] + _of_units(units[name], block.units) for name, block in there.items())
+    return Price(max(1 - searched, 0.0), blocks, units).times(seconds / max(searched, 1.0))
+
+
+def fitted(
+    now: Found,
+    first: Architecture,
+    again: Callable[[float], Architecture | None],
+    measured: Callable[[Architecture], float],
+    price: Price,
+    bound: float,
+) -> Found:
+    """A sample made anew by what the clock says that prices miss, until its time is near a bound.
+
+    Args:
+        now: what was shrunk.
+        first: the sample.
+        again: makes it for another bound by the prices; None where it cannot.
+        measured: the time of one.
+        price: by which they are made.
+        bound: the time that it may take.
+
+    Returns:
+        Of those that were made the nearest.
+    """
+    made: list[Found] = []
+    wanted = now.cost - bound
+    sample: Architecture | None = first
+    while sample is not None and len(made) < FITS:
+        taken = measured(sample)
+        given = max(now.cost - taken, wanted / STEEP)
+        slope = (price.of(now.units) - price.of(sample)) / given if wanted > 0 else now.slope
+        made.append(Found(sample, taken, slope))
+        is_near = wanted <= 0 or abs(taken - bound) <= NEAR * bound
+        sample = None if is_near else again(Found(now.units, now.cost, slope).aim(price, bound))
+    return min(made, key=lambda one: abs(one.cost - bound))
+
+
+def _of_units(price: Mapping[int, float], units: Mapping[int, int]) -> float:
+    return sum(price[k] * n for k, n in units.items())
+
+
+def _one_thread() -> AbstractContextManager[None]:
+    """The kernels in force, on one thread."""
+    kernels = force.now()
+    return force.using(kernels.kind if kernels else TRITON if force.has_triton() else TORCH, 1)
+
+
+def _narrowed(block: SearchBlock, units: Mapping[int, int]) -> SearchBlock:
+    made = SearchBlock(block.width_in, block.width_out, block.stride, units, Norm())
+    return made.to(next(block.parameters()).device).to(memory_format=torch.channels_last).eval()
+
+
+def _whole(host: nn.Module, size: tuple[int, int]) -> Callable[[], list[Tensor]]:
+    """Calls of a copy in evaluation, on a black image."""
+    return partial(copy.deepcopy(host).eval(), _image(host, size))
+
+
+def _image(host: nn.Module, size: tuple[int, int]) -> Tensor:
+    image = torch.zeros(1, 3, *size, device=next(host.parameters()).device)
     return image.contiguous(memory_format=torch.channels_last)
 
 
-def in_evaluation(module: nn.Module, x: Tensor, runs: int = RUNS) -> float:
-    """Seconds of a module for one input, in evaluation; its mode is put back."""
-    was = module.training
-    module.eval()
-    try:
-        return seconds(lambda: _first(module(x)), runs)
-    finally:
-        module.train(was)
-
-
-def _first(result: Tensor | list[Tensor]) -> Tensor:
-    """A tensor among what a module gives: itself, or a host's first map."""
-    return result if isinstance(result, Tensor) else result[0]
+@torch.no_grad()
+def _inputs(host: nn.Module, size: tuple[int, int]) -> dict[str, Tensor]:
+    """What each block is given for one image."""
+    seen: dict[str, Tensor] = {}
+    twin = copy.deepcopy(host).eval()
+    for name, block in search_blocks_of(twin).items():
+        block.register_forward_pre_hook(lambda _, given, name=name: seen.__setitem__(name, given[0]))
+    twin(_image(host, size))
+    return seen

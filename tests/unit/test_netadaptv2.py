@@ -7,14 +7,16 @@ import pytest
 import torch
 from toy import SPEC, ToySource, drawn, toy_network
 
+from tickets import clock
 from tickets.contract.watch import Interrupted, Stopping
 from tickets.cost import dense_macs, layer_costs
-from tickets.descent import Price, architecture_of, cut, cut_copy, in_macs, in_seconds, proposed
+from tickets.descent import Price, architecture_of, cut, cut_copy, in_macs, proposed
 from tickets.drawers import DRAWERS
 from tickets.drawers.base import Request
 from tickets.drawers.netadaptv2 import NetAdaptV2
 from tickets.errors import UserError
 from tickets.hosts.blocks import Norm, SearchBlock
+from tickets.latency import Found, fitted, in_time
 from tickets.ordered import OrderedDropout, gate, search_blocks_of
 from tickets.ordered import drawn as widths_drawn
 from tickets.search import live_units_mask, shrink
@@ -160,11 +162,60 @@ def test_prices_in_macs_are_exact_for_every_architecture():
     assert price.floor(whole, True) == price.rest < price.floor(whole, False)
 
 
-def test_prices_in_seconds_add_up_to_the_whole_host():
+def ticks(module, whole) -> float:
+    """What a module takes by a clock that ticks for blocks and their units; `whole` makes a host's of its blocks'."""
+    units = [one.units for one in module.modules() if isinstance(one, SearchBlock)]
+    blocks = [0.5 * any(one.values()) + 0.1 * sum(one.values()) for one in units]
+    return blocks[0] if isinstance(module, SearchBlock) else whole(blocks)
+
+
+def ticking(monkeypatch, whole):
+    """Put such a clock in the place of the wall's."""
+
+    def shares(calls, host, rounds=1):
+        unit = ticks(host.func, whole)
+        return {name: ticks(call.func, whole) / unit for name, call in calls.items()}, unit
+
+    monkeypatch.setattr("tickets.clock.shares", shares)
+
+
+def test_prices_in_seconds_are_lines_through_what_blocks_take_and_add_up_to_the_host(monkeypatch):
+    """The rest of the host 3; every block .5 and .1 a unit."""
+
+    def whole(blocks):
+        return 3 + sum(blocks)
+
     network = toy_network()
-    price = in_seconds(network.host, SIZE)
-    assert price.rest >= 0 and min(price.blocks.values()) >= 0
-    assert price.of(architecture_of(network.host)) > price.of({}) >= 0
+    ticking(monkeypatch, whole)
+    price, there = in_time(network.host, SIZE), architecture_of(network.host)
+    assert price.of(there) == pytest.approx(ticks(network.host, whole)) and price.rest == pytest.approx(3)
+    assert list(price.blocks.values()) == pytest.approx([0.5] * len(there))
+    halves = {name: {k: n // 2 for k, n in units.items()} for name, units in there.items()}
+    assert price.of(halves) == pytest.approx(ticks(cut_copy(network, halves).host, whole))
+
+
+def test_blocks_that_seem_to_take_more_than_their_host_are_scaled_to_it(monkeypatch):
+    network = toy_network()
+    ticking(monkeypatch, lambda blocks: sum(blocks) / 2)
+    price = in_time(network.host, SIZE)
+    assert price.rest == 0
+    assert price.of(architecture_of(network.host)) == pytest.approx(ticks(network.host, lambda b: sum(b) / 2))
+
+
+def test_calls_are_timed_in_turn_and_a_slow_phase_hits_all_alike(monkeypatch):
+    now, done = [0.0], [0]
+
+    def takes(seconds, ends=False):
+        def call():
+            now[0] += seconds * (10 if done[0] % 2 else 1)  # every other round is a slow one
+            done[0] += ends
+            return torch.zeros(1)
+
+        return call
+
+    monkeypatch.setattr("tickets.clock.time.thread_time", lambda: now[0])
+    shares, seconds = clock.shares({"a": takes(1.0), "b": takes(3.0)}, takes(4.0, ends=True), rounds=8)
+    assert shares == pytest.approx({"a": 0.25, "b": 0.75}) and seconds == 4.0
 
 
 def test_bounds_fall_to_the_target_by_a_geometric_law():
@@ -259,22 +310,44 @@ def test_killed_between_two_iterations_it_goes_on_to_the_same_ticket(tmp_path):
         assert drawer.draw(request(checkpoint=Checkpoint(path))).hash == whole.hash
 
 
-def test_a_latency_is_measured_and_told(monkeypatch):
-    """By a clock that ticks once for each unit, so that no other process disturbs it."""
-    monkeypatch.setattr("tickets.latency.of_image", lambda host, size, runs=1: 1 + clock(host))
-    monkeypatch.setattr("tickets.latency.in_evaluation", lambda block, x, runs=1: clock(block))
-    ticket = drawn(NetAdaptV2(latency_target=0.7, **SMALL), request())
-    told = ticket.provenance["search"]
-    whole = 1 + clock(SPEC.build())
-    assert told["resource"] == "seconds" and told["full"] == pytest.approx(whole, rel=1e-6)
-    assert told["path"][-1]["cost"] == 1 + clock(ticket.build())
-    assert told["path"][-1]["cost"] == pytest.approx(0.7 * whole, rel=0.1)
+def test_a_latency_is_measured_fitted_and_told(monkeypatch):
+    """By a clock by which a host takes more than its blocks do alone, so that their table would miss by far."""
+
+    def whole(blocks):
+        return 3 + sum(blocks) ** 1.3
+
+    ticking(monkeypatch, whole)
+    ticket = drawn(NetAdaptV2(**{**SMALL, "layers": 0}, latency_target=0.7), request())
+    told, full = ticket.provenance["search"], ticks(SPEC.build(), whole)
+    assert told["resource"] == "seconds" and told["full"] == pytest.approx(full)
+    assert told["path"][-1]["cost"] == pytest.approx(ticks(ticket.build(), whole))
+    assert told["path"][-1]["cost"] == pytest.approx(0.7 * full, rel=0.04)
 
 
-def clock(module) -> float:
-    """A number for the units of a module's blocks."""
-    blocks = [one for one in module.modules() if isinstance(one, SearchBlock)]
-    return sum(0.1 * n for one in blocks for n in one.units.values())
+def test_a_sample_that_misses_its_time_is_made_anew_by_what_it_gave_up():
+    """From 60 to 38 by the prices, and to 49 by the clock, of 40: half of what prices say, so 20 are asked for next."""
+    asked = []
+
+    def again(bound):
+        asked.append(bound)
+        return {"a": {3: 0, 5: 5}, "b": {3: 0}}  # 20 by the prices
+
+    first = {"a": {3: 10, 5: 5}, "b": {3: 2}}  # 38
+    now = Found(NOW, 60.0)
+    found = fitted(now, first, again, lambda units: 60 - (60 - PRICE.of(units)) / 2, PRICE, 40.0)
+    assert asked == [20.0] and found == Found({"a": {3: 0, 5: 5}, "b": {3: 0}}, 40.0, 2.0)
+    assert found.aim(PRICE, 35.0) == 20.0 - 2 * 5.0
+
+
+def test_a_latency_that_cannot_be_met_is_refused_before_any_step(monkeypatch):
+    """Blocks that take a third of what they are part of."""
+    ticking(monkeypatch, lambda blocks: 3 * sum(blocks) if len(blocks) == 6 else sum(blocks))
+    report = []
+    with pytest.raises(
+        UserError, match=r"latency_target is 0.5: what cannot be searched takes 66.7% of the host's sec"
+    ):
+        NetAdaptV2(**SMALL, latency_target=0.5).draw(request(report=report.append))
+    assert not report
 
 
 @pytest.mark.parametrize(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 import torch
@@ -11,10 +12,11 @@ from torch import Tensor
 
 from tickets import latency
 from tickets.cost import layer_costs
-from tickets.descent import TRIES, Architecture, Price, architecture_of, cut, cut_copy, in_macs, in_seconds, proposed
+from tickets.descent import TRIES, Architecture, Price, architecture_of, cut, cut_copy, in_macs, proposed
 from tickets.drawers.base import Drawer, Request, Round
 from tickets.errors import UserError
 from tickets.hosts.base import HostSpec
+from tickets.latency import Found
 from tickets.ordered import OrderedDropout, drawn
 from tickets.patterns import PATTERNS
 from tickets.seeding import generator
@@ -46,12 +48,13 @@ class NetAdaptV2(Drawer):
     1804.03230), r such that the last one is the target.
 
     Counted: ordered dropout as full passes, which it is; of the search, every image that a proposal is
-    recalibrated on or scored on, at the proposal's own MACs. A latency is measured on the machine that draws:
-    such a draw does not repeat to the last bit, and its ticket says what was measured.
+    recalibrated on or scored on, at the proposal's own MACs. A latency is measured on the machine that draws: a
+    table of its blocks makes the samples, and the chosen one is made anew until its time is near the bound, its score
+    being that of the first. Such a draw does not repeat to the last bit; its ticket says what was measured.
 
     Args:
         macs_target: share of the host's MACs that the found network may have, in (0, 1).
-        latency_target: share of the host's seconds for one image, instead of MACs; 0 for MACs.
+        latency_target: share of the host's seconds for one image on one thread, instead of MACs; 0 for MACs.
         iterations: of the descent.
         samples: proposals an iteration; 1 takes what comes, without looking at data.
         layers: blocks that a proposal shrinks; 0 for all.
@@ -139,6 +142,7 @@ class NetAdaptV2(Drawer):
         if before is not None and "dropout" in before.aside:
             before.aside["dropout"].remove()
         if not this.events:
+            self._price(training)  # what cannot be met is refused before it costs a training
             training.aside["dropout"] = OrderedDropout(training.network.host, lambda n: self._widths(training, n))
         return training
 
@@ -152,19 +156,30 @@ class NetAdaptV2(Drawer):
     # ---- the search
 
     def do_descend(self, training: Training, iteration: int) -> None:
-        """Go from the last architecture to the best of some that meet the next bound."""
-        price, path = self._price(training), training.memory.setdefault("path", [])
-        now: Architecture = path[-1]["units"] if path else architecture_of(training.network.host)
-        bound = self.bound(training.memory["full"], iteration)
-        found = [self._proposal(training, price, now, bound, (iteration, j)) for j in range(self.samples)]
-        scores = [self._score(training, one) for one in found] if self.samples > 1 else [0.0]
-        best = max(range(len(found)), key=lambda j: (scores[j], -price.of(found[j]), -j))
-        cost = price.of(found[best])
+        """Go from the last architecture to the best of some that meet the next bound.
+
+        Raises:
+            UserError: there is none that does.
+        """
+        memory, price = training.memory, self._price(training)
+        path = memory.setdefault("path", [])
+        now = Found(**path[-1]["found"]) if path else Found(architecture_of(training.network.host), memory["full"])
+        bound = self.bound(memory["full"], iteration)
+        made = [self._met(training, now, price, (iteration, j), now.aim(price, bound)) for j in range(self.samples)]
+        samples = [one for one in made if one is not None]
+        if len(samples) < self.samples:
+            raise UserError(
+                f"no proposal met the bound in {TRIES} tries at iteration {iteration + 1}; give more layers, or a "
+                "larger target."
+            )
+        scores = [self._score(training, one) for one in samples] if self.samples > 1 else [0.0]
+        best = max(range(self.samples), key=lambda j: (scores[j], -price.of(samples[j]), -j))
         if self.latency_target:
-            measured = latency.of_image(cut_copy(training.network, found[best]).host, training.source.size)
-            training.memory["factor"] *= measured / cost
-            cost = measured
-        path.append({"units": found[best], "bound": bound, "cost": cost, "score": scores[best]})
+            again = partial(self._met, training, now, price, (iteration, best))
+            found = latency.fitted(now, samples[best], again, partial(self._measured, training), price, bound)
+        else:
+            found = Found(samples[best], price.of(samples[best]))
+        path.append({"found": dict(vars(found)), "bound": bound, "score": scores[best]})
 
     def bound(self, full: float, iteration: int) -> float:
         """What an architecture may cost after an iteration, counted from 0."""
@@ -173,29 +188,32 @@ class NetAdaptV2(Drawer):
         return full * (1 - (1 - (self.latency_target or self.macs_target)) * gone)
 
     def _price(self, training: Training) -> Price:
-        """Prices, found once; in seconds times what the last measurement says of them."""
+        """Prices, found once."""
         memory, host, size = training.memory, training.network.host, training.source.size
         if "price" not in memory:
-            found = in_seconds(host, size) if self.latency_target else in_macs(host, size)
             there = architecture_of(host)
-            full = found.of(there)
-            self._reachable(found.floor(there, self.bypass) / full)
-            memory.update({"price": found.to_json(), "full": full, "factor": 1.0})
-        found, factor = Price(**memory["price"]), memory["factor"]
-        units = {name: {k: factor * one for k, one in of.items()} for name, of in found.units.items()}
-        return Price(factor * found.rest, {name: factor * one for name, one in found.blocks.items()}, units)
+            with training.meter.off():
+                price = latency.in_time(host, size) if self.latency_target else in_macs(host, size)
+            full = price.of(there)
+            self._reachable(price.floor(there, self.bypass) / full)
+            memory.update({"price": price.to_json(), "full": full})
+        return Price(**memory["price"])
 
-    def _proposal(
-        self, training: Training, price: Price, now: Architecture, bound: float, place: tuple[int, int]
-    ) -> Architecture:
+    def _met(
+        self, training: Training, now: Found, price: Price, place: tuple[int, int], bound: float
+    ) -> Architecture | None:
+        """The sample of a place, which meets a bound; None where no try does."""
         law = generator(training.seed, "descent", *place)
-        for _ in range(TRIES):
-            if found := proposed(now, price, bound, self.layers, self.bypass, law):
-                return found
-        raise UserError(
-            f"no proposal met the bound in {TRIES} tries at iteration {place[0] + 1}; give more layers, or a "
-            "larger target."
-        )
+        tries = (proposed(now.units, price, bound, self.layers, self.bypass, law) for _ in range(TRIES))
+        return next((one for one in tries if one is not None), None)
+
+    @staticmethod
+    def _measured(training: Training, units: Architecture) -> float:
+        """Seconds of the super-network cut to an architecture, by its share of the whole one's, both taken in turn."""
+        twin = cut_copy(training.network, units)
+        with training.meter.off():
+            share = latency.share(twin.host, training.network.host, training.source.size)
+        return share * float(training.memory["full"])
 
     def _score(self, training: Training, units: Architecture) -> float:
         """The primary metric on val of the super-network cut to an architecture; what it computes is counted."""
@@ -209,7 +227,7 @@ class NetAdaptV2(Drawer):
     def do_cut(self, training: Training) -> None:
         """Leave the found network."""
         multiple = PATTERNS.make(self.pattern).multiple
-        cut(training.network, training.ema, training.optimizer, training.memory["path"][-1]["units"], multiple)
+        cut(training.network, training.ema, training.optimizer, training.memory["path"][-1]["found"]["units"], multiple)
         training.masks_changed()
 
     def packed(self, request: Request, training: Training, averaged: Network) -> Ticket:
@@ -218,6 +236,6 @@ class NetAdaptV2(Drawer):
         told: dict[str, Any] = {
             "resource": "seconds" if self.latency_target else "macs",
             "full": training.memory["full"],
-            "path": [{name: step[name] for name in ("bound", "cost", "score")} for step in path],
+            "path": [{"bound": one["bound"], "cost": one["found"]["cost"], "score": one["score"]} for one in path],
         }
         return replace(ticket, provenance={**ticket.provenance, "search": told})
