@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Mapping
 import torch
 from torch import Tensor
 
-ROUNDS, WARM = 80, 3
+ROUNDS, WARM = 200, 3
 
 Call = Callable[[], Tensor | list[Tensor]]
 """What is timed, on the calling thread alone or on one CUDA device."""

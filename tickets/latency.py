@@ -37,16 +37,14 @@ class Found:
     Args:
         units: of its blocks.
         cost: as measured, or by exact prices.
-        slope: how much prices say that it gave up, over what it did.
     """
 
     units: Architecture
     cost: float
-    slope: float = 1.0
 
-    def aim(self, price: Price, bound: float) -> float:
-        """What to ask for by the prices, so that the cost comes to a bound."""
-        return price.of(self.units) - self.slope * max(self.cost - bound, 0.0)
+    def aim(self, price: Price, bound: float, slope: float = 1.0) -> float:
+        """What to ask for by prices, so that the cost comes to a bound; they say that `slope` times as much goes."""
+        return price.of(self.units) - slope * max(self.cost - bound, 0.0)
 
 
 def share(found: nn.Module, host: nn.Module, size: tuple[int, int]) -> float:
@@ -108,12 +106,11 @@ def fitted(
     wanted = now.cost - bound
     sample: Architecture | None = first
     while sample is not None and len(made) < FITS:
-        taken = measured(sample)
-        given = max(now.cost - taken, wanted / STEEP)
-        slope = (price.of(now.units) - price.of(sample)) / given if wanted > 0 else now.slope
-        made.append(Found(sample, taken, slope))
-        is_near = wanted <= 0 or abs(taken - bound) <= NEAR * bound
-        sample = None if is_near else again(Found(now.units, now.cost, slope).aim(price, bound))
+        made.append(Found(sample, measured(sample)))
+        if wanted <= 0 or abs(made[-1].cost - bound) <= NEAR * bound:
+            break
+        given = max(now.cost - made[-1].cost, wanted / STEEP)
+        sample = again(now.aim(price, bound, (price.of(now.units) - price.of(sample)) / given))
     return min(made, key=lambda one: abs(one.cost - bound))
 
 
@@ -134,7 +131,8 @@ def _narrowed(block: SearchBlock, units: Mapping[int, int]) -> SearchBlock:
 
 def _whole(host: nn.Module, size: tuple[int, int]) -> Callable[[], list[Tensor]]:
     """Calls of a copy in evaluation, on a black image."""
-    return partial(copy.deepcopy(host).eval(), _image(host, size))
+    twin = copy.deepcopy(host).to(memory_format=torch.channels_last).eval()
+    return partial(twin, _image(host, size))
 
 
 def _image(host: nn.Module, size: tuple[int, int]) -> Tensor:

@@ -335,8 +335,7 @@ def test_a_sample_that_misses_its_time_is_made_anew_by_what_it_gave_up():
     first = {"a": {3: 10, 5: 5}, "b": {3: 2}}  # 38
     now = Found(NOW, 60.0)
     found = fitted(now, first, again, lambda units: 60 - (60 - PRICE.of(units)) / 2, PRICE, 40.0)
-    assert asked == [20.0] and found == Found({"a": {3: 0, 5: 5}, "b": {3: 0}}, 40.0, 2.0)
-    assert found.aim(PRICE, 35.0) == 20.0 - 2 * 5.0
+    assert asked == [20.0] and found == Found({"a": {3: 0, 5: 5}, "b": {3: 0}}, 40.0)
 
 
 def test_a_latency_that_cannot_be_met_is_refused_before_any_step(monkeypatch):
