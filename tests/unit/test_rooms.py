@@ -14,7 +14,7 @@ ROOT = Path(__file__).parents[2]
 BESIDE = {
     "tasks": {"base", "feed", "glimpse", "picture"},
     "tickets": {
-        "atomic", "cache", "cost", "descent", "errors", "latency", "ordered", "reference", "registry", "search",
+        "atomic", "cache", "clock", "cost", "descent", "errors", "latency", "ordered", "reference", "registry", "search",
         "searchable", "seeding", "source", "stated", "ticket", "ticket_set", "traits", "weights",
     },
     "bench": {*COMMANDS, "cli"} - {"speed"},
