@@ -14,22 +14,19 @@ from torch.func import functional_call
 
 from tasks.base import Features
 from tasks.heads import noise
-from tasks.heads.picture import Picture
 from tasks.views.batches import denormalise
 from tickets.source import MEAN, STD
 from tickets.training.network import Ends
 
 CHANNELS = 3
-WIDTHS = (32, 64, 128)
+WIDTHS = (48, 96, 192)
 """Channels of the discriminator, each at half the size of the one before."""
-HIDDEN = 128
-"""Units of its linear layer."""
 GRID = 4
-"""Places a side that the linear layer reads."""
-VEIL = 0.7
-"""Largest deviation of the noise that a discriminator sees images through, whose values lie in -1..1."""
+"""Places a side that its linear layer reads."""
 SLOPE = 0.2
 """Of its leaky ReLU below 0."""
+SMALL = 0.05
+"""Deviation of the first weights of the layer that makes the picture."""
 
 
 class Played(NamedTuple):
@@ -81,62 +78,38 @@ class Noise(nn.Module):
 
 
 class Discriminator(nn.Module):
-    """Images (B, 3, H, W) -> logits (B,), high where they look real: convolutions of kernel 4 and stride 2, two linear.
+    """Images (B, 3, H, W) -> logits (B,), high where they look real: convolutions of kernel 4 and stride 2, one linear.
 
-    A. Radford et al., Unsupervised Representation Learning with Deep Convolutional GANs (arXiv 1511.06434), without
-    batch norms, whose statistics would tell a batch of real images from one of generated ones. Before the linear layers
-    stands how far images of a batch differ (T. Karras et al., Progressive Growing of GANs, arXiv 1710.10196, section
-    3), which shows generated ones that are all alike.
+    A. Radford et al., Unsupervised Representation Learning with Deep Convolutional GANs (arXiv 1511.06434), section 3:
+    batch norm in all but the first convolution, by the statistics of the real images and of the generated ones apart.
 
     Args:
         widths: channels of the convolutions.
-        hidden: units between the linear layers.
     """
 
-    def __init__(self, widths: tuple[int, ...] = WIDTHS, hidden: int = HIDDEN) -> None:
+    def __init__(self, widths: tuple[int, ...] = WIDTHS) -> None:
         super().__init__()
-        self.convs = nn.ModuleList(nn.Conv2d(a, b, 4, 2, 1) for a, b in pairwise((CHANNELS, *widths)))
-        self.inner, self.score = nn.Linear((widths[-1] + 1) * GRID**2, hidden), nn.Linear(hidden, 1, bias=False)
-        for layer in (*self.convs, self.inner, self.score):
+        self.convs = nn.ModuleList(nn.Conv2d(a, b, 4, 2, 1, bias=False) for a, b in pairwise((CHANNELS, *widths)))
+        self.norms = nn.ModuleList([nn.Identity(), *(nn.BatchNorm2d(width) for width in widths[1:])])
+        self.score = nn.Linear(widths[-1] * GRID**2, 1)
+        nn.init.zeros_(self.score.bias)
+        for layer in (*self.convs, self.score):
             nn.init.kaiming_normal_(layer.weight, a=SLOPE)
-        for layer in (*self.convs, self.inner):
-            nn.init.zeros_(layer.bias)
 
     def forward(self, image: Tensor) -> Tensor:
         """Logits."""
         x = image
-        for conv in self.convs:
-            x = F.leaky_relu(conv(x), SLOPE)
-        x = F.adaptive_avg_pool2d(x, GRID)
-        x = F.leaky_relu(self.inner(torch.cat([x, spread(x)], 1).flatten(1)), SLOPE)
-        logits: Tensor = self.score(x)
+        for conv, norm in zip(self.convs, self.norms, strict=True):
+            x = F.leaky_relu(norm(conv(x)), SLOPE)
+        logits: Tensor = self.score(F.adaptive_avg_pool2d(x, GRID).flatten(1))
         return logits[:, 0]
 
 
-def spread(x: Tensor) -> Tensor:
-    """How far each image differs from others of its batch: a map (B, 1, h, w) of one number for each group of up to 4.
-
-    The number is the deviation within the group, of every feature, averaged over features.
-
-    Args:
-        x: (B, C, h, w).
-    """
-    groups = next(size for size in (4, 2, 1) if len(x) % size == 0)
-    apart = x.unflatten(0, (groups, -1)).var(0, unbiased=False)
-    mean = (apart + 1e-8).sqrt().mean((1, 2, 3))
-    return mean.repeat(groups)[:, None, None, None].expand(-1, 1, *x.shape[2:])
-
-
 class Contest(nn.Module):
-    """An exit: the host's maps become an image, and the discriminator looks at it and at a real one.
-
-    In training it sees both through noise that is strong for some images and weak for most: it cannot win by detail
-    alone, and what it says of coarse form tells the generator where to go (C. K. Sønderby et al., Amortised MAP
-    Inference for Image Super-resolution, arXiv 1610.04490, section 3.2; Z. Wang et al., Diffusion-GAN, arXiv
-    2206.02262).
+    """An exit: the host's finest map becomes an image, and the discriminator looks at it and at a real one.
 
     Args:
-        features: (width, stride) of the host's maps.
+        features: (width, stride) of the host's maps, the finest first.
     """
 
     mean: Tensor
@@ -144,26 +117,21 @@ class Contest(nn.Module):
 
     def __init__(self, features: Features) -> None:
         super().__init__()
-        self.picture = Picture(features, CHANNELS)
+        (width, _), *_ = features
+        self.picture = nn.Conv2d(width, CHANNELS, 3, padding=1)
+        nn.init.normal_(self.picture.weight, std=SMALL)
         self.discriminator = Discriminator()
         for name, values in (("mean", MEAN), ("deviation", STD)):
             self.register_buffer(name, torch.tensor(values).view(3, 1, 1), persistent=False)
 
     def forward(self, maps: list[Tensor], image: Tensor) -> Tensor:
         """The round that is played with a batch's images, packed."""
-        made = torch.tanh(self.picture(maps))
+        made = torch.tanh(self.picture(maps[0]))
         shown = (image * self.deviation + self.mean) * 2 - 1
-        real, fake = (self.discriminator(self._veiled(one)) for one in (shown, made.detach()))
+        real, fake = self.discriminator(shown), self.discriminator(made.detach())
         fixed = {name: tensor.detach() for name, tensor in self.discriminator.named_parameters()}
-        judged = functional_call(self.discriminator, fixed, (self._veiled(made),))
+        judged = functional_call(self.discriminator, fixed, (made,))
         return Played(((made + 1) / 2 - self.mean) / self.deviation, real, fake, judged).packed()
-
-    def _veiled(self, image: Tensor) -> Tensor:
-        """An image of values in -1..1 under noise, in training."""
-        if not self.training:
-            return image
-        strength = VEIL * torch.rand(len(image), 1, 1, 1, device=image.device) ** 2
-        return image + strength * torch.randn_like(image)
 
 
 def round_generator(features: Features, latent: tuple[int, int], both: bool = False) -> Ends:

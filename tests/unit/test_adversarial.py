@@ -10,7 +10,7 @@ from asked import config
 from tasks.feed import Feed
 from tasks.figures import scenes
 from tasks.figures.tasks import FiguresGeneration, FiguresReconstruction
-from tasks.heads.adversarial import Contest, Played, spread
+from tasks.heads.adversarial import Contest, Played
 from tasks.kinds import adversarial
 from tickets.contract.watch import Interrupted, Stopping
 from tickets.cost import layer_costs
@@ -56,19 +56,20 @@ def gradients(module, loss) -> dict[str, torch.Tensor]:
 # ---- one backward pass for two players
 
 
-def test_one_backward_pass_gives_each_player_the_gradient_of_its_own_loss():
+@pytest.mark.parametrize("is_training", [True, False])
+def test_one_backward_pass_gives_each_player_the_gradient_of_its_own_loss(is_training):
     torch.manual_seed(0)
-    exit, image = Contest([(4, 1)]).eval(), torch.randn(5, 3, 16, 16)
+    exit, image = Contest([(4, 1)]).train(is_training), torch.randn(5, 3, 16, 16)
     maps = [torch.randn(5, 4, 16, 16, requires_grad=True)]
     task = FiguresGeneration(size=(16, 16))
     both = gradients(exit, task.loss(exit(maps, image), {"image": image}))
 
     def made():
-        return torch.tanh(exit.picture(maps))
+        return torch.tanh(exit.picture(maps[0]))
 
     judge, real = exit.discriminator, (image * exit.deviation + exit.mean) * 2 - 1
-    its_own = gradients(exit, F.softplus(judge(made().detach()) - judge(real)).mean())
-    against = gradients(exit, F.softplus(judge(real) - judge(made())).mean())
+    its_own = gradients(exit, F.softplus(judge(made().detach())).mean() + F.softplus(-judge(real)).mean())
+    against = gradients(exit, F.softplus(-judge(made())).mean())
     for name, gradient in both.items():
         part = its_own if name.startswith("discriminator.") else against
         torch.testing.assert_close(gradient, part[name], rtol=1e-5, atol=1e-7)
@@ -83,15 +84,14 @@ def test_neither_loss_has_a_gradient_for_the_other_player():
     found = gradients(exit, F.softplus(-played.judged).mean())
     assert found and all(n.startswith("picture.") for n in found)
     played = Played.of(exit(maps, image), (16, 16))
-    loss = F.softplus(played.fake - played.real).mean()
-    found = gradients(exit, loss)
+    found = gradients(exit, F.softplus(played.fake).mean() + F.softplus(-played.real).mean())
     assert found and all(n.startswith("discriminator.") for n in found)
     torch.testing.assert_close(played.judged, played.fake)
 
 
 def test_what_both_pay_by_hand():
     played = Played(torch.zeros(1, 3, 16, 16), torch.tensor([2.0]), torch.tensor([-1.0]), torch.tensor([-1.0]))
-    expected = 0.048587 + 3.048587  # ln(1 + e^-3) and ln(1 + e^3)
+    expected = 0.126928 + 0.313262 + 1.313262  # ln(1 + e^-2), ln(1 + e^-1) and ln(1 + e^1)
     assert float(FiguresGeneration(size=(16, 16)).loss(played.packed(), {})) == pytest.approx(expected, abs=1e-5)
 
 
@@ -101,8 +101,8 @@ def test_what_both_pay_by_hand():
 def test_a_step_costs_the_generator_three_times_and_the_discriminator_eight(feed):
     """Forward g + 3 d; backward 2 g, 4 d for the discriminator's own gradients and d through it held fixed."""
     host = 3 * 96 + 6 * 5 * 9 * 8**2 + 5 * 4 * 9 * 16**2
-    generator = host + 3 * (4 * 9 * 16**2 + 5 * 8**2 + 6 * 4**2)
-    discriminator = 3 * 32 * 16 * 8**2 + 32 * 64 * 16 * 4**2 + 64 * 128 * 16 * 2**2 + 129 * 4**2 * 128 + 128
+    generator = host + 3 * 4 * 9 * 16**2
+    discriminator = 3 * 48 * 16 * 8**2 + 48 * 96 * 16 * 4**2 + 96 * 192 * 16 * 2**2 + 192 * 4**2
     training = Training(network(feed), feed, SETTINGS, 0)
     assert training.forward_cost.dense == generator + 3 * discriminator == sum(one.macs for one in training.layers)
     assert training.step_cost.dense == 3 * generator + 8 * discriminator
@@ -169,7 +169,7 @@ def test_both_players_are_pruned_where_that_is_asked_for(feed, tmp_path, semanti
     ticket = drawn(feed, f"gmp@semantics={semantics}")
     parts = {"host": ticket.host, "head": ticket.head}
     removed = {part: sum(int((~m).sum()) for m in of.masks.values()) for part, of in parts.items()}
-    total = {"host": ticket.prunable, "head": 3 * 32 * 16 + 32 * 64 * 16 + 64 * 128 * 16 + 129 * 4**2 * 128 + 128}
+    total = {"host": ticket.prunable, "head": 3 * 48 * 16 + 48 * 96 * 16 + 96 * 192 * 16 + 192 * 4**2}
     assert removed == {part: round(0.5 * count) for part, count in total.items()}
     assert all(name.startswith("exit.discriminator.") for name in ticket.head.masks)
     again = transfer(ticket, RECIPES.make("finetune"), feed, SETTINGS, 0)
@@ -235,28 +235,11 @@ def test_a_fixed_copy_computes_what_the_discriminator_of_now_does():
     exit = Contest([(4, 1)]).eval()
     with torch.no_grad():
         exit.discriminator.score.weight *= 2
-        exit.picture.predict.weight.normal_()
+        exit.picture.weight.normal_()
     played = Played.of(exit([torch.randn(2, 4, 16, 16)], torch.randn(2, 3, 16, 16)), (16, 16))
     torch.testing.assert_close(played.judged, played.fake)
     shown = (played.image * exit.deviation + exit.mean) * 2 - 1
     torch.testing.assert_close(exit.discriminator(shown), played.fake, rtol=1e-4, atol=1e-4)
-
-
-def test_in_training_the_discriminator_sees_through_noise_of_many_strengths():
-    exit = Contest([(4, 1)])
-    torch.manual_seed(0)
-    seen = exit._veiled(torch.zeros(400, 3, 16, 16)).flatten(1).std(1)
-    assert float(seen.max()) == pytest.approx(0.7, abs=0.05) and float(seen.median()) == pytest.approx(0.175, abs=0.04)
-    assert not exit.eval()._veiled(torch.zeros(2, 3, 4, 4)).any()
-
-
-def test_what_a_discriminator_reads_of_a_batch_is_how_far_its_images_are_apart():
-    alike = torch.ones(4, 2, 3, 3)
-    apart = torch.tensor([0.0, 2, 0, 2]).view(4, 1, 1, 1).expand(4, 2, 3, 3)
-    assert spread(alike).allclose(torch.full((4, 1, 3, 3), 1e-4)) and spread(apart).allclose(torch.ones(4, 1, 3, 3))
-    assert spread(apart[:2]).allclose(torch.ones(2, 1, 3, 3)) and spread(apart[:3]).allclose(
-        torch.full((3, 1, 3, 3), 1e-4)
-    )
 
 
 # ---- the other task that a decoder is drawn on

@@ -32,7 +32,7 @@ def test_a_place_of_the_latent_becomes_four_by_four_pixels_and_each_width_double
         (2, 5, 8, 16),
         (2, 6, 4, 8),
     ]
-    assert HOSTS.make("decoder/tiny") == TINY and TINY.build().latent == (32, 32)
+    assert HOSTS.make("decoder/tiny") == TINY and TINY.build().latent == (64, 32)
     assert TINY.build().features[0][1] == 1
 
 
@@ -51,7 +51,7 @@ def test_numbers_that_make_no_decoder_are_refused(wrong):
 
 def test_what_it_is_given_for_an_image_follows_from_its_stride():
     host = TINY.build()
-    assert given_to(host, (64, 96)) == (32, 2, 3) and given_to(torch.nn.Linear(1, 1), (5, 7)) == (3, 5, 7)
+    assert given_to(host, (64, 96)) == (64, 2, 3) and given_to(torch.nn.Linear(1, 1), (5, 7)) == (3, 5, 7)
     with pytest.raises(UserError, match=r"decoder/tiny cannot make 48x64 images .*multiples of 32"):
         check_size(TINY, "decoder/tiny", (48, 64))
 
