@@ -18,7 +18,7 @@ from tasks.heads.paper import make_head
 from tasks.metrics.base import Metric
 from tasks.metrics.together import Together
 from tickets.errors import DataError
-from tickets.searchable import Units
+from tickets.search.searchable import Units
 from tickets.seeding import derive, generator
 from tickets.source import Batch, Reduction
 from tickets.ticket_set import member_seed

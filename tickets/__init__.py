@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from tickets.recipes.finetune import Finetune
     from tickets.scorers import SCORERS
     from tickets.scorers.base import DataScorer, Scorer
-    from tickets.searchable import Searchable
+    from tickets.search.searchable import Searchable
     from tickets.seeding import derive, generator
     from tickets.source import Source
     from tickets.ticket import Ticket
@@ -100,7 +100,7 @@ _HOMES = {
     "tickets.recipes.finetune": ("Finetune",),
     "tickets.scorers": ("SCORERS",),
     "tickets.scorers.base": ("DataScorer", "Scorer"),
-    "tickets.searchable": ("Searchable",),
+    "tickets.search.searchable": ("Searchable",),
     "tickets.seeding": ("derive", "generator"),
     "tickets.training.settings": ("Settings",),
     "tickets.source": ("Source",),

@@ -22,7 +22,7 @@ from tickets.hosts import spec_from_json
 from tickets.hosts.base import HostSpec
 from tickets.patterns import ELEMENT, PATTERNS
 from tickets.pruning.masks import Masks, ones, project, prunable
-from tickets.searchable import Units, live_units
+from tickets.search.searchable import Units, live_units
 from tickets.seeding import seeded
 from tickets.source import Source, initial_head
 from tickets.training.network import Network

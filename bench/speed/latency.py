@@ -12,7 +12,7 @@ from bench.speed.request import Request
 from bench.speed.synthetic import SEED, Synthetic, host_of, raw_batch, scores
 from tickets.deploy.compact import compact
 from tickets.pruning.masks import Masks, keep_top, ones, project, prunable
-from tickets.searchable import search_blocks
+from tickets.search.searchable import search_blocks
 from tickets.seeding import generator
 from tickets.ticket import Ticket
 

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from tasks.base import Features, Task
 from tickets.hosts.blocks import KERNELS, Norm, SearchBlock
-from tickets.searchable import Units
+from tickets.search.searchable import Units
 
 PAPER_NORM = Norm(momentum=0.01, eps=1e-3)
 EXPANSION = 4

@@ -9,7 +9,7 @@ from toy import SPEC, ToySource, toy_network
 
 from tickets.drawers.base import Request
 from tickets.drawers.supertickets import SuperTickets
-from tickets.searchable import search_blocks
+from tickets.search.searchable import search_blocks
 from tickets.training.checkpoint import HEADER, Checkpoint, DamagedCheckpointWarning, load_checkpoint, save_checkpoint
 from tickets.training.loop import Training
 from tickets.training.settings import Settings

@@ -15,7 +15,7 @@ from tickets.errors import UserError
 from tickets.hosts.blocks import KERNELS, SearchBlock
 from tickets.hosts.supernet import Spec, Stage, Supernet, preset
 from tickets.pruning.masks import keep_top, project, prunable
-from tickets.searchable import live_units, search_blocks
+from tickets.search.searchable import live_units, search_blocks
 
 SINGLE = Spec(stem=4, stages=(Stage((1,), (4,)),), expansion=1)
 """One branch: a path and a block of 4 units per kernel size."""

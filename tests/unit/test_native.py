@@ -15,7 +15,7 @@ from tickets.hosts.native import block as native
 from tickets.hosts.native import force, memory, processor, stem
 from tickets.hosts.supernet import Supernet, preset
 from tickets.pruning.masks import keep_top
-from tickets.searchable import live_units
+from tickets.search.searchable import live_units
 from tickets.training.ema import recalibrate
 from tickets.training.masking import Reparam
 from tickets.training.network import Network

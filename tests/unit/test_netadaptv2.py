@@ -7,19 +7,19 @@ import pytest
 import torch
 from toy import SPEC, ToySource, drawn, toy_network
 
-from tickets import clock
 from tickets.contract.watch import Interrupted, Stopping
 from tickets.cost import dense_macs, layer_costs
-from tickets.descent import Price, architecture_of, cut, cut_copy, in_macs, proposed
 from tickets.drawers import DRAWERS
 from tickets.drawers.base import Request
 from tickets.drawers.netadaptv2 import NetAdaptV2
 from tickets.errors import UserError
 from tickets.hosts.blocks import Norm, SearchBlock
-from tickets.latency import Found, fitted, in_time
-from tickets.ordered import OrderedDropout, gate, search_blocks_of
-from tickets.ordered import drawn as widths_drawn
-from tickets.search import live_units_mask, shrink
+from tickets.search import clock
+from tickets.search.descent import Price, architecture_of, cut, cut_copy, in_macs, proposed
+from tickets.search.latency import Found, fitted, in_time
+from tickets.search.ordered import OrderedDropout, gate, search_blocks_of
+from tickets.search.ordered import drawn as widths_drawn
+from tickets.search.surgery import live_units_mask, shrink
 from tickets.seeding import generator
 from tickets.training.checkpoint import Checkpoint
 from tickets.training.ema import Ema
@@ -176,7 +176,7 @@ def ticking(monkeypatch, whole):
         unit = ticks(host.func, whole)
         return {name: ticks(call.func, whole) / unit for name, call in calls.items()}, unit
 
-    monkeypatch.setattr("tickets.clock.shares", shares)
+    monkeypatch.setattr("tickets.search.clock.shares", shares)
 
 
 def test_prices_in_seconds_are_lines_through_what_blocks_take_and_add_up_to_the_host(monkeypatch):
@@ -213,7 +213,7 @@ def test_calls_are_timed_in_turn_and_a_slow_phase_hits_all_alike(monkeypatch):
 
         return call
 
-    monkeypatch.setattr("tickets.clock.time.thread_time", lambda: now[0])
+    monkeypatch.setattr("tickets.search.clock.time.thread_time", lambda: now[0])
     shares, seconds = clock.shares({"a": takes(1.0), "b": takes(3.0)}, takes(4.0, ends=True), rounds=8)
     assert shares == pytest.approx({"a": 0.25, "b": 0.75}) and seconds == 4.0
 
@@ -236,7 +236,7 @@ def test_a_proposal_by_hand(monkeypatch):
     What is still over the bound goes unit by unit: 2 MACs, here of kernel size 5 of `a`.
     """
     shares = iter([[0.5, 0.5], [0.2, 0.8], [1.0]])
-    monkeypatch.setattr("tickets.descent._shares", lambda count, law: next(shares))
+    monkeypatch.setattr("tickets.search.descent._shares", lambda count, law: next(shares))
     monkeypatch.setattr("torch.randperm", lambda n, generator: torch.arange(n))
     monkeypatch.setattr("torch.randint", lambda n, shape, generator: torch.tensor(1))
     assert PRICE.of(NOW) == 60.0

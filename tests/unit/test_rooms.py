@@ -14,8 +14,8 @@ ROOT = Path(__file__).parents[2]
 BESIDE = {
     "tasks": {"base", "feed", "glimpse", "picture"},
     "tickets": {
-        "atomic", "cache", "clock", "cost", "descent", "errors", "latency", "ordered", "reference", "registry",
-        "search", "searchable", "seeding", "source", "stated", "ticket", "ticket_set", "traits", "weights",
+        "atomic", "cache", "cost", "errors", "reference", "registry",
+        "seeding", "source", "stated", "ticket", "ticket_set", "traits", "weights",
     },
     "bench": {*COMMANDS, "cli"} - {"speed"},
 }  # fmt: skip

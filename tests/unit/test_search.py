@@ -9,8 +9,9 @@ from tickets.cost import estimated_macs, layer_costs, sparse_macs
 from tickets.drawers.base import Drawer
 from tickets.hosts.supernet import Supernet
 from tickets.pruning.masks import keep_top
-from tickets.search import Penalty, live_units_mask, penalties, per_unit, shrink, unit_costs
-from tickets.searchable import live_units, search_blocks
+from tickets.search.costs import Penalty, penalties, per_unit, unit_costs
+from tickets.search.searchable import live_units, search_blocks
+from tickets.search.surgery import live_units_mask, shrink
 from tickets.seeding import generator
 from tickets.training.events import Event
 from tickets.training.loop import Training

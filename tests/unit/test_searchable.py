@@ -17,8 +17,9 @@ from tickets.hosts.base import HostSpec
 from tickets.pruning.masks import keep_top
 from tickets.recipes.base import transfer
 from tickets.recipes.finetune import Finetune
-from tickets.search import live_units_mask, shrink, unit_costs
-from tickets.searchable import Cut, Searchable, live_units
+from tickets.search.costs import unit_costs
+from tickets.search.searchable import Cut, Searchable, live_units
+from tickets.search.surgery import live_units_mask, shrink
 from tickets.ticket import Ticket
 from tickets.training.checkpoint import Checkpoint
 from tickets.training.ema import Ema

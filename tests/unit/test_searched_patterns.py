@@ -12,7 +12,7 @@ from tickets.hosts.supernet import Spec, Stage
 from tickets.patterns import PATTERNS
 from tickets.recipes import RECIPES
 from tickets.recipes.base import transfer
-from tickets.search import in_multiples
+from tickets.search.surgery import in_multiples
 from tickets.ticket import Ticket
 from tickets.training.loop import Training
 from tickets.training.network import Network

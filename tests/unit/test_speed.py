@@ -32,7 +32,7 @@ from tickets.hosts.native import force, processor
 from tickets.hosts.supernet import Supernet, preset
 from tickets.hosts.timm import TimmHost, TimmSpec
 from tickets.pruning.masks import prunable, sparsity_of
-from tickets.searchable import search_blocks
+from tickets.search.searchable import search_blocks
 from tickets.training.settings import Settings
 
 ROOT = Path(__file__).parents[2]

@@ -12,7 +12,7 @@ from tickets.hosts.blocks import KERNELS, Norm, SearchBlock
 from tickets.hosts.supernet import PRESETS, Supernet, preset
 from tickets.pruning.masks import keep_top, ones
 from tickets.reference import plain
-from tickets.searchable import live_units
+from tickets.search.searchable import live_units
 from tickets.seeding import generator
 from tickets.training.masking import Projection, Reparam
 from tickets.training.network import Network

@@ -16,8 +16,8 @@ from tickets.drawers.supertickets import SuperTickets
 from tickets.pruning.masks import sparsity_of
 from tickets.recipes.base import transfer
 from tickets.recipes.finetune import Finetune
-from tickets.search import total_unit_macs
-from tickets.searchable import search_blocks
+from tickets.search.costs import total_unit_macs
+from tickets.search.searchable import search_blocks
 from tickets.training.loop import Training
 from tickets.training.masking import masking
 from tickets.training.method import Pass

@@ -20,8 +20,8 @@ from tickets.errors import UserError
 from tickets.hosts import HOSTS
 from tickets.hosts.base import HostSpec, features_of, given_to, latent_of, timesteps_of
 from tickets.pruning.masks import keep_top, prunable
-from tickets.search import live_units_mask, shrink
-from tickets.searchable import live_units, search_blocks
+from tickets.search.searchable import live_units, search_blocks
+from tickets.search.surgery import live_units_mask, shrink
 from tickets.seeding import generator, seeded
 from tickets.ticket import Ticket, part_of
 from tickets.training.ema import Ema

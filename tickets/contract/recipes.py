@@ -22,7 +22,7 @@ from tickets.drawers import DRAWERS
 from tickets.hosts.base import features_of
 from tickets.recipes import RECIPES
 from tickets.recipes.base import Recipe, transfer
-from tickets.searchable import live_units
+from tickets.search.searchable import live_units
 from tickets.source import Source
 from tickets.ticket import Ticket
 from tickets.training.checkpoint import Checkpoint

@@ -20,7 +20,7 @@ from tickets.contract.brightness import SPEC, TIMED, Brightness
 from tickets.contract.promise import Skipped, require
 from tickets.hosts.spiking import SpikingHost, SpikingSpec
 from tickets.hosts.supernet import Spec, Supernet
-from tickets.searchable import Units
+from tickets.search.searchable import Units
 from tickets.seeding import libraries_seeded
 from tickets.source import Batch
 from tickets.stated import ELSEWHERE

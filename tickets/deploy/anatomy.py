@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import torch
 
 from tickets.cost import layer_costs
-from tickets.searchable import search_blocks
+from tickets.search.searchable import search_blocks
 from tickets.ticket import Ticket
 
 

@@ -26,7 +26,7 @@ from tickets.errors import UserError
 from tickets.hosts.base import Features
 from tickets.hosts.blocks import SearchBlock
 from tickets.hosts.supernet import Fuse, Supernet, stem_convs, upsample
-from tickets.searchable import live_units
+from tickets.search.searchable import live_units
 
 
 @torch.no_grad()

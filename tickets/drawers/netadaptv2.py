@@ -10,15 +10,15 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from tickets import latency
 from tickets.cost import layer_costs
-from tickets.descent import TRIES, Architecture, Price, architecture_of, cut, cut_copy, in_macs, proposed
 from tickets.drawers.base import Drawer, Request, Round
 from tickets.errors import UserError
 from tickets.hosts.base import HostSpec
-from tickets.latency import Found
-from tickets.ordered import OrderedDropout, drawn
 from tickets.patterns import PATTERNS
+from tickets.search import latency
+from tickets.search.descent import TRIES, Architecture, Price, architecture_of, cut, cut_copy, in_macs, proposed
+from tickets.search.latency import Found
+from tickets.search.ordered import OrderedDropout, drawn
 from tickets.seeding import generator
 from tickets.ticket import Ticket
 from tickets.training.ema import recalibrate

@@ -20,17 +20,9 @@ from tickets.errors import UserError
 from tickets.patterns import PATTERNS
 from tickets.pruning.masks import Masks
 from tickets.pruning.schedules import ramp, staircase
-from tickets.search import (
-    Penalty,
-    in_multiples,
-    live_units_mask,
-    penalties,
-    shrink,
-    total_unit_macs,
-    unit_costs,
-    within_macs,
-)
-from tickets.searchable import search_blocks
+from tickets.search.costs import Penalty, penalties, total_unit_macs, unit_costs
+from tickets.search.searchable import search_blocks
+from tickets.search.surgery import in_multiples, live_units_mask, shrink, within_macs
 from tickets.source import head_of
 from tickets.stated import ELSEWHERE
 from tickets.training.events import Event, at

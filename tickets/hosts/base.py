@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from tickets.errors import UserError
 from tickets.hosts.depth import Family
-from tickets.searchable import Units
+from tickets.search.searchable import Units
 from tickets.seeding import seeded
 from tickets.stated import stated
 from tickets.traits import Traits

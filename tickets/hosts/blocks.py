@@ -22,7 +22,7 @@ from tickets.hosts.fastconv import depthwise, pointwise
 from tickets.hosts.native import block as native
 from tickets.hosts.native import force
 from tickets.hosts.triton import depthwise as by_triton
-from tickets.searchable import Cut, Searchable, Tensors, Units
+from tickets.search.searchable import Cut, Searchable, Tensors, Units
 
 KERNELS = (3, 5, 7)
 

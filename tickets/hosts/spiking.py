@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from tickets.errors import UserError
 from tickets.hosts.base import Features, HostSpec
 from tickets.hosts.lif import lif
-from tickets.searchable import Units
+from tickets.search.searchable import Units
 from tickets.traits import Traits
 
 

@@ -19,7 +19,7 @@ from tickets.hosts.blocks import KERNELS, Norm, SearchBlock
 from tickets.hosts.depth import Family
 from tickets.hosts.native import force
 from tickets.hosts.native import stem as native
-from tickets.searchable import Units
+from tickets.search.searchable import Units
 from tickets.traits import Traits
 
 

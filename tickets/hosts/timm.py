@@ -13,7 +13,7 @@ from tickets.errors import UserError, unknown
 from tickets.hosts.base import Features, HostSpec
 from tickets.hosts.depth import Family
 from tickets.pruning.masks import prunable
-from tickets.searchable import Units
+from tickets.search.searchable import Units
 from tickets.source import MEAN, STD
 from tickets.stated import LATER
 from tickets.traits import Traits

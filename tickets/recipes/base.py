@@ -14,7 +14,7 @@ from tickets.cost import dense_macs, layer_costs
 from tickets.errors import UserError
 from tickets.hosts.base import HostSpec
 from tickets.pruning.masks import Masks
-from tickets.search import Penalty, penalties, unit_costs
+from tickets.search.costs import Penalty, penalties, unit_costs
 from tickets.source import Source, head_of, initial_head
 from tickets.ticket import Ticket
 from tickets.ticket_set import TicketSet, member_seed, members_of

@@ -14,7 +14,7 @@ from tickets.cost import LayerCost, layer_costs
 from tickets.errors import unknown
 from tickets.hosts.base import timesteps_of
 from tickets.pruning.masks import Masks, sparsity_of
-from tickets.searchable import live_units
+from tickets.search.searchable import live_units
 from tickets.seeding import seeded
 from tickets.source import Batch, Source
 from tickets.ticket import Ticket

@@ -10,7 +10,7 @@ from torch.func import functional_call
 
 from tickets.hosts.base import latent_of
 from tickets.pruning.masks import Masks, project, prunable
-from tickets.searchable import search_blocks
+from tickets.search.searchable import search_blocks
 from tickets.training.masking import Masking, Projection
 
 

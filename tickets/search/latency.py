@@ -14,13 +14,13 @@ from functools import partial
 import torch
 from torch import Tensor, nn
 
-from tickets import clock
-from tickets.descent import Architecture, Price, in_macs
 from tickets.hosts.blocks import Norm, SearchBlock
 from tickets.hosts.native import force
 from tickets.hosts.native.processor import TORCH, TRITON
-from tickets.ordered import search_blocks_of
-from tickets.search import UnitCosts
+from tickets.search import clock
+from tickets.search.costs import UnitCosts
+from tickets.search.descent import Architecture, Price, in_macs
+from tickets.search.ordered import search_blocks_of
 
 LEAST = 0.02
 """Share of a block's time that half of its units take at least, where a measurement finds none."""

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from tickets.hosts.blocks import SearchBlock
-from tickets.searchable import Units
+from tickets.search.searchable import Units
 
 Widths = Mapping[str, Tensor]
 """By block the live units of each image and kernel size, int64 (B, kernels)."""

@@ -12,8 +12,9 @@ from torch import Tensor, nn
 
 from tickets.cost import dense_macs, layer_costs
 from tickets.hosts.blocks import SearchBlock
-from tickets.ordered import search_blocks_of
-from tickets.search import UnitCosts, in_multiples, shrink, unit_costs
+from tickets.search.costs import UnitCosts, unit_costs
+from tickets.search.ordered import search_blocks_of
+from tickets.search.surgery import in_multiples, shrink
 from tickets.training.ema import Ema
 from tickets.training.network import Network
 
