@@ -170,6 +170,7 @@ def _compute(asked: RunConfig, todo: list[Job], tasks: dict[str, Task], verbose:
             name: task.prepare(os.cpu_count() or 1, lambda *at, name=name: display.preparing(name, *at))
             for name, task in tasks.items()
         }
+        display.remarks(tasks)
         how = asked.how
         facts = Facts(
             kernels.settled(), asked.scale, tasks, fingerprints, how.home, how.device, how.workers, how.tensorboard
