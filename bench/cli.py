@@ -23,6 +23,7 @@ COMMANDS = {
     "preview": "bench.preview",
     "check": "bench.check",
     "publish": "bench.publish",
+    "submit": "bench.submit",
     "clean": "bench.clean",
     "new": "bench.new",
 }

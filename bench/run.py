@@ -55,7 +55,7 @@ def run(
     head: Annotated[str, _option("head", "fresh, or keep for targets of one kind.", GRID)] = "fresh",
     control: Annotated[str, _option("control", "dense, random, native (several) or none.", GRID)] = "dense",
     pairs: Annotated[str, _option("pairs", "all, cross (source and target differ), or each (in order).", GRID)] = "all",
-    suite: Annotated[str | None, _option("suite", "A named grid, or a file.yaml, in place of these.", GRID)] = None,
+    suite: Annotated[str | None, _option("suite", "A named grid, or a file.yaml; --drawer: by yours.", GRID)] = None,
     changes: Annotated[
         list[str] | None, _option("set", "Change the scale: batch_size=8, seg.draw.steps=50; repeatable.", TRAINING)
     ] = None,
@@ -87,6 +87,8 @@ def run(
     python -m bench.run --source cls,seg,pose --target cls,seg,pose --sparsity 0.5,0.9 --seed 0,1,2
 
     python -m bench.run --suite figures-v1 --seed 0 --dry-run
+
+    python -m bench.run --suite figures-v1 --drawer mine
     """
     if list_names:
         print(names())
@@ -99,7 +101,10 @@ def run(
         given = {name for name in (*sweep, *setting) if _is_typed(context, name)}
         found = suites.load(suite)
         sweeps = suites.narrowed(found, {name: sweep[name] for name in sweep if name in given})
-        setting = {**setting, **found.whole, **{name: setting[name] for name in setting if name in given}}
+        typed = {name: setting[name] for name in setting if name in given}
+        if "drawer" in given:
+            suites.keep_rules(suite, found, typed, changes)
+        setting = {**setting, **found.whole, **typed}
         changes, mistakes = [*found.changes, *changes], found.mistakes
     at_once = jobs_at_once if jobs_at_once is not None else jobs_that_fit(setting["threads"])
     asked = configs.parse(
