@@ -148,7 +148,8 @@ def _show(left: str, right: str, found: list[Difference], by: str, lacking: Lack
     settings = {difference.cell.place: ", ".join(setting_of(difference.cell.place)) for difference in found}
     common = f" ({next(iter(settings.values()))})" if len(set(settings.values())) == 1 else ""
     lines = [_line(difference, len(found), "" if common else settings[difference.cell.place]) for difference in found]
-    header, missing = HEADER, [lacking.of(difference.cell, left, right) for difference in found]
+    header: tuple[str, ...] = HEADER
+    missing = [lacking.of(difference.cell, left, right) for difference in found]
     if any(missing):
         header = (*HEADER, "missing")
         lines = [(*line, "; ".join(told) or MISSING) for line, told in zip(lines, missing, strict=True)]

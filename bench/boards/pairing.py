@@ -185,21 +185,22 @@ def _apart(found: dict[Cell, Scores], keep: Callable[[Cell], bool], name: str, *
     """In what the cells of one and those of others for the same task differ least, as the end of a sentence."""
     own = [cell for cell, scores in found.items() if name in scores and keep(cell)]
     pairs = [
-        differing
+        _differing(cell, other)
         for cell in own
         for other, scores in found.items()
-        if other.place.task == cell.place.task and not scores.keys().isdisjoint(others)
-        if (differing := _differing(cell, other))
+        if other != cell and other.place.task == cell.place.task and not scores.keys().isdisjoint(others)
     ]
-    return "; the nearest differ in " + ", ".join(min(pairs, key=len)) if pairs else ""
+    return "; the nearest differ in " + ", ".join(min(pairs, key=lambda told: len(told))) if pairs else ""
 
 
 def _differing(one: Cell, other: Cell) -> list[str]:
     """Fields in which two cells differ, each with both values."""
-    parts = [(part.name, one.place, other.place) for part in fields(Place)]
-    parts += [(part.name, one, other) for part in fields(Cell) if part.name != "place"]
-    told = [(name.replace("_", " "), getattr(a, name), getattr(b, name)) for name, a, b in parts]
-    return [f"{name} ({a or 'usual'} here, {b or 'usual'} there)" for name, a, b in told if a != b]
+    return [
+        f"{part.name.replace('_', ' ')} ({here or 'usual'} here, {there or 'usual'} there)"
+        for kind, a, b in ((Place, one.place, other.place), (Cell, replace(one, place=other.place), other))
+        for part in fields(kind)
+        if (here := getattr(a, part.name)) != (there := getattr(b, part.name))
+    ]
 
 
 @dataclass(frozen=True)
