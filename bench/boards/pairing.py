@@ -190,7 +190,8 @@ def _apart(found: dict[Cell, Scores], keep: Callable[[Cell], bool], name: str, *
         for other, scores in found.items()
         if other != cell and other.place.task == cell.place.task and not scores.keys().isdisjoint(others)
     ]
-    return "; the nearest differ in " + ", ".join(min(pairs, key=lambda told: len(told))) if pairs else ""
+    nearest = min(pairs, key=len, default=[])
+    return f"; the nearest differ in {', '.join(nearest)}" if nearest else ""
 
 
 def _differing(one: Cell, other: Cell) -> list[str]:
