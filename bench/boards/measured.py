@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from statistics import geometric_mean
 
@@ -30,7 +30,7 @@ def _filled(board: Board, speeds: Speeds) -> Board:
 
 def _row(row: Row, known: Mapping[str, Timed]) -> Row:
     """The row with the geometric mean of speed-ups and the mean of file sizes over its seeds."""
-    found: Sequence[Timed] = [known[one.ticket] for one in row.results if one.ticket in known]
+    found = [known[one.ticket] for one in row.results if one.ticket is not None and one.ticket in known]
     if not found or len(found) < len(row.results):
         return row
     faster = geometric_mean([timed.faster for timed in found])
