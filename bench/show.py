@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Annotated
 
@@ -53,7 +52,7 @@ def show(
         return
     if file is None:
         raise UserError("there is nothing to show; name a record or a ticket, or give --store.")
-    if _is_record(file):
+    if is_record(file):
         from bench.records import record
         from bench.views import record as show_record
 
@@ -70,15 +69,6 @@ def show(
         show_ticket.show_set(found, wanted)
     else:
         show_ticket.show(single(file, "--out draws"), wanted, layers, out)
-
-
-def _is_record(file: Path) -> bool:
-    """Whether it is a record's JSON, by the key that all of them have and no ticket has."""
-    try:
-        data = json.loads(file.read_text(encoding="utf-8")) if file.suffix == ".json" else None
-    except (OSError, ValueError):
-        return False
-    return isinstance(data, dict) and "schema" in data
 
 
 if __name__ == "__main__":
