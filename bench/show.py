@@ -17,7 +17,9 @@ app = console.application()
 def show(
     file: Annotated[
         Path | None,
-        typer.Argument(metavar="FILE", help="A record, either file of a ticket, or a set's.", show_default=False),
+        typer.Argument(
+            metavar="FILE", help="A record or its id, a ticket or a network: either file.", show_default=False
+        ),
     ] = None,
     size: Annotated[
         str | None,
@@ -30,10 +32,10 @@ def show(
     store: Annotated[
         bool, typer.Option("--store", help="What a home and the cache take, and what no record needs.")
     ] = False,
-    home: Annotated[Path, typer.Option("--home", help="The home of --store.")] = Path("runs"),
+    home: Annotated[Path, typer.Option("--home", help="The home of --store, and of ids.")] = Path("runs"),
 ) -> None:
     """Show a record: job, scores, those by class, costs. Or a ticket: architecture, live units, sparsity per layer;
-    or a set of them: its members. Or, with --store, what lies on the disk.
+    a trained network likewise, with its task; or a set of them: its members. Or, with --store, what lies on the disk.
 
     Examples:
 
@@ -52,23 +54,24 @@ def show(
         return
     if file is None:
         raise UserError("there is nothing to show; name a record or a ticket, or give --store.")
-    if is_record(file):
-        from bench.records import record
+    from bench.inventory import called
+
+    if (told := called.record_of(file, home)) is not None:
         from bench.views import record as show_record
 
-        show_record.show(record.read(file))
+        show_record.show(told)
         return
     wanted = None if size is None else flags.image_size(size)
     if out is not None:
         flags.out_file(out, (".png", ".svg", ".pdf"))
     from bench.views import ticket as show_ticket
-    from tickets.ticket_set import TicketSet, load, single
+    from tickets.ticket_set import TicketSet
 
-    found = load(file)
+    found = called.load(file, home)
     if isinstance(found, TicketSet) and out is None:
         show_ticket.show_set(found, wanted)
     else:
-        show_ticket.show(single(file, "--out draws"), wanted, layers, out)
+        show_ticket.show(called.single(file, home, "--out draws"), wanted, layers, out)
 
 
 if __name__ == "__main__":

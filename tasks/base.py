@@ -136,6 +136,7 @@ class Task(ABC):
     load: ClassVar[Loader | None] = None  # the same at full size, for the full pipeline
     is_game: ClassVar[bool] = False  # whether its loss is the sum of several players', each with parameters of its own
     stands_on: ClassVar[tuple[Taken, ...]] = ("image",)  # what hosts that it can be trained on take
+    exported: ClassVar[str] = "outputs"  # what an exported network's outputs are called; empty where none is exported
     has_released_head: ClassVar[bool] = True  # whether scales with the paper's heads give it one of those
 
     def __post_init__(self) -> None:

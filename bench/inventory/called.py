@@ -57,12 +57,12 @@ def located(given: str | Path, home: Path) -> Path:
     if is_record(path):
         return _left_by(record.read(path), Store(path.absolute().parent.parent))
     stem = path.with_suffix("") if path.suffix in SUFFIXES else path
-    if any(stem.with_name(stem.name + suffix).is_file() for suffix in SUFFIXES):
+    if any(stem.with_name(name + suffix).is_file() for name in (stem.name, f"{stem.name}.m0") for suffix in SUFFIXES):
         return stem
     if path.is_file():
         raise UserError(f"{path} is no network or ticket, which are two files, NAME.safetensors and NAME.json.")
     store = Store(home)
-    if (found := store.record(path.name)) is not None:
+    if (found := record_of(given, home)) is not None:
         return _left_by(found, store)
     known = [file.stem for file in sorted(store.records.glob("*.json"))]
     if path.name == str(given) and path.suffix not in SUFFIXES and known:
@@ -79,6 +79,14 @@ def is_record(path: Path) -> bool:
     return isinstance(data, dict) and "schema" in data
 
 
+def record_of(given: str | Path, home: Path) -> Record | None:
+    """The record that is given by its file or by its id; None where something else is given."""
+    path = Path(given)
+    if is_record(path):
+        return record.read(path)
+    return Store(home).record(path.name) if path.name == str(given) and not path.exists() else None
+
+
 def record_beside(stem: Path) -> Record | None:
     """The record of what lies in a home's folder of tickets or networks; None where it lies elsewhere."""
     return Store(stem.absolute().parent.parent).record(stem.name)
@@ -92,9 +100,10 @@ def _left_by(found: Record, store: Store) -> Path:
     path = store.ticket(found.id) if is_draw else store.network(found.id)
     if path.with_name(f"{path.name}.json").is_file():
         return path
+    how = "" if is_draw else " with --keep networks, which trains it, and only it, once more"
     raise UserError(
         f"the job of the record {found.id} left no {'ticket' if is_draw else 'network'} in {path.parent}; run its "
-        f"command again{' to draw it' if is_draw else ' with --keep networks, which trains it, and only it, once more'}."
+        f"command again{how}."
     )
 
 

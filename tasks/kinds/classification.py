@@ -43,6 +43,7 @@ class Classification(Task):
 
     smoothing: float = 0.0
 
+    exported: ClassVar[str] = "logits"
     affine: ClassVar[Mapping[str, Any]] = {
         "flip": True,
         "scale": (0.85, 1.2),
@@ -155,7 +156,7 @@ class Classification(Task):
         return self.batch({"image": torch.from_numpy(pixels.transpose(2, 0, 1))[None], "label": torch.zeros(1)})
 
     def answer(self, image: np.ndarray, outputs: Tensor) -> Answer:
-        """{"label": the likeliest class, "probability": its own, "ranked": [[class, probability], ...], at most five}."""
+        """{"label": the likeliest, "probability": its own, "ranked": [[class, probability], ...], at most five}."""
         from tasks.answer import Answer
 
         best = outputs.detach().float().softmax(1)[0].cpu().topk(min(RANKED, outputs.shape[1]))

@@ -56,6 +56,7 @@ class Pose(Task):
     objective: str = "cross_entropy"
     flip_test: bool = False
 
+    exported: ClassVar[str] = "heatmaps"
     affine: ClassVar[Mapping[str, Any]] = {
         "flip": True,
         "scale": (0.8, 1.25),

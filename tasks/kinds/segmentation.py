@@ -61,6 +61,7 @@ class Segmentation(Task):
     class_weights: tuple[float, ...] = ()
     ohem: float = 0.0
 
+    exported: ClassVar[str] = "logits"
     base: ClassVar[tuple[int, int]] = (2048, 512)  # (width, height): the short side 512, the long one at most 2048
     crop: ClassVar[tuple[int, int]] = (512, 512)  # (H, W) of the released input that the base belongs to
     affine: ClassVar[Mapping[str, Any]] = {
