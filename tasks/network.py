@@ -112,9 +112,10 @@ def opened(found: Ticket | TicketSet) -> Kept:
     try:
         return Kept(found, told["task"], _task(told), told["heads"])
     except (KeyError, TypeError, AttributeError) as error:
+        record = told.get("record") if isinstance(told, dict) else told
         raise DamagedTicketError(
-            f"the network of the record {told.get('record') if isinstance(told, dict) else told!r} does not state its "
-            f"task as this version does ({error!r}); train it again."
+            f"the network of the record {record} does not state its task as this version does ({error!r}); train it "
+            "again."
         ) from error
 
 

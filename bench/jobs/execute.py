@@ -138,7 +138,8 @@ def _done(work: Work, store: Store, report: Report) -> record.Record:
         raise
     except Exception as error:  # whatever it is: it goes into the record, and the grid goes on
         return fail(work, f"{type(error).__name__}: {error}\n{traceback.format_exc(limit=-4)}")
-    found.write(store.records)
+    if not work.for_network:
+        found.write(store.records)
     store.checkpoint(work.id).unlink(missing_ok=True)
     return found
 

@@ -56,10 +56,14 @@ def to_program(module: nn.Module, size: tuple[int, int], path: Path, face: Face 
         face: outputs need no names here; metadata go into its extra file "metadata.json".
 
     Raises:
-        UserError: the module is in training mode, or the size is not positive.
+        UserError: the module is in training mode, or cannot be run at the size.
+        Exception: sides shall be free, and the tracer fixes them.
     """
     _check(module, size)
     program = torch.export.export(module, (random_inputs(module, 2, size),), dynamic_shapes=_free(face))
+    if face.free_sides:
+        with torch.no_grad():
+            program.module()(random_inputs(module, 3, _more(size)))
     with _written(path) as file:
         torch.export.save(program, file, extra_files={"metadata.json": json.dumps(dict(face.metadata))})
 
@@ -76,9 +80,10 @@ def to_onnx(module: nn.Module, size: tuple[int, int], path: Path, face: Face = H
         face: names, free dimensions and metadata.
 
     Raises:
-        UserError: a package of the extra `export` is missing, the module is in training mode, or the size is
-            not positive.
+        UserError: a package of the extra `export` is missing, the module is in training mode, or cannot be run at
+            the size.
         RuntimeError: the file computes something else than the module; nothing is left at `path`.
+        Exception: sides shall be free, and the tracer fixes them.
     """
     missing = [name for name in ONNX_PACKAGES if importlib.util.find_spec(name) is None]
     if missing:
@@ -99,8 +104,7 @@ def to_onnx(module: nn.Module, size: tuple[int, int], path: Path, face: Face = H
         )
         if face.metadata:
             _state(file, face.metadata)
-        other = [side + MORE * face.free_sides for side in size]
-        for sides in {size, (other[0], other[1])}:
+        for sides in (size, _more(size))[: 1 + face.free_sides]:
             _compare(file, names, module, random_inputs(module, 3, sides))
 
 
@@ -134,7 +138,7 @@ def _check(module: nn.Module, size: tuple[int, int]) -> None:
         with torch.no_grad():
             module(random_inputs(module, 1, size))
     except Exception as error:  # networks refuse sizes with assertions, shape errors and more
-        reason = str(error).strip().partition("\n")[0].rstrip(".")
+        reason = (str(error).strip() or type(error).__name__).partition("\n")[0].rstrip(".")
         raise UserError(
             f"the network cannot be run at {size[0]}x{size[1]} ({reason}); give a size that it takes, as that of its "
             "training."
@@ -155,6 +159,11 @@ def _free(face: Face) -> tuple[dict[int, Any]]:
     """The dynamic shapes of one argument: its first dimension, and its sides where they are free."""
     sides = {2: torch.export.Dim.DYNAMIC, 3: torch.export.Dim.DYNAMIC} if face.free_sides else {}
     return ({0: torch.export.Dim("batch"), **sides},)
+
+
+def _more(size: tuple[int, int]) -> tuple[int, int]:
+    """Another size that a file of free sides is tried at."""
+    return size[0] + MORE, size[1] + MORE
 
 
 def _maps(module: nn.Module, size: tuple[int, int]) -> int:

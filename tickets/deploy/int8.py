@@ -29,10 +29,11 @@ def quantise(file: Path, images: Sequence[np.ndarray]) -> None:
     """
     from onnxruntime import quantization
 
-    name, unsigned = inference_session(file).get_inputs()[0].name, quantization.QuantType.QUInt8
+    unsigned = quantization.QuantType.QUInt8
     with TemporaryDirectory(dir=file.parent, prefix=f".{file.name}.") as folder, _quiet():
         ready, small = Path(folder) / "ready.onnx", Path(folder) / "int8.onnx"
         try:
+            name = inference_session(file).get_inputs()[0].name
             quantization.shape_inference.quant_pre_process(str(file), str(ready), skip_symbolic_shape=True)
             if images:
                 quantization.quantize_static(
