@@ -73,7 +73,7 @@ def preview(
         raise UserError("--ticket and --record both name a ticket; give one of them.")
     given = ticket if record is None else record
     path = None if given is None else called.located(given, home)
-    scale = scale or (path and _scale(path))
+    scale = scale or (_scale(path) if path else None)
     plan = (chosen := scales.load(scale or "tiny")).plan(name)
     adapter = plan.task(name, flags.data_root(data_root))
     adapter.locate()

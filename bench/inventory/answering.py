@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -38,20 +39,19 @@ def _with_source(found: Ticket | TicketSet, stem: Path, root: Path | None) -> Ke
     """A ticket with its source, whose options the draw's record tells, where that lies beside it."""
     from tasks.network import Kept, without_data
 
-    name, drawn = found.provenance.get("source"), called.record_beside(stem)
-    config: dict[str, Any] = dict(drawn.config.options) if drawn else {}
-    size = tuple(found.provenance["size"])
-    task = without_data(name, _info(name, root), {**config, "size": size})
-    return Kept(found, name, task, drawn.config.heads if drawn else "light")
+    name, drawn = str(found.provenance.get("source")), called.record_beside(stem)
+    config: Mapping[str, Any] = drawn.config if drawn else {}
+    options = {**config.get("options", {}), "size": tuple(found.provenance["size"])}
+    return Kept(found, name, without_data(name, _info(name, root), options), config.get("heads", "light"))
 
 
 def _info(name: str, root: Path | None) -> Info:
     """What a task tells of itself; that of one's own data is read from these."""
     from tasks import TASKS
 
-    told: Any = TASKS.load(name).info
+    told: Info | property = TASKS.load(name).info
     if not isinstance(told, property):
-        return told  # type: ignore[no-any-return]
+        return told
     if root is None:
         raise UserError(
             f"the ticket was drawn on {name}, whose classes or joints its data tell; give them by --data-root, or a "
