@@ -189,8 +189,9 @@ def _compute(asked: RunConfig, todo: list[Job], tasks: dict[str, Task], verbose:
         display.expect(sum(_steps(asked, job) for job in grid.missing))
         grid.run(workers)
     if grid.unkept and how.keep == AUTO:
-        print(f"{len(grid.unkept)} records were there before without their networks: --keep networks trains those.")
-    _show(asked, [grid.records[job] for job in todo])
+        left = ", ".join(ids[job] for job in grid.unkept)
+        print(f"there before without a trained network, which --keep networks trains once more: {left}")
+    _show(asked, [grid.records[job] for job in todo], facts.keep and any(job.kind != "draw" for job in todo))
 
 
 def keeps(keep: str, todo: list[Job]) -> bool:
@@ -232,14 +233,16 @@ def _steps(asked: RunConfig, job: Job) -> int:
     return asked.scale.plan(job.trained_on).transfer.steps
 
 
-def _show(asked: RunConfig, records: list[Record]) -> None:
-    """The table of this run's records, and where they are; exit code 1 if a job failed."""
+def _show(asked: RunConfig, records: list[Record], kept: bool) -> None:
+    """The table of this run's records, and where they and kept networks are; exit code 1 if a job failed."""
     from bench.boards.leaderboard import boards
     from bench.boards.render import show
 
     show(boards(records))
     folder = asked.how.home / "records"
     print(f"records: {os.path.relpath(folder)}")
+    if kept:
+        print(f"networks: {os.path.relpath(asked.how.home / 'networks')}")
     if any(record.status == "failed" for record in records):
         raise typer.Exit(1)
 
