@@ -21,6 +21,7 @@ COMMANDS = {
     "export": "bench.export",
     "speed": "bench.speed.command",
     "predict": "bench.predict",
+    "measure": "bench.measure",
     "preview": "bench.preview",
     "check": "bench.check",
     "publish": "bench.publish",
