@@ -23,10 +23,12 @@ class Legend:
     Args:
         classes: id of a file -> class, or 255 where pixels of that id are not counted; no other id may occur.
         allowed: the ids in words, for messages.
+        coloured: what to do about a label image of several channels.
     """
 
     classes: dict[int, int]
     allowed: str
+    coloured: str = "restore it"
 
     @cached_property
     def table(self) -> np.ndarray:
@@ -93,8 +95,7 @@ def classes(path: Path, legend: Legend | Colours, upright: bool = False) -> np.n
     label = np.asarray(image)
     if label.ndim != 2:
         raise DataError(
-            f"{path}: has {label.shape[2]} channels, and a label image has one, of class ids; where its colours stand "
-            "for classes, write each one's red, green and blue behind its name in classes.txt, as in 'road 128 64 128'."
+            f"{path}: has {label.shape[2]} channels; a label image has one, of class ids; {legend.coloured}."
         )
     if label.dtype.kind == "f":
         raise DataError(f"{path}: holds floating-point pixels; a label image has whole numbers, class ids; restore it.")
@@ -141,4 +142,9 @@ def resized(row: Row, size: tuple[int, int], label_too: bool) -> Row:
 @cache
 def plain(count: int) -> Legend:
     """The legend of files whose ids are the classes, 0 to `count` - 1, and 255 for what is ignored."""
-    return Legend({**{i: i for i in range(count)}, IGNORED: IGNORED}, f"0 to {count - 1} and {IGNORED} (ignored)")
+    return Legend(
+        {**{i: i for i in range(count)}, IGNORED: IGNORED},
+        f"0 to {count - 1} and {IGNORED} (ignored)",
+        "where its colours stand for classes, write each one's red, green and blue behind its name in classes.txt, as in "
+        "'road 128 64 128'",
+    )
