@@ -21,6 +21,7 @@ from tickets.errors import DamagedTicketError, UserError
 from tickets.hosts import spec_from_json
 from tickets.hosts.base import HostSpec
 from tickets.patterns import ELEMENT, PATTERNS
+from tickets.pruning.lasting import Form, lasting
 from tickets.pruning.masks import Masks, ones, project, prunable
 from tickets.search.searchable import Units, live_units
 from tickets.seeding import seeded
@@ -141,18 +142,24 @@ class Ticket(Drawn):
         """SHA-256 of the tensor file, which itself holds the hash of the description."""
         return hashlib.sha256(self._files()[0]).hexdigest()
 
-    def build(self, weights: Weights = "ema") -> nn.Module:
+    def build(self, weights: Weights = "ema", masks: Form | None = None) -> nn.Module:
         """The plain module: images (B, 3, H, W) -> list of feature maps; pruned weights are zero.
 
         Args:
             weights: "ema", the averaged weights that the ticket was scored with; "raw", or "rewind".
+            masks: None for zeros alone, which the first step of an optimiser fills; "parametrize" or "prune" for masks
+                that last, as `tickets.pruning.lasting` puts them in and takes them out.
 
         Returns:
             A new host in eval mode, with its own tensors.
+
+        Raises:
+            UserError: there are no such weights, or no such form of masks.
         """
         with seeded(0, "overwritten"):
             host = self.spec.build(self.host.units)
-        return self.apply(host, weights)
+        self.apply(host, weights)
+        return host if masks is None else lasting(host, self.host.masks, masks)
 
     def network(self, source: Source) -> Network:
         """The averaged ticket with its source head, as loaded: what its source score belongs to.
