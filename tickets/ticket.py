@@ -70,6 +70,7 @@ class Drawn:
     """What a ticket tells of its drawing, and a set of tickets as one."""
 
     provenance: Mapping[str, Any]
+    hash: Any  # a property of both
 
     @property
     def macs_spent(self) -> int:
@@ -85,8 +86,27 @@ class Drawn:
     @property
     def made_from(self) -> dict[str, int]:
         """The tickets that its drawing was given: what each has cost, in training MACs, by its hash."""
-        given = [self.provenance["base"], *self.provenance.get("given", {}).values()]
-        return {one["hash"]: one["macs"] for one in given if one["hash"]}
+        return {one["hash"]: one["macs"] for one in self._given if one["hash"]}
+
+    @property
+    def stated_macs(self) -> int | None:
+        """Of `macs_spent` what owners state of networks that were drawn elsewhere; None where one of them does not."""
+        return total(self.stated_from)
+
+    @property
+    def stated_from(self) -> dict[str, int | None]:
+        """The tickets that its drawing was given, and of whose cost owners state something: what, by its hash."""
+        return {one["hash"]: one["stated"] for one in self._given if "stated" in one}
+
+    @property
+    def as_given(self) -> dict[str, Any]:
+        """What the provenance of another one tells of it that was made from it: hash and cost."""
+        stated = self.stated_macs
+        return {"hash": self.hash, "macs": self.macs_spent} | ({} if stated == 0 else {"stated": stated})
+
+    @property
+    def _given(self) -> list[dict[str, Any]]:
+        return [self.provenance["base"], *self.provenance.get("given", {}).values()]
 
 
 @dataclass(frozen=True)
@@ -364,6 +384,10 @@ class Ticket(Drawn):
             provenance={**self.provenance, **provenance},
         )
 
+    def with_provenance(self, **provenance: Any) -> Ticket:
+        """The same ticket with more provenance."""
+        return replace(self, provenance={**self.provenance, **provenance})
+
     def moved(self, spec: HostSpec, host: Part, **provenance: Any) -> Ticket:
         """The ticket on another host, without its head; its sparsity there is what came of the move.
 
@@ -377,6 +401,12 @@ class Ticket(Drawn):
         pattern = PATTERNS.make(self.provenance.get("pattern", ELEMENT))
         told = {"asked": self.provenance.get("sparsity"), "sparsity": pattern.sparsity(host.masks)}
         return replace(self, spec=spec, host=host, head=Part(), provenance={**self.provenance, **told, **provenance})
+
+
+def total(stated: Mapping[str, int | None]) -> int | None:
+    """The sum of what owners state; None where one states nothing."""
+    told = [macs for macs in stated.values() if macs is not None]
+    return sum(told) if len(told) == len(stated) else None
 
 
 def stem_of(path: Path | str) -> Path:

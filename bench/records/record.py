@@ -133,6 +133,7 @@ class Costs(Part):
     training_macs: Count
     sparse_training_macs: Count
     drawing_macs: Count = 0
+    stated_macs: Count | None = 0
     teacher_macs: Count = 0
     timesteps: Positive | None = None
     images: Count

@@ -80,9 +80,7 @@ def test_a_masked_host_is_the_plain_one_until_it_is_trained(ticket, form):
 
 @pytest.mark.parametrize("kernels", KERNELS)
 @pytest.mark.parametrize("form", FORMS)
-@pytest.mark.parametrize(
-    ("optimiser", "options"), [(torch.optim.AdamW, {}), (torch.optim.Adam, {}), (torch.optim.SGD, {"momentum": 0.9})]
-)
+@pytest.mark.parametrize(("optimiser", "options"), [(torch.optim.Adam, {}), (torch.optim.SGD, {"momentum": 0.9})])
 def test_zeros_stay_zeros_under_anybody_s_optimiser(ticket, form, kernels, optimiser, options):
     with force.using(kernels, 1):
         host = steps(ticket.build(masks=form), optimiser, **options)
@@ -188,5 +186,5 @@ def test_a_plain_module_is_returned_as_it_is(residual):
 
 
 def test_an_unknown_form_is_named(residual):
-    with pytest.raises(UserError, match="unknown form of masks 'hooks'. Known: parametrize, prune"):
+    with pytest.raises(UserError, match=r"unknown form of masks 'hooks'\. Known: parametrize, prune"):
         residual.build(masks="hooks")

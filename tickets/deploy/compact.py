@@ -49,9 +49,9 @@ def compact(host: nn.Module) -> nn.Module:
         host: in eval mode; with masks in it, as of `Ticket.build(masks=...)`, or without. Not modified.
 
     Returns:
-        A new module in eval mode, without masks in it, images (B, 3, H, W) -> the host's list of feature maps in their full
-        widths, of the host's dtype and device; a `CompactSupernet`, a `CompactTraced` or, of a host that cannot be
-        traced, a copy with the zeros in place.
+        A new module in eval mode, images (B, 3, H, W) -> the host's list of feature maps in their full widths, of the
+        host's dtype and device, and without masks in it; a `CompactSupernet`, a `CompactTraced` or, of a host that
+        cannot be traced, a copy with the zeros in place.
 
     Raises:
         UserError: a module of the host is in training mode.

@@ -76,7 +76,7 @@ def lasting(module: Module, masks: Mapping[str, Tensor] | None = None, form: For
         layer, weight = _owner(module, name)
         if form == "parametrize":
             parametrize.register_parametrization(layer, weight, Kept(mask.to(getattr(layer, weight).device)))
-            layer.parametrizations.train(layer.training)
+            cast("nn.ModuleDict", layer.parametrizations).train(layer.training)
         else:
             prune.custom_from_mask(layer, weight, mask)
     if form == "prune":
