@@ -87,9 +87,7 @@ def _told(found: Adopted, task: str | None, cost: float | None, host: str) -> li
     where = f"{found.entries} carried by the file" if found.entries else "none carried by the file, its zeros taken"
     lost = sum(found.patterns.values())
     layers = [f"{SINGLE if name == ELEMENT else name} in {n}" for name, n in sorted(found.patterns.items())]
-    sparsity = f"{percent(ticket.sparsity)}, {gone:,} of {ticket.prunable:,} weights are gone" + (
-        "" if gone else ": it is dense"
-    )
+    dense = "" if gone else ": it is dense"
     return [
         f"host: {host}, {of} layers",
         f"masks: {where}",

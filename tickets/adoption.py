@@ -15,6 +15,7 @@ from tickets.hosts.base import HostSpec
 from tickets.patterns import ELEMENT, PATTERNS
 from tickets.patterns.base import Pattern
 from tickets.pruning.masks import Masks, project, prunable, sparsity_of
+from tickets.search.searchable import live_units
 from tickets.ticket import Part, Ticket, copied
 from tickets.weights import State, read
 
@@ -91,7 +92,7 @@ def adopt(
         "base": {"hash": sha256, "macs": macs or 0, "stated": macs},
         **({} if pattern == ELEMENT else {"pattern": pattern}),
     }
-    ticket = Ticket(spec, Part(found, raw, copied(built)), provenance=provenance)
+    ticket = Ticket(spec, Part(found, raw, copied(built), units=live_units(built)), provenance=provenance)
     return Adopted(ticket, len(masks), Counter(patterns.values()))
 
 

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
-from typing import Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 import safetensors
 import safetensors.torch
@@ -27,6 +27,9 @@ from tickets.search.searchable import Units, live_units
 from tickets.seeding import seeded
 from tickets.source import Source, initial_head
 from tickets.training.network import Network
+
+if TYPE_CHECKING:
+    from tickets.ecosystem.torchvision import Backbone
 
 FORMAT = 2
 Tensors = dict[str, Tensor]
@@ -180,6 +183,27 @@ class Ticket(Drawn):
             host = self.spec.build(self.host.units)
         self.apply(host, weights)
         return host if masks is None else lasting(host, self.host.masks, masks)
+
+    def backbone(
+        self,
+        names: Mapping[int, str] | None = None,
+        fpn: int | None = None,
+        weights: Weights = "ema",
+        masks: Form | None = "parametrize",
+    ) -> Backbone:
+        """The host as torchvision's models want a backbone, with masks that last in their training.
+
+        Args:
+            names: by number of a map, negative ones from the last, what it is called, as {-1: "out"}; None for all.
+            fpn: width of a feature pyramid on these maps; None for none.
+            weights, masks: as `build` takes them.
+
+        Raises:
+            UserError: as `build`, or there is no such map.
+        """
+        from tickets.ecosystem.torchvision import Backbone
+
+        return Backbone(self.build(weights, masks), names, fpn)
 
     def network(self, source: Source) -> Network:
         """The averaged ticket with its source head, as loaded: what its source score belongs to.

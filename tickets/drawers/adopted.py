@@ -57,9 +57,9 @@ class Adopted(Drawer):
             raise UserError(f"the ticket {self.file} is of the host {told}; give that one by --host.")
         pattern = PATTERNS.make(ticket.provenance.get("pattern", ELEMENT))
         if pattern.wrong(ticket.host.masks, sparsity):
-            measured, exact = pattern.sparsity(ticket.host.masks), ticket.provenance["sparsity"]
+            exact = ticket.provenance["sparsity"]
             raise UserError(
-                f"the ticket {self.file} has the sparsity {measured:g}, and {sparsity:g} was asked for; give --sparsity "
+                f"the ticket {self.file} has the sparsity {exact!r}, and {sparsity:g} was asked for; give --sparsity "
                 f"{exact!r}, which other drawers can have, too."
             )
 
