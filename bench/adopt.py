@@ -59,7 +59,7 @@ def adopt(
 
     spec = HOSTS.make(name)
     found = adopted(file, spec, name, height_width, task, None if cost is None else int(cost))
-    path = home / "adopted" / f"{re.sub('[^A-Za-z0-9._-]', '-', file.stem)}-{found.ticket.hash[:10]}"
+    path = home / f"adopted/{re.sub('[^A-Za-z0-9._-]', '-', file.stem)}-{found.ticket.hash[:10]}"
     found.ticket.save(path)
     print(*_told(found, task, cost, name), f"written: {path}.json", sep="\n")
     sparsity = exact(found.ticket.provenance["sparsity"])

@@ -7,23 +7,34 @@ from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from torch import Tensor
 
 from tickets.errors import UserError
 from tickets.hosts.base import HostSpec
 from tickets.patterns import ELEMENT, PATTERNS
-from tickets.patterns.base import Pattern
+from tickets.patterns.base import Pattern, Share
 from tickets.pruning.masks import Masks, project, prunable, sparsity_of
 from tickets.search.searchable import live_units
 from tickets.ticket import Part, Ticket, copied
 from tickets.weights import State, read
 
-STRIPES = ("channel", "kernel", "1:2", "1:4", "2:4", "4:8")
-"""Patterns that are looked for, the narrower before the wider."""
 MASK, BELOW = "mask", ("original", "orig")
 PREFIXES = ("module.", "_orig_mod.")
 """What PyTorch's wrappers put before every name."""
+
+NOTHING_DRAWN: Mapping[str, Any] = {
+    "drawer": "elsewhere",
+    "options": {},
+    "joint": False,
+    "lasting_rho": 0.0,
+    "seed": 0,
+    "settings": {},
+    "scores": {},
+    "spent": {"macs": 0, "sparse_macs": 0, "images": 0},
+}
+"""What the provenance of a drawn ticket tells of its drawing, of one that was not drawn here."""
 
 
 @dataclass(frozen=True)
@@ -33,7 +44,7 @@ class Adopted:
     Args:
         ticket: without a head.
         entries: how many of the host's weights had masks in the file; the masks of the others are their zeros.
-        patterns: by pattern how many of the layers that lost weights have it; the last one is single weights.
+        patterns: by pattern how many of the layers that lost weights have it, and no narrower one.
     """
 
     ticket: Ticket
@@ -65,35 +76,31 @@ def adopt(
     Raises:
         UserError: the file is no checkpoint, its masks are none, or it does not fit the host; names the first tensor.
     """
-    state, masks = parted(_bare(_read(path)), path)
+    state, entries = parted(_bare(_read(path)), path)
     built = spec.filled(state, path)
-    kept = prunable(spec.filled(_as_numbers(state, masks), path))
-    found = {name: kept[name].detach() != 0 for name in prunable(built)}
-    if not any(mask.any() for mask in found.values()):
+    kept = prunable(spec.filled(_as_numbers(state, entries), path))
+    masks = {name: kept[name].detach() != 0 for name in prunable(built)}
+    if not any(mask.any() for mask in masks.values()):
         raise UserError(f"{path} keeps no weight of {host}; give a network that has some left.")
-    patterns = {name: _stripe(name, mask) for name, mask in found.items() if not mask.all()}
-    pattern = _common(found, set(patterns.values()))
+    patterns = {name: _finest(name, mask) for name, mask in masks.items() if not mask.all()}
     raw = copied(built)
-    project(built, found)
-    sha256 = hashlib.sha256(path.read_bytes()).hexdigest()
-    provenance = {
-        "drawer": "elsewhere",
-        "options": {"file": f"sha256-{sha256}"},
-        "host": host,
-        "source": source,
-        "size": list(size),
-        "sparsity": shortest(PATTERNS.make(pattern), found),
-        "joint": False,
-        "lasting_rho": 0.0,
-        "seed": 0,
-        "settings": {},
-        "scores": {},
-        "spent": {"macs": 0, "sparse_macs": 0, "images": 0},
-        "base": {"hash": sha256, "macs": macs or 0, "stated": macs},
-        **({} if pattern == ELEMENT else {"pattern": pattern}),
-    }
-    ticket = Ticket(spec, Part(found, raw, copied(built), units=live_units(built)), provenance=provenance)
-    return Adopted(ticket, len(masks), Counter(patterns.values()))
+    project(built, masks)
+    part = Part(masks, raw, copied(built), units=live_units(built))
+    stated = {"host": host, "source": source, "size": list(size), "base": _owner(path, macs)}
+    provenance = {**NOTHING_DRAWN, **stated, **_shape(masks, set(patterns.values()))}
+    return Adopted(Ticket(spec, part, provenance=provenance), len(entries), Counter(patterns.values()))
+
+
+def _owner(path: Path, macs: int | None) -> dict[str, Any]:
+    """The checkpoint as what the ticket was made from, at the cost that is stated."""
+    return {"hash": hashlib.sha256(path.read_bytes()).hexdigest(), "macs": macs or 0, "stated": macs}
+
+
+def _shape(masks: Masks, seen: set[str]) -> dict[str, Any]:
+    """Sparsity and pattern: one that all layers have, those included that lost nothing; else single weights."""
+    pattern = next((one for one in PATTERNS.builtin if one in seen and _has(PATTERNS.make(one), masks)), ELEMENT)
+    told = {} if pattern == ELEMENT else {"pattern": pattern}
+    return {"sparsity": shortest(PATTERNS.make(pattern), masks), **told}
 
 
 def parted(state: Mapping[str, Tensor], where: object) -> tuple[State, Masks]:
@@ -120,7 +127,7 @@ def parted(state: Mapping[str, Tensor], where: object) -> tuple[State, Masks]:
     plain: State = {}
     masks: Masks = {}
     for name, tensor in state.items():
-        owner, is_mask = _owner(name, where)
+        owner, is_mask = _meant(name, where)
         if is_mask:
             masks[owner] = _boolean(name, tensor, where)
         else:
@@ -159,7 +166,7 @@ def shortest(pattern: Pattern, masks: Masks) -> float:
     return measured
 
 
-def _owner(name: str, where: object) -> tuple[str, bool]:
+def _meant(name: str, where: object) -> tuple[str, bool]:
     """The plain name that an entry is about, and whether it is a mask of it."""
     layer, parametrised, rest = name.partition("parametrizations.")
     if parametrised:
@@ -193,18 +200,15 @@ def _as_numbers(state: State, masks: Masks) -> State:
     return state | {name: mask.float() for name, mask in there.items()}
 
 
-def _stripe(name: str, mask: Tensor) -> str:
-    """The narrowest pattern of a layer that lost weights."""
-    for pattern in STRIPES:
-        if _has(PATTERNS.make(pattern), {name: mask}):
-            return pattern
-    return ELEMENT
+def _finest(name: str, mask: Tensor) -> str:
+    """The narrowest pattern of a layer that lost weights: of large groups that go whole, then of n of few."""
+    found = {one: made for one in PATTERNS.builtin if _has(made := PATTERNS.make(one), {name: mask})}
 
+    def width(one: str) -> tuple[bool, int]:
+        entries, shares = found[one].grouping(name, mask.shape).shape[1], isinstance(found[one], Share)
+        return shares, entries if shares else -entries
 
-def _common(masks: Masks, seen: set[str]) -> str:
-    """The pattern that all layers have together, those included that lost nothing; else single weights."""
-    fit = [one for one in STRIPES if one in seen and _has(PATTERNS.make(one), masks)]
-    return fit[0] if fit else ELEMENT
+    return min(found, key=width, default=ELEMENT)
 
 
 def _has(pattern: Pattern, masks: Masks) -> bool:

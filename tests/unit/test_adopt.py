@@ -1,11 +1,15 @@
 """Networks that were pruned elsewhere become tickets: found, measured, drawn from, and listed without a rank."""
 
+import importlib
 import pickle
+import re
+from pathlib import Path
 
 import pytest
 import safetensors.torch
 import timm
 import torch
+import typer
 from homes import SHORT, done, few_images
 from torch import nn
 from torch.nn.utils import parametrize, prune
@@ -34,6 +38,7 @@ from tickets.training.settings import Settings
 
 MODEL = "test_resnet"
 HOST = f"timm/{MODEL}"
+PAGE = (Path(__file__).parents[2] / "docs" / "adopt.md").read_text(encoding="utf-8")
 
 
 @pytest.fixture(autouse=True)
@@ -319,3 +324,24 @@ def test_parts_of_a_state_are_told_apart():
     plain, masks = parted(state, "a file")
     assert sorted(plain) == ["a.weight", "b.bias", "c.weight"]
     assert {name: mask.tolist() for name, mask in masks.items()} == {"a.weight": [True, False], "c.weight": [True] * 2}
+
+
+def test_the_page_shows_what_happens(capsys, tmp_path, monkeypatch):
+    """Its ten lines prune, its first command adopts and says what stands there, and its other commands are commands."""
+    monkeypatch.chdir(tmp_path)
+    (block,) = re.findall(r"```python\n(.*?)```", PAGE, re.S)
+    exec(compile(block, "docs/adopt.md", "exec"), {"__name__": "page"})
+    lines = re.findall(r"^python -m bench\.(\w+) (.*)$", PAGE, re.M)
+    assert [name for name, _ in lines] == ["adopt", "run", "show", "export"]
+    code, out, _ = told(capsys, command.app, *lines[0][1].split())
+    (shown,) = re.findall(r"```\n(host: .*?)```", PAGE, re.S)
+    assert code == 0 and without_hash(out).startswith(without_hash(shown))
+    assert without_hash(out).endswith(f"next: python -m bench.run {without_hash(lines[1][1])}\n")
+    for name, args in lines[1:]:
+        app = importlib.import_module(f"bench.{name}").app
+        typer.main.get_command(app).make_context(name, args.split())
+
+
+def without_hash(text):
+    """The text with the ticket's hash, which depends on the version of PyTorch, left out."""
+    return re.sub(r"pruned-[0-9a-f]{10}", "pruned-HASH", text)
