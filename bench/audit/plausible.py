@@ -233,8 +233,8 @@ def _costs(found: Record) -> Iterator[str]:
         )
     if (costs.stated_macs or 0) > costs.drawing_macs:
         yield (
-            f"'costs.stated_macs' is {costs.stated_macs}, more than the {costs.drawing_macs} of 'costs.drawing_macs' that "
-            "they are part of."
+            f"'costs.stated_macs' is {costs.stated_macs}, more than the {costs.drawing_macs} of 'costs.drawing_macs' "
+            "that they are part of."
         )
     if found.job.source is None and costs.drawing_macs:
         yield f"'costs.drawing_macs' is {costs.drawing_macs}, and dense training from fresh weights draws nothing."
