@@ -21,6 +21,7 @@ COMMANDS = {
     "adopt": "bench.adopt",
     "export": "bench.export",
     "speed": "bench.speed.command",
+    "measure": "bench.measure",
     "preview": "bench.preview",
     "check": "bench.check",
     "publish": "bench.publish",
