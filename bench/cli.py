@@ -21,10 +21,12 @@ COMMANDS = {
     "adopt": "bench.adopt",
     "export": "bench.export",
     "speed": "bench.speed.command",
+    "predict": "bench.predict",
     "measure": "bench.measure",
     "preview": "bench.preview",
     "check": "bench.check",
     "publish": "bench.publish",
+    "submit": "bench.submit",
     "clean": "bench.clean",
     "new": "bench.new",
 }
