@@ -63,10 +63,10 @@ def adopt(
     found.ticket.save(path)
     print(*_told(found, task, cost, name), f"written: {path}.json", sep="\n")
     sparsity = exact(found.ticket.provenance["sparsity"])
-    rival = "omp" if found.patterns else "dense"
+    rival = "--drawer omp" if found.patterns else "--drawer dense"
     print(
         f"next: python -m bench.run --host {name} --source {task or 'cls'} --target seg --sparsity {sparsity} "
-        f"--drawer {rival},adopted@file={path}.json"
+        f"{rival},adopted@file={path}.json"
     )
 
 
