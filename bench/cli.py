@@ -18,6 +18,7 @@ COMMANDS = {
     "compare": "bench.compare",
     "connect": "bench.connect",
     "show": "bench.show",
+    "adopt": "bench.adopt",
     "export": "bench.export",
     "speed": "bench.speed.command",
     "predict": "bench.predict",

@@ -231,6 +231,11 @@ def _costs(found: Record) -> Iterator[str]:
             f"'costs.sparse_training_macs' is {costs.sparse_training_macs}, more than the {costs.training_macs} of "
             "'costs.training_macs'."
         )
+    if (costs.stated_macs or 0) > costs.drawing_macs:
+        yield (
+            f"'costs.stated_macs' is {costs.stated_macs}, more than the {costs.drawing_macs} of 'costs.drawing_macs' "
+            "that they are part of."
+        )
     if found.job.source is None and costs.drawing_macs:
         yield f"'costs.drawing_macs' is {costs.drawing_macs}, and dense training from fresh weights draws nothing."
 

@@ -72,6 +72,8 @@ def _marks(row: Row) -> str:
     marks = [row.edition] if row.edition else []
     if row.key.origin != "measured":
         marks.append(row.key.origin)
+    if row.stated_macs != 0:
+        marks.append("drawing cost unknown" if row.stated_macs is None else "drawing cost as stated")
     if row.budget_ratio is not None:
         marks.append(f"budget ×{row.budget_ratio:.3g}")  # noqa: RUF001
     return ", ".join(marks)

@@ -14,7 +14,7 @@ ROOT = Path(__file__).parents[2]
 BESIDE = {
     "tasks": {"answer", "base", "feed", "glimpse", "lettering", "network", "picture"},
     "tickets": {
-        "atomic", "cache", "cost", "errors", "reference", "registry",
+        "adoption", "atomic", "cache", "cost", "errors", "reference", "registry",
         "seeding", "source", "stated", "ticket", "ticket_set", "traits", "weights",
     },
     "bench": {*COMMANDS, "cli"} - {"speed"},
