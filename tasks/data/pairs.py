@@ -145,6 +145,6 @@ def plain(count: int) -> Legend:
     return Legend(
         {**{i: i for i in range(count)}, IGNORED: IGNORED},
         f"0 to {count - 1} and {IGNORED} (ignored)",
-        "where its colours stand for classes, write each one's red, green and blue behind its name in classes.txt, as in "
-        "'road 128 64 128'",
+        "where its colours stand for classes, write each one's red, green and blue behind its name in classes.txt, as "
+        "in 'road 128 64 128'",
     )
