@@ -15,6 +15,8 @@ from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
 STAGED = ROOT / "build" / "pages"
+SITE = ROOT / "build" / "site"
+ELSEWHERE = re.compile(r'<script src="https?://[^"]*"[^>]*>')
 PAGES = ("README.md", "CONTRIBUTING.md", "CHANGELOG.md", "results/README.md", "results/tables/leaderboard.md")
 """Beside all of docs/."""
 LINK = re.compile(r"!?\[[^\]]*\]\(([^)\s]+)\)|(?:src|href)=\"([^\"]+)\"")
@@ -34,7 +36,18 @@ def main() -> int:
         place.parent.mkdir(parents=True, exist_ok=True)
         shutil.copy(file, place)
     zensical = Path(sys.executable).with_name("zensical")
-    return subprocess.run([zensical, "build", "--clean", "--strict"], cwd=ROOT, check=False).returncode
+    failed = subprocess.run([zensical, "build", "--clean", "--strict"], cwd=ROOT, check=False).returncode
+    return failed or keep_offline()
+
+
+def keep_offline() -> int:
+    """Have the search of pages on a disk run by a script of our own, in place of one from elsewhere; 0."""
+    shutil.copy(ROOT / "docs" / "offline.js", SITE / "offline.js")
+    for page in SITE.rglob("*.html"):
+        text = page.read_text(encoding="utf-8")
+        up = "../" * (len(page.relative_to(SITE).parts) - 1)
+        page.write_text(ELSEWHERE.sub(f'<script src="{up}offline.js">', text), encoding="utf-8")
+    return 0
 
 
 def links(page: Path) -> Iterator[str]:
