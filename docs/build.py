@@ -1,7 +1,7 @@
 """make docs: the pages of this repository and the reference from docstrings, as a site that opens without a network.
 
-What the site is made of keeps its place (README.md, docs/, results/README.md and so on), so that a link means the same on
-the site and in the repository. Every file that a page links to comes along; a link to nowhere ends the build.
+What the site is made of keeps its place (README.md, docs/, results/README.md and so on), so that a link means the same
+on the site and in the repository. Every file that a page links to comes along; a link to nowhere ends the build.
 """
 
 from __future__ import annotations
