@@ -7,7 +7,7 @@ import os
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from typing import NoReturn, cast
+from typing import Any, NoReturn, cast
 
 import typer
 
@@ -43,6 +43,32 @@ def application(cls: type[typer.core.TyperGroup] | None = None, completion: bool
     return typer.Typer(cls=cls, add_completion=completion, pretty_exceptions_enable=False, rich_markup_mode="markdown")
 
 
+def command(app: typer.Typer) -> Any:
+    """An app's command as click has it; its help, and that of its subcommands, is asked for by -h, too."""
+    found = typer.main.get_command(app)
+    found.context_settings = {**found.context_settings, "help_option_names": ["-h", "--help"]}
+    return found
+
+
+def call(app: typer.Typer, words: Sequence[str], given: Any = None) -> None:
+    """Run a command in a process that goes on.
+
+    Args:
+        app: of one command.
+        words: its arguments.
+        given: what its context has as `obj`.
+
+    Raises:
+        UserError: also for what is wrong in the arguments.
+    """
+    found = command(app)
+    try:
+        with found.make_context(found.name, list(words), obj=given) as context:
+            found.invoke(context)
+    except USAGE_ERROR as error:
+        raise UserError(_sentence(error)) from error
+
+
 def main(app: typer.Typer, prog: str, args: Sequence[str] | None = None) -> NoReturn:
     """Run a typer app and leave the process with its exit code.
 
@@ -58,9 +84,8 @@ def main(app: typer.Typer, prog: str, args: Sequence[str] | None = None) -> NoRe
     Raises:
         SystemExit: always.
     """
-    command = typer.main.get_command(app)
     try:
-        code = command.main(args=args, prog_name=prog, standalone_mode=False)
+        code = command(app).main(args=args, prog_name=prog, standalone_mode=False)
         sys.stdout.flush()
         if code == INTERRUPTED:
             code = _refuse("interrupted.", code=INTERRUPTED)
