@@ -17,7 +17,8 @@ from bench.records import record
 from bench.records.record import Record
 from bench.records.setting import exact
 from bench.request.sweep import NONE
-from tickets import atomic
+from tasks import TASKS
+from tickets import atomic, contract
 from tickets.errors import UserError, unknown
 
 if TYPE_CHECKING:
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
     from bench.request.plan import Job
     from tasks.base import Task
 
-__all__ = ["Comparison", "Results", "load", "names", "read_csv", "run"]
+__all__ = ["Comparison", "Results", "load", "names", "read_csv", "register", "run"]
 
 NOT_HERE = ("help", "list")
 """Flags of the command that only print; `names` and Python's help stand for them."""
@@ -193,6 +194,24 @@ def load(folder: Path | str) -> Results:
 def names() -> dict[str, list[str]]:
     """By kind (tasks, drawers, recipes, hosts, scales, suites and more), every name that options take."""
     return command.known()
+
+
+def register(noun: str, name: str, target: str) -> None:
+    """Add a member of one's own for this process and the workers that it starts; an installed package needs no such
+    call (docs/extending.md).
+
+    Args:
+        noun: "task", "drawer", "recipe", "transform", "host", "scorer" or "pattern".
+        name: as options then name it.
+        target: "module:Class", the module in a file on Python's path. After an edit, call again.
+
+    Raises:
+        UserError: no such noun, a name that is taken, or a class that cannot be loaded or is no such thing.
+    """
+    registries = {TASKS.noun: TASKS, **contract.REGISTRIES}
+    if noun not in registries:
+        raise unknown("noun", noun, registries)
+    registries[noun].register(name, target)
 
 
 def _words(options: Mapping[str, Any]) -> list[str]:
