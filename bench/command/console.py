@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import codecs
 import gc
+import io
 import os
 import sys
 from collections.abc import Iterator, Sequence
@@ -17,6 +19,9 @@ USAGE_ERROR = cast("type[typer.BadParameter]", typer.BadParameter.__mro__[2])
 """Click's base class, wherever this typer keeps click; typed as the one below it that typer names."""
 
 INTERRUPTED = 130
+PLAIN = "ticketbench-plain"
+INSTEAD = {"±": "+-", "×": "x", "–": "-", "—": "-", "−": "-", "…": "...", "→": "->", "≥": ">=", "’": "'"}  # noqa: RUF001
+"""What stands for signs that an output cannot show; a question mark for others."""
 
 
 @contextmanager
@@ -84,6 +89,7 @@ def main(app: typer.Typer, prog: str, args: Sequence[str] | None = None) -> NoRe
     Raises:
         SystemExit: always.
     """
+    _write_anything()
     try:
         code = command(app).main(args=args, prog_name=prog, standalone_mode=False)
         sys.stdout.flush()
@@ -100,6 +106,22 @@ def main(app: typer.Typer, prog: str, args: Sequence[str] | None = None) -> NoRe
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         code = 1
     sys.exit(code if isinstance(code, int) else 0)
+
+
+def _write_anything() -> None:
+    """Have signs that an output's encoding lacks stand as ones that it has: no table is lost for a plus-minus."""
+    codecs.register_error(PLAIN, _plain)
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors=PLAIN)
+
+
+def _plain(error: UnicodeError) -> tuple[str, int]:
+    """A codec's answer to signs that it cannot write."""
+    if not isinstance(error, UnicodeEncodeError):
+        raise error
+    signs = error.object[error.start : error.end]
+    return "".join(INSTEAD.get(sign, "?") for sign in signs), error.end
 
 
 def _sentence(error: typer.BadParameter) -> str:
