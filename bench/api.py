@@ -28,11 +28,11 @@ if TYPE_CHECKING:
     from bench.request.plan import Job
     from tasks.base import Task
 
-__all__ = ["Comparison", "Results", "load", "names", "read_csv", "register", "run"]
+__all__ = ["COLUMNS", "Comparison", "Results", "UserError", "load", "names", "read_csv", "register", "run"]
 
 NOT_HERE = ("help", "list")
 """Flags of the command that only print; `names` and Python's help stand for them."""
-read_csv = frame.read_csv
+read_csv, COLUMNS = frame.read_csv, frame.COLUMNS
 
 
 class Results:
