@@ -229,7 +229,7 @@ def _words(options: Mapping[str, Any]) -> list[str]:
             if not isinstance(value, bool):
                 raise UserError(f"{name} is {value!r}; give True or False.")
             words += [flag.opts[0]] * value
-        elif value is not None:
+        elif value is not None or flag.default is not None:  # None is "none", but where it is the default
             words += [f"{flag.opts[0]}={text}" for text in (_texts(value) if flag.multiple else [_text(value)])]
     return words
 

@@ -107,7 +107,7 @@ def to_frame(records: Iterable[Record]) -> pandas.DataFrame:
     )
 
 
-def _series(values: list[Any], kind: str) -> pandas.Series[Any]:
+def _series(values: list[Any], kind: Any) -> pandas.Series[Any]:
     import pandas
 
     if kind == TIME:
@@ -136,15 +136,16 @@ def read_csv(path: Path | str) -> pandas.DataFrame:
             "Results.save."
         )
     kinds = {name: kinds[name] for name in names}
-    times = [name for name, kind in kinds.items() if kind == TIME]
-    found = pandas.read_csv(
-        io.StringIO(text),
-        dtype={**kinds, **dict.fromkeys(times, TEXT)},
-        keep_default_na=False,
-        na_values=[""],
-        float_precision="round_trip",
-    )
-    return found.assign(**{name: _series(list(found[name]), TIME) for name in times})
+    own = {name: kind if kind in (COUNT, TRUTH) else TEXT for name, kind in kinds.items()}
+    found = pandas.read_csv(io.StringIO(text), dtype=own, keep_default_na=False, na_values=[""])
+    return pandas.DataFrame({name: _parsed(found[name], kind) for name, kind in kinds.items()})
+
+
+def _parsed(read: pandas.Series[Any], kind: Any) -> pandas.Series[Any]:
+    """Numbers to the last digit and names that stay texts, neither of which pandas' own reader promises."""
+    if kind == NUMBER:
+        return read.astype("object").where(read.notna(), None).astype(kind)
+    return _series(list(read), kind) if kind in (NAME, TIME) else read
 
 
 _RECORDS = {name: column.kind for name, column in COLUMNS.items()}

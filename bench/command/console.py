@@ -112,7 +112,7 @@ def _write_anything() -> None:
     """Have signs that an output's encoding lacks stand as ones that it has: no table is lost for a plus-minus."""
     codecs.register_error(PLAIN, _plain)
     for stream in (sys.stdout, sys.stderr):
-        if isinstance(stream, io.TextIOWrapper):
+        if isinstance(stream, io.TextIOWrapper) and stream.errors in ("strict", "backslashreplace"):
             stream.reconfigure(errors=PLAIN)
 
 
