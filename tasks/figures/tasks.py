@@ -21,62 +21,49 @@ if TYPE_CHECKING:
     from tasks.metrics.pck import PCK
 
 
+class Drawn:
+    """What all tasks on drawn people share: where samples come from; mixed in before the kind."""
+
+    store = "figures"
+    read = staticmethod(scenes.read)
+
+    def samples(self, split: str) -> list[Sample]:
+        """Nothing to find: a sample is drawn from its split and number."""
+        return scenes.samples(split)
+
+
 @dataclass(frozen=True)
-class FiguresClassification(Classification):
+class FiguresClassification(Drawn, Classification):
     """Which of eight activities a drawn person is at."""
 
     info = Info(kind="cls", primary="top1", outputs=len(scenes.ACTIVITIES), names=scenes.ACTIVITIES, **scenes.ABOUT)
-    store = "figures"
     columns: ClassVar[Mapping[str, str]] = {"image": "image", "label": "activity"}
-    read = staticmethod(scenes.read)
-
-    def samples(self, split: str) -> list[Sample]:
-        """Nothing to find: a sample is drawn from its split and number."""
-        return scenes.samples(split)
 
 
 @dataclass(frozen=True)
-class FiguresSegmentation(Segmentation):
+class FiguresSegmentation(Drawn, Segmentation):
     """The body parts of a drawn person, the objects about, and what stands in front."""
 
     info = Info(kind="seg", primary="miou", outputs=len(scenes.PARTS), names=scenes.PARTS, **scenes.ABOUT)
-    store = "figures"
     columns: ClassVar[Mapping[str, str]] = {"image": "image", "label": "parts"}
-    read = staticmethod(scenes.read)
-
-    def samples(self, split: str) -> list[Sample]:
-        """Nothing to find: a sample is drawn from its split and number."""
-        return scenes.samples(split)
 
 
 @dataclass(frozen=True)
-class FiguresReconstruction(Reconstruction):
+class FiguresReconstruction(Drawn, Reconstruction):
     """The drawn people themselves."""
 
     info = Info(kind="vae", primary="saved", outputs=len(CHANNELS), names=CHANNELS, **scenes.ABOUT)
-    store = "figures"
-    read = staticmethod(scenes.read)
-
-    def samples(self, split: str) -> list[Sample]:
-        """Nothing to find: a sample is drawn from its split and number."""
-        return scenes.samples(split)
 
 
 @dataclass(frozen=True)
-class FiguresPose(Pose):
+class FiguresPose(Drawn, Pose):
     """The 17 COCO keypoints of a drawn person."""
 
     info = Info(
         kind="pose", primary="pck", outputs=len(joints.KEYPOINTS), names=joints.KEYPOINTS,
         flip_pairs=joints.FLIP_PAIRS, skeleton=joints.SKELETON, torso=joints.TORSO, **scenes.ABOUT,
     )  # fmt: skip
-    store = "figures"
     columns: ClassVar[Mapping[str, str]] = {"image": "image", "keypoints": "keypoints", "area": "area"}
-    read = staticmethod(scenes.read)
-
-    def samples(self, split: str) -> list[Sample]:
-        """Nothing to find: a sample is drawn from its split and number."""
-        return scenes.samples(split)
 
     def metric(self, split: str = "test") -> PCK:
         """PCK@0.2 of the torso, with COCO's average precision over OKS beside it."""
@@ -86,13 +73,7 @@ class FiguresPose(Pose):
 
 
 @dataclass(frozen=True)
-class FiguresGeneration(Adversarial):
+class FiguresGeneration(Drawn, Adversarial):
     """Pictures of people like the drawn ones."""
 
     info = Info(kind="gan", primary="coverage", outputs=len(CHANNELS), names=CHANNELS, **scenes.ABOUT)
-    store = "figures"
-    read = staticmethod(scenes.read)
-
-    def samples(self, split: str) -> list[Sample]:
-        """Nothing to find: a sample is drawn from its split and number."""
-        return scenes.samples(split)

@@ -6,6 +6,7 @@ from abc import ABC, abstractmethod
 from typing import ClassVar
 
 from tickets.errors import UserError
+from tickets.hosts import HOSTS
 from tickets.hosts.base import HostSpec
 from tickets.ticket import Ticket
 from tickets.traits import Traits
@@ -15,8 +16,7 @@ class Transform(ABC):
     """Makes another ticket of one; a frozen dataclass, whose fields are its options.
 
     Tables rank what it makes as a ticket of its own, unless its traits say that it is a control. One that carries
-    tickets from one host to another says in `Traits(draws_from=...)` which host they are drawn from, and overrides
-    `onto` and `check`.
+    tickets from one host to another is a `Carrying`.
     """
 
     version: ClassVar[int] = 1
@@ -60,3 +60,30 @@ class Transform(ABC):
                 f"its tickets are drawn from {name}, the run's own host, and nothing is carried over; leave it out, or "
                 "give another --host."
             )
+
+
+class Carrying(Transform):
+    """Carries tickets that are drawn from another host to the run's own; overrides `onto`, and `check` where not every
+    host will do.
+
+    Args:
+        host: that tickets are drawn from, an option of each.
+    """
+
+    host: str
+
+    def __post_init__(self) -> None:
+        HOSTS.resolve(self.host)
+
+    @property
+    def traits(self) -> Traits:
+        """Its tickets are drawn from `host`."""
+        return Traits(draws_from=self.host)
+
+    def apply(self, ticket: Ticket, seed: int) -> Ticket:
+        """The ticket on its own host, where nothing is carried."""
+        return self.onto(ticket, seed, ticket.spec)
+
+    @abstractmethod
+    def onto(self, ticket: Ticket, seed: int, spec: HostSpec) -> Ticket:
+        """The ticket on the host that it is trained on."""

@@ -13,15 +13,14 @@ from tickets.hosts.depth import carried, fitted
 from tickets.pruning.masks import prunable
 from tickets.stated import stated
 from tickets.ticket import Part, Ticket
-from tickets.traits import Traits
-from tickets.transforms.base import Transform
+from tickets.transforms.base import Carrying
 
 ALLOWED = {"order": ("append", "interpolate"), "pick": ("early", "late", "one")}
 UNNAMED = ("the draw's host", "the target's")
 
 
 @dataclass(frozen=True)
-class Elastic(Transform):
+class Elastic(Carrying):
     """The elastic lottery ticket of X. Chen, Y. Cheng, S. Wang, Z. Gan, J. Liu and Z. Wang, section 3.
 
     The ticket is drawn from `host`, and the run's host is one of its family with more (stretch) or fewer (squeeze)
@@ -43,19 +42,10 @@ class Elastic(Transform):
     pick: str = "early"
 
     def __post_init__(self) -> None:
-        HOSTS.resolve(self.host)
+        super().__post_init__()
         for option, allowed in ALLOWED.items():
             if (value := getattr(self, option)) not in allowed:
                 raise UserError(f"{option} is '{value}'; give {', '.join(allowed[:-1])} or {allowed[-1]}")
-
-    @property
-    def traits(self) -> Traits:
-        """Its tickets are drawn from `host`."""
-        return Traits(draws_from=self.host)
-
-    def apply(self, ticket: Ticket, seed: int) -> Ticket:
-        """The ticket on its own host, where nothing is stretched."""
-        return self.onto(ticket, seed, ticket.spec)
 
     def onto(self, ticket: Ticket, seed: int, spec: HostSpec) -> Ticket:
         """The ticket at the depth of `spec`; it has no averaged weights and no head, since those are of its own."""

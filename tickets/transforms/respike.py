@@ -9,15 +9,14 @@ from tickets.hosts import HOSTS
 from tickets.hosts.base import HostSpec
 from tickets.hosts.spiking import SpikingSpec
 from tickets.ticket import Ticket
-from tickets.traits import Traits
-from tickets.transforms.base import Transform
+from tickets.transforms.base import Carrying
 
 OWN = ("neuron", "timesteps", "tau", "threshold", "sharpness", "bn")
 """What a spiking network has and its twin has no use for."""
 
 
 @dataclass(frozen=True)
-class Respike(Transform):
+class Respike(Carrying):
     """The "transferred ticket" of section 4.4: masks, weights, batch norms and rewind point of the ReLU twin's ticket,
     in a network whose neurons spike. Drawing costs what the twin costs, which has no time steps.
 
@@ -26,18 +25,6 @@ class Respike(Transform):
     """
 
     host: str = "spiking/tiny_relu"
-
-    def __post_init__(self) -> None:
-        HOSTS.resolve(self.host)
-
-    @property
-    def traits(self) -> Traits:
-        """Its tickets are drawn from the twin."""
-        return Traits(draws_from=self.host)
-
-    def apply(self, ticket: Ticket, seed: int) -> Ticket:
-        """The ticket as it is, where it is not put to another host."""
-        return self.onto(ticket, seed, ticket.spec)
 
     def onto(self, ticket: Ticket, seed: int, spec: HostSpec) -> Ticket:
         """The spiking ticket; it has no averaged weights and no head, since those are of the twin's activations.
