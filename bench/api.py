@@ -130,11 +130,13 @@ def _flags() -> dict[str, Any]:
 
 
 def _signed(function: Callable[..., Results]) -> Callable[..., Results]:
-    """A function whose signature, for help and completion, has the command's options with their defaults."""
+    """A function whose signature and text, for help and completion, have the command's options and their defaults."""
     own = list(inspect.signature(function).parameters.values())
     kind = inspect.Parameter.KEYWORD_ONLY
     told = [inspect.Parameter(name, kind, default=one.default) for name, one in _flags().items()]
     function.__signature__ = inspect.Signature([*told, own[0]], return_annotation=Results)  # type: ignore[attr-defined]
+    lines = (f"        {name}: {one.help} ({one.default})" for name, one in _flags().items())
+    function.__doc__ = "\n".join([function.__doc__ or "", "    Options, with their defaults:", *lines, ""])
     return function
 
 

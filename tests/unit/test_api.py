@@ -43,6 +43,7 @@ def test_names_and_defaults_are_those_of_the_command():
     told = inspect.signature(api.run).parameters
     assert told["source"].default == command["source"].default == "cls"
     assert {"data_root", "jobs", "set", "compile", "kernels", "quiet"} <= set(told) and "list" not in told
+    assert "source: Tasks to draw on; none for dense references alone. (cls)" in api.run.__doc__
     assert len(told) == len(command) - len({"context", "list_names"}) + len({"quiet"})
 
 
