@@ -13,6 +13,7 @@ from bench import run as command
 from bench.boards import comparison, frame, leaderboard, render
 from bench.boards.comparison import Comparison
 from bench.command import console
+from bench.records import published as together
 from bench.records import record
 from bench.records.record import Record
 from bench.records.setting import exact
@@ -86,6 +87,7 @@ class Results:
         method: Any = None,
         recipe: Any = None,
         sparsity: Any = None,
+        published: bool = False,
     ) -> Comparison:
         """The first name against each of the others, over the jobs that they share, as `python -m bench.compare`.
 
@@ -94,6 +96,7 @@ class Results:
             by: "method", "recipe", "origin" or "members".
             source, target, method, recipe, sparsity: only these; a value, several, or texts as on the command line.
                 The target "none" compares draws.
+            published: beside the published records; one name alone is compared with all of theirs.
 
         Raises:
             UserError: names that are too few or in no record, or no job that they share.
@@ -102,7 +105,8 @@ class Results:
         asked = {name: None if value is None else _text(value) for name, value in only.items()}
         draws = asked["target"] == NONE
         asked["target"] = None if draws else asked["target"]
-        return comparison.compared(self.records, names, by, asked, draws, self.where)
+        records = together.beside(self.records) if published else self.records
+        return comparison.compared(records, names, by, asked, draws, self.where, published)
 
     def __repr__(self) -> str:
         failed = f", {len(self.failed)} failed" if len(self.failed) else ""

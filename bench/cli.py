@@ -20,10 +20,12 @@ COMMANDS = {
     "show": "bench.show",
     "export": "bench.export",
     "speed": "bench.speed.command",
+    "predict": "bench.predict",
     "measure": "bench.measure",
     "preview": "bench.preview",
     "check": "bench.check",
     "publish": "bench.publish",
+    "submit": "bench.submit",
     "clean": "bench.clean",
     "new": "bench.new",
 }

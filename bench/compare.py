@@ -10,6 +10,7 @@ import typer
 from bench.boards.comparison import compared
 from bench.boards.ranks import to_svg
 from bench.command import console, flags
+from bench.records import published as together
 from bench.records import record
 from bench.request.sweep import NONE
 from tickets import atomic
@@ -29,6 +30,9 @@ def compare(
         ),
     ] = "method",
     folder: Annotated[Path, typer.Option("--records", help="Folder of records.")] = Path("runs/records"),
+    published: Annotated[
+        bool, typer.Option("--published", help="Beside the published records; one name is compared with all of theirs.")
+    ] = False,
     source: Annotated[str | None, typer.Option("--source", help="Only tickets drawn on these tasks.")] = None,
     target: Annotated[str | None, typer.Option("--target", help="Only transfers to these; none for draws.")] = None,
     method: Annotated[str | None, typer.Option("--method", help="Only these methods.")] = None,
@@ -47,7 +51,8 @@ def compare(
 
     Differences are in points, paired by seed, with 95 % t-intervals; p values are of signed-rank tests, adjusted by
     Holm, and undecided where the seeds are too few to reach 5 % at all. The pooled mean counts what is not independent
-    once: tickets of one source and seed, or by origin those of one seed.
+    once: tickets of one source and seed, or by origin those of one seed. "missing" tells of seeds, and of controls as
+    "random of omp", that one of two methods has and the other lacks.
 
     Examples:
 
@@ -60,6 +65,8 @@ def compare(
     python -m bench.compare --by members together best mean --method dst --target none
 
     python -m bench.compare supertickets stp/magnitude imp --out ranks.svg
+
+    python -m bench.compare mine --published
     """
     asked = {"source": source, "target": None if target == NONE else target}
     asked |= {"method": method, "recipe": recipe, "sparsity": sparsity}
@@ -68,7 +75,10 @@ def compare(
         if len(set(names)) < 3:
             shown = " and ".join(dict.fromkeys(names))
             raise UserError(f"--out draws the average ranks of three or more and got {shown}; add some.")
-    found = compared(record.each(folder), names, by, asked, target == NONE, str(folder))
+    records = record.each(folder)
+    found = compared(
+        together.beside(records) if published else records, names, by, asked, target == NONE, str(folder), published
+    )
     found.show()
     if out is not None:
         ranks, count = found.ranks

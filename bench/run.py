@@ -11,10 +11,11 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from bench.command import console, flags
+from bench.records.setting import AUTO
 from bench.request import config as configs
 from bench.request import scale as scales
 from bench.request import suite as suites
-from bench.request.config import How, RunConfig
+from bench.request.config import FEW, How, RunConfig
 from bench.request.plan import Job, jobs
 from tasks import TASKS
 from tickets import contract
@@ -56,7 +57,7 @@ def run(
     head: Annotated[str, _option("head", "fresh, or keep for targets of one kind.", GRID)] = "fresh",
     control: Annotated[str, _option("control", "dense, random, native (several) or none.", GRID)] = "dense",
     pairs: Annotated[str, _option("pairs", "all, cross (source and target differ), or each (in order).", GRID)] = "all",
-    suite: Annotated[str | None, _option("suite", "A named grid, or a file.yaml, in place of these.", GRID)] = None,
+    suite: Annotated[str | None, _option("suite", "A named grid, or a file.yaml; --drawer: by yours.", GRID)] = None,
     changes: Annotated[
         list[str] | None, _option("set", "Change the scale: batch_size=8, seg.draw.steps=50; repeatable.", TRAINING)
     ] = None,
@@ -68,6 +69,9 @@ def run(
     workers: Annotated[int, _option("workers", "Loader processes of a job.", RUNNING)] = 0,
     jobs_at_once: Annotated[int | None, _option("jobs", "Jobs at once (default: cores by --threads).", RUNNING)] = None,
     force: Annotated[bool, _option("force", "Compute jobs whose record exists again.", RUNNING)] = False,
+    keep: Annotated[
+        str, _option("keep", "Trained networks that stay: networks (all), none, or auto (of at most 4).", RUNNING)
+    ] = "auto",
     tensorboard: Annotated[bool, _option("tensorboard", "Write curves to tensorboard/ in the home.", RUNNING)] = False,
     verbose: Annotated[bool, _option("verbose", "Tell of every job's progress.", RUNNING)] = False,
     dry_run: Annotated[
@@ -88,6 +92,8 @@ def run(
     python -m bench.run --source cls,seg,pose --target cls,seg,pose --sparsity 0.5,0.9 --seed 0,1,2
 
     python -m bench.run --suite figures-v1 --seed 0 --dry-run
+
+    python -m bench.run --suite figures-v1 --drawer mine
     """
     if list_names:
         print(names())
@@ -100,13 +106,16 @@ def run(
         given = {name for name in (*sweep, *setting) if _is_typed(context, name)}
         found = suites.load(suite)
         sweeps = suites.narrowed(found, {name: sweep[name] for name in sweep if name in given})
-        setting = {**setting, **found.whole, **{name: setting[name] for name in setting if name in given}}
+        typed = {name: setting[name] for name in setting if name in given}
+        if "drawer" in given:
+            suites.keep_rules(suite, found, typed, changes)
+        setting = {**setting, **found.whole, **typed}
         changes, mistakes = [*found.changes, *changes], found.mistakes
     at_once = jobs_at_once if jobs_at_once is not None else jobs_that_fit(setting["threads"])
     asked = configs.parse(
         sweeps,
         {**setting, "scale": "@".join([setting["scale"], *changes])},
-        How(home, data_root, workers=workers, jobs=at_once, force=force, tensorboard=tensorboard),
+        How(home, data_root, workers=workers, jobs=at_once, force=force, tensorboard=tensorboard, keep=keep),
         mistakes,
     )
     todo = jobs(asked)
@@ -164,7 +173,8 @@ def _compute(asked: RunConfig, todo: list[Job], tasks: dict[str, Task], verbose:
             print(priced(asked, todo, tasks, display))
             return
         records = computed(asked, todo, tasks, display)
-    _show(asked, records)
+    kept = keeps(asked.how.keep, todo) and any(job.kind != "draw" for job in todo)
+    _show(asked, records, kept)
 
 
 def computed(asked: RunConfig, todo: list[Job], tasks: dict[str, Task], display: Display) -> list[Record]:
@@ -186,10 +196,14 @@ def computed(asked: RunConfig, todo: list[Job], tasks: dict[str, Task], display:
 
     is_new = not (asked.how.home / "records").is_dir()  # else there may be nothing to do
     with _ready(asked, todo, tasks, display, is_new) as (facts, ids, workers):
-        grid = Grid(todo, ids, facts, display, cost=lambda job: _length(asked, job), force=asked.how.force)
+        grid = Grid(todo, ids, facts, display, cost=lambda job: _length(asked, job), force=asked.how.force,
+                    networks=asked.how.keep != AUTO)  # fmt: skip
         grid.skip_finished()
         display.expect({job: _steps(asked, job) for job in grid.missing})
         grid.run(workers)
+        if grid.unkept and asked.how.keep == AUTO:
+            left = ", ".join(ids[job] for job in grid.unkept)
+            display.say(f"there before without a trained network, which --keep networks trains once more: {left}")
         return [grid.records[job] for job in todo]
 
 
@@ -221,10 +235,17 @@ def _ready(
             name: task.prepare(os.cpu_count() or 1, lambda *at, name=name: display.preparing(name, *at))
             for name, task in tasks.items()
         }
+        display.remarks(tasks)
         facts = Facts(
-            kernels.settled(), asked.scale, tasks, fingerprints, how.home, how.device, how.workers, how.tensorboard
-        )
+            kernels.settled(), asked.scale, tasks, fingerprints, how.home, how.device, how.workers, how.tensorboard,
+            keeps(how.keep, todo),
+        )  # fmt: skip
         yield facts, named(todo, facts, workers), workers
+
+
+def keeps(keep: str, todo: list[Job]) -> bool:
+    """Whether a run's transfers and references leave their networks: as asked, or where they are few."""
+    return keep == "networks" or (keep == AUTO and sum(job.kind != "draw" for job in todo) <= FEW)
 
 
 def _price(todo: list[Job], ids: dict[Job, str], facts: Facts, workers: Workers, display: Display, anew: bool) -> str:
@@ -261,14 +282,16 @@ def _steps(asked: RunConfig, job: Job) -> int:
     return asked.scale.plan(job.trained_on).transfer.steps
 
 
-def _show(asked: RunConfig, records: list[Record]) -> None:
-    """The table of this run's records, and where they are; exit code 1 if a job failed."""
+def _show(asked: RunConfig, records: list[Record], kept: bool) -> None:
+    """The table of this run's records, and where they and kept networks are; exit code 1 if a job failed."""
     from bench.boards.leaderboard import boards
     from bench.boards.render import show
 
     show(boards(records))
     folder = asked.how.home / "records"
     print(f"records: {os.path.relpath(folder)}")
+    if kept:
+        print(f"networks: {os.path.relpath(asked.how.home / 'networks')}")
     if any(record.status == "failed" for record in records):
         raise typer.Exit(1)
 

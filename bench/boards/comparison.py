@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from html import escape
 from typing import TYPE_CHECKING
@@ -32,11 +32,13 @@ class Comparison:
         by: what they are: "method", "recipe", "origin" or "members".
         names: at least two.
         cells: scores of what is compared by seed, of jobs that share everything else.
+        around: those of everything in these cells, which tells what a method lacks; empty where that is not asked.
     """
 
     by: str
     names: tuple[str, ...]
     cells: dict[Cell, Scores]
+    around: Mapping[Cell, Scores] = field(default_factory=dict)
 
     @cached_property
     def differences(self) -> dict[str, list[Difference]]:
@@ -99,12 +101,17 @@ class Comparison:
         settings = {one.cell.place: ", ".join(setting_of(one.cell.place)) for one in found}
         common = f" ({next(iter(settings.values()))})" if len(set(settings.values())) == 1 else ""
         rows = [_line(one, len(found), "" if common else settings[one.cell.place]) for one in found]
+        header: Sequence[str] = HEADER
+        lacking = [pairing.Lacking(self.around).of(one.cell, left, other) for one in found]
+        if any(lacking):
+            header = (*HEADER, "missing")
+            rows = [(*row, "; ".join(told) or MISSING) for row, told in zip(rows, lacking, strict=True)]
         whole = self.pooled[other]
         low, high = whole.low, whole.high
         between = "" if low is None or high is None else f" [{100 * low:+.1f}, {100 * high:+.1f}]"
         where = f"{whole.n} jobs in {whole.clusters} clusters by {CLUSTERS[self.by]}"
         note = f"{where}: {100 * whole.mean:+.1f}{between}: {self.verdict(other)}\n"
-        return Section(note, f"{left} - {other}, in points{common}", HEADER, rows)
+        return Section(note, f"{left} - {other}, in points{common}", header, rows)
 
 
 @dataclass(frozen=True)
@@ -143,6 +150,7 @@ def compared(
     asked: Mapping[str, str | None] | None = None,
     draws: bool = False,
     where: str = "",
+    with_rivals: bool = False,
 ) -> Comparison:
     """Compare the first of some names with the others.
 
@@ -153,6 +161,7 @@ def compared(
         asked: only these, comma-separated values by source, target, method, recipe or sparsity; None for all.
         draws: compare draws on their sources.
         where: the records are, for messages.
+        with_rivals: one method alone is compared with all that share a job with it.
 
     Raises:
         UserError: names that are too few or in no record, or nothing that they share.
@@ -160,7 +169,7 @@ def compared(
     names, asked = list(dict.fromkeys(names)), dict(asked or {})
     if by not in CLUSTERS:
         raise unknown("--by", by, CLUSTERS)
-    if len(names) < 2:
+    if len(names) < 2 and not (with_rivals and by == "method"):
         example = EXAMPLES.get(by, "supertickets imp")
         raise UserError(f"a comparison needs two names and got {', '.join(names)}; give e.g. {example}.")
     if asked.get(by) is not None:
@@ -169,7 +178,10 @@ def compared(
     if not cells:
         what = f"{'draw' if draws else 'transfer'} of a ticket{' set' if by == 'members' else ''}"
         raise UserError(f"{where} holds no {what}; run python -m bench.run first, or name another folder.")
-    return Comparison(by, tuple(names), pairing.chosen(cells, wanted(asked, cells), names, by))
+    keep = wanted(asked, cells)
+    if len(names) < 2:
+        names += pairing.rivals(cells, keep, names[0])
+    return Comparison(by, tuple(names), pairing.chosen(cells, keep, names, by), cells if by == "method" else {})
 
 
 def wanted(asked: Mapping[str, str | None], cells: Iterable[Cell]) -> Callable[[Cell], bool]:

@@ -18,6 +18,7 @@ from bench.records.record import Record
 from bench.request.plan import Job
 
 if TYPE_CHECKING:
+    from tasks.base import Task
     from tickets.training.progress import Progress as Step
 
 TOLD_S = 60.0  # seconds between two lines that tell a pipe how far the grid is
@@ -78,6 +79,12 @@ class Display:
         self.bar.update(self._task, description=f"preparing {task} ({split})", completed=done, total=total)
         if done == total:
             self.say(f"prepared {total:,} images of {task} ({split})")
+
+    def remarks(self, tasks: Mapping[str, Task]) -> None:
+        """What a person should know of how the data of tasks, by name, were read."""
+        for name, task in tasks.items():
+            for remark in task.remarks():
+                self.say(f"{name}: {remark}")
 
     def timing(self, task: str, done: float, all_of_it: int) -> None:
         """How much of the timing of a few steps of tasks is done."""

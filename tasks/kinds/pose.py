@@ -11,6 +11,7 @@ from PIL import Image
 
 from tasks.base import Features, Task
 from tasks.data.samples import Row
+from tasks.kinds.sides import sided
 from tasks.picture import INK, Key, Panel, pictures, shown, skeleton
 from tasks.views import topdown
 from tickets.errors import UserError, unknown
@@ -19,13 +20,14 @@ if TYPE_CHECKING:
     import torch
     from torch import Tensor, nn
 
+    from tasks.answer import Answer
     from tasks.metrics.base import Metric
     from tasks.metrics.heatmaps import Codec
     from tickets.source import Reduction
 
 OBJECTIVES = ("cross_entropy", "mse")
 
-SIDES = {"left": (0, 170, 255), "right": (255, 110, 0)}  # colours in pictures, by a word of the joint's name
+SIDES = {"left": (0, 170, 255), "right": (255, 110, 0)}  # colours in pictures
 MIDDLE = (255, 235, 0)
 
 
@@ -49,12 +51,13 @@ class Pose(Task):
 
     Args:
         objective: "cross_entropy", outputs are logits of where a joint is, or "mse", heat maps as the release's.
-        flip_test: outputs are averaged with those of the mirrored image, mirrored back.
+        flip_test: outputs are averaged with those of the mirrored image, mirrored back, where `Info.mirrors`.
     """
 
     objective: str = "cross_entropy"
     flip_test: bool = False
 
+    exported: ClassVar[str] = "heatmaps"
     affine: ClassVar[Mapping[str, Any]] = {
         "flip": True,
         "scale": (0.8, 1.25),
@@ -110,7 +113,7 @@ class Pose(Task):
         if generator is not None:
             moved = batches.affine(
                 batches.jitter(image, generator), generator, keypoints=points, visible=visible,
-                flip_pairs=self.info.flip_pairs, **self.affine,
+                flip_pairs=self.info.flip_pairs, **{**self.affine, "flip": self.affine["flip"] and self.info.mirrors},
             )  # fmt: skip
             image, points, visible = moved["image"], moved["keypoints"], moved["visible"]
             lengths = {key: value * moved["scale"] for key, value in lengths.items()}
@@ -146,7 +149,8 @@ class Pose(Task):
         """The map from the image to the input, and whether it mirrors."""
         frame = topdown.enclosing(row["box"], self.size, self.padding)
         if training:
-            return topdown.draw(frame, points, labelled, topdown.lower_body(self.info.names), self.size)
+            lower = topdown.lower_body(self.info.names)
+            return topdown.draw(frame, points, labelled, lower, self.size, self.info.mirrors)
         return topdown.matrix(*frame, self.size), False
 
     def predict(self, network: Callable[[Tensor], Tensor], batch: Mapping[str, Tensor]) -> Tensor:
@@ -154,7 +158,7 @@ class Pose(Task):
         from tasks.metrics.heatmaps import mirrored
 
         outputs = network(batch["image"])
-        if not self.flip_test:
+        if not (self.flip_test and self.info.mirrors):
             return outputs
         other = network(batch["image"].flip(3))
         return (outputs + mirrored(other, self.info.flip_pairs, self.codec.shift)) / 2
@@ -221,13 +225,46 @@ class Pose(Task):
         self, title: str, image: np.ndarray, points: np.ndarray, drawn: np.ndarray, hollow: np.ndarray
     ) -> Panel:
         """Joints (K, 2) over the image uint8 (H, W, 3); hollow ones are rings."""
-        sides = [next((side for side in SIDES if side in name.lower()), "middle") for name in self.info.names]
+        sides = [sided(name)[0] or "middle" for name in self.info.names]
         order = dict.fromkeys(sorted(sides, key=[*SIDES, "middle"].index))
         keys = [Key(number, f"{side} joint, labelled", SIDES.get(side, MIDDLE)) for number, side in enumerate(order)]
         if (hollow & drawn).any():
             keys.append(Key(len(keys), "ring: not labelled, not scored", INK, hollow=True))
         colours = [SIDES.get(side, MIDDLE) for side in sides]
         return Panel(title, skeleton(image, points, drawn, hollow, self.info.skeleton, colours), tuple(keys))
+
+    def sight(self, image: np.ndarray) -> dict[str, Tensor]:
+        """The whole image as the frame of one person, its proportions kept, black about it."""
+        import torch
+
+        from tasks.views import batches
+
+        frame = self._whole(image)
+        if self.pipeline == "full":
+            pixels = topdown.warped(Image.fromarray(image), topdown.matrix(*frame, self.size), self.size)
+        else:
+            pixels = topdown.resized(Image.fromarray(image), *frame, self.size)
+        return {"image": batches.normalise(torch.from_numpy(pixels.transpose(2, 0, 1).copy())[None])}
+
+    def answer(self, image: np.ndarray, outputs: Tensor) -> Answer:
+        """{"joints": {name: [x, y, confidence]}}, pixel centres at integers; null for a joint that is nowhere."""
+        from tasks.answer import Answer
+
+        maps = self.codec.maps(outputs.detach())
+        found = self.codec.points(maps, self.size)[0].cpu().numpy().astype(float)
+        sure = self.codec.confidence(maps, self.size)[0].cpu().tolist()
+        points = topdown.moved(found, topdown.inverse(topdown.matrix(*self._whole(image), self.size)))
+        drawn = np.isfinite(points).all(1)
+        joints = {
+            name: [*map(float, point), share] if there else None
+            for name, point, share, there in zip(self.info.names, points, sure, drawn, strict=True)
+        }
+        panel = self._joints("prediction", image, points, drawn, np.zeros_like(drawn))
+        return Answer({"joints": joints}, panel)
+
+    def _whole(self, image: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """The frame about a whole image (H, W, 3)."""
+        return topdown.enclosing(np.array([0, 0, image.shape[1], image.shape[0]]), self.size, padding=1.0)
 
     def perfect(self, batch: Mapping[str, Tensor]) -> Tensor:
         """Heat maps (B, K, h, w) that say where the true joints are; of a quarter of a large input's size."""

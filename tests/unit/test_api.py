@@ -62,8 +62,8 @@ def test_a_call_asks_for_what_the_words_ask_for(asked, tmp_path):
 
 def test_only_what_is_given_stands_against_a_suite(asked, tmp_path):
     assert len(asked(suite="smoke", home=tmp_path).sweeps) >= 1
-    with pytest.raises(UserError, match="--drawer and --suite both say what to compute"):
-        api.run(suite="smoke", drawer="omp", home=tmp_path)
+    with pytest.raises(UserError, match="--target and --suite both say what to compute"):
+        api.run(suite="smoke", target="seg", home=tmp_path)
 
 
 @pytest.mark.parametrize(

@@ -160,7 +160,7 @@ def test_a_ticket_predicts_by_its_file_or_its_record(drawn, capsys, tmp_path):
         (["--task", "sge"], "unknown task 'sge'. Did you mean 'seg'?"),
         (["--task", "cls", "--ticket", "TICKET"], "was drawn on seg/figures and predicts only there"),
         (["--task", "seg", "--ticket", "TICKET", "--scale", "rehearsal"], "pipeline"),
-        (["--task", "seg", "--ticket", "no/ticket"], "no/ticket.safetensors does not exist"),
+        (["--task", "seg", "--ticket", "no/ticket"], "no/ticket does not exist"),
         (["--task", "seg", "--ticket", "a", "--record", "b"], "both name a ticket"),
         (["--task", "seg", "--record", "no.json"], "no.json"),
         (["--task", "seg", "--split", "tset"], "unknown split 'tset'. Did you mean 'test'?"),
@@ -195,4 +195,4 @@ def test_a_record_without_a_network_is_refused(capsys, tmp_path):
     record().write(tmp_path)
     (path,) = tmp_path.glob("*.json")
     code, _, err = run(capsys, "--task", "seg", "--record", path, "--out", tmp_path / "p.png")
-    assert code == 2 and "is the record of a transfer that is ok, and only a draw leaves a network" in err
+    assert code == 2 and "left no network in" in err and "--keep networks" in err
