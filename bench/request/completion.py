@@ -63,6 +63,7 @@ OFFERS: dict[str, Offer] = {
     "suite": lambda _: suite.names(),
     "device": lambda _: ("cpu", "cuda"),
     "ticket": _files("tickets"),
+    "network": _files("networks", "tickets"),
     "file": _files("records", "tickets"),
     "files": _files("records"),
     "record": _files("records"),
@@ -70,6 +71,7 @@ OFFERS: dict[str, Offer] = {
 """By a parameter's name in any command; the fields of `Setting` that are a choice come beside."""
 OF_COMMANDS: dict[tuple[str, str], Offer] = {
     ("recompute", "name"): _ids,
+    ("measure", "tickets"): _files("tickets"),
     ("task", "name"): _members(TASKS),
     **{(noun, "name"): _members(registry) for noun, registry in contract.REGISTRIES.items()},
 }
