@@ -203,7 +203,7 @@ def _may_search(drawer: str) -> bool:
 def _host_weights(host: str) -> int | None:
     """Prunable weights of a host; None where it is not known here. They are remembered of hosts that are ours."""
     try:
-        if HOSTS.distribution(host) is not None:
+        if not HOSTS.is_ours(host):
             return _counted_weights(host)
         found: int = remembered(
             "weights", {"host": host}, lambda told: type(told) is int, lambda: _counted_weights(host)

@@ -17,7 +17,7 @@ BESIDE = {
         "adoption", "atomic", "cache", "cost", "errors", "reference", "registry",
         "seeding", "source", "stated", "ticket", "ticket_set", "traits", "weights",
     },
-    "bench": {*COMMANDS, "cli"} - {"speed"},
+    "bench": {*COMMANDS, "api", "cli"} - {"speed"},
 }  # fmt: skip
 """By package the files beside its folders: what all rooms share; in bench/ the commands."""
 FACES = {"tasks": {"TASKS"}, "tickets": set()}
