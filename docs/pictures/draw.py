@@ -10,7 +10,11 @@ from pathlib import Path
 
 HERE = Path(__file__).parent
 README = HERE.parents[1] / "README.md"
-LABELS = ("joint drawing less search, then prune", "tickets less their shuffled masks", "tickets less the dense network")
+LABELS = (
+    "joint drawing less search, then prune",
+    "tickets less their shuffled masks",
+    "tickets less the dense network",
+)
 GROUNDS = (("drawn images, sparsity 0.9", "#1d4ed8"), ("photographs, sparsity 0.8", "#b45309"))
 POOLED = re.compile(r"([+-]\d+\.\d) \[([+-]\d+\.\d), ([+-]\d+\.\d)\]")
 LEFT, RIGHT, TOP, STEP = 310, 790, 56, 62
@@ -39,10 +43,11 @@ def picture(text: str) -> str:
         parts.append(f'<circle cx="{x}" cy="24" r="5" fill="{colour}"/><text x="{x + 12}" y="29">{ground}</text>')
     for points in range(LOW, HIGH + 1, 10):
         x, is_zero = across(points), points == 0
+        mark = "0" if is_zero else f"{points:+d}"
         parts.append(
             f'<line x1="{x:.1f}" y1="{TOP - 12}" x2="{x:.1f}" y2="{height - 30}" '
             f'stroke="{"#1f2937" if is_zero else "#d1d5db"}"/>'
-            f'<text x="{x:.1f}" y="{height - 12}" text-anchor="middle" font-size="12">{f"{points:+d}" if points else 0}</text>'
+            f'<text x="{x:.1f}" y="{height - 12}" text-anchor="middle" font-size="12">{mark}</text>'
         )
     for row, label in enumerate(LABELS):
         parts.append(f'<text x="{LEFT - 16}" y="{TOP + STEP * row + 22}" text-anchor="end">{label}</text>')
