@@ -20,6 +20,7 @@ COMMANDS = {
     "show": "bench.show",
     "export": "bench.export",
     "speed": "bench.speed.command",
+    "predict": "bench.predict",
     "preview": "bench.preview",
     "check": "bench.check",
     "publish": "bench.publish",

@@ -10,16 +10,19 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from bench.command import console, flags
-from bench.jobs.store import Store
-from bench.records import record as records
+from bench.inventory import called
 from bench.request import scale as scales
 from tasks import TASKS
 from tasks.data.samples import SPLITS
 from tickets.errors import UserError
 
 if TYPE_CHECKING:
+    from torch import nn
+
     from bench.request.scale import Scale
     from tasks.base import Task
+    from tickets.ticket import Ticket
+    from tickets.ticket_set import TicketSet
 
 app = console.application()
 
@@ -31,7 +34,13 @@ def preview(
     task: Annotated[str, typer.Option("--task", metavar="KIND/NAME", help="The task, as python -m bench.run --list.")],
     out: Annotated[Path, typer.Option("--out", metavar="FILE", help="The picture: NAME.png.")],
     ticket: Annotated[
-        Path | None, typer.Option("--ticket", metavar="TICKET", help="Predict with a ticket drawn on this task.")
+        str | None,
+        typer.Option(
+            "--ticket",
+            "--network",
+            metavar="NETWORK",
+            help="Predict with a network of this task, or a ticket drawn on it: a file, or a record's id.",
+        ),
     ] = None,
     record: Annotated[
         Path | None, typer.Option("--record", metavar="JSON", help="The same with the ticket of this draw's record.")
@@ -43,6 +52,7 @@ def preview(
         str | None, typer.Option("--scale", help="Input size and pipeline.", show_default="the record's, or tiny")
     ] = None,
     data_root: flags.DataRoot = None,
+    home: Annotated[Path, typer.Option("--home", help="Where a record's id is looked for.")] = Path("runs"),
     seed: Annotated[int, typer.Option("--seed", min=0, help="Which samples, and how they are augmented.")] = 0,
 ) -> None:
     """Show samples of a task: input, truth and, with a ticket, prediction side by side.
@@ -61,49 +71,34 @@ def preview(
     flags.one_of(split, SPLITS, "split")
     if ticket is not None and record is not None:
         raise UserError("--ticket and --record both name a ticket; give one of them.")
-    if record is not None:
-        ticket, recorded = _drawn(record)
-        scale = scale or recorded
+    given = ticket if record is None else record
+    path = None if given is None else called.located(given, home)
+    scale = scale or (_scale(path) if path else None)
     plan = (chosen := scales.load(scale or "tiny")).plan(name)
     adapter = plan.task(name, flags.data_root(data_root))
     adapter.locate()
     look: Callable[[Any], Any] = adapter.panels
-    if ticket is not None:
-        adapter, look = _predictor(ticket, name, adapter, chosen)
+    if path is not None:
+        adapter, look = _predictor(path, name, adapter, chosen)
     _draw(adapter, look, split, (count, seed, augmented), name, out)
 
 
-def _drawn(record: Path) -> tuple[Path, str]:
-    """The ticket of a draw's record, and the scale that it was drawn at."""
-    found = records.read(record)
-    if found.kind != "draw" or found.status != "ok":
-        raise UserError(
-            f"{record} is the record of a {found.kind} that is {found.status}, and only a draw leaves a network; give "
-            "the record of a draw that is ok."
-        )
-    return Store(record.absolute().parent.parent).ticket(found.id), found.setting.scale
+def _scale(path: Path) -> str | None:
+    """The scale that the network or ticket of a home was trained at, by its record."""
+    found = called.record_beside(path)
+    return found.setting.scale if found else None
 
 
 def _predictor(path: Path, name: str, task: Task, scale: Scale) -> tuple[Task, Callable[[Any], Any]]:
-    """The task at the size that a ticket was drawn at, and a function from its batches to rows of panels."""
+    """The task at the size that a network is of, and a function from its batches to rows of panels."""
     import torch
 
-    from tasks.feed import Feed
     from tickets.ticket_set import load
     from tickets.training.ensemble import parts_of
 
     found = load(path)
-    if (source := found.provenance["source"]) != name:
-        raise UserError(f"the ticket {path} was drawn on {source} and predicts only there, not on {name}; give --task "
-                        f"{source}.")  # fmt: skip
     task = replace(task, size=tuple(found.provenance["size"]))
-    try:
-        network = found.network(Feed(name, task, 1, 0, heads=scale.heads))
-    except UserError as error:
-        raise UserError(
-            f"the head of the ticket {path} does not fit {name} at scale {scale.name}; give the --scale and the data "
-            "that it was drawn with."
-        ) from error
+    network = _network(found, path, name, task, scale)
 
     @torch.no_grad()
     def look(batch: Any) -> Any:
@@ -114,6 +109,34 @@ def _predictor(path: Path, name: str, task: Task, scale: Scale) -> tuple[Task, C
         return [(*row, panel) for row, panel in zip(rows, made, strict=True)] if made else rows
 
     return task, look
+
+
+def _network(found: Ticket | TicketSet, path: Path, name: str, task: Task, scale: Scale) -> nn.Module:
+    """A trained network as it is, or a ticket with the head that it was drawn with.
+
+    Raises:
+        UserError: it is of another task, or of other classes or joints.
+    """
+    from tasks import network
+    from tasks.feed import Feed
+
+    told = network.opened(found) if network.is_network(found) else None
+    is_drawn, own = told is None, found.provenance["source"] if told is None else told.name
+    if own != name:
+        raise UserError(f"the {'ticket' if is_drawn else 'network'} {path} was {'drawn' if is_drawn else 'trained'} on "
+                        f"{own} and predicts only there, not on {name}; give --task {own}.")  # fmt: skip
+    if told and told.task.info.names != task.info.names:
+        raise UserError(
+            f"the network {path} tells {len(told.task.info.names)} classes or joints, and not those of {name} as it is "
+            "now; give the data that it was trained with."
+        )
+    try:
+        return told.network if told else found.network(Feed(name, task, 1, 0, heads=scale.heads))
+    except UserError as error:
+        raise UserError(
+            f"the head of the ticket {path} does not fit {name} at scale {scale.name}; give the --scale and the data "
+            "that it was drawn with."
+        ) from error
 
 
 def _draw(

@@ -10,10 +10,11 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from bench.command import console, flags
+from bench.records.setting import AUTO
 from bench.request import config as configs
 from bench.request import scale as scales
 from bench.request import suite as suites
-from bench.request.config import How, RunConfig
+from bench.request.config import FEW, How, RunConfig
 from bench.request.plan import Job, jobs
 from tasks import TASKS
 from tickets import contract
@@ -67,6 +68,9 @@ def run(
     workers: Annotated[int, _option("workers", "Loader processes of a job.", RUNNING)] = 0,
     jobs_at_once: Annotated[int | None, _option("jobs", "Jobs at once (default: cores by --threads).", RUNNING)] = None,
     force: Annotated[bool, _option("force", "Compute jobs whose record exists again.", RUNNING)] = False,
+    keep: Annotated[
+        str, _option("keep", "Trained networks that stay: networks (all), none, or auto (of at most 4).", RUNNING)
+    ] = "auto",
     tensorboard: Annotated[bool, _option("tensorboard", "Write curves to tensorboard/ in the home.", RUNNING)] = False,
     verbose: Annotated[bool, _option("verbose", "Tell of every job's progress.", RUNNING)] = False,
     dry_run: Annotated[
@@ -105,7 +109,7 @@ def run(
     asked = configs.parse(
         sweeps,
         {**setting, "scale": "@".join([setting["scale"], *changes])},
-        How(home, data_root, workers=workers, jobs=at_once, force=force, tensorboard=tensorboard),
+        How(home, data_root, workers=workers, jobs=at_once, force=force, tensorboard=tensorboard, keep=keep),
         mistakes,
     )
     todo = jobs(asked)
@@ -172,17 +176,26 @@ def _compute(asked: RunConfig, todo: list[Job], tasks: dict[str, Task], verbose:
         }
         how = asked.how
         facts = Facts(
-            kernels.settled(), asked.scale, tasks, fingerprints, how.home, how.device, how.workers, how.tensorboard
-        )
+            kernels.settled(), asked.scale, tasks, fingerprints, how.home, how.device, how.workers, how.tensorboard,
+            keeps(how.keep, todo),
+        )  # fmt: skip
         ids = named(todo, facts, workers)
         if dry_run:
             print(_price(todo, ids, facts, workers, display, how.force))
             return
-        grid = Grid(todo, ids, facts, display, cost=lambda job: _length(asked, job), force=how.force)
+        grid = Grid(todo, ids, facts, display, cost=lambda job: _length(asked, job), force=how.force,
+                    networks=how.keep != AUTO)  # fmt: skip
         grid.skip_finished()
         display.expect(sum(_steps(asked, job) for job in grid.missing))
         grid.run(workers)
+    if grid.unkept and how.keep == AUTO:
+        print(f"{len(grid.unkept)} records were there before without their networks: --keep networks trains those.")
     _show(asked, [grid.records[job] for job in todo])
+
+
+def keeps(keep: str, todo: list[Job]) -> bool:
+    """Whether a run's transfers and references leave their networks: as asked, or where they are few."""
+    return keep == "networks" or (keep == AUTO and sum(job.kind != "draw" for job in todo) <= FEW)
 
 
 def _price(todo: list[Job], ids: dict[Job, str], facts: Facts, workers: Workers, display: Display, anew: bool) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Annotated
 
@@ -18,7 +17,9 @@ app = console.application()
 def show(
     file: Annotated[
         Path | None,
-        typer.Argument(metavar="FILE", help="A record, either file of a ticket, or a set's.", show_default=False),
+        typer.Argument(
+            metavar="FILE", help="A record or its id, a ticket or a network: either file.", show_default=False
+        ),
     ] = None,
     size: Annotated[
         str | None,
@@ -31,10 +32,10 @@ def show(
     store: Annotated[
         bool, typer.Option("--store", help="What a home and the cache take, and what no record needs.")
     ] = False,
-    home: Annotated[Path, typer.Option("--home", help="The home of --store.")] = Path("runs"),
+    home: Annotated[Path, typer.Option("--home", help="The home of --store, and of ids.")] = Path("runs"),
 ) -> None:
     """Show a record: job, scores, those by class, costs. Or a ticket: architecture, live units, sparsity per layer;
-    or a set of them: its members. Or, with --store, what lies on the disk.
+    a trained network likewise, with its task; or a set of them: its members. Or, with --store, what lies on the disk.
 
     Examples:
 
@@ -53,32 +54,24 @@ def show(
         return
     if file is None:
         raise UserError("there is nothing to show; name a record or a ticket, or give --store.")
-    if _is_record(file):
-        from bench.records import record
+    from bench.inventory import called
+
+    if (told := called.record_of(file, home)) is not None:
         from bench.views import record as show_record
 
-        show_record.show(record.read(file))
+        show_record.show(told)
         return
     wanted = None if size is None else flags.image_size(size)
     if out is not None:
         flags.out_file(out, (".png", ".svg", ".pdf"))
     from bench.views import ticket as show_ticket
-    from tickets.ticket_set import TicketSet, load, single
+    from tickets.ticket_set import TicketSet
 
-    found = load(file)
+    found = called.load(file, home)
     if isinstance(found, TicketSet) and out is None:
         show_ticket.show_set(found, wanted)
     else:
-        show_ticket.show(single(file, "--out draws"), wanted, layers, out)
-
-
-def _is_record(file: Path) -> bool:
-    """Whether it is a record's JSON, by the key that all of them have and no ticket has."""
-    try:
-        data = json.loads(file.read_text(encoding="utf-8")) if file.suffix == ".json" else None
-    except (OSError, ValueError):
-        return False
-    return isinstance(data, dict) and "schema" in data
+        show_ticket.show(called.single(file, home, "--out draws"), wanted, layers, out)
 
 
 if __name__ == "__main__":

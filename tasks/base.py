@@ -55,6 +55,7 @@ if TYPE_CHECKING:
     import torch
     from torch import Tensor, nn
 
+    from tasks.answer import Answer
     from tasks.metrics.base import Diversity, Metric
     from tickets.source import Reduction
 
@@ -135,6 +136,7 @@ class Task(ABC):
     load: ClassVar[Loader | None] = None  # the same at full size, for the full pipeline
     is_game: ClassVar[bool] = False  # whether its loss is the sum of several players', each with parameters of its own
     stands_on: ClassVar[tuple[Taken, ...]] = ("image",)  # what hosts that it can be trained on take
+    exported: ClassVar[str] = "outputs"  # what an exported network's outputs are called; empty where none is exported
     has_released_head: ClassVar[bool] = True  # whether scales with the paper's heads give it one of those
 
     def __post_init__(self) -> None:
@@ -450,6 +452,37 @@ class Task(ABC):
     def imagined(self, network: Callable[[Tensor], Tensor], batch: Mapping[str, Tensor]) -> Sequence[Panel]:
         """What a network makes up by itself, a picture for each sample of the batch; none where it makes up nothing."""
         return ()
+
+    def sight(self, image: np.ndarray) -> dict[str, Tensor]:
+        """A picture without a truth as a batch of one, made ready as samples are that are scored.
+
+        Args:
+            image: uint8 (H, W, 3), of any size.
+
+        Raises:
+            UserError: this kind of task says nothing of a picture.
+        """
+        raise UserError(
+            f"{type(self).__name__} does not say what a network is shown of a picture that is no sample; define its "
+            "sight and answer, or predict with a network of another task."
+        )
+
+    def answer(self, image: np.ndarray, outputs: Any) -> Answer:
+        """What outputs for `sight(image)` say of it.
+
+        Args:
+            image: uint8 (H, W, 3).
+            outputs: of one image.
+
+        Raises:
+            UserError: as `sight`.
+        """
+        raise UserError(f"{type(self).__name__} does not say what outputs tell of a picture; define its answer.")
+
+    @classmethod
+    def answers(cls) -> bool:
+        """Whether its networks can be asked about any picture."""
+        return cls.sight is not Task.sight and cls.answer is not Task.answer
 
     @abstractmethod
     def metric(self, split: str = "test") -> Metric:

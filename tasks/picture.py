@@ -6,11 +6,12 @@ import colorsys
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cache
 from typing import TYPE_CHECKING
 
 import numpy as np
-from PIL import Image, ImageDraw, ImageFont
+from PIL import Image, ImageDraw
+
+from tasks.lettering import lettered
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -131,7 +132,7 @@ def skeleton(
             draw.ellipse(box, fill=None if ring else colour, outline=colour if ring else INK, width=1)
     if hollow.any():
         text = f"{len(hollow) - int(hollow.sum())} of {len(hollow)} labelled"
-        draw.text((3, canvas.height - LINE), text, fill="white", font=_font(), stroke_width=2, stroke_fill=INK)
+        draw.text((3, canvas.height - LINE), text, "white", lettered(text)[1], stroke_width=2, stroke_fill=INK)
     return canvas
 
 
@@ -148,7 +149,7 @@ def card(lines: Sequence[tuple[str, Colour, float | None]], height: int, width: 
     steps = [LINE if share is None else LINE + 10 for _, _, share in lines]
     y = max(0, (height - sum(steps)) // 2)
     for (text, colour, share), step in zip(lines, steps, strict=True):
-        draw.text((4, y), _fitted(text, width - 8), fill=colour, font=_font())
+        _write(draw, (4, y), text, colour, width - 8)
         if share is not None:
             draw.rectangle([4, y + LINE, 4 + share * (width - 9), y + LINE + 4], fill=colour)
         y += step
@@ -176,13 +177,13 @@ def sheet(samples: Sequence[Sequence[Panel]], names: Sequence[str] = (), caption
     canvas = Image.new("RGB", (width, top + rows * tall + legend + GAP), "white")
     draw = ImageDraw.Draw(canvas)
     if caption:
-        draw.text((GAP, GAP // 2), _fitted(caption, width - 2 * GAP), fill=INK, font=_font())
+        _write(draw, (GAP, GAP // 2), caption, INK, width - 2 * GAP)
     for number, (sample, name) in enumerate(zip(samples, names, strict=True)):
         x, y = (number % columns) * block + GAP, top + (number // columns) * tall
-        draw.text((x, y), _fitted(name, block - 2 * GAP), fill=FAINT, font=_font())
+        _write(draw, (x, y), name, FAINT, block - 2 * GAP)
         for panel, step in zip(sample, widths, strict=True):
             if number < columns:
-                draw.text((x, top - LINE), panel.title, fill=INK, font=_font())
+                _write(draw, (x, top - LINE), panel.title, INK)
             canvas.paste(panel.image, (x, y + LINE))
             x += step + GAP
     for key, (x, y) in zip(keys, places, strict=True):
@@ -207,7 +208,7 @@ def _flow(keys: Sequence[Key], width: int) -> tuple[list[tuple[int, int]], int]:
     """Where each entry of the legend stands, and how high the legend is."""
     places, x, y = [], GAP, 0
     for key in keys:
-        step = LINE + round(_font().getlength(key.name)) + 2 * GAP
+        step = LINE + round(_length(key.name)) + 2 * GAP
         if x > GAP and x + step > width:
             x, y = GAP, y + LINE
         places.append((x, y))
@@ -221,18 +222,22 @@ def _mark(draw: ImageDraw.ImageDraw, key: Key, x: int, y: int) -> None:
         draw.ellipse(box, outline=key.colour, width=2)
     else:
         draw.rectangle(box, fill=key.colour, outline=FAINT)
-    draw.text((x + LINE, y), key.name, fill=INK, font=_font())
+    _write(draw, (x + LINE, y), key.name, INK)
 
 
-def _fitted(text: str, width: float) -> str:
-    """The text, its end left out where it is longer than so many pixels."""
-    if _font().getlength(text) <= width:
-        return text
-    while text and _font().getlength(f"{text}…") > width:
-        text = text[:-1]
-    return f"{text}…"
+def _write(
+    draw: ImageDraw.ImageDraw, place: tuple[int, int], text: str, colour: Colour, width: float = math.inf
+) -> None:
+    """Draw a text in letters that its font has, its end left out where it is longer than so many pixels."""
+    text, font = lettered(text)
+    if font.getlength(text) > width:
+        while text and font.getlength(f"{text}…") > width:
+            text = text[:-1]
+        text = f"{text}…"
+    draw.text(place, text, fill=colour, font=font)
 
 
-@cache
-def _font() -> ImageFont.FreeTypeFont | ImageFont.ImageFont:
-    return ImageFont.load_default(13)
+def _length(text: str) -> float:
+    """Pixels that a text takes."""
+    text, font = lettered(text)
+    return font.getlength(text)

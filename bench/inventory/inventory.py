@@ -7,6 +7,7 @@ What is needed, and why:
   and a draw without its ticket is drawn again.
 - The ticket that the record of a transfer or of another draw names in `config.draw`: with it the record can be
   published.
+- The trained network of a job whose record is ok: it was asked for.
 - The checkpoint of a job that has no record that is ok: the job goes on from it.
 - Whatever a running job may be at: all that bears its name while `locks/NAME.lock` is held, and, where there is no such
   file to ask, all that changed less than an hour ago.
@@ -31,10 +32,13 @@ from bench.records import record
 from bench.records.record import Record
 from tickets.errors import UserError
 
-TICKET, CHECKPOINT, TEMPORARY, LOCK, OTHER = "ticket", "checkpoint", "temporary file", "lock", "other file"
-KINDS = (TICKET, CHECKPOINT, TEMPORARY, LOCK, OTHER)
+TICKET, NETWORK, CHECKPOINT, TEMPORARY = "ticket", "network", "checkpoint", "temporary file"
+LOCK, OTHER = "lock", "other file"
+KINDS = (TICKET, NETWORK, CHECKPOINT, TEMPORARY, LOCK, OTHER)
 RUNNING, PERHAPS_RUNNING = "a running job", "a job that may be running"
-FOLDERS = ("records", "tickets", "checkpoints", "locks")
+FOLDERS = ("records", "tickets", "networks", "checkpoints", "locks")
+PAIRS = {"tickets": TICKET, "networks": NETWORK}
+"""What the folders hold whose files come in pairs."""
 HALVES = (".safetensors", ".json")
 FRESH_S = 3600
 """Seconds within which a file without a lock may still be written."""
@@ -79,6 +83,8 @@ def inventory(home: Path, records: Iterable[Record]) -> list[Item]:
         kept_by = "" if kind != OTHER else "its owner"
         if kind == TICKET:
             kept_by = _keeps_ticket(name in draws, used[name])
+        elif kind == NETWORK:
+            kept_by = "its record" if name in done else ""
         elif kind == CHECKPOINT:
             kept_by = "" if name in done else "an unfinished job"
         found.append(Item(kind, name, files, size(files), kept_by or _running(home, name, files)))
@@ -93,21 +99,22 @@ def _keeps_ticket(has_record: bool, users: int) -> str:
 
 def _grouped(home: Path, store: Store) -> Iterator[tuple[str, str, tuple[Path, ...]]]:
     """(kind, name, files) of all that lies directly in a home's folders, records left out."""
-    tickets: dict[str, list[Path]] = {}
+    pairs: dict[tuple[str, str], list[Path]] = {}
     for path in _files(home):
         temporary, folder = _TEMPORARY.fullmatch(path.name), path.parent
         if temporary:
             yield TEMPORARY, temporary["id"], (path,)
-        elif folder.name == "tickets" and path.suffix in HALVES:
-            tickets.setdefault(_MEMBER.sub("", path.name.removesuffix(path.suffix)), []).append(path)
+        elif folder.name in PAIRS and path.suffix in HALVES:
+            name = _MEMBER.sub("", path.name.removesuffix(path.suffix))
+            pairs.setdefault((PAIRS[folder.name], name), []).append(path)
         elif folder.name == "checkpoints" and path.suffix == ".pt":
             yield CHECKPOINT, path.name.removesuffix(".pt"), (path,)
         elif folder.name == "locks" and path.suffix == ".lock":
             yield LOCK, path.name.removesuffix(".lock"), (path,)
         elif folder != store.records or path.suffix != ".json":
             yield OTHER, path.name, (path,)
-    for name, halves in tickets.items():
-        yield TICKET, name, tuple(halves)
+    for (kind, name), halves in pairs.items():
+        yield kind, name, tuple(halves)
 
 
 def _files(home: Path) -> list[Path]:

@@ -20,6 +20,7 @@ from bench.records import provenance, record
 from bench.records.setting import exact
 from bench.request.plan import TICKET, Job, describe
 from tasks.feed import Feed
+from tasks.network import kept
 from tickets.cost import dense_macs, layer_costs, sparse_macs
 from tickets.drawers import DRAWERS
 from tickets.drawers.base import AFTER, BEFORE, Request
@@ -105,7 +106,7 @@ def execute(work: Work, report: Report = None) -> record.Record | None:
     store.lock(work.id).parent.mkdir(parents=True, exist_ok=True)
     try:
         with lock.acquire(blocking=False):
-            since = store.finished(work.job, work.id) if work.unless_finished else None
+            since = store.finished(work.job, work.id) if work.unless_finished and not work.for_network else None
             found = since or _done(work, store, report)
             with suppress(OSError):  # held to the end: who waits for it sees that it guards no name any more
                 store.lock(work.id).unlink()
@@ -130,11 +131,15 @@ def _done(work: Work, store: Store, report: Report) -> record.Record:
             outcome = _draw(work, place) if work.job.kind == "draw" else _transfer(work, place)
         verify_data(work.job, work.facts)
         found = _succeeded(work, outcome, checkpoint.elapsed_s)
+        found = _agreeing(found, store) if work.for_network else found
+        if work.facts.keep and work.job.kind != "draw":
+            _keep(work, outcome, store)
     except CannotWriteError:  # no fault of the job, and its record would not be taken either
         raise
     except Exception as error:  # whatever it is: it goes into the record, and the grid goes on
         return fail(work, f"{type(error).__name__}: {error}\n{traceback.format_exc(limit=-4)}")
-    found.write(store.records)
+    if not work.for_network:
+        found.write(store.records)
     store.checkpoint(work.id).unlink(missing_ok=True)
     return found
 
@@ -164,9 +169,13 @@ def given_to(work: Work, store: Store) -> dict[str, Ticket | TicketSet]:
 
 
 def fail(work: Work, error: str, report: object = None) -> record.Record:
-    """Write the record of a job that failed, and return it; `report` is there for `bench.jobs.workers`."""
+    """Write the record of a job that failed, and return it; `report` is there for `bench.jobs.workers`.
+
+    A record that was there already is not replaced by that of a network that could not be had.
+    """
     found = record.Record(**frame(work), status="failed", error=error[:2000])
-    found.write(Store(work.facts.home).records)
+    if not work.for_network:
+        found.write(Store(work.facts.home).records)
     return found
 
 
@@ -240,6 +249,33 @@ def _trained(
     if count == 1:
         return networks[0], masks[0], spent
     return Ensemble(networks, feed.merge), Ensemble.named(masks), spent
+
+
+def _agreeing(found: record.Record, store: Store) -> record.Record:
+    """The record that is there, once what was trained again is seen to score what it says.
+
+    Raises:
+        UserError: it scores otherwise, as on another kind of machine.
+    """
+    known = store.record(found.id)
+    if known is None or known.scores is None or found.scores is None or known.scores.test != found.scores.test:
+        raise UserError(
+            f"trained again it scores {found.scores and found.scores.score}, and its record says "
+            f"{known and known.scores and known.scores.score}, so that this is not its network; --force computes the "
+            "record anew, too."
+        )
+    return known
+
+
+def _keep(work: Work, outcome: Outcome, store: Store) -> None:
+    """Save the network of a transfer or reference as it was scored."""
+    told = {
+        "record": work.id,
+        "job": describe(work.job),
+        "metric": outcome.feed.primary,
+        "scores": {split: outcome.scores[split] for split in ("val", "test")},
+    }
+    kept(outcome.ticket, outcome.network, outcome.masks, outcome.feed, told).save(store.network(work.id))
 
 
 def drawing_macs(given: Collection[Ticket | TicketSet]) -> int:

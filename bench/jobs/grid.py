@@ -31,8 +31,10 @@ class Grid:
         display: told what happens.
         cost: how long a job is, in any unit; the one with most left to do behind it goes first.
         force: compute jobs again whose record exists.
+        networks: train jobs again whose record exists without their network; the record stays.
         records: of the jobs that are done.
-        missing: jobs without one when the run began.
+        missing: jobs without one when the run began, and those that are trained again.
+        unkept: jobs whose record was there without their network, where networks are kept.
     """
 
     jobs: list[Job]
@@ -41,8 +43,10 @@ class Grid:
     display: Display
     cost: Callable[[Job], float] = lambda job: 1.0
     force: bool = False
+    networks: bool = False
     records: dict[Job, Record] = field(default_factory=dict)
     missing: list[Job] = field(default_factory=list)
+    unkept: list[Job] = field(default_factory=list)
     _failing: set[Job] = field(default_factory=set, repr=False)
     _elsewhere: dict[Job, float] = field(default_factory=dict, repr=False)  # when each was asked for; the oldest first
     _told: set[Job] = field(default_factory=set, repr=False)
@@ -54,6 +58,9 @@ class Grid:
             if self.force:
                 store.checkpoint(self.ids[job]).unlink(missing_ok=True)
             found = None if self.force else store.finished(job, self.ids[job])
+            if found and self.facts.keep and job.kind != "draw" and not store.has_network(found):
+                self.unkept.append(job)
+                found = None if self.networks else found
             if found is None:
                 self.missing.append(job)
             else:
@@ -128,4 +135,4 @@ class Grid:
 
     def _work(self, job: Job) -> Work:
         draws = {role: self.ids[need] for role, need in job.needs.items()}
-        return Work(job, self.ids[job], self.facts, draws, unless_finished=not self.force)
+        return Work(job, self.ids[job], self.facts, draws, not self.force, for_network=job in self.unkept)

@@ -28,6 +28,10 @@ class Store:
         """A ticket's path without the suffixes of its two files, or a set's without that of its own."""
         return self.home / "tickets" / draw_id
 
+    def network(self, job_id: str) -> Path:
+        """A trained network's path, likewise: host and head of a transfer or reference."""
+        return self.home / "networks" / job_id
+
     def curves(self, job_id: str) -> Path:
         """The folder of a job's curves for TensorBoard."""
         return self.home / "tensorboard" / job_id
@@ -51,12 +55,18 @@ class Store:
 
     def is_whole(self, job: Job, record: Record) -> bool:
         """Whether all is there that a finished job leaves: a draw also leaves its ticket's files, or its set's."""
-        if record.status != "ok" or job.kind != "draw":
-            return record.status == "ok"
+        return record.status == "ok" and (job.kind != "draw" or self._has("tickets", record))
+
+    def _has(self, folder: str, record: Record) -> bool:
+        """Whether a folder holds all files of a record's ticket or network."""
         count = record.ticket.members if record.ticket else 1
         stems = [f"{record.id}.m{number}" for number in range(count)] if count > 1 else [record.id]
         names = {f"{record.id}.json", *(stem + suffix for stem in stems for suffix in (".safetensors", ".json"))}
-        return all((self.home / "tickets" / name).exists() for name in names)
+        return all((self.home / folder / name).exists() for name in names)
+
+    def has_network(self, record: Record) -> bool:
+        """Whether a finished job left its trained network."""
+        return self._has("networks", record)
 
     def finished(self, job: Job, job_id: str) -> Record | None:
         """The record of a job that need not run again.

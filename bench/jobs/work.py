@@ -26,6 +26,7 @@ class Facts:
         device: that jobs run on, as PyTorch calls it: "cpu", "cuda" or "cuda:N".
         workers: loader processes of a job.
         tensorboard: whether jobs write their curves.
+        keep: whether transfers and references leave their trained networks.
     """
 
     setting: Setting
@@ -36,6 +37,7 @@ class Facts:
     device: str = "cpu"
     workers: int = 0
     tensorboard: bool = False
+    keep: bool = False
 
     def of(self, job: Job) -> Facts:
         """Those of a run on the host that a job is computed on, which is another one for some draws."""
@@ -51,6 +53,7 @@ class Work:
         id: name of its record.
         draws: names of the draws that it needs, which are also their tickets', by role.
         facts: what it shares with the run's other jobs; held as they are on its own host.
+        for_network: the record is there and stays, whatever happens; its trained network is what is wanted.
         unless_finished: take over a record that has come since the run began, instead of computing the job again.
     """
 
@@ -59,6 +62,7 @@ class Work:
     facts: Facts
     draws: Mapping[str, str] = field(default_factory=dict)
     unless_finished: bool = True
+    for_network: bool = False
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "facts", self.facts.of(self.job))

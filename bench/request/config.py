@@ -21,6 +21,11 @@ from tickets.errors import UserError
 from tickets.hosts import HOSTS
 from tickets.recipes import RECIPES
 
+KEEP = (AUTO, "networks", "none")
+FEW = 4
+"""Trained networks that a run keeps without being asked for them: its transfers and references, where they are no
+more."""
+
 
 @dataclass(frozen=True)
 class How:
@@ -34,6 +39,7 @@ class How:
         jobs: at once.
         force: compute jobs whose record exists.
         tensorboard: write curves.
+        keep: which trained networks stay, of `KEEP`.
         kernels: what was asked for; with "auto" PyTorch's may stand in for those of the setting.
     """
 
@@ -45,6 +51,7 @@ class How:
     force: bool = False
     tensorboard: bool = False
     kernels: str = AUTO
+    keep: str = AUTO
 
 
 @dataclass(frozen=True)
@@ -95,6 +102,7 @@ def parse(
     host = checked(_host, asked["host"], scale)
     if host:
         taken["kernels"] = checked(kernels.chosen, wanted, taken, host)
+    checked(flags.one_of, how.keep, KEEP, "value of --keep")
     for name, least in (("workers", 0), ("jobs", 1)):
         if getattr(how, name) < least:
             mistakes.append(f"--{name} is {getattr(how, name)}; give a whole number of at least {least}.")
@@ -106,7 +114,7 @@ def parse(
         sweeps=tuple(_possible(sweep, texts, host) for sweep, texts in zip(known, sweeps, strict=True)),
         scale=scale,
         setting=Setting(**{**taken, "scale": scale.name, "host": host}),
-        how=How(home, root, device, how.workers, how.jobs, how.force, how.tensorboard, wanted),
+        how=How(home, root, device, how.workers, how.jobs, how.force, how.tensorboard, wanted, how.keep),
     )
     fits.check(found.sweeps, scale, found.setting, root)
     return found

@@ -47,9 +47,16 @@ def speed(
         str | None, _option("engines", f"Of {', '.join(ENGINES)} (default: all that prepare quickly).", SETTING)
     ] = None,
     ticket: Annotated[
-        Path | None,
-        _option("ticket", "Infer with this ticket, of the preset or another host (default: one made up).", SETTING),
+        str | None,
+        typer.Option(
+            "--ticket",
+            "--network",
+            rich_help_panel=SETTING,
+            help="Infer with the host of this ticket or trained network, of the preset or another host: a file, or a "
+            "record's id (default: one made up).",
+        ),
     ] = None,
+    home: Annotated[Path, _option("home", "Where a record's id is looked for.", SETTING)] = Path("runs"),
     loader: Annotated[bool, _option("loader", "Only the loader of --task's data.", SETTING)] = False,
     data_root: Annotated[
         Path | None, _option("data-root", "Folder of its data, for --loader.", SETTING, envvar="TICKETBENCH_DATA")
@@ -90,7 +97,7 @@ def speed(
         "threads": threads, "kernels": kernels, "layout": layout, "dtype": dtype, "compiled": compiled,
         "sparsity": sparsity, "rounds": rounds, "limit": limit, "device": device,
         "what": "inference" if inference else what,
-        "engines": engines, "ticket": ticket, "loader": loader, "data_root": data_root,
+        "engines": engines, "ticket": ticket, "home": home, "loader": loader, "data_root": data_root,
     })  # fmt: skip
     if file is not None:
         flags.out_file(file)

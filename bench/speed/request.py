@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Literal, NotRequired, TypedDict
 
 import tasks
 from bench.command import flags
+from bench.inventory import called
 from bench.records.setting import AUTO
 from bench.request import scale as scales
 from bench.request.kernels import chosen
@@ -108,7 +109,8 @@ class Asked(TypedDict):
     device: str
     what: str
     engines: str | None
-    ticket: NotRequired[Path | None]
+    ticket: NotRequired[str | Path | None]
+    home: NotRequired[Path]
     loader: NotRequired[bool]
     data_root: NotRequired[Path | None]
 
@@ -127,7 +129,9 @@ def parse(asked: Asked) -> Request:
         raise UserError(f"--sparsity is {sparsity}; give the removed share of the weights, from 0 to below 1.")
     usual = min(plan.batch_size, LARGEST_BATCH.get(preset, plan.batch_size))
     what = (LOADER,) if loader else _several(asked["what"], WHAT, "what")
-    host = _host(asked.get("ticket"), preset)
+    given = asked.get("ticket")
+    ticket = None if given is None else called.located(given, asked.get("home", Path("runs")))
+    host = _host(ticket, preset)
     request = Request(
         preset=preset,
         task=name,
@@ -145,7 +149,7 @@ def parse(asked: Asked) -> Request:
         device=asked["device"],
         what=what,
         engines=_usual(preset, what) if asked["engines"] is None else _several(asked["engines"], ENGINES, "engines"),
-        ticket=asked.get("ticket"),
+        ticket=ticket,
         host=host,
         data_root=flags.data_root(asked.get("data_root")),
     )

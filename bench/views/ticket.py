@@ -119,10 +119,26 @@ def _summary(ticket: Ticket | TicketSet, size: tuple[int, int]) -> None:
         "MACs": f"{macs}, at {size[0]}x{size[1]}",
         **_timing(ticket, size),
         "layers": f"{len(layers)}, {dead} of them dead",
+        **_trained(ticket),
         "hash": ticket.hash,
     }
     for name, text in lines.items():
         print(f"{name + ':':<12}{text}")
+
+
+def _trained(ticket: Ticket | TicketSet) -> dict[str, str]:
+    """Of a trained network its task, what it was asked for, and its score."""
+    told = ticket.provenance.get("network")
+    if told is None:
+        return {}
+    names = told["info"]["names"]
+    job, metric = told.get("job", {}), told.get("metric", "")
+    score = told.get("scores", {}).get("test", {}).get(metric)
+    return {
+        "network of": f"{told['task']}, by {job.get('recipe')}; record {told.get('record')}",
+        "tells": f"{len(names)}: {', '.join(names[:12])}{' and more' if names[12:] else ''}",
+        "score": MISSING if score is None else f"{metric} {percent(score)} on test",
+    }
 
 
 def _timing(ticket: Ticket | TicketSet, size: tuple[int, int]) -> dict[str, str]:

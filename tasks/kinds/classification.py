@@ -8,7 +8,7 @@ from functools import cache
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
-from PIL import Image
+from PIL import Image, ImageOps
 
 from tasks.base import Features, Task
 from tasks.data.samples import Row
@@ -18,11 +18,13 @@ if TYPE_CHECKING:
     import torch
     from torch import Tensor, nn
 
+    from tasks.answer import Answer
     from tasks.metrics.calibration import Calibration, Disagreement
     from tasks.metrics.topk import TopK
     from tickets.source import Reduction
 
 RIGHT, WRONG = (0, 120, 50), (200, 30, 30)  # colours of predictions
+RANKED = 5  # classes of an answer at most
 
 
 @dataclass(frozen=True)
@@ -41,6 +43,7 @@ class Classification(Task):
 
     smoothing: float = 0.0
 
+    exported: ClassVar[str] = "logits"
     affine: ClassVar[Mapping[str, Any]] = {
         "flip": True,
         "scale": (0.85, 1.2),
@@ -142,6 +145,26 @@ class Classification(Task):
             (f"{self.info.names[label]} {share:.0%}", RIGHT if label == truth else colour, share)
             for share, label, colour in zip(shares, classes, wrong, strict=True)
         ]
+
+    def sight(self, image: np.ndarray) -> dict[str, Tensor]:
+        """The largest centred part of the input's shape, resized; in the full pipeline as `view` has it."""
+        import torch
+
+        if self.pipeline == "full":
+            return {"image": transforms(self.size, training=False)(Image.fromarray(image))[None]}
+        pixels = np.array(ImageOps.fit(Image.fromarray(image), self.size[::-1], Image.Resampling.BILINEAR))
+        return self.batch({"image": torch.from_numpy(pixels.transpose(2, 0, 1))[None], "label": torch.zeros(1)})
+
+    def answer(self, image: np.ndarray, outputs: Tensor) -> Answer:
+        """{"label": the likeliest, "probability": its own, "ranked": [[class, probability], ...], at most five}."""
+        from tasks.answer import Answer
+
+        best = outputs.detach().float().softmax(1)[0].cpu().topk(min(RANKED, outputs.shape[1]))
+        shares, classes = best.values.tolist(), best.indices.tolist()
+        names = [self.info.names[label] for label in classes]
+        told = {"label": names[0], "probability": shares[0], "ranked": list(map(list, zip(names, shares, strict=True)))}
+        lines = [(f"{name} {share:.0%}", INK, share) for name, share in list(zip(names, shares, strict=True))[:3]]
+        return Answer(told, Panel("prediction", card(lines, SIDE)))
 
     def perfect(self, batch: Mapping[str, Tensor]) -> Tensor:
         """Logits (B, C), 10 for the true class and 0 for the others."""

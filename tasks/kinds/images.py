@@ -29,6 +29,7 @@ class Images(Task):
 
     size: tuple[int, int] = (32, 32)
 
+    exported: ClassVar[str] = ""  # their noise is drawn outside of the network
     columns: ClassVar[Mapping[str, str]] = {"image": "image"}
 
     def __post_init__(self) -> None:

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     import torch
     from torch import Tensor, nn
 
+    from tasks.answer import Answer
     from tasks.metrics.base import Metric
     from tasks.metrics.heatmaps import Codec
     from tickets.source import Reduction
@@ -55,6 +56,7 @@ class Pose(Task):
     objective: str = "cross_entropy"
     flip_test: bool = False
 
+    exported: ClassVar[str] = "heatmaps"
     affine: ClassVar[Mapping[str, Any]] = {
         "flip": True,
         "scale": (0.8, 1.25),
@@ -228,6 +230,39 @@ class Pose(Task):
             keys.append(Key(len(keys), "ring: not labelled, not scored", INK, hollow=True))
         colours = [SIDES.get(side, MIDDLE) for side in sides]
         return Panel(title, skeleton(image, points, drawn, hollow, self.info.skeleton, colours), tuple(keys))
+
+    def sight(self, image: np.ndarray) -> dict[str, Tensor]:
+        """The whole image as the frame of one person, its proportions kept, black about it."""
+        import torch
+
+        from tasks.views import batches
+
+        frame = self._whole(image)
+        if self.pipeline == "full":
+            pixels = topdown.warped(Image.fromarray(image), topdown.matrix(*frame, self.size), self.size)
+        else:
+            pixels = topdown.resized(Image.fromarray(image), *frame, self.size)
+        return {"image": batches.normalise(torch.from_numpy(pixels.transpose(2, 0, 1).copy())[None])}
+
+    def answer(self, image: np.ndarray, outputs: Tensor) -> Answer:
+        """{"joints": {name: [x, y, confidence]}}, pixel centres at integers; null for a joint that is nowhere."""
+        from tasks.answer import Answer
+
+        maps = self.codec.maps(outputs.detach())
+        found = self.codec.points(maps, self.size)[0].cpu().numpy().astype(float)
+        sure = self.codec.confidence(maps, self.size)[0].cpu().tolist()
+        points = topdown.moved(found, topdown.inverse(topdown.matrix(*self._whole(image), self.size)))
+        drawn = np.isfinite(points).all(1)
+        joints = {
+            name: [*map(float, point), share] if there else None
+            for name, point, share, there in zip(self.info.names, points, sure, drawn, strict=True)
+        }
+        panel = self._joints("prediction", image, points, drawn, np.zeros_like(drawn))
+        return Answer({"joints": joints}, panel)
+
+    def _whole(self, image: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """The frame about a whole image (H, W, 3)."""
+        return topdown.enclosing(np.array([0, 0, image.shape[1], image.shape[0]]), self.size, padding=1.0)
 
     def perfect(self, batch: Mapping[str, Tensor]) -> Tensor:
         """Heat maps (B, K, h, w) that say where the true joints are; of a quarter of a large input's size."""

@@ -6,6 +6,9 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
+import numpy as np
+from PIL import Image, ImageOps
+
 from tasks.base import Features
 from tasks.kinds.images import Images
 from tasks.picture import Panel, pictures, shown
@@ -13,9 +16,9 @@ from tickets.errors import UserError
 from tickets.traits import Taken
 
 if TYPE_CHECKING:
-    import numpy as np
     from torch import Tensor, nn
 
+    from tasks.answer import Answer
     from tasks.metrics.bits import BitsPerDimension
 
 CHANNELS = ("red", "green", "blue")
@@ -122,6 +125,22 @@ class Reconstruction(Images):
         mean = Told.of(outputs.detach().float(), self.size).mean
         levels = ((mean + 1) * 127.5).round().clamp(0, 255)
         return levels.permute(0, 2, 3, 1).byte().cpu().numpy()
+
+    def sight(self, image: np.ndarray) -> dict[str, Tensor]:
+        """The largest centred part of the input's shape, resized."""
+        import torch
+
+        pixels = np.array(ImageOps.fit(Image.fromarray(image), self.size[::-1], Image.Resampling.BILINEAR))
+        return self.batch({"image": torch.from_numpy(pixels.transpose(2, 0, 1))[None]})
+
+    def answer(self, image: np.ndarray, outputs: Tensor) -> Answer:
+        """{"bits_per_dimension": of the image as it was seen}; the picture is the reconstruction."""
+        from tasks.answer import Answer
+
+        metric = self.metric()
+        metric.update(outputs, self.sight(image))
+        panel = Panel("reconstruction", shown(self._drawn(outputs)[0]))
+        return Answer({"bits_per_dimension": metric.compute()["bpd"]}, panel)
 
     def perfect(self, batch: Mapping[str, Tensor]) -> Tensor:
         """The image itself at the sharpest scale, and a latent that says nothing."""

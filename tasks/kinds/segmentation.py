@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
+from PIL import Image
 
 from tasks.base import Features, Task
 from tasks.data.samples import IGNORED, Row
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     import torch
     from torch import Tensor, nn
 
+    from tasks.answer import Answer
     from tasks.metrics.miou import MeanIoU
     from tickets.source import Reduction
 
@@ -59,6 +61,7 @@ class Segmentation(Task):
     class_weights: tuple[float, ...] = ()
     ohem: float = 0.0
 
+    exported: ClassVar[str] = "logits"
     base: ClassVar[tuple[int, int]] = (2048, 512)  # (width, height): the short side 512, the long one at most 2048
     crop: ClassVar[tuple[int, int]] = (512, 512)  # (H, W) of the released input that the base belongs to
     affine: ClassVar[Mapping[str, Any]] = {
@@ -225,6 +228,29 @@ class Segmentation(Task):
         keys = tuple(Key(c, names[c], tuple(palette[c].tolist())) for c in np.unique(classes).tolist())
         return Panel(title, coloured(image, classes, palette), keys)
 
+    def sight(self, image: np.ndarray) -> dict[str, Tensor]:
+        """The whole image at the input's size; in the full pipeline as `view` has it, in its own proportions."""
+        import torch
+
+        from tasks.views import batches
+
+        if self.pipeline == "full":
+            mmseg.require_opencv()
+            pixels = mmseg.fitted(image, self.fit)
+        else:
+            pixels = np.array(Image.fromarray(image).resize(self.size[::-1], Image.Resampling.BILINEAR))
+        return {"image": batches.normalise(torch.from_numpy(pixels.transpose(2, 0, 1).copy())[None])}
+
+    def answer(self, image: np.ndarray, outputs: Tensor) -> Answer:
+        """{"shares": {class: share of the pixels}}, largest first; the mask has the image's size."""
+        from tasks.answer import Answer
+
+        mask = likeliest(outputs, image.shape[:2])
+        numbers, counts = np.unique(mask, return_counts=True)
+        order = np.argsort(-counts, kind="stable")
+        shares = {self.info.names[numbers[i]]: float(counts[i] / mask.size) for i in order}
+        return Answer({"shares": shares}, self._classes("prediction", image, mask), mask)
+
     def perfect(self, batch: Mapping[str, Tensor]) -> Tensor:
         """Logits (B, C, h, w) at the label's size, 10 for the true class and 0 for the others."""
         import torch.nn.functional as F
@@ -241,6 +267,27 @@ def resized(outputs: Tensor, label: Tensor) -> Tensor:
     if logits.shape[-2:] != label.shape[-2:]:
         logits = F.interpolate(logits, label.shape[-2:], mode="bilinear", align_corners=False)
     return logits
+
+
+def likeliest(outputs: Tensor, size: tuple[int, int]) -> np.ndarray:
+    """The class of every pixel of an image, by logits that are resized bilinearly, one class at a time.
+
+    Args:
+        outputs: logits (1, C, h', w').
+        size: (H, W) of the image; photographs of many classes would not fit into memory at once.
+
+    Returns:
+        uint8 (H, W).
+    """
+    import torch
+    import torch.nn.functional as F
+
+    best, found = torch.full(size, -torch.inf), torch.zeros(size, dtype=torch.uint8)
+    for number, logits in enumerate(outputs.detach().float().cpu().split(1, 1)):
+        here = F.interpolate(logits, size, mode="bilinear", align_corners=False)[0, 0]
+        found.masked_fill_(here > best, number)
+        best = torch.maximum(best, here)
+    return found.numpy()
 
 
 def hard(logits: Tensor, label: Tensor, below: float) -> Tensor:

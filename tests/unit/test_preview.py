@@ -160,7 +160,7 @@ def test_a_ticket_predicts_by_its_file_or_its_record(drawn, capsys, tmp_path):
         (["--task", "sge"], "unknown task 'sge'. Did you mean 'seg'?"),
         (["--task", "cls", "--ticket", "TICKET"], "was drawn on seg/figures and predicts only there"),
         (["--task", "seg", "--ticket", "TICKET", "--scale", "rehearsal"], "pipeline"),
-        (["--task", "seg", "--ticket", "no/ticket"], "no/ticket.safetensors does not exist"),
+        (["--task", "seg", "--ticket", "no/ticket"], "no/ticket does not exist"),
         (["--task", "seg", "--ticket", "a", "--record", "b"], "both name a ticket"),
         (["--task", "seg", "--record", "no.json"], "no.json"),
         (["--task", "seg", "--split", "tset"], "unknown split 'tset'. Did you mean 'test'?"),

@@ -12,7 +12,7 @@ from bench.cli import COMMANDS
 
 ROOT = Path(__file__).parents[2]
 BESIDE = {
-    "tasks": {"base", "feed", "glimpse", "picture"},
+    "tasks": {"answer", "base", "feed", "glimpse", "lettering", "network", "picture"},
     "tickets": {
         "atomic", "cache", "cost", "errors", "reference", "registry",
         "seeding", "source", "stated", "ticket", "ticket_set", "traits", "weights",

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import importlib.util
+import json
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -19,28 +21,54 @@ if TYPE_CHECKING:
     from onnxruntime import InferenceSession
 
 ONNX_PACKAGES = ("onnx", "onnxruntime", "onnxscript")
+MORE = 32
+"""Pixels by which a side is longer at which a file of free sides is tried again."""
 TOLERANCE = 1e-4
 """Allowed difference between an ONNX file's outputs and the module's, relative to the largest output."""
 
 
-def to_program(module: nn.Module, size: tuple[int, int], path: Path) -> None:
+@dataclass(frozen=True)
+class Face:
+    """How an exported network looks from outside.
+
+    Args:
+        outputs: their names; None for feature maps, "features_0" and so on.
+        free_sides: whether height and width stay free, and not only the batch.
+        metadata: what the file tells of itself.
+    """
+
+    outputs: tuple[str, ...] | None = None
+    free_sides: bool = False
+    metadata: Mapping[str, str] = field(default_factory=dict)
+
+
+HOST = Face()
+"""A host alone: images of one size -> feature maps."""
+
+
+def to_program(module: nn.Module, size: tuple[int, int], path: Path, face: Face = HOST) -> None:
     """Write a `torch.export` program, which `torch.export.load(path).module()` turns back into a module.
 
     Args:
         module: in eval mode, images (B, 3, H, W), or latents, -> list of feature maps. Not modified.
         size: (H, W) of the images; the batch stays free.
         path: the file to write, customarily "*.pt2"; its folder is made.
+        face: outputs need no names here; metadata go into its extra file "metadata.json".
 
     Raises:
-        UserError: the module is in training mode, or the size is not positive.
+        UserError: the module is in training mode, or cannot be run at the size.
+        Exception: sides shall be free, and the tracer fixes them.
     """
     _check(module, size)
-    program = torch.export.export(module, (random_inputs(module, 2, size),), dynamic_shapes=_free_batch())
+    program = torch.export.export(module, (random_inputs(module, 2, size),), dynamic_shapes=_free(face))
+    if face.free_sides:
+        with torch.no_grad():
+            program.module()(random_inputs(module, 3, _more(size)))
     with _written(path) as file:
-        torch.export.save(program, file)
+        torch.export.save(program, file, extra_files={"metadata.json": json.dumps(dict(face.metadata))})
 
 
-def to_onnx(module: nn.Module, size: tuple[int, int], path: Path) -> None:
+def to_onnx(module: nn.Module, size: tuple[int, int], path: Path, face: Face = HOST) -> None:
     """Write an ONNX file with the input "image", or "latent", and the outputs "features_0", "features_1" and so on.
 
     Before the file gets its name it is run by onnxruntime on the CPU, and its outputs are compared with the module's.
@@ -49,32 +77,35 @@ def to_onnx(module: nn.Module, size: tuple[int, int], path: Path) -> None:
         module: in eval mode, images (B, 3, H, W), or latents, -> list of feature maps. Not modified.
         size: (H, W) of the images; the batch stays free.
         path: the file to write; its folder is made.
+        face: names, free dimensions and metadata.
 
     Raises:
-        UserError: a package of the extra `export` is missing, the module is in training mode, or the size is
-            not positive.
+        UserError: a package of the extra `export` is missing, the module is in training mode, or cannot be run at
+            the size.
         RuntimeError: the file computes something else than the module; nothing is left at `path`.
+        Exception: sides shall be free, and the tracer fixes them.
     """
     missing = [name for name in ONNX_PACKAGES if importlib.util.find_spec(name) is None]
     if missing:
         raise UserError(f"to_onnx() needs {', '.join(missing)}, not installed here; pip install 'ticketbench[export]'.")
     _check(module, size)
-    images = random_inputs(module, 3, size)
-    with torch.no_grad():
-        expected = module(images)
+    names = face.outputs or tuple(f"features_{i}" for i in range(_maps(module, size)))
     with _written(path) as file:
         torch.onnx.export(
             module,
             (random_inputs(module, 2, size),),
             file,
             input_names=["image" if latent_of(module) is None else "latent"],
-            output_names=[f"features_{i}" for i in range(len(expected))],
-            dynamic_shapes=_free_batch(),
+            output_names=list(names),
+            dynamic_shapes=_free(face),
             dynamo=True,
             external_data=False,
             verbose=False,
         )
-        _compare(file, images, expected)
+        if face.metadata:
+            _state(file, face.metadata)
+        for sides in (size, _more(size))[: 1 + face.free_sides]:
+            _compare(file, names, module, random_inputs(module, 3, sides))
 
 
 def inference_session(file: Path | bytes, threads: int = 0) -> InferenceSession:
@@ -103,30 +134,66 @@ def _check(module: nn.Module, size: tuple[int, int]) -> None:
         raise UserError(f"only a module in eval mode is exported, but {training[0]} is in training mode; call .eval().")
     if len(size) != 2 or min(size) < 1:
         raise UserError(f"size must be a positive (height, width), got {size}; use that of the task's images.")
+    try:
+        with torch.no_grad():
+            module(random_inputs(module, 1, size))
+    except Exception as error:  # networks refuse sizes with assertions, shape errors and more
+        reason = (str(error).strip() or type(error).__name__).partition("\n")[0].rstrip(".")
+        raise UserError(
+            f"the network cannot be run at {size[0]}x{size[1]} ({reason}); give a size that it takes, as that of its "
+            "training."
+        ) from error
 
 
 def random_inputs(module: nn.Module, batch: int, size: tuple[int, int]) -> Tensor:
-    """Random images, or latents for such, always the same, of the module's dtype and device; (batch, 3, H, W)."""
+    """Random images, or latents for such, always the same, of the module's dtype and device; (batch, 3, H, W).
+
+    They are normalised, or of levels 0 to 255 for a module that says `takes_pixels`.
+    """
     like = next(module.parameters())
-    return torch.randn(batch, *given_to(module, size), generator=torch.Generator().manual_seed(0)).to(like)
+    drawn = torch.randn(batch, *given_to(module, size), generator=torch.Generator().manual_seed(0)).to(like)
+    return (drawn * 60 + 120).round().clamp(0, 255) if getattr(module, "takes_pixels", False) else drawn
 
 
-def _free_batch() -> tuple[dict[int, torch.export.Dim]]:
-    """The dynamic shapes of one argument whose first dimension is free."""
-    return ({0: torch.export.Dim("batch")},)
+def _free(face: Face) -> tuple[dict[int, Any]]:
+    """The dynamic shapes of one argument: its first dimension, and its sides where they are free."""
+    sides = {2: torch.export.Dim.DYNAMIC, 3: torch.export.Dim.DYNAMIC} if face.free_sides else {}
+    return ({0: torch.export.Dim("batch"), **sides},)
 
 
-def _compare(file: Path, images: Tensor, expected: list[Tensor]) -> None:
-    """Run an ONNX file on images of another batch size than it was traced with."""
+def _more(size: tuple[int, int]) -> tuple[int, int]:
+    """Another size that a file of free sides is tried at."""
+    return size[0] + MORE, size[1] + MORE
+
+
+def _maps(module: nn.Module, size: tuple[int, int]) -> int:
+    """How many feature maps it gives."""
+    with torch.no_grad():
+        return len(module(random_inputs(module, 1, size)))
+
+
+def _state(file: Path, metadata: Mapping[str, str]) -> None:
+    """Write metadata into an ONNX file."""
+    import onnx
+
+    model = onnx.load(str(file))
+    onnx.helper.set_model_props(model, dict(metadata))
+    onnx.save(model, str(file))
+
+
+def _compare(file: Path, names: Sequence[str], module: nn.Module, images: Tensor) -> None:
+    """Run an ONNX file on images of another batch size than it was traced with, and perhaps of other sides."""
+    with torch.no_grad():
+        expected = module(images)
     session = inference_session(file)
     outputs = session.run(None, fed(session, images))
-    for i, (got, wanted) in enumerate(zip(outputs, expected, strict=True)):
+    for name, got, wanted in zip(names, outputs, expected, strict=True):
         wanted = wanted.cpu()
         scale = float(wanted.abs().max())
         error = float((torch.from_numpy(got) - wanted).abs().max())
         if not error <= TOLERANCE * scale:
             raise RuntimeError(
-                f"the ONNX file's features_{i} differ from the module's by {error:.3g} where {TOLERANCE:g} of "
+                f"the ONNX file's {name} differ from the module's by {error:.3g} where {TOLERANCE:g} of "
                 f"{scale:.3g} is allowed; try other versions of {', '.join(ONNX_PACKAGES)}."
             )
 

@@ -20,7 +20,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from tickets.deploy.compact import CompactBranch, branches_of
-from tickets.deploy.export import fed, inference_session, random_inputs, to_onnx
+from tickets.deploy.export import HOST, Face, fed, inference_session, random_inputs, to_onnx
 
 MULTIPLES = (1, 8, 16)
 """Of units, that are tried; 1 leaves them as they are."""
@@ -42,7 +42,9 @@ class Tried:
     seconds: float
 
 
-def to_fastest_onnx(module: nn.Module, size: tuple[int, int], path: Path, threads: int = 1) -> list[Tried]:
+def to_fastest_onnx(
+    module: nn.Module, size: tuple[int, int], path: Path, threads: int = 1, face: Face = HOST
+) -> list[Tried]:
     """Write an ONNX file as `to_onnx` does, with the padding that ONNX Runtime is fastest with on this machine.
 
     Args:
@@ -50,6 +52,7 @@ def to_fastest_onnx(module: nn.Module, size: tuple[int, int], path: Path, thread
         size: (H, W) of the images, for which it is timed.
         path: the file to write.
         threads: of ONNX Runtime.
+        face: as for `to_onnx`.
 
     Returns:
         What was tried, the one that was written first. One that is not padded is always among them.
@@ -63,7 +66,7 @@ def to_fastest_onnx(module: nn.Module, size: tuple[int, int], path: Path, thread
     with TemporaryDirectory(dir=path.parent, prefix=f".{path.name}.") as folder:
         files = {multiple: Path(folder) / f"{multiple}.onnx" for multiple in variants}
         for multiple, variant in variants.items():
-            to_onnx(variant, size, files[multiple])
+            to_onnx(variant, size, files[multiple], face)
         image = random_inputs(module, 1, size)
         sessions = {multiple: inference_session(file, threads) for multiple, file in files.items()}
         runs = {m: partial(session.run, None, fed(session, image)) for m, session in sessions.items()}
