@@ -24,6 +24,7 @@ COMMANDS = {
     "preview": "bench.preview",
     "check": "bench.check",
     "publish": "bench.publish",
+    "share": "bench.share",
     "clean": "bench.clean",
     "new": "bench.new",
 }

@@ -17,7 +17,7 @@ ROOMS = ("bench", "tasks", "tickets")
 
 INSIDE = tuple(
     f"bench.{room}"
-    for room in ("views", "inventory", "audit", "boards", "jobs", "request", "command", "records", "numbers")
+    for room in ("sharing", "views", "inventory", "audit", "boards", "jobs", "request", "command", "records", "numbers")
 )
 """The rooms in bench/, from the top down; what lies beside them is there for all, or a command."""
 
