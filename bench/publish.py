@@ -37,6 +37,10 @@ def publish(
     source: Annotated[str | None, typer.Option("--source", help="Only tickets drawn on these tasks; or none.")] = None,
     target: Annotated[str | None, typer.Option("--target", help="Only transfers to these; none for draws.")] = None,
     drawer: Annotated[str | None, typer.Option("--drawer", help="Only these methods.")] = None,
+    tickets: Annotated[
+        Path | None,
+        typer.Option("--tickets", metavar="DIR", help="Where the tickets of draws go along.", show_default="nowhere"),
+    ] = None,
     rescore: Annotated[
         bool, typer.Option("--rescore/--no-rescore", help="Score the tickets of draws again from their files.")
     ] = True,
@@ -47,26 +51,31 @@ def publish(
     A draw is published when its ticket, loaded from its file, has the recorded hash and gives every recorded score
     again, to the last digit. The network that a transfer trained is not stored: it is published when its ticket, or
     the control made of it, has the recorded hash, and the ticket's own record is complete and clean. One line a record
-    says how it was verified; the record itself does not. Exit code 1 where some are refused.
+    says how it was verified; the record itself does not. Exit code 1 where some are refused. With --tickets, the files
+    of published draws are copied, too, to be shared by python -m bench.share, or scored again by others.
 
     Examples:
 
     python -m bench.publish
 
     python -m bench.publish --home runs --to results/records --source cls --target none,seg --drawer supertickets,omp
+
+    python -m bench.publish --to shared/records --tickets shared/tickets
     """
     keep = filters(source, target, drawer)
     if not (store := Store(home)).records.is_dir():
         raise UserError(f"there is no folder {store.records}; run python -m bench.run first, or name another --home.")
     if to.exists() and not to.is_dir():
         raise UserError(f"{to} is a file; let --to name the folder of published records.")
+    if tickets is not None and tickets.exists() and not tickets.is_dir():
+        raise UserError(f"{tickets} is a file; let --tickets name the folder of published tickets.")
     paths = sorted(path for path in store.records.glob("*.json") if not path.name.startswith("."))
     root = flags.data_root(data_root)
     from bench.audit.replica import Data
     from bench.jobs.display import Display
 
     with Display() as display:
-        publisher = Publisher(store, to, Data(root, display) if rescore else None)
+        publisher = Publisher(store, to, Data(root, display) if rescore else None, tickets)
         count: Counter[str] = Counter()
         for path in paths:
             if (outcome := publisher.outcome(path, keep)) is not None:
@@ -110,11 +119,13 @@ class Publisher:
         store: of the home.
         to: where published records lie.
         data: what tickets are scored on; None to leave that out.
+        tickets: where the tickets of published draws go; None for nowhere.
     """
 
     store: Store
     to: Path
     data: Data | None
+    tickets: Path | None = None
 
     def outcome(self, path: Path, keep: Callable[[Record], bool]) -> tuple[str, str] | None:
         """What became of a record's file: (published | there | REFUSED, how or why); None if it is not asked for."""
@@ -124,11 +135,13 @@ class Publisher:
                 return None
             data, goal = path.read_bytes(), self.to / path.name
             if goal.exists() and goal.read_bytes() == data:
+                self._take_along(found)
                 return THERE, "the same bytes"
             unpublished(found)
             if goal.exists():
                 raise UserError(f"{goal} has other content, and nothing published is overwritten; look at both.")
             how = self._verified(found)
+            self._take_along(found)
             atomic.write(goal, data)
         except CannotWriteError:
             raise
@@ -156,6 +169,19 @@ class Publisher:
             return "the ticket's file verified, not scored again"
         replica.verify_score(found, stem, self.data)
         return f"the ticket's file gives {found.scored.primary} {found.scored.score:.4f} again"
+
+    def _take_along(self, found: Record) -> None:
+        """Copy the verified files of a draw's ticket, where that is asked for."""
+        if self.tickets is None or found.kind != "draw" or found.status != "ok":
+            return
+        from bench.sharing.shared import files_of, is_there
+        from tickets.ticket_set import load
+
+        stem = self.store.ticket(found.id)
+        _agree(found, _hash(stem))
+        for file in files_of(stem, load(stem)):
+            if not is_there(file, goal := self.tickets / file.name):
+                atomic.write(goal, file.read_bytes())
 
     def _same_ticket(self, found: Record) -> str:
         """That a transfer's record tells of the ticket that the home holds."""

@@ -75,14 +75,15 @@ def push(
     from bench.sharing.shared import verified
 
     api = hub.client(endpoint) if to is None else None
+    if api is not None:
+        hub.signed_in(api, hub.Repository(place))
     with TemporaryDirectory(prefix="ticketbench-") as made:
         folder = Path(made)
         gather.gather(what, home, folder)
         with Display() as display:
             found = verified(folder, Data(display=display), "what is pushed")
-        target = to or _repository(place, found)
-        title = to.absolute().name if to else place.rpartition("/")[2]
-        for text in card.write(found, title, str(target), licence):
+        target = to.absolute().name if to else str(_repository(place, found))
+        for text in card.write(found, target.rpartition("/")[2], target, licence):
             print(text)
         _tell(found, home=None)
         if to is not None:
@@ -177,6 +178,8 @@ def _tell(found: Shared, home: Path | None) -> None:
         score = f"{scored.primary} {scored.score:.4f} in its record" if scored else "without a record"
         print(f"{pair.room.removesuffix('s')} {where}: verified, {score}")
     print(f"records: {len(found.records)}, checked")
+    for text in found.notes:
+        print(f"note: {text}")
 
 
 if __name__ == "__main__":

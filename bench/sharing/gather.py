@@ -20,7 +20,7 @@ def gather(names: Sequence[str], home: Path, to: Path) -> None:
     """Copy tickets and networks with their records, or records alone, into a folder, laid out to be shared.
 
     Args:
-        names: files, records' ids, folders of tickets or networks; or one folder of records.
+        names: files, records' ids, folders of tickets or networks, homes; or one folder of records.
         home: where a record that is given by its id lies.
         to: an empty folder.
 
@@ -71,13 +71,17 @@ def _records(folder: Path, to: Path) -> None:
 
 
 def _in(folder: Path) -> list[Path]:
-    """The tickets or networks that lie directly in a folder.
+    """The tickets or networks that lie in a folder, or in those of a home.
 
     Raises:
         UserError: there are none.
     """
-    names = [f"{layout.PAIRS[0]}/{file.name}" for file in sorted(folder.glob("*.*")) if file.suffix in called.SUFFIXES]
-    if not (found := [folder / stem.partition("/")[2] for stem in layout.stems(names)]):
+    rooms = [room for room in layout.PAIRS if (folder / room).is_dir()]
+    found = []
+    for place in [folder / room for room in rooms] or [folder]:
+        names = [f"{layout.PAIRS[0]}/{file.name}" for file in place.glob("[!.]*") if file.suffix in called.SUFFIXES]
+        found += [place / stem.partition("/")[2] for stem in layout.stems(names)]
+    if not found:
         raise UserError(f"the folder {folder} holds no tickets, networks or records; name files, or another folder.")
     return found
 

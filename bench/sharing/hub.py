@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import shutil
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -63,9 +64,11 @@ def client(endpoint: str | None) -> HfApi:
     if endpoint is not None and not re.match(r"https?://[^/\s]+", endpoint):
         raise UserError(f"--endpoint is '{endpoint}'; give a Hub's address that starts with https:// or http://.")
     try:
-        from huggingface_hub import HfApi
+        from huggingface_hub import HfApi, utils
     except ImportError as error:
         raise UserError('sharing over a Hub needs huggingface_hub; pip install "huggingface_hub>=1.0".') from error
+    if not sys.stderr.isatty():
+        utils.disable_progress_bars()
     return HfApi(endpoint=endpoint and endpoint.rstrip("/"), library_name=layout.MARK)
 
 
@@ -95,6 +98,16 @@ def fetch(api: HfApi, asked: Repository, to: Path) -> Repository:
     return found
 
 
+def signed_in(api: HfApi, to: Repository) -> None:
+    """Ask a Hub whether it knows the token, before any work is done for it.
+
+    Raises:
+        UserError: there is no token, it is not valid there, or nobody answers.
+    """
+    with told(api, to):
+        api.whoami()
+
+
 def send(api: HfApi, to: Repository, folder: Path, message: str, private: bool) -> str:
     """Upload a folder to a repository, which is made where there is none, in one commit.
 
@@ -102,11 +115,9 @@ def send(api: HfApi, to: Repository, folder: Path, message: str, private: bool) 
         The commit's address.
 
     Raises:
-        UserError: there is no token, or it may not write there; nobody answers; or the repository holds what is no push
-            of the same files.
+        UserError: the token may not write there; nobody answers; or the repository holds what is no push of the same
+            files.
     """
-    with told(api, to):
-        api.whoami()
     names = layout.files(folder)
     try:
         found, there = _listed(api, to)

@@ -65,7 +65,8 @@ def stems(names: Iterable[str]) -> Iterator[str]:
     """The pairs among some files, each once, as "tickets/NAME"; a set's members are part of the set."""
     found = {name.rpartition(".")[0] for name in names if not name.startswith(f"{RECORDS}/")}
     sets = {_MEMBER.sub("", stem) for stem in found if _MEMBER.search(stem)} & found
-    yield from sorted(stem for stem in found if not (_MEMBER.search(stem) and _MEMBER.sub("", stem) in sets))
+    own = sorted(stem for stem in found if not (_MEMBER.search(stem) and _MEMBER.sub("", stem) in sets))
+    yield from sorted(own, key=lambda stem: PAIRS.index(stem.partition("/")[0]))
 
 
 def refuse_others(there: Iterable[str], ours: Iterable[str], card: str | None, where: str) -> None:

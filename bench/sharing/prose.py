@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 
+from bench.audit.plausible import unclean
 from bench.numbers.amounts import MISSING
 from bench.records.record import Record
 from bench.sharing.layout import PICTURES, TABLE
@@ -34,14 +35,15 @@ def of_pairs(found: Shared, name: str, place: str) -> str:
 def of_records(found: Shared, name: str, place: str) -> str:
     """The text about records alone; arguments as of `of_pairs`."""
     tasks = dict.fromkeys(task for one in found.records for task in (one.job.source, one.job.target) if task)
+    origins = ", ".join(sorted({one.origin for one in found.records}))
     count = Counter(one.task for one in found.records)
     methods = Counter(task for task, _ in {(one.task, one.job.drawer) for one in found.records})
     rows = [[f"`{task}`", f"{count[task]:,}", f"{methods[task]:,}"] for task in sorted(count)]
     parts = [
         f"# {name}\n",
-        f"{len(found.records):,} records of lottery tickets that were drawn on one vision task and transferred to others "
-        f"({', '.join(sorted({one.origin for one in found.records}))}): a JSON file a job in `records/`, and `{TABLE}`, "
-        "a row a record. Every record says what its score came from, so that anybody can compute it again.\n",
+        f"{len(found.records):,} records of lottery tickets that were drawn on one vision task and transferred to "
+        f"others ({origins}): a JSON file a job in `records/`, and `{TABLE}`, a row a record. Every record says what "
+        "its score came from, so that anybody can compute it again.\n",
         _table(["scored on", "records", "methods"], rows),
         "## How to use it\n",
         _block("sh", f"python -m bench.share pull {place}", "python -m bench.table runs/records",
@@ -69,7 +71,7 @@ def _pair(found: Shared, pair: Pair) -> list[str]:
     what = "trained network" if pair.room == "networks" else "lottery ticket, a sparse subnetwork,"
     parts = [
         f"## {pair.name}\n",
-        f"A {what} drawn by `{told.get('drawer')}` on `{told.get('source')}` with ticketbench; its {len(pair.files)} "
+        f"A {what} drawn by `{pair.drawer}` on `{pair.source}` with ticketbench; its {len(pair.files)} "
         f"files in `{pair.room}/` vouch for each other.\n",
     ]
     if (found.root / picture(pair)).is_file():
@@ -78,6 +80,8 @@ def _pair(found: Shared, pair: Pair) -> list[str]:
         parts.append(_scores(pair.record))
     about = facts(pair.found, tuple(told["size"])) if "size" in told else {"hash": pair.found.hash}
     about |= record_views.facts(pair.record) if pair.record else {"record": "none; its score is not told"}
+    if "redraw" in about:
+        about["redraw"] = f"`{about['redraw']}`"
     return [*parts, _table(["", "as told"], about.items())]
 
 
@@ -97,7 +101,7 @@ def _loading(pair: Pair, place: str) -> str:
     commands = [f"python -m bench.share pull {place}", f"python -m bench.show {file}.json"]
     if pair.room == "networks":
         commands.append(f"python -m bench.predict {file}.json photographs --out told")
-        code = ["from tasks.network import opened", "from tickets.ticket_set import load", "", "",
+        code = ["from tasks.network import opened", "from tickets.ticket_set import load", "",
                 f'kept = opened(load("{file}"))']  # fmt: skip
     elif len(members_of(pair.found)) > 1:
         code = ["from tickets.ticket_set import load", "", f'members = load("{file}").members']
@@ -107,10 +111,12 @@ def _loading(pair: Pair, place: str) -> str:
 
 
 def _recomputing(one: Record) -> str:
+    if why := next(unclean(one), ""):
+        return f"Others cannot compute its score again for certain: {why}\n"
     at = f" at commit `{one.commit}`" if one.commit else ""
     return (
-        "The record says all that the score came from; the same code gives it again, to the last digit on the same type "
-        f"of machine{at}:\n\n{_block('sh', f'python -m bench.check recompute {one.id} --records runs/records')}"
+        "The record says all that the score came from; the same code gives it again, to the last digit on the same "
+        f"type of machine{at}:\n\n{_block('sh', f'python -m bench.check recompute {one.id} --records runs/records')}"
     )
 
 

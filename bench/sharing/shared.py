@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from bench.audit.plausible import unclean
 from bench.records.record import Record
 from bench.sharing import layout
 from tickets import atomic
@@ -37,6 +38,11 @@ class Pair:
     record: Record | None
 
     @property
+    def drawer(self) -> str | None:
+        """The method that drew it, by the name that people ask for it by, as far as it is told."""
+        return self.record.job.drawer if self.record else self.found.provenance.get("drawer")
+
+    @property
     def source(self) -> str | None:
         """The task that it was drawn on, as far as it is told."""
         return self.found.provenance.get("source")
@@ -56,11 +62,13 @@ class Shared:
         root: where it lies.
         pairs: of tickets and networks.
         records: all of them, those of the pairs included.
+        notes: what is allowed and worth knowing, a sentence each.
     """
 
     root: Path
     pairs: tuple[Pair, ...]
     records: tuple[Record, ...]
+    notes: tuple[str, ...] = ()
 
     @property
     def files(self) -> list[str]:
@@ -71,6 +79,9 @@ class Shared:
 
 def verified(root: Path, data: Data, where: str | None = None) -> Shared:
     """Read a shared folder: every pair's hashes, every record by itself, against the others and against its pair.
+
+    A ticket or network may come with a record that others cannot compute again, which is a note; records that are
+    shared by themselves are for a leaderboard, and may not.
 
     Args:
         root: the folder.
@@ -84,15 +95,16 @@ def verified(root: Path, data: Data, where: str | None = None) -> Shared:
     names = layout.content(layout.files(root), where)
     if not names:
         raise UserError(f"{where} holds no ticket, network or record; name another.")
+    stems = list(layout.stems(names))
     try:
-        records = _audited(root, names, data)
-        pairs = tuple(_pair(root, stem, records) for stem in layout.stems(names))
+        records, notes = _audited(root, names, data, allowed=unclean if stems else None)
+        pairs = tuple(_pair(root, stem, records) for stem in stems)
     except UserError as error:
-        told = str(error).replace(f"{root}/", "").replace("\n", " ")
-        raise UserError(f"nothing was taken from {where}: {told}") from error
-    found = Shared(root, pairs, tuple(records.values()))
+        told = " ".join(str(error).replace(f"{root}/", "").split())
+        raise UserError(f"{where} is refused as a whole: {told}") from error
+    found = Shared(root, pairs, tuple(records.values()), tuple(notes))
     if spare := sorted(set(names) - set(found.files)):
-        raise UserError(f"nothing was taken from {where}: {spare[0]} belongs to no ticket or network there.")
+        raise UserError(f"{where} is refused as a whole: {spare[0]} belongs to no ticket or network there.")
     return found
 
 
@@ -106,7 +118,7 @@ def put(found: Shared, home: Path) -> tuple[int, int]:
         UserError: the home has another file of such a name; nothing is written.
         CannotWriteError: the disk does not take one.
     """
-    missing = [name for name in found.files if not _is_there(found.root / name, home / name)]
+    missing = [name for name in found.files if not is_there(found.root / name, home / name)]
     for name in missing:
         atomic.write(home / name, (found.root / name).read_bytes())
     return len(missing), len(found.files) - len(missing)
@@ -124,16 +136,20 @@ def files_of(stem: Path, found: Ticket | TicketSet) -> Iterator[Path]:
     yield stem.with_name(f"{stem.name}.json")
 
 
-def _audited(root: Path, names: list[str], data: Data) -> dict[str, Record]:
-    """The records by id, after what `bench.check results` checks of them."""
+def _audited(
+    root: Path, names: list[str], data: Data, allowed: Callable[[Record], Iterator[str]] | None
+) -> tuple[dict[str, Record], list[str]]:
+    """The records by id, after what `bench.check results` checks of them; and what of it is allowed all the same."""
     if not any(name.startswith(f"{layout.RECORDS}/") for name in names):
-        return {}
+        return {}, []
     from bench.audit.submission import findings
 
     records, found = findings(root / layout.RECORDS, data)
-    if wrong := [one for one in found if one.is_wrong]:
-        raise UserError(f"{layout.RECORDS}/{wrong[0].file}: {wrong[0].sentence}")
-    return {one.id: one for one in records}
+    excused = {(f"{one.id}.json", text) for one in records for text in (allowed(one) if allowed else ())}
+    for one in found:
+        if one.is_wrong and (one.file, one.sentence) not in excused:
+            raise UserError(f"{layout.RECORDS}/{one.file}: {one.sentence}")
+    return {one.id: one for one in records}, [f"{file}: {text}" for file, text in sorted(excused)]
 
 
 def _pair(root: Path, stem: str, records: dict[str, Record]) -> Pair:
@@ -162,11 +178,11 @@ def _agree(stem: str, found_hash: str, network: dict[str, Any] | None, own: Reco
         raise UserError(f"{stem} and {layout.RECORDS}/{own.id}.json tell of different results; one is another's.")
 
 
-def _is_there(source: Path, goal: Path) -> bool:
-    """Whether a home has the very file.
+def is_there(source: Path, goal: Path) -> bool:
+    """Whether a file is at a place already, byte for byte.
 
     Raises:
-        UserError: it has another one of that name.
+        UserError: another one of that name is.
     """
     try:
         if not goal.exists():
@@ -174,5 +190,5 @@ def _is_there(source: Path, goal: Path) -> bool:
         if goal.is_file() and goal.read_bytes() == source.read_bytes():
             return True
     except OSError as error:
-        raise UserError(f"cannot read {goal}: {error.strerror}; give another --home.") from error
-    raise UserError(f"{goal} has other content, and nothing there is overwritten; give another --home.")
+        raise UserError(f"cannot read {goal}: {error.strerror}; name another place.") from error
+    raise UserError(f"{goal} has other content, and nothing there is overwritten; name another place.")

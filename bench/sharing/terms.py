@@ -20,19 +20,20 @@ def terms(tasks: Iterable[str], networks: Iterable[Mapping[str, Any]] = ()) -> d
         networks: what networks state of the task that they were trained on, as `tasks.network` keeps it.
     """
     stated = {one["task"]: one["info"] for one in networks}
-    return {
-        task: {key: str(told[key]) for key in TERMS} for task in tasks for told in [stated.get(task) or _told(task)]
-    }
+    told = {task: stated.get(task) or _told(task) for task in tasks}
+    return {task: {key: str(of[key]) for key in TERMS} for task, of in told.items()}
 
 
 def _told(task: str) -> dict[str, str]:
-    """What an adapter tells of its data; `UNKNOWN` where only these do, or where it is of a package that is not here."""
+    """What an adapter tells of its data; `UNKNOWN` where only these do, or where its package is not installed."""
     from tasks import TASKS
-    from tasks.base import Info
 
     try:
-        info = TASKS.load(task).info
-        info = TASKS.load(task)().info if isinstance(info, property) else info
+        adapter = TASKS.load(task)
     except UserError:
         return UNKNOWN
-    return {key: getattr(info, key) for key in TERMS} if isinstance(info, Info) else UNKNOWN
+    try:
+        info = adapter().info if isinstance(adapter.info, property) else adapter.info
+    except UserError:
+        return getattr(adapter, "about", UNKNOWN)
+    return {key: getattr(info, key) for key in TERMS}
