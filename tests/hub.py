@@ -95,18 +95,10 @@ class Answers(BaseHTTPRequestHandler):
         if match[2] == "preupload":
             names = [one["path"] for one in json.loads(body)["files"]]
             return self.say({"files": [{"path": one, "uploadMode": "regular", "shouldIgnore": False} for one in names]})
-        lines = [json.loads(line) for line in body.splitlines()]
-        files = {
-            one["value"]["path"]: base64.b64decode(one["value"]["content"]) for one in lines if one["key"] == "file"
-        }
-        sha = self.hub.commit(match[1], files)
-        return self.say(
-            {
-                "success": True,
-                "commitOid": sha,
-                "commitUrl": f"{self.hub.url}/{match[1].removeprefix('models/')}/commit/{sha}",
-            }
-        )
+        given = [line["value"] for line in map(json.loads, body.splitlines()) if line["key"] == "file"]
+        sha = self.hub.commit(match[1], {one["path"]: base64.b64decode(one["content"]) for one in given})
+        place = f"{self.hub.url}/{match[1].removeprefix('models/')}"
+        return self.say({"success": True, "commitOid": sha, "commitUrl": f"{place}/commit/{sha}"})
 
     def found(self, name: str, revision: str) -> tuple[str, dict[str, bytes]] | None:
         """A commit of a repository; None where there is none, which is then answered."""

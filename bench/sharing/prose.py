@@ -46,8 +46,9 @@ def of_records(found: Shared, name: str, place: str) -> str:
         "its score came from, so that anybody can compute it again.\n",
         _table(["scored on", "records", "methods"], rows),
         "## How to use it\n",
-        _block("sh", f"python -m bench.share pull {place}", "python -m bench.table runs/records",
-               "python -m bench.check results runs/records"),
+        _block("sh", *(f"python -m bench.{command}" for command in (
+            f"share pull {place} --home theirs", "table theirs/records", "check results theirs/records"
+        ))),
     ]  # fmt: skip
     return "\n".join([*parts, *_terms(terms(tasks))])
 
