@@ -77,20 +77,24 @@ def push(
     api = hub.client(endpoint) if to is None else None
     if api is not None:
         hub.signed_in(api, hub.Repository(place))
-    with TemporaryDirectory(prefix="ticketbench-") as made:
+    with TemporaryDirectory(prefix="ticketbench-") as made, Display() as display:
         folder = Path(made)
-        gather.gather(what, home, folder)
-        with Display() as display:
-            found = verified(folder, Data(display=display), "what is pushed")
-        target = to.absolute().name if to else str(_repository(place, found))
-        for text in card.write(found, target.rpartition("/")[2], target, licence):
-            print(text)
-        _tell(found, home=None)
+        files = gather.gather(what, home, folder)
+        goal = _repository(place, files)
+        if api is not None:
+            hub.refuse_others(api, goal, files)
+        elif to is not None:
+            gather.refuse_others(to, files)
+        found = verified(folder, Data(display=display), "what is pushed")
+        called = to.absolute().name if to else str(goal)
+        missing = card.write(found, called.rpartition("/")[2], called, licence)
         if to is not None:
             gather.deliver(folder, to)
-            print(f"written: {to}")
+            done = f"written: {to}"
         elif api is not None:
-            print(f"pushed: {hub.send(api, _repository(place, found), folder, _message(found), private)}")
+            done = f"pushed: {hub.send(api, goal, folder, _message(found), private)}"
+    _tell(found, home=None)
+    print(*missing, done, sep="\n")
 
 
 @app.command()
@@ -156,11 +160,12 @@ def _parted(names: Sequence[str], to: Path | None) -> tuple[list[str], str]:
     return what, place
 
 
-def _repository(place: str, found: Shared) -> Repository:
+def _repository(place: str, files: Sequence[str]) -> Repository:
     """Where a push goes: tickets and networks are models, records alone a data set."""
+    from bench.sharing import layout
     from bench.sharing.hub import DATASET, MODEL, Repository
 
-    return Repository(place.removeprefix("datasets/"), kind=MODEL if found.pairs else DATASET)
+    return Repository(place.removeprefix("datasets/"), kind=MODEL if any(layout.stems(files)) else DATASET)
 
 
 def _message(found: Shared) -> str:

@@ -16,13 +16,16 @@ from tickets import atomic
 from tickets.errors import UserError
 
 
-def gather(names: Sequence[str], home: Path, to: Path) -> None:
+def gather(names: Sequence[str], home: Path, to: Path) -> list[str]:
     """Copy tickets and networks with their records, or records alone, into a folder, laid out to be shared.
 
     Args:
         names: files, records' ids, folders of tickets or networks, homes; or one folder of records.
         home: where a record that is given by its id lies.
         to: an empty folder.
+
+    Returns:
+        The names of the files that are in it now.
 
     Raises:
         UserError: a name means nothing, or records and tickets are mixed; names it.
@@ -33,26 +36,33 @@ def gather(names: Sequence[str], home: Path, to: Path) -> None:
         if len(names) > 1:
             raise UserError(f"{found[0]} is a folder of records, which is pushed alone; push the others elsewhere.")
         _records(found[0], to)
-        return
+        return layout.files(to)
     for name in names:
         folder = Path(name)
         for one in _in(folder) if folder.is_dir() else [name]:
             _pair(called.located(one, home), to)
+    return layout.files(to)
 
 
-def deliver(folder: Path, to: Path) -> None:
-    """Write a shared folder's files to a place that is empty, not there, or was made so by the same push before.
+def refuse_others(to: Path, names: Sequence[str]) -> None:
+    """Refuse to push to a folder that is there, and is none that the same push made.
 
     Raises:
-        UserError: something else lies there; nothing is written.
-        CannotWriteError: the disk does not take a file.
+        UserError: something else lies there; names it.
     """
-    names = layout.files(folder)
     if to.is_dir():
         card = to / layout.CARD
         text = card.read_text(encoding="utf-8", errors="replace") if card.is_file() else None
         layout.refuse_others(layout.files(to), names, text, str(to))
-    for name in sorted(names, key=lambda name: name == layout.CARD):
+
+
+def deliver(folder: Path, to: Path) -> None:
+    """Write a shared folder's files to another place, the card last.
+
+    Raises:
+        CannotWriteError: the disk does not take a file.
+    """
+    for name in sorted(layout.files(folder), key=lambda name: name == layout.CARD):
         atomic.write(to / name, (folder / name).read_bytes())
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import shutil
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -108,6 +108,19 @@ def signed_in(api: HfApi, to: Repository) -> None:
         api.whoami()
 
 
+def refuse_others(api: HfApi, to: Repository, names: Sequence[str]) -> None:
+    """Refuse to push to a repository that is there, and holds what is no push of the same files.
+
+    Raises:
+        UserError: something else lies there, which is named; or nobody answers.
+    """
+    try:
+        found, there = _listed(api, to)
+    except _NoRepository:
+        return
+    layout.refuse_others(there, names, _card(api, found) if layout.CARD in there else None, str(to))
+
+
 def send(api: HfApi, to: Repository, folder: Path, message: str, private: bool) -> str:
     """Upload a folder to a repository, which is made where there is none, in one commit.
 
@@ -115,17 +128,10 @@ def send(api: HfApi, to: Repository, folder: Path, message: str, private: bool) 
         The commit's address.
 
     Raises:
-        UserError: the token may not write there; nobody answers; or the repository holds what is no push of the same
-            files.
+        UserError: the token may not write there, or nobody answers.
     """
-    names = layout.files(folder)
-    try:
-        found, there = _listed(api, to)
-        layout.refuse_others(there, names, _card(api, found) if layout.CARD in there else None, str(to))
-    except _NoRepository:
-        with told(api, to):
-            api.create_repo(to.name, repo_type=to.kind, private=private, exist_ok=True)
     with told(api, to):
+        api.create_repo(to.name, repo_type=to.kind, private=private, exist_ok=True)
         done = api.upload_folder(repo_id=to.name, repo_type=to.kind, folder_path=folder, commit_message=message)
     return str(done.commit_url)
 

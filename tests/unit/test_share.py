@@ -2,8 +2,10 @@
 
 import csv
 import json
+import re
 import shutil
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 import yaml
@@ -11,7 +13,7 @@ from homes import done, few_images, short_facts
 from hub import TOKEN, served
 from toy import SPEC, ToySource
 
-from bench import publish, share
+from bench import publish, share, show
 from bench.command import console
 from bench.request.plan import Job
 from bench.sharing import layout
@@ -41,6 +43,12 @@ def pushed(ran, tmp_path_factory):
         console.main(share.app, "share", ["push", *(one.id for one in ran[1]), "--home", str(ran[0]), "--to", str(to)])
     assert left.value.code == 0
     return to
+
+
+@pytest.fixture(autouse=True)
+def no_drawing(pushed, monkeypatch):
+    """Only the card that is looked at has its real pictures."""
+    monkeypatch.setattr("bench.views.picture.draw", lambda *args: args[-1].write_bytes(b"\x89PNG"))
 
 
 @pytest.fixture
@@ -265,7 +273,7 @@ def test_a_record_of_changed_code_is_a_note_beside_its_ticket_and_refused_in_a_d
 
 
 def test_without_matplotlib_the_card_has_no_picture_and_that_is_told(ran, told, tmp_path, monkeypatch):
-    monkeypatch.setitem(__import__("sys").modules, "matplotlib.backends.backend_agg", None)
+    monkeypatch.delattr("bench.views.picture.draw")
     code, out, _ = told("push", ran[1][0].id, "--home", ran[0], "--to", tmp_path / "to")
     assert code == 0 and f"the card has no picture of {ran[1][0].id}; pip install matplotlib" in out
     assert "](pictures/" not in front(tmp_path / "to")[1]
@@ -353,3 +361,19 @@ def test_terms_are_those_of_the_data_as_far_as_they_tell():
     assert found["seg/folder"]["licence"] == found["acme/theirs"]["licence"] == "as its owner holds it"
     own = {"licence": "CC0", "url": "here", "citation": "me", "names": ["a", "b"]}
     assert terms(["seg/folder"], [{"task": "seg/folder", "info": own}])["seg/folder"]["licence"] == "CC0"
+
+
+def test_the_lines_of_the_docs_do_what_they_say(ran, hub, told, tmp_path, monkeypatch):
+    """All but the recomputation, which the test of the real commands does."""
+    shutil.copytree(ran[0], tmp_path / "runs")
+    monkeypatch.chdir(tmp_path)
+    text = (Path(__file__).parents[2] / "docs" / "sharing.md").read_text(encoding="utf-8")
+    lines = [line.split()[2:] for block in re.findall(r"```sh\n(.*?)```", text, re.S) for line in block.splitlines()]
+    apps = {"bench.share": share.app, "bench.show": show.app}
+    for command, *args in (line for line in lines if line[0] in apps):
+        given = [arg.replace("TICKET", ran[1][0].id).replace("NETWORK", ran[1][1].id) for arg in args]
+        code, _, err = told(*given, app=apps[command])
+        assert (code, err) == (0, ""), given
+    assert contents(tmp_path / "theirs") == contents(ran[0])
+    assert contents(tmp_path / "theirs-too") == contents(ran[0], ["records"])
+    assert len(contents(tmp_path / "copied")) == 3
