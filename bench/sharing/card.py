@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from bench.sharing import prose
 from bench.sharing.layout import CARD, MARK, TABLE
@@ -37,7 +37,7 @@ def write(found: Shared, name: str, place: str, licence: str | None) -> list[str
     Returns:
         What could not be added, a sentence each.
     """
-    terms = {"license": licence} if licence else UNDER_TERMS
+    terms: dict[str, Any] = {"license": licence} if licence else UNDER_TERMS
     if found.pairs:
         missing = [text for pair in found.pairs for text in _draw(found.root, pair)]
         text = _model(found, name, terms) + prose.of_pairs(found, name, place)
@@ -71,7 +71,7 @@ def results(pairs: Iterable[Pair]) -> list[EvalResult]:
     ]
 
 
-def _model(found: Shared, name: str, terms: dict[str, str]) -> str:
+def _model(found: Shared, name: str, terms: dict[str, Any]) -> str:
     from huggingface_hub import ModelCardData
 
     kinds = {TASKS_OF.get(_kind(pair.task)) for pair in found.pairs}
@@ -87,7 +87,7 @@ def _model(found: Shared, name: str, terms: dict[str, str]) -> str:
     return _front(data.to_yaml())
 
 
-def _data_set(name: str, terms: dict[str, str]) -> str:
+def _data_set(name: str, terms: dict[str, Any]) -> str:
     from huggingface_hub import DatasetCardData
 
     configs = [{"config_name": "default", "data_files": TABLE}]

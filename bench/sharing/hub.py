@@ -64,11 +64,12 @@ def client(endpoint: str | None) -> HfApi:
     if endpoint is not None and not re.match(r"https?://[^/\s]+", endpoint):
         raise UserError(f"--endpoint is '{endpoint}'; give a Hub's address that starts with https:// or http://.")
     try:
-        from huggingface_hub import HfApi, utils
+        from huggingface_hub import HfApi
+        from huggingface_hub.utils.tqdm import disable_progress_bars
     except ImportError as error:
         raise UserError('sharing over a Hub needs huggingface_hub; pip install "huggingface_hub>=1.0".') from error
     if not sys.stderr.isatty():
-        utils.disable_progress_bars()
+        disable_progress_bars()
     return HfApi(endpoint=endpoint and endpoint.rstrip("/"), library_name=layout.MARK)
 
 
@@ -150,7 +151,9 @@ def _listed(api: HfApi, asked: Repository) -> tuple[Repository, list[str]]:
             if kind in (asked.kind, DATASET):
                 raise
             continue
-        return replace(asked, revision=info.sha, kind=kind), [one.rfilename for one in info.siblings or ()]
+        return replace(asked, revision=info.sha, kind=kind), [
+            one.rfilename for one in getattr(info, "siblings", None) or ()
+        ]
     raise AssertionError("one of the kinds either answers or raises")
 
 
@@ -180,8 +183,15 @@ def told(api: HfApi, at: Repository) -> Iterator[None]:
     except errors.RepositoryNotFoundError as error:
         kind = UserError if isinstance(error, errors.GatedRepoError) else _NoRepository
         raise kind(_why(api, at, error)) from error
-    except (errors.HTTPError, OSError, ValueError) as error:
+    except (_of_its_http(), OSError, ValueError) as error:
         raise UserError(_why(api, at, error)) from error
+
+
+def _of_its_http() -> type[Exception]:
+    """The error of the HTTP library that this huggingface_hub is built on."""
+    from huggingface_hub.errors import HfHubHTTPError
+
+    return next(kind for kind in HfHubHTTPError.__mro__ if kind.__name__ == "HTTPError")
 
 
 def _why(api: HfApi, at: Repository, error: Exception) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from tasks.base import Info
 from tasks.sets.folder import Folder
@@ -18,7 +18,7 @@ class ImageNet(Folder):
     """
 
     store = "imagenet"
-    about: ClassVar[dict[str, str]] = {
+    about: ClassVar[dict[str, Any]] = {
         "citation": "O. Russakovsky et al., ImageNet Large Scale Visual Recognition Challenge, IJCV 115(3), 2015",
         "licence": "non-commercial research and education; not redistributed with this project",
         "url": "https://www.image-net.org/",
