@@ -71,6 +71,7 @@ def task(
 
     with Display() as display:
         adapter.prepare(os.cpu_count() or 1, lambda *at: display.preparing(name, *at))
+        display.remarks({name: adapter})
     print(f"{name} at {adapter.size[0]}x{adapter.size[1]}, {adapter.pipeline} pipeline: {len(CHECKS)} checks")
     _tell(verdicts(Subject(name, adapter, chosen.heads)))
 

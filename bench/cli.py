@@ -21,10 +21,12 @@ COMMANDS = {
     "export": "bench.export",
     "speed": "bench.speed.command",
     "predict": "bench.predict",
+    "measure": "bench.measure",
     "preview": "bench.preview",
     "check": "bench.check",
     "publish": "bench.publish",
     "share": "bench.share",
+    "submit": "bench.submit",
     "clean": "bench.clean",
     "new": "bench.new",
 }

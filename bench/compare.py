@@ -9,12 +9,13 @@ from typing import Annotated
 import typer
 
 from bench.boards import pairing
-from bench.boards.pairing import CLUSTERS, Cell, Difference
+from bench.boards.pairing import CLUSTERS, Cell, Difference, Lacking
 from bench.boards.ranks import to_svg
 from bench.boards.render import setting_of
 from bench.command import console, flags
 from bench.numbers import aligned, stats
 from bench.numbers.amounts import MISSING
+from bench.records import published as together
 from bench.records import record
 from bench.request.sweep import NONE
 from tasks import TASKS
@@ -36,6 +37,9 @@ def compare(
         ),
     ] = "method",
     folder: Annotated[Path, typer.Option("--records", help="Folder of records.")] = Path("runs/records"),
+    published: Annotated[
+        bool, typer.Option("--published", help="Beside the published records; one name is compared with all of theirs.")
+    ] = False,
     source: Annotated[str | None, typer.Option("--source", help="Only tickets drawn on these tasks.")] = None,
     target: Annotated[str | None, typer.Option("--target", help="Only transfers to these; none for draws.")] = None,
     method: Annotated[str | None, typer.Option("--method", help="Only these methods.")] = None,
@@ -54,7 +58,8 @@ def compare(
 
     Differences are in points, paired by seed, with 95 % t-intervals; p values are of signed-rank tests, adjusted by
     Holm, and undecided where the seeds are too few to reach 5 % at all. The pooled mean counts what is not independent
-    once: tickets of one source and seed, or by origin those of one seed.
+    once: tickets of one source and seed, or by origin those of one seed. "missing" tells of seeds, and of controls as
+    "random of omp", that one of two methods has and the other lacks.
 
     Examples:
 
@@ -67,11 +72,13 @@ def compare(
     python -m bench.compare --by members together best mean --method dst --target none
 
     python -m bench.compare supertickets stp/magnitude imp --out ranks.svg
+
+    python -m bench.compare mine --published
     """
     names = list(dict.fromkeys(names))
     if by not in CLUSTERS:
         raise unknown("--by", by, CLUSTERS)
-    if len(names) < 2:
+    if len(names) < 2 and not (published and by == "method"):
         others = {"recipe": "finetune scratch", "origin": "transferred native", "members": "together best mean"}
         example = others.get(by, "supertickets imp")
         raise UserError(f"a comparison needs two names and got {', '.join(names)}; give e.g. {example}.")
@@ -83,13 +90,18 @@ def compare(
         flags.out_file(out, (".svg",))
         if len(names) < 3:
             raise UserError(f"--out draws the average ranks of three or more and got {' and '.join(names)}; add some.")
-    cells = {cell: found for cell, found in pairing.cells(record.each(folder), by, draws).items() if found}
+    records = together.beside(folder) if published else record.each(folder)
+    cells = {cell: found for cell, found in pairing.cells(records, by, draws).items() if found}
     if not cells:
         what = f"{'draw' if draws else 'transfer'} of a ticket{' set' if by == 'members' else ''}"
         raise UserError(f"{folder} holds no {what}; run python -m bench.run first, or name another folder.")
-    found = pairing.chosen(cells, wanted(asked, cells), names, by)
+    keep = wanted(asked, cells)
+    if len(names) < 2:
+        names += pairing.rivals(cells, keep, names[0])
+    found = pairing.chosen(cells, keep, names, by)
+    lacking = pairing.Lacking({cell: scores for cell, scores in cells.items() if by == "method"})
     for other in names[1:]:
-        _show(names[0], other, pairing.differences(found, names[0], other), by)
+        _show(names[0], other, pairing.differences(found, names[0], other), by, lacking)
     if len(names) > 2:
         ranks, count = pairing.ranked(found)
         _show_ranks(by, ranks, count)
@@ -129,14 +141,19 @@ def _value(cell: Cell, name: str) -> str:
     return cell.place.task if name == "target" else getattr(cell, name)
 
 
-def _show(left: str, right: str, found: list[Difference], by: str) -> None:
+def _show(left: str, right: str, found: list[Difference], by: str, lacking: Lacking) -> None:
     if not found:
         print(f"{left} and {right} share no seed of a job.\n")
         return
     settings = {difference.cell.place: ", ".join(setting_of(difference.cell.place)) for difference in found}
     common = f" ({next(iter(settings.values()))})" if len(set(settings.values())) == 1 else ""
     lines = [_line(difference, len(found), "" if common else settings[difference.cell.place]) for difference in found]
-    aligned.show(f"{left} - {right}, in points{common}", HEADER, lines)
+    header: tuple[str, ...] = HEADER
+    missing = [lacking.of(difference.cell, left, right) for difference in found]
+    if any(missing):
+        header = (*HEADER, "missing")
+        lines = [(*line, "; ".join(told) or MISSING) for line, told in zip(lines, missing, strict=True)]
+    aligned.show(f"{left} - {right}, in points{common}", header, lines)
     whole = pairing.pooled(found, by)
     between = "" if whole.low is None or whole.high is None else f" [{100 * whole.low:+.1f}, {100 * whole.high:+.1f}]"
     said = verdict(whole.mean, whole.is_decided, left, right)

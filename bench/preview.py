@@ -158,6 +158,8 @@ def _draw(
     print(f"{caption}: {len(found)} of {len(task.members(split)):,} samples")
     for number, one in enumerate(found, start=1):
         print(f"{number:>3} {one.sample.where}")
+    for remark in task.remarks():
+        print(f"{name}: {remark}")
     print(f"picture: {out}")
 
 

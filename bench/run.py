@@ -56,7 +56,7 @@ def run(
     head: Annotated[str, _option("head", "fresh, or keep for targets of one kind.", GRID)] = "fresh",
     control: Annotated[str, _option("control", "dense, random, native (several) or none.", GRID)] = "dense",
     pairs: Annotated[str, _option("pairs", "all, cross (source and target differ), or each (in order).", GRID)] = "all",
-    suite: Annotated[str | None, _option("suite", "A named grid, or a file.yaml, in place of these.", GRID)] = None,
+    suite: Annotated[str | None, _option("suite", "A named grid, or a file.yaml; --drawer: by yours.", GRID)] = None,
     changes: Annotated[
         list[str] | None, _option("set", "Change the scale: batch_size=8, seg.draw.steps=50; repeatable.", TRAINING)
     ] = None,
@@ -91,6 +91,8 @@ def run(
     python -m bench.run --source cls,seg,pose --target cls,seg,pose --sparsity 0.5,0.9 --seed 0,1,2
 
     python -m bench.run --suite figures-v1 --seed 0 --dry-run
+
+    python -m bench.run --suite figures-v1 --drawer mine
     """
     if list_names:
         print(names())
@@ -103,7 +105,10 @@ def run(
         given = {name for name in (*sweep, *setting) if _is_typed(context, name)}
         found = suites.load(suite)
         sweeps = suites.narrowed(found, {name: sweep[name] for name in sweep if name in given})
-        setting = {**setting, **found.whole, **{name: setting[name] for name in setting if name in given}}
+        typed = {name: setting[name] for name in setting if name in given}
+        if "drawer" in given:
+            suites.keep_rules(suite, found, typed, changes)
+        setting = {**setting, **found.whole, **typed}
         changes, mistakes = [*found.changes, *changes], found.mistakes
     at_once = jobs_at_once if jobs_at_once is not None else jobs_that_fit(setting["threads"])
     asked = configs.parse(
@@ -174,6 +179,7 @@ def _compute(asked: RunConfig, todo: list[Job], tasks: dict[str, Task], verbose:
             name: task.prepare(os.cpu_count() or 1, lambda *at, name=name: display.preparing(name, *at))
             for name, task in tasks.items()
         }
+        display.remarks(tasks)
         how = asked.how
         facts = Facts(
             kernels.settled(), asked.scale, tasks, fingerprints, how.home, how.device, how.workers, how.tensorboard,
@@ -189,8 +195,9 @@ def _compute(asked: RunConfig, todo: list[Job], tasks: dict[str, Task], verbose:
         display.expect(sum(_steps(asked, job) for job in grid.missing))
         grid.run(workers)
     if grid.unkept and how.keep == AUTO:
-        print(f"{len(grid.unkept)} records were there before without their networks: --keep networks trains those.")
-    _show(asked, [grid.records[job] for job in todo])
+        left = ", ".join(ids[job] for job in grid.unkept)
+        print(f"there before without a trained network, which --keep networks trains once more: {left}")
+    _show(asked, [grid.records[job] for job in todo], facts.keep and any(job.kind != "draw" for job in todo))
 
 
 def keeps(keep: str, todo: list[Job]) -> bool:
@@ -232,14 +239,16 @@ def _steps(asked: RunConfig, job: Job) -> int:
     return asked.scale.plan(job.trained_on).transfer.steps
 
 
-def _show(asked: RunConfig, records: list[Record]) -> None:
-    """The table of this run's records, and where they are; exit code 1 if a job failed."""
+def _show(asked: RunConfig, records: list[Record], kept: bool) -> None:
+    """The table of this run's records, and where they and kept networks are; exit code 1 if a job failed."""
     from bench.boards.leaderboard import boards
     from bench.boards.render import show
 
     show(boards(records))
     folder = asked.how.home / "records"
     print(f"records: {os.path.relpath(folder)}")
+    if kept:
+        print(f"networks: {os.path.relpath(asked.how.home / 'networks')}")
     if any(record.status == "failed" for record in records):
         raise typer.Exit(1)
 

@@ -12,10 +12,11 @@ import typer
 from bench.boards import charts, flat
 from bench.boards.latex import to_latex
 from bench.boards.leaderboard import Board, boards
+from bench.boards.measured import with_speeds
 from bench.boards.page.document import address, to_html
 from bench.boards.render import markdown
 from bench.command import console
-from bench.records import record
+from bench.records import record, speeds
 from tickets import atomic
 from tickets.errors import UserError, unknown
 
@@ -110,7 +111,7 @@ def parse_formats(text: str) -> list[str]:
 
 
 def render(folder: Path, formats: list[str], out: Path = Path()) -> dict[str, str]:
-    """The text of every table file of a folder of records, by file name.
+    """The text of every table file of a folder of records, by file name; with what bench.measure left beside it.
 
     Args:
         folder: of records.
@@ -118,10 +119,10 @@ def render(folder: Path, formats: list[str], out: Path = Path()) -> dict[str, st
         out: where the files will lie; a page links from there to the records.
 
     Raises:
-        UserError: the folder is missing or holds no record, a file in it is no record, or a format needs a package
-            that is not installed.
+        UserError: the folder is missing or holds no record, a file in it or the speeds beside it are damaged, or a
+            format needs a package that is not installed.
     """
-    found = boards(record.each(folder))
+    found = with_speeds(boards(record.each(folder)), speeds.read(speeds.beside(folder)))
     if not found:
         raise UserError(f"there is no record in {folder}; run python -m bench.run first, or name another.")
     files: dict[str, str] = {}

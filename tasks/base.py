@@ -35,6 +35,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
+from hashlib import blake2b
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -86,6 +87,7 @@ class Info:
         skeleton: pose only, pairs of keypoints that a picture joins.
         torso: pose only, the keypoints whose means are neck and mid-hip; empty where there are none.
         head: pose only, neck and top of the head; empty where there are none.
+        mirrors: pose only, whether it is known what a mirror exchanges, so that images may be mirrored.
     """
 
     kind: str
@@ -101,6 +103,7 @@ class Info:
     skeleton: tuple[tuple[int, int], ...] = ()
     torso: tuple[tuple[int, ...], tuple[int, ...]] = ((), ())
     head: tuple[int, ...] = ()
+    mirrors: bool = True
 
 
 @dataclass(frozen=True)
@@ -190,6 +193,18 @@ class Task(ABC):
     def samples(self, split: str) -> Sequence[Sample]:
         """All samples of an official split, in a fixed order."""
 
+    def remarks(self) -> Iterable[str]:
+        """What a person should know of how the data were read, a sentence each without a full stop; none is a mistake.
+
+        Told by every command that prepares or shows the data, after `locate`.
+        """
+        return ()
+
+    @property
+    def beside(self) -> str:
+        """What decides scores beside the samples and is read from the data, so that fingerprints have to tell it."""
+        return ""
+
     def check(self, arrays: Mapping[str, np.ndarray], start: int) -> Iterable[tuple[int, str]]:
         """What is wrong with decoded samples.
 
@@ -240,7 +255,12 @@ class Task(ABC):
             DataError: an image or annotation is missing or wrong; names the file.
         """
         kept = self._looked(workers, progress, mend=True)
-        return {name: kept(name).fingerprint() for name in SPLITS}
+        return {name: self._fingerprint(kept(name)) for name in SPLITS}
+
+    def _fingerprint(self, split: Split) -> str:
+        """Of a split, and of what stands beside it."""
+        own = split.fingerprint()
+        return blake2b(f"{own} {self.beside}".encode(), digest_size=8).hexdigest() if self.beside else own
 
     def verify(self, name: str, recorded: Mapping[str, str]) -> None:
         """Hold the data as they are now against the fingerprints that a run recorded.
@@ -256,7 +276,7 @@ class Task(ABC):
         """
         kept = self._looked()
         for split in SPLITS:
-            if (now := kept(split).fingerprint()) != (known := recorded.get(split)):
+            if (now := self._fingerprint(kept(split))) != (known := recorded.get(split)):
                 raise DataError(
                     f"the data of {name} have changed since this run prepared them: the fingerprint of {split} is "
                     f"{now} and was {known}; run the command again."

@@ -60,7 +60,7 @@ FIELDS: dict[str, Callable[[Board, Row], Any]] = {
     "equal": lambda board, _: board.place.equal,
     "data": lambda board, _: board.place.data,
     "compute": lambda board, _: board.place.compute,
-    **_of_row("edition", "missing"),
+    **_of_row("edition", "missing", "faster", "file_share"),
 }
 """CSV columns in order; fractions stay fractions, an absent number is an empty cell."""
 

@@ -58,6 +58,8 @@ class Row:
         pareto_macs: whether no ticket of the board has a higher score at as few or fewer `sparse_macs`, or as high
             a one at fewer; None for what is neither a contender nor native.
         pareto_remaining: the same by `remaining`.
+        faster: seconds of the dense host over those of the ticket's, where all its tickets were measured; else None.
+        file_share: the ticket's file over the dense host's, likewise.
         edition: versions or source data, where another row of the board differs in nothing else; else "".
         group: number of the ticket and its controls on the board, from 1; 0 for an incomplete row.
         is_control: whether the row stands below the ticket that it is a control of.
@@ -86,6 +88,8 @@ class Row:
     wall_s: float | None = None
     pareto_macs: bool | None = None
     pareto_remaining: bool | None = None
+    faster: float | None = None
+    file_share: float | None = None
     edition: str = ""
     group: int = 0
     is_control: bool = False
@@ -123,6 +127,7 @@ class Board:
         rows: the complete ones, best first, each ticket followed by its controls.
         incomplete: the others, by name.
         superseded: number of older records of the same job and seed that were left out.
+        measured: by what the speeds of its rows were measured; "" where none were.
     """
 
     place: Place
@@ -131,6 +136,7 @@ class Board:
     rows: tuple[Row, ...]
     incomplete: tuple[Row, ...]
     superseded: int = 0
+    measured: str = ""
 
 
 def boards(records: Iterable[Record]) -> tuple[Board, ...]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 
 from bench.boards.leaderboard import grouped, placed
 from bench.boards.result import Key, Place, Result
@@ -13,6 +13,9 @@ from bench.records.record import Record
 from tickets.errors import UserError, unknown
 
 NATIVE, TRANSFERRED = "native", "transferred"
+
+OF = " of "
+"""Stands in the name of what a transform made of a method's tickets, as in "random of omp"."""
 
 TOGETHER, BEST, MEAN = "together", "best", "mean"
 
@@ -149,10 +152,80 @@ def chosen(
     if not shared:
         raise UserError(
             f"no job is shared by two of {', '.join(names)}; they must have everything but the {by} in common: "
-            "source, target, sparsity, scale, budget, precision, device. Run both, or ask for less by --source, "
-            "--target or --sparsity."
+            f"source, target, sparsity, scale, budget, precision, device{_apart(found, keep, *names)}. Run both, or "
+            "ask for less by --source, --target or --sparsity."
         )
     return shared
+
+
+def rivals(found: dict[Cell, Scores], keep: Callable[[Cell], bool], name: str) -> list[str]:
+    """What shares a cell with a method: methods, not its own controls and other forms, nor those of others.
+
+    Args:
+        found: from `cells`.
+        keep: which cells are asked for.
+        name: of the method.
+
+    Raises:
+        UserError: there is no such method, or it shares no cell; says what the nearest differ in.
+    """
+    if name not in (known := names_of(found)):
+        raise unknown("method among the transfers", name, known)
+    own = [cell for cell, scores in found.items() if name in scores and keep(cell)]
+    others = {other for cell in own for other in found[cell] if other != name and OF not in other}
+    if not others:
+        raise UserError(
+            f"{name} shares no job with another method{_apart(found, keep, name, *(set(known) - {name}))}; run it as "
+            "they were, or compare others."
+        )
+    return sorted(others)
+
+
+def _apart(found: dict[Cell, Scores], keep: Callable[[Cell], bool], name: str, *others: str) -> str:
+    """In what the cells of one and those of others for the same task differ least, as the end of a sentence."""
+    own = [cell for cell, scores in found.items() if name in scores and keep(cell)]
+    pairs = [
+        _differing(cell, other)
+        for cell in own
+        for other, scores in found.items()
+        if other != cell and other.place.task == cell.place.task and not scores.keys().isdisjoint(others)
+    ]
+    nearest = min(pairs, key=len, default=[])
+    return f"; the nearest differ in {', '.join(nearest)}" if nearest else ""
+
+
+def _differing(one: Cell, other: Cell) -> list[str]:
+    """Fields in which two cells differ, each with both values."""
+    return [
+        f"{part.name.replace('_', ' ')} ({here or 'usual'} here, {there or 'usual'} there)"
+        for kind, a, b in ((Place, one.place, other.place), (Cell, replace(one, place=other.place), other))
+        for part in fields(kind)
+        if (here := getattr(a, part.name)) != (there := getattr(b, part.name))
+    ]
+
+
+@dataclass(frozen=True)
+class Lacking:
+    """What one of two methods has in a cell and the other lacks: seeds, and what transforms made of its tickets.
+
+    Args:
+        cells: all there are, from `cells`.
+    """
+
+    cells: Mapping[Cell, Scores]
+
+    def of(self, cell: Cell, left: str, right: str) -> list[str]:
+        """As in ["mine lacks seeds 3, 4", "no random of mine"]; of the second method seeds alone."""
+        scores = self.cells.get(cell, {})
+        found = [self._seeds(scores, *names) for names in ((left, right), (right, left))]
+        forms = [name.removesuffix(OF + right) for name in scores if name.endswith(OF + right)]
+        found += [f"no {form}{OF}{left}" for form in sorted(forms) if form + OF + left not in scores]
+        return [text for text in found if text]
+
+    @staticmethod
+    def _seeds(scores: Scores, name: str, other: str) -> str:
+        absent = sorted(scores.get(other, {}).keys() - scores.get(name, {}).keys())
+        return f"{name} lacks seed{'s' if len(absent) > 1 else ''} {', '.join(map(str, absent))}" if absent else ""
 
 
 def differences(found: dict[Cell, Scores], left: str, right: str) -> list[Difference]:

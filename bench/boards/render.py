@@ -35,6 +35,7 @@ class Column:
         value: row -> what to sort by, a number or None; None where the text itself is sorted by.
         kinds: kinds of board that have it.
         terminal: its header in a terminal, "" to leave it out there.
+        is_optional: whether a board on which nothing stands in it goes without.
     """
 
     title: str
@@ -42,6 +43,7 @@ class Column:
     value: Callable[[Row], float | None] | None = None
     kinds: tuple[str, ...] = ("transfer", "draw")
     terminal: str = ""
+    is_optional: bool = False
 
     @property
     def is_number(self) -> bool:
@@ -136,13 +138,22 @@ COLUMNS = (
     _count_of("deployed MACs", "deployed_macs", "M", TRANSFER),
     _count_of("drawing MACs", "drawing_macs", "M"),
     _count_of("training MACs", "training_macs", "M"),
+    Column(
+        "speed-up",
+        lambda row: MISSING if row.faster is None else f"{row.faster:.2f}×",  # noqa: RUF001
+        _number("faster"),
+        BOTH,
+        "speed-up",
+        is_optional=True,
+    ),
+    Column("file", lambda row: percent(row.file_share), _number("file_share"), BOTH, "file", is_optional=True),
     Column("time", lambda row: duration(row.wall_s), _number("wall_s"), BOTH, "time"),
     Column("marks", _marks, None, BOTH, "marks"),
 )
 FIRST = Column("ticket", lambda row: ("  " if row.is_control else "") + label(row.key), None, BOTH, "ticket")
 """In a terminal, ticket, source and recipe share this column."""
 
-DROPPED = ("marks", "time", "gap", "of scratch", "of dense", "MACs", "parameters", "remaining")
+DROPPED = ("marks", "time", "file", "speed-up", "gap", "of scratch", "of dense", "MACs", "parameters", "remaining")
 """Columns that a narrow terminal does without, the first first."""
 GAP = 2
 """Spaces between two columns."""
@@ -211,7 +222,7 @@ def _split(board: Board) -> str:
 
 
 def notes(board: Board) -> list[str]:
-    """One sentence for every row of sets, for every incomplete row and for what was left out."""
+    """One sentence for every row of sets, every incomplete row, what was left out, what speeds were measured by."""
     lines = [text for row in board.rows if (text := _of_members(row))]
     for row in board.incomplete:
         name = f"{label(row.key)}, sparsity {percent(row.key.sparsity)}"
@@ -219,6 +230,9 @@ def notes(board: Board) -> list[str]:
     if board.superseded:
         older = "1 older record" if board.superseded == 1 else f"{board.superseded} older records"
         lines.append(f"Left out: {older} of a job and seed that ran again.")
+    if board.measured:
+        what = "of the host without what is dead, one image, beside the dense one"
+        lines.append(f"Speed-up and file: {what}, on {board.measured}.")
     return lines
 
 
@@ -277,13 +291,17 @@ def _cells(board: Board, columns: Sequence[Column]) -> list[list[str]]:
 
 
 def _full(board: Board) -> list[Column]:
-    return [column for column in COLUMNS if board.place.kind in column.kinds]
+    columns = [column for column in COLUMNS if board.place.kind in column.kinds]
+    return [column for column in columns if not column.is_optional or _is_filled(column, board)]
 
 
 def filled(board: Board) -> list[Column]:
     """The columns of a board in which something stands."""
-    columns = _full(board)
-    return [column for column in columns if any(column.cell(row) not in ("", MISSING) for row in board.rows)]
+    return [column for column in _full(board) if _is_filled(column, board)]
+
+
+def _is_filled(column: Column, board: Board) -> bool:
+    return any(column.cell(row) not in ("", MISSING) for row in board.rows)
 
 
 def _brief(board: Board) -> list[Column]:

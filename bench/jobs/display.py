@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from contextlib import nullcontext
 from typing import TYPE_CHECKING, Any
 
@@ -14,6 +15,7 @@ from bench.records.record import Record
 from bench.request.plan import Job
 
 if TYPE_CHECKING:
+    from tasks.base import Task
     from tickets.training.progress import Progress as Step
 
 
@@ -62,6 +64,12 @@ class Display:
         self.bar.update(self._task, description=f"preparing {task} ({split})", completed=done, total=total)
         if done == total:
             self.say(f"prepared {total:,} images of {task} ({split})")
+
+    def remarks(self, tasks: Mapping[str, Task]) -> None:
+        """What a person should know of how the data of tasks, by name, were read."""
+        for name, task in tasks.items():
+            for remark in task.remarks():
+                self.say(f"{name}: {remark}")
 
     def timing(self, task: str, done: float, all_of_it: int) -> None:
         """How much of the timing of a few steps of tasks is done."""

@@ -27,6 +27,11 @@ NEWEST = f'"schema": {SCHEMA}'.encode()
 """How this version writes the number of its schema."""
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+=-]*")
 
+_BY = r"[^\s|<>\[\]`\\][^|<>\[\]`\\\r\n\t]{0,59}"
+SUBMITTER = re.compile(_BY)
+"""Names of submitters: nothing that means something in a table's markup."""
+ORIGIN = rf"^(measured|submitted( by {_BY})?|reported)$"
+
 Fraction = Annotated[float, Field(ge=0, le=1)]
 Sparsity = Annotated[float, Field(ge=0, lt=1)]
 Count = Annotated[int, Field(ge=0)]
@@ -174,7 +179,7 @@ class Record(Part):
     kind: Literal["draw", "transfer", "control"]
     status: Literal["ok", "failed"]
     error: str | None = None
-    origin: Literal["measured", "submitted", "reported"] = "measured"
+    origin: Annotated[str, Field(pattern=ORIGIN)] = "measured"
     job: Job
     setting: Setting
     config: dict[str, Any]

@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import yaml
 
-from bench.records.setting import FLAGS, type_of
-from bench.request.sweep import DEFAULTS
+from bench.records.setting import ASKED, FLAGS, type_of
+from bench.request.sweep import DEFAULTS, NONE
 from tickets.errors import UserError, unknown
 
 FOLDER = Path(__file__).parent / "suites"
 WHOLE = {name: (int, float) if type_of(name) is float else type_of(name) for name in FLAGS}
 """Keys that hold for all sweeps of a suite, those of `bench.records.setting.Setting`, and the types of their values."""
 KEYS = ("about", "set", "sweeps", *WHOLE)
+RULES = ("scale", "host", "budget", "equal")
+"""What of the setting a suite rules even where it does not say it; the rest says how it is computed, and tables keep
+rows that were computed otherwise apart."""
 
 
 @dataclass(frozen=True)
@@ -63,31 +66,63 @@ def load(name: str) -> Suite:
 
 
 def narrowed(suite: Suite, asked: Mapping[str, str]) -> list[dict[str, str]]:
-    """The sweeps of a suite, or only some of their seeds.
+    """The sweeps of a suite, or only some of their seeds, or with other methods in place of its own.
 
     Args:
         suite: as loaded.
-        asked: flags of a sweep that were given beside it; only "seed" is allowed.
+        asked: flags of a sweep that were given beside it; only "seed" and "drawer" are allowed.
 
     Raises:
-        UserError: another flag, or seeds of which no sweep has one.
+        UserError: another flag, seeds of which no sweep has one, or a method for a suite that draws nothing.
     """
     for name in asked:
-        if name != "seed":
+        if name not in ("seed", "drawer"):
             raise UserError(
                 f"--{name} and --suite both say what to compute; leave one out, or copy the suite's file, change it "
                 "there and give --suite FILE.yaml."
             )
-    if "seed" not in asked:
-        return list(suite.sweeps)
-    wanted, found = asked["seed"].split(","), []
-    for sweep in suite.sweeps:
+    sweeps = _of_seeds(suite.sweeps, asked["seed"]) if "seed" in asked else list(suite.sweeps)
+    return _of_drawer(sweeps, asked["drawer"]) if "drawer" in asked else sweeps
+
+
+def _of_seeds(sweeps: Iterable[dict[str, str]], asked: str) -> list[dict[str, str]]:
+    wanted, found = asked.split(","), []
+    for sweep in sweeps:
         seeds = [seed for seed in sweep.get("seed", DEFAULTS["seed"]).split(",") if seed in wanted]
         if seeds:
             found.append({**sweep, "seed": ",".join(seeds)})
     if not found:
-        raise UserError(f"--seed {asked['seed']}: the suite has none of these seeds; give some that it has.")
+        raise UserError(f"--seed {asked}: the suite has none of these seeds; give some that it has.")
     return found
+
+
+def _of_drawer(sweeps: Iterable[dict[str, str]], asked: str) -> list[dict[str, str]]:
+    """The sweeps that draw, each once, with these methods; dense references of their own draw nothing and stay."""
+    found = [sweep if sweep.get("source") == NONE else {**sweep, "drawer": asked} for sweep in sweeps]
+    if all(sweep.get("source") == NONE for sweep in found):
+        raise UserError(f"--drawer {asked}: the suite draws nothing; give one that has sources.")
+    return [sweep for place, sweep in enumerate(found) if sweep not in found[:place]]
+
+
+def keep_rules(name: str, suite: Suite, given: Mapping[str, Any], changes: Sequence[str]) -> None:
+    """See that a method which is added to a suite is computed by the suite's rules, so that its rows may stand there.
+
+    Args:
+        name: of the suite, for the message.
+        suite: as loaded.
+        given: what was typed of the setting beside it, by field.
+        changes: of the scale that were typed.
+
+    Raises:
+        UserError: a typed value is another than the suite's, of what the suite says or of `RULES`.
+    """
+    said = {**{rule: ASKED[rule] for rule in RULES}, **suite.whole}
+    broken = [f"--{FLAGS[key]} {value}" for key, value in given.items() if key in said and value != said[key]]
+    if broken := broken + [f"--set {change}" for change in changes]:
+        raise UserError(
+            f"{', '.join(broken)} would break the rules of the suite {name}, beside whose rows those of --drawer are "
+            "to stand; leave it out, or copy the suite's file, change it there and give --suite FILE.yaml."
+        )
 
 
 def parse(data: Any, where: str) -> Suite:

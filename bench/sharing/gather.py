@@ -11,7 +11,6 @@ from bench.inventory import called
 from bench.records import record
 from bench.records.record import NAME
 from bench.sharing import layout
-from bench.sharing.shared import files_of
 from tickets import atomic
 from tickets.errors import UserError
 
@@ -99,7 +98,7 @@ def _in(folder: Path) -> list[Path]:
 def _pair(stem: Path, to: Path) -> None:
     """A ticket or network, and the records that tell of it."""
     from tasks.network import is_network
-    from tickets.ticket_set import load
+    from tickets.ticket_set import files_of, load
 
     if not NAME.fullmatch(stem.name):
         raise UserError(f"{stem.name!r} cannot be shared under this name; letters, digits and . _ + = - are allowed.")

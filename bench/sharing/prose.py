@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 
-from bench.audit.plausible import unclean
+from bench.audit.plausible import untraced
 from bench.numbers.amounts import MISSING
 from bench.records.record import Record
 from bench.sharing.layout import PICTURES, TABLE
@@ -112,7 +112,7 @@ def _loading(pair: Pair, place: str) -> str:
 
 
 def _recomputing(one: Record) -> str:
-    if why := next(unclean(one), ""):
+    if why := next(untraced(one), ""):
         return f"Others cannot compute its score again for certain: {why}\n"
     at = f" at commit `{one.commit}`" if one.commit else ""
     return (

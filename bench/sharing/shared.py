@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from bench.audit.plausible import unclean
+from bench.audit.plausible import untraced
 from bench.records.record import Record
 from bench.sharing import layout
 from tickets import atomic
@@ -97,7 +97,7 @@ def verified(root: Path, data: Data, where: str | None = None) -> Shared:
         raise UserError(f"{where} holds no ticket, network or record; name another.")
     stems = list(layout.stems(names))
     try:
-        records, notes = _audited(root, names, data, allowed=unclean if stems else None)
+        records, notes = _audited(root, names, data, allowed=untraced if stems else None)
         pairs = tuple(_pair(root, stem, records) for stem in stems)
     except UserError as error:
         told = " ".join(str(error).replace(f"{root}/", "").split())
@@ -118,22 +118,10 @@ def put(found: Shared, home: Path) -> tuple[int, int]:
         UserError: the home has another file of such a name; nothing is written.
         CannotWriteError: the disk does not take one.
     """
-    missing = [name for name in found.files if not is_there(found.root / name, home / name)]
+    missing = [name for name in found.files if not atomic.is_there(home / name, (found.root / name).read_bytes())]
     for name in missing:
         atomic.write(home / name, (found.root / name).read_bytes())
     return len(missing), len(found.files) - len(missing)
-
-
-def files_of(stem: Path, found: Ticket | TicketSet) -> Iterator[Path]:
-    """The files of a ticket or set as it lies at a stem: members first, of each the tensors first."""
-    from tickets.ticket_set import TicketSet, member_path
-
-    if isinstance(found, TicketSet):
-        for number, member in enumerate(found.members):
-            yield from files_of(member_path(stem, number), member)
-    else:
-        yield stem.with_name(f"{stem.name}.safetensors")
-    yield stem.with_name(f"{stem.name}.json")
 
 
 def _audited(
@@ -154,7 +142,7 @@ def _audited(
 
 def _pair(root: Path, stem: str, records: dict[str, Record]) -> Pair:
     """A pair whose files vouch for each other, and whose record tells of it."""
-    from tickets.ticket_set import load
+    from tickets.ticket_set import files_of, load
 
     room, _, name = stem.partition("/")
     found = load(root / stem)
@@ -176,19 +164,3 @@ def _agree(stem: str, found_hash: str, network: dict[str, Any] | None, own: Reco
         same = own.kind != "draw" and network.get("record") == own.id and network.get("scores") == scores
     if not same:
         raise UserError(f"{stem} and {layout.RECORDS}/{own.id}.json tell of different results; one is another's.")
-
-
-def is_there(source: Path, goal: Path) -> bool:
-    """Whether a file is at a place already, byte for byte.
-
-    Raises:
-        UserError: another one of that name is.
-    """
-    try:
-        if not goal.exists():
-            return False
-        if goal.is_file() and goal.read_bytes() == source.read_bytes():
-            return True
-    except OSError as error:
-        raise UserError(f"cannot read {goal}: {error.strerror}; name another place.") from error
-    raise UserError(f"{goal} has other content, and nothing there is overwritten; name another place.")

@@ -1,6 +1,7 @@
 """COCO's keypoint annotations and detections, read from their JSON files and checked. Imports no torch.
 
-Every mistake is told with the file, the annotation's id, the value and what to do.
+Every mistake is told with the file, the annotation's id, the value and what to do. What tools that export this format
+leave out or write otherwise, and training can do without, is read; `tasks.data.noted` tells of it.
 """
 
 from __future__ import annotations
@@ -52,14 +53,18 @@ class Content:
         skeleton: pairs of joints, from 0.
         photos: by id.
         people: by image, then by id.
-        category: id of the one category that has keypoints.
+        categories: ids of those that have keypoints, the same ones.
+        pairs: of joints that a mirror exchanges, where the file names them.
+        is_undrawn: whether the file has a skeleton that is none of these joints.
     """
 
     names: tuple[str, ...]
     skeleton: tuple[tuple[int, int], ...]
     photos: dict[int, Photo]
     people: tuple[Person, ...]
-    category: int
+    categories: tuple[int, ...]
+    pairs: tuple[tuple[int, int], ...] | None = None
+    is_undrawn: bool = False
 
     def truth(self, photos: Iterable[int]) -> list[dict[str, Any]]:
         """COCO's annotations of these images, as an evaluator takes them, crowds among them."""
@@ -100,7 +105,7 @@ def detections(path: Path, content: Content) -> list[tuple[int, Box, float]]:
     Raises:
         DataError: as `keypoints`, or a box of an image that the annotations do not list, or no person at all.
     """
-    return list(_detections(path, *_state(path), content.category, tuple(content.photos.items())))
+    return list(_detections(path, *_state(path), content.categories, tuple(content.photos.items())))
 
 
 def _state(path: Path) -> tuple[int, int]:
@@ -127,53 +132,104 @@ def _keypoints(path: Path, mtime_ns: int, size: int) -> Content:
                 f"{path}: has no list '{key}'; COCO's annotations have images, annotations and categories; "
                 "give a file of keypoint annotations."
             )
-    category, names, skeleton = _category(path, data["categories"])
+    joints = _joints(path, data["categories"])
     photos: dict[int, Photo] = {}
     for entry in data["images"]:
         number, photo = _photo(path, entry)
         if number in photos:
             raise DataError(f"{path}: lists the image id {number} twice; correct one of them.")
         photos[number] = photo
+    entries = [e for e in data["annotations"] if isinstance(e, dict) and _number(e.get("category_id")) in joints.kinds]
+    counted = any(entry.get("num_keypoints") for entry in entries)
     people: dict[int, Person] = {}
-    for entry in data["annotations"]:
-        if isinstance(entry, dict) and entry.get("category_id") == category:
-            person = _person(path, entry, len(names), photos)
-            if person.number in people:
-                raise DataError(f"{path}: lists the annotation id {person.number} twice; correct one of them.")
-            people[person.number] = person
-    ordered = sorted(people.values(), key=lambda person: (person.photo, person.number))
-    return Content(names, skeleton, photos, tuple(ordered), category)
+    for entry in entries:
+        person = _person(path, entry, len(joints.names), photos, counted)
+        if person.number in people:
+            raise DataError(f"{path}: lists the annotation id {person.number} twice; correct one of them.")
+        people[person.number] = person
+    ordered = tuple(sorted(people.values(), key=lambda person: (person.photo, person.number)))
+    skeleton = _skeleton(joints.lines, len(joints.names))
+    return Content(joints.names, skeleton or (), photos, ordered, joints.kinds, joints.pairs, skeleton is None)
 
 
-def _category(path: Path, categories: list[Any]) -> tuple[int, tuple[str, ...], tuple[tuple[int, int], ...]]:
-    """Id, joints and skeleton of the one category that has keypoints."""
+class _Joints(NamedTuple):
+    """What the categories say of joints."""
+
+    kinds: tuple[int, ...]
+    names: tuple[str, ...]
+    lines: Any  # the skeleton as it stands there
+    pairs: tuple[tuple[int, int], ...] | None
+
+
+def _joints(path: Path, categories: list[Any]) -> _Joints:
+    """The joints of all categories that name some, which have to be the same."""
     found = [entry for entry in categories if isinstance(entry, dict) and entry.get("keypoints")]
-    if len(found) != 1:
+    if not found:
         raise DataError(
-            f"{path}: {len(found)} of its {len(categories)} categories name keypoints; exactly one has to, as COCO's "
-            "person does; leave the others out."
+            f"{path}: 0 of its {len(categories)} categories name keypoints; one has to, as COCO's person does; give a "
+            "file of keypoint annotations."
         )
-    number, names, pairs = found[0].get("id"), found[0]["keypoints"], found[0].get("skeleton") or []
-    joints = range(1, len(names) + 1)
+    kinds = []
+    for entry in found:
+        number, names = _number(entry.get("id")), entry["keypoints"]
+        is_list = isinstance(names, list) and all(isinstance(name, str) for name in names)
+        if number is None or not is_list or len(set(names)) < len(names):
+            raise DataError(
+                f"{path}: its category {entry.get('name', number)!r} needs an integer id and keypoints of different "
+                "names; correct it."
+            )
+        if names != found[0]["keypoints"]:
+            raise DataError(
+                f"{path}: its categories {found[0].get('name')!r} and {entry.get('name')!r} name different keypoints; "
+                "leave one of them out, or give each a folder of its own."
+            )
+        kinds.append(number)
+    names = tuple(name.replace("_", " ") for name in found[0]["keypoints"])
+    return _Joints(tuple(kinds), names, found[0].get("skeleton"), _pairs(path, found[0], names))
+
+
+def _pairs(path: Path, category: dict[str, Any], names: tuple[str, ...]) -> tuple[tuple[int, int], ...] | None:
+    """What a mirror exchanges, where the category says so: `"flip_pairs": [["hip_L", "hip_R"]]`."""
+    if (told := category.get("flip_pairs")) is None:
+        return None
+    at = {name: place for place, name in enumerate(names)}
     try:
-        fits = len(set(names)) == len(names) and all(a in joints and b in joints for a, b in pairs)
-    except (TypeError, ValueError):
-        fits = False
-    if not (fits and isinstance(number, int) and all(isinstance(name, str) for name in names)):
+        found = tuple((at[left.replace("_", " ")], at[right.replace("_", " ")]) for left, right in told)
+    except (AttributeError, KeyError, TypeError, ValueError):
+        found = ((0, 0),)
+    if len({joint for pair in found for joint in pair}) < 2 * len(found):
         raise DataError(
-            f"{path}: its category {found[0].get('name', number)!r} needs an integer id, keypoints of different names "
-            f"and a skeleton of pairs of numbers from 1 to {len(names)}; correct it."
+            f"{path}: its flip_pairs are {_shown(told)}; they must be a list of pairs of names of its keypoints, each "
+            "in one pair at most; correct them."
         )
-    return number, tuple(name.replace("_", " ") for name in names), tuple((a - 1, b - 1) for a, b in pairs)
+    return found
+
+
+def _skeleton(lines: Any, joints: int) -> tuple[tuple[int, int], ...] | None:
+    """Pairs of joints from 0, of a skeleton that counts from 1, or where it names 0 from 0; None if it is none."""
+    try:
+        pairs = [(int(a), int(b)) for a, b in lines or ()]
+    except (TypeError, ValueError):
+        return None
+    first = 0 if any(0 in pair for pair in pairs) else 1
+    fits = all(0 <= joint - first < joints for pair in pairs for joint in pair)
+    return tuple((a - first, b - first) for a, b in pairs if a != b) if fits else None
+
+
+def _number(value: Any) -> int | None:
+    """An id, which some tools write as text."""
+    if isinstance(value, str) and value.isdecimal():
+        return int(value)
+    return value if isinstance(value, int) else None
 
 
 def _photo(path: Path, entry: Any) -> tuple[int, Photo]:
     try:
-        number, photo = entry["id"], Photo(entry["file_name"], entry["width"], entry["height"])
-        fits = isinstance(number, int) and isinstance(photo.file, str) and photo.width > 0 and photo.height > 0
+        number, photo = _number(entry["id"]), Photo(entry["file_name"], entry["width"], entry["height"])
+        fits = isinstance(photo.file, str) and photo.width > 0 and photo.height > 0
     except (KeyError, TypeError):
-        fits = False
-    if not fits:
+        number, fits = None, False
+    if number is None or not fits:
         raise DataError(
             f"{path}: its image {_shown(entry)} needs an integer id, a file_name, and a width and height above 0; "
             "correct it."
@@ -181,15 +237,30 @@ def _photo(path: Path, entry: Any) -> tuple[int, Photo]:
     return number, photo
 
 
-def _person(path: Path, entry: dict[str, Any], joints: int, photos: dict[int, Photo]) -> Person:
-    number = entry.get("id")
-    where = f"{path}: annotation {number}"
-    if not isinstance(number, int):
+def _person(path: Path, entry: dict[str, Any], joints: int, photos: dict[int, Photo], counted: bool) -> Person:
+    """A person; whose labelled joints are counted here where nobody's are `counted` in the file."""
+    number = _number(entry.get("id"))
+    where = f"{path}: annotation {entry.get('id')}"
+    if number is None:
         raise DataError(f"{path}: its annotation {_shown(entry)} has no integer id; give it one.")
-    photo = entry.get("image_id")
-    if not isinstance(photo, int) or photo not in photos:
-        raise DataError(f"{where} is of the image {photo!r}, which the file does not list; correct it.")
-    points = entry.get("keypoints")
+    photo = _number(entry.get("image_id"))
+    if photo is None or photo not in photos:
+        raise DataError(f"{where} is of the image {entry.get('image_id')!r}, which the file does not list; correct it.")
+    points = _points(where, entry.get("keypoints") or [0] * 3 * joints, joints)
+    seen = sum(v > 0 for v in points[2::3])
+    box = entry.get("bbox") or ([] if seen else [0, 0, 0, 0])
+    if not isinstance(box, list) or len(box) != 4 or not _numbers(box):
+        raise DataError(f"{where} has the box {box!r}; it must be 4 numbers, x, y, width, height; correct it.")
+    labelled, area = entry.get("num_keypoints") if counted else seen, entry.get("area") or box[2] * box[3]
+    labelled = seen if labelled is None else labelled
+    if not _numbers([labelled, area]):
+        raise DataError(f"{where} has num_keypoints {labelled!r} and area {area!r}; they must be numbers; correct it.")
+    person = Person(number, photo, tuple(box), tuple(points), labelled, area, bool(entry.get("iscrowd", 0)))
+    return person._replace(box=_cut(where, person.box, photos[photo])) if person.usable else person
+
+
+def _points(where: str, points: Any, joints: int) -> list[Any]:
+    """x, y, labelled of each joint, as they stand in an annotation."""
     if not isinstance(points, list) or len(points) != 3 * joints:
         length = len(points) if isinstance(points, list) else "no"
         raise DataError(
@@ -197,16 +268,7 @@ def _person(path: Path, entry: dict[str, Any], joints: int, photos: dict[int, Ph
         )
     if not _numbers(points) or not set(points[2::3]) <= {0, 1, 2}:
         raise DataError(f"{where} has keypoints that are not finite numbers x, y and 0, 1 or 2 (labelled); correct it.")
-    box = entry.get("bbox")
-    if not isinstance(box, list) or len(box) != 4 or not _numbers(box):
-        raise DataError(f"{where} has the box {box!r}; it must be 4 numbers, x, y, width, height; correct it.")
-    labelled, area = (
-        entry.get("num_keypoints", sum(v > 0 for v in points[2::3])), entry.get("area", box[2] * box[3]),
-    )  # fmt: skip
-    if not _numbers([labelled, area]):
-        raise DataError(f"{where} has num_keypoints {labelled!r} and area {area!r}; they must be numbers; correct it.")
-    person = Person(number, photo, tuple(box), tuple(points), labelled, area, bool(entry.get("iscrowd", 0)))
-    return person._replace(box=_cut(where, person.box, photos[photo])) if person.usable else person
+    return points
 
 
 def _cut(where: str, box: Box, photo: Photo) -> Box:
@@ -230,7 +292,7 @@ def _cut(where: str, box: Box, photo: Photo) -> Box:
 
 @lru_cache(maxsize=1)
 def _detections(
-    path: Path, mtime_ns: int, size: int, category: int, listed: tuple[tuple[int, Photo], ...]
+    path: Path, mtime_ns: int, size: int, categories: tuple[int, ...], listed: tuple[tuple[int, Photo], ...]
 ) -> tuple[tuple[int, Box, float], ...]:
     data, photos = _json(path), dict(listed)
     if not isinstance(data, list):
@@ -253,10 +315,10 @@ def _detections(
                 f"{where} is of the image {photo}, which the annotations do not list; give the detections of their "
                 "images."
             )
-        if kind == category:
+        if kind in categories:
             found.append((photo, _cut(where, tuple(box), photos[photo]), float(score)))
     if not found:
-        raise DataError(f"{path}: holds no box of category {category} (a person); give a file that does.")
+        raise DataError(f"{path}: holds no box of category {categories[0]} (a person); give a file that does.")
     return tuple(sorted(found, key=lambda each: (each[0], -each[2], each[1])))
 
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 from PIL import Image
 
+from tasks.data import exported, noted
 from tasks.data.annotations import Box, Content, keypoints
 from tasks.data.files import rgb
 from tasks.data.samples import Row, Sample
@@ -118,13 +119,26 @@ class Annotated(Pose):
             )
         return found
 
+    def remarks(self) -> list[str]:
+        """What the files of annotations say, split by split."""
+        return [
+            remark
+            for split in self.official
+            for remark in noted.remarks(self.places(split)[0].name, self.content(split))
+        ]
+
     def samples(self, split: str) -> list[Sample]:
-        """A sample for each instance, grouped by image."""
+        """A sample for each instance, grouped by image.
+
+        Raises:
+            DataError: as `instances`, or as `tasks.data.exported.files`.
+        """
         listed, images = self.places(split)
-        photos = self.content(split).photos
+        photos, instances = self.content(split).photos, self.instances(split)
+        files = exported.files(listed, images, {photos[person.photo].file for person in instances})
         found = []
-        for place, person in enumerate(self.instances(split)):
-            file = photos[person.photo].file
+        for place, person in enumerate(instances):
+            file = files[photos[person.photo].file]
             name = f"{file}#{person.annotation or f'detection {place}'}"
             found.append(Sample(name, (images / file, listed), person, group=file))
         return found

@@ -11,6 +11,7 @@ from PIL import Image
 
 from tasks.base import Features, Task
 from tasks.data.samples import Row
+from tasks.kinds.sides import sided
 from tasks.picture import INK, Key, Panel, pictures, shown, skeleton
 from tasks.views import topdown
 from tickets.errors import UserError, unknown
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
 
 OBJECTIVES = ("cross_entropy", "mse")
 
-SIDES = {"left": (0, 170, 255), "right": (255, 110, 0)}  # colours in pictures, by a word of the joint's name
+SIDES = {"left": (0, 170, 255), "right": (255, 110, 0)}  # colours in pictures
 MIDDLE = (255, 235, 0)
 
 
@@ -50,7 +51,7 @@ class Pose(Task):
 
     Args:
         objective: "cross_entropy", outputs are logits of where a joint is, or "mse", heat maps as the release's.
-        flip_test: outputs are averaged with those of the mirrored image, mirrored back.
+        flip_test: outputs are averaged with those of the mirrored image, mirrored back, where `Info.mirrors`.
     """
 
     objective: str = "cross_entropy"
@@ -112,7 +113,7 @@ class Pose(Task):
         if generator is not None:
             moved = batches.affine(
                 batches.jitter(image, generator), generator, keypoints=points, visible=visible,
-                flip_pairs=self.info.flip_pairs, **self.affine,
+                flip_pairs=self.info.flip_pairs, **{**self.affine, "flip": self.affine["flip"] and self.info.mirrors},
             )  # fmt: skip
             image, points, visible = moved["image"], moved["keypoints"], moved["visible"]
             lengths = {key: value * moved["scale"] for key, value in lengths.items()}
@@ -148,7 +149,8 @@ class Pose(Task):
         """The map from the image to the input, and whether it mirrors."""
         frame = topdown.enclosing(row["box"], self.size, self.padding)
         if training:
-            return topdown.draw(frame, points, labelled, topdown.lower_body(self.info.names), self.size)
+            lower = topdown.lower_body(self.info.names)
+            return topdown.draw(frame, points, labelled, lower, self.size, self.info.mirrors)
         return topdown.matrix(*frame, self.size), False
 
     def predict(self, network: Callable[[Tensor], Tensor], batch: Mapping[str, Tensor]) -> Tensor:
@@ -156,7 +158,7 @@ class Pose(Task):
         from tasks.metrics.heatmaps import mirrored
 
         outputs = network(batch["image"])
-        if not self.flip_test:
+        if not (self.flip_test and self.info.mirrors):
             return outputs
         other = network(batch["image"].flip(3))
         return (outputs + mirrored(other, self.info.flip_pairs, self.codec.shift)) / 2
@@ -223,7 +225,7 @@ class Pose(Task):
         self, title: str, image: np.ndarray, points: np.ndarray, drawn: np.ndarray, hollow: np.ndarray
     ) -> Panel:
         """Joints (K, 2) over the image uint8 (H, W, 3); hollow ones are rings."""
-        sides = [next((side for side in SIDES if side in name.lower()), "middle") for name in self.info.names]
+        sides = [sided(name)[0] or "middle" for name in self.info.names]
         order = dict.fromkeys(sorted(sides, key=[*SIDES, "middle"].index))
         keys = [Key(number, f"{side} joint, labelled", SIDES.get(side, MIDDLE)) for number, side in enumerate(order)]
         if (hollow & drawn).any():

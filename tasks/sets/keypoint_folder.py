@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from tasks.base import Info
-from tasks.data.annotations import keypoints
+from tasks.data.annotations import Content, keypoints
 from tasks.data.samples import SPLITS
-from tasks.kinds import joints
+from tasks.kinds import joints, sides
 from tasks.kinds.annotated import Annotated
 from tickets.errors import DataError
 
@@ -20,10 +19,11 @@ class KeypointFolder(Annotated):
 
     Or `val` in place of `test`, where there is no `annotations/test.json`; where there are both, val is what is
     validated on, else that is a slice of train. The files are of COCO's format: images
-    with file_name (below the split's folder), width and height; one category with keypoints and a skeleton;
-    annotations with keypoints and bbox. The joints' names say what a mirror exchanges, left_x and right_x, and
-    where the torso is, from neck or shoulders to pelvis or hips. COCO's 17 joints are scored by AP, others by PCK@0.2
-    of the torso, or where the names have none, of the longer side of the box about the labelled joints.
+    with file_name (below the split's folder), width and height; a category with keypoints, or several with the same;
+    annotations with keypoints and bbox. The category's `flip_pairs`, pairs of names, say what a mirror exchanges, or
+    the joints' names do: left_x and right_x, x_L and x_R, LX and RX; where neither does, nothing is mirrored. Names
+    say where the torso is, from neck or shoulders to pelvis or hips. COCO's 17 joints are scored by AP, others by
+    PCK@0.2 of the torso, or where the names have none, of the longer side of the box about the labelled joints.
     """
 
     store = "pose-folder"
@@ -35,15 +35,31 @@ class KeypointFolder(Annotated):
         Raises:
             DataError: as `tasks.data.annotations.keypoints`, or a joint of the left without one of the right.
         """
-        path = self.places("train")[0]
-        content = keypoints(path)
-        torso, head = ends(content.names)
+        path, content = self._train()
+        torso, head = sides.ends(content.names)
+        pairs = sides.pairs(path, content.names) if content.pairs is None else content.pairs
         return Info(
-            kind="pose", version=1, primary="ap" if content.names == joints.KEYPOINTS else "pck",
+            kind="pose", version=2, primary="ap" if content.names == joints.KEYPOINTS else "pck",
             outputs=len(content.names), names=content.names, test=self.places("test")[1].name,
             citation="your own data", licence="as you hold it", url="",
-            flip_pairs=pairs(path, content.names), skeleton=content.skeleton, torso=torso, head=head,
+            flip_pairs=pairs, mirrors=bool(pairs) or content.pairs is not None, skeleton=content.skeleton,
+            torso=torso, head=head,
         )  # fmt: skip
+
+    def _train(self) -> tuple[Path, Content]:
+        path = self.places("train")[0]
+        return path, keypoints(path)
+
+    @property
+    def beside(self) -> str:
+        """The pairs that the file of train names."""
+        named = self._train()[1].pairs
+        return "" if named is None else f"flip_pairs {named}"
+
+    def remarks(self) -> list[str]:
+        """What was taken for left and right, and what the files of annotations say."""
+        info, is_named = self.info, self._train()[1].pairs is not None
+        return [sides.told(info.names, info.flip_pairs, by_name=not is_named), *super().remarks()]
 
     @property
     def official(self) -> tuple[str, ...]:
@@ -72,35 +88,3 @@ class KeypointFolder(Annotated):
                 "--data-root or TICKETBENCH_DATA."
             )
         return found
-
-
-def pairs(path: Path, names: Sequence[str]) -> tuple[tuple[int, int], ...]:
-    """(left, right) of the joints whose names differ in nothing else.
-
-    Raises:
-        DataError: a joint of one side has no other; names the file.
-    """
-    at = {name.lower(): place for place, name in enumerate(names)}
-    found = []
-    for name, place in at.items():
-        for side, other in (("left", "right"), ("right", "left")):
-            if side in name and (partner := name.replace(side, other)) not in at:
-                raise DataError(
-                    f"{path}: has the keypoint '{names[place]}' but none named '{partner}'; add or rename it."
-                )
-        if "left" in name:
-            found.append((place, at[name.replace("left", "right")]))
-    return tuple(found)
-
-
-def ends(names: Sequence[str]) -> tuple[tuple[tuple[int, ...], tuple[int, ...]], tuple[int, ...]]:
-    """What joints' names say of lengths: `Info.torso` and `Info.head`."""
-    at = {name.lower(): place for place, name in enumerate(names)}
-
-    def first(*choices: tuple[str, ...]) -> tuple[int, ...]:
-        return next((tuple(at[n] for n in choice) for choice in choices if at.keys() >= set(choice)), ())
-
-    neck = first(("neck",), ("thorax",), ("left shoulder", "right shoulder"))
-    hips = first(("pelvis",), ("left hip", "right hip"))
-    head = first(("neck", "head top"), ("neck", "top of head"))
-    return (neck, hips) if neck and hips else ((), ()), head

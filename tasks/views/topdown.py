@@ -97,6 +97,7 @@ def draw(
     labelled: np.ndarray,
     lower: np.ndarray,
     size: tuple[int, int],
+    mirrors: bool = True,
 ) -> tuple[np.ndarray, bool]:
     """A random view of a person: the affine map (2, 3) from the image to the input, and whether it mirrors.
 
@@ -111,13 +112,14 @@ def draw(
         labelled: bool (K,).
         lower: bool (K,), as `lower_body` gives it.
         size: (H, W) of the input.
+        mirrors: whether it may be mirrored.
     """
     if labelled.sum() > LEAST and np.random.rand() < 0.3:
         frame = half(points, labelled, lower, size) or frame
     centre, extent = frame
     extent = extent * np.clip(1 + 0.35 * np.random.randn(), 0.65, 1.35)
     angle = float(np.clip(45 * np.random.randn(), -90, 90)) if np.random.rand() < 0.6 else 0.0
-    mirror = bool(np.random.rand() < 0.5)
+    mirror = bool(np.random.rand() < 0.5) and mirrors
     return matrix(centre, extent, size, angle, mirror), mirror
 
 

@@ -4,10 +4,10 @@ import importlib.util
 import os
 import subprocess
 import sys
-import tomllib
 from pathlib import Path
 
 import pytest
+from installed import install
 
 ROOT = Path(__file__).parents[2]
 TASK = "cls/stripes"
@@ -30,17 +30,6 @@ def place(tmp_path_factory):
         tests.write(place / "data")
         del sys.modules["stripes"]
     return place
-
-
-def install(package: Path) -> None:
-    """Leave beside a package's files what an installer makes of its pyproject.toml."""
-    project = tomllib.loads((package / "pyproject.toml").read_text())["project"]
-    points = project["entry-points"].items()
-    lines = [f"[{group}]\n" + "".join(f"{name} = {target}\n" for name, target in of.items()) for group, of in points]
-    installed = package / f"{project['name'].replace('-', '_')}-0.1.dist-info"
-    installed.mkdir()
-    (installed / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {project['name']}\nVersion: 0.1\n")
-    (installed / "entry_points.txt").write_text("".join(lines))
 
 
 def command(place: Path, module: str, *args: object) -> subprocess.CompletedProcess:

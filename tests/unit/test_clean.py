@@ -140,7 +140,10 @@ def test_a_damaged_record_stops_it(home, capsys):
 @pytest.mark.parametrize(
     ("args", "message"),
     [
-        (["--home", "nowhere"], "nowhere is no home of runs: it holds none of records, tickets, checkpoints, locks"),
+        (
+            ["--home", "nowhere"],
+            "nowhere is no home of runs: it holds none of records, tickets, networks, checkpoints, locks",
+        ),
         (["--hme", "runs"], "no such option: --hme"),
     ],
 )
@@ -174,10 +177,11 @@ def test_the_cache_goes_only_where_it_is_asked_for_and_nothing_else_in_its_folde
 def test_the_store_is_counted(home, tmp_path, capsys):
     built(tmp_path / "cache", "train-64x64-0123456789abcdef")
     code, out, _ = run(capsys, show.app, "--store", "--home", home)
-    rows = {line.rsplit(maxsplit=4)[0].strip(): line.split()[-4:] for line in out.splitlines()[2:8]}
+    rows = {line.rsplit(maxsplit=4)[0].strip(): line.split()[-4:] for line in out.splitlines()[2:9]}
     assert code == 0 and rows == {
         "record": ["3", "0.0", "0", "0.0"],
         "ticket": ["6", "5.5", "3", "2.5"],
+        "network": ["0", "0.0", "0", "0.0"],
         "checkpoint": ["3", "1.5", "1", "0.5"],
         "temporary file": ["3", "1.5", "3", "1.5"],
         "lock": ["1", "0.0", "1", "0.0"],

@@ -13,8 +13,9 @@ from PIL import Image
 from tasks import TASKS
 from tasks.feed import Feed
 from tasks.kinds import joints
+from tasks.kinds.sides import ends, pairs
 from tasks.sets.coco import Coco
-from tasks.sets.keypoint_folder import KeypointFolder, ends, pairs
+from tasks.sets.keypoint_folder import KeypointFolder
 from tickets.errors import DataError, UserError
 
 SIZE = (96, 72)
@@ -331,7 +332,9 @@ class TestMistakes:
         [
             (lambda c: c.pop("annotations"), "has no list 'annotations'; COCO's annotations have"),
             (lambda c: c.update(categories=[{"id": 1}]), "0 of its 1 categories name keypoints"),
-            (lambda c: c["categories"][0].update(skeleton=[[0, 1]]), "skeleton of pairs of numbers from 1 to 17"),
+            (lambda c: c["categories"][0].update(id="x"), "category 'person' needs an integer id and keypoints of"),
+            (lambda c: c["categories"].append({"id": 2, "name": "cat", "keypoints": ["ear"]}),
+             "categories 'person' and 'cat' name different keypoints"),
             (lambda c: c["categories"][0]["keypoints"].reverse(), "differ in their order"),
             (lambda c: c["images"][0].pop("width"), "needs an integer id, a file_name, and a width"),
             (lambda c: c["images"][1].update(id=500), "lists the image id 500 twice"),
@@ -347,7 +350,8 @@ class TestMistakes:
             (first(bbox=[1, 2, 3, 0]), r"box \[1, 2, 3, 0\], whose width and height must be above 0"),
             (first(bbox=[200, 2, 30, 9]), r"box \[200, 2, 30, 9\], outside of its image train 0\.jpg of 200 x 160"),
             (first(area="big"), "num_keypoints .* and area 'big'; they must be numbers"),
-            (lambda c: [p.update(num_keypoints=0) for p in c["annotations"]], "has nobody with a labelled joint"),
+            (first(bbox=[]), r"annotation 9000 has the box \[\]; it must be 4 numbers"),
+            (lambda c: [p.update(keypoints=[]) for p in c["annotations"]], "has nobody with a labelled joint"),
             (lambda c: c.update(annotations=[]), "has nobody with a labelled joint"),
         ],
     )  # fmt: skip

@@ -6,6 +6,7 @@ from samples import record
 from bench import compare
 from bench.boards import pairing, ranks
 from bench.command import console
+from bench.records import published
 from tickets.errors import UserError
 
 CLS, SEG, POSE = "cls/figures", "seg/figures", "pose/figures"
@@ -179,3 +180,62 @@ def test_no_records(tmp_path, capsys):
 def test_no_shared_cell_is_told_apart():
     with pytest.raises(UserError, match="no job is shared"):
         pairing.chosen(pairing.cells([*transfers("a", 0.5), *transfers("b", 0.5, sparsity=0.5)]), bool, ["a", "b"])
+
+
+class TestPublished:
+    """A method of one's own beside the published rows."""
+
+    @pytest.fixture
+    def mine(self, tmp_path, monkeypatch):
+        """Two seeds of mine and no control in runs/, five of omp with its control among the published ones."""
+        monkeypatch.chdir(tmp_path)
+        monkeypatch.setattr(published, "checkout", lambda: None)
+        for one in transfers("mine", 0.5, 0.6):
+            one.write(tmp_path / "runs" / "records")
+        control = transfers("omp", *[0.1] * 5, transform="random", control="random", kind="control")
+        for one in (*transfers("omp", *[0.4] * 5), *transfers("gmp", 0.3, 0.3, target=POSE), *control):
+            one.write(tmp_path / "results" / "records")
+        return tmp_path
+
+    def run(self, capsys, *args):
+        """Exit code, output and errors of a command line."""
+        with pytest.raises(SystemExit) as left:
+            console.main(compare.app, "compare", list(args))
+        out, err = capsys.readouterr()
+        return left.value.code, out, err
+
+    @pytest.mark.parametrize("names", [["mine"], ["mine", "omp"]])
+    def test_is_compared_with_what_shares_a_job_and_told_what_it_lacks(self, mine, capsys, names):
+        code, out, _ = self.run(capsys, *names, "--published")
+        assert code == 0 and "mine - omp, in points" in out and "missing" in out and "gmp" not in out
+        assert "mine lacks seeds 2, 3, 4; no random of mine" in out
+
+    def test_nothing_is_missing_where_both_have_all(self, mine, capsys):
+        for one in transfers("imp", 0.2, 0.2):
+            one.write(mine / "runs" / "records")
+        code, out, _ = self.run(capsys, "mine", "imp", "--published")
+        assert code == 0 and "missing" not in out
+
+    def test_a_record_that_is_published_counts_once(self, mine):
+        for one in transfers("omp", *[0.9] * 5):
+            one.write(mine / "runs" / "records")
+        found = list(published.beside(mine / "runs" / "records"))
+        assert len(found) == len({one.id for one in found}) == 14
+        assert {one.scored.score for one in found if one.job.drawer == "omp" and not one.job.transform} == {0.4}
+
+    def test_what_stands_apart_is_told_with_the_difference(self, mine, capsys):
+        for one in transfers("other", 0.5, kernels="avx512"):
+            one.write(mine / "runs" / "records")
+        for names in (["other"], ["other", "omp"]):
+            code, out, err = self.run(capsys, *names, "--published")
+            assert code == 2 and not out and err.count("\n") == 1
+            assert "the nearest differ in compute (avx512 kernels here, usual there)" in err
+
+    def test_mistakes(self, mine, capsys):
+        code, _, err = self.run(capsys, "mein", "--published")
+        assert code == 2 and "unknown method among the transfers 'mein'. Did you mean 'mine'?" in err
+        code, _, err = self.run(capsys, "mine")
+        assert code == 2 and "a comparison needs two names and got mine" in err
+        (mine / "results").rename(mine / "moved")
+        code, _, err = self.run(capsys, "mine", "--published")
+        assert code == 2 and "there are no published records" in err

@@ -15,6 +15,8 @@ from bench.jobs.work import Work
 from bench.request.plan import Job
 from bench.run import keeps
 from tasks.network import opened
+from tickets import atomic
+from tickets.errors import CannotWriteError, DamagedTicketError
 from tickets.ticket_set import load
 
 DRAW = Job("draw", "cls/figures", None, "gmp", 0.9, 0)
@@ -97,6 +99,28 @@ def test_a_network_of_another_score_than_its_record_is_not_kept(run, monkeypatch
     assert told.status == "failed" and "trained again it scores" in told.error
     assert (home / "records" / f"{records[2].id}.json").read_text() == changed and files(home, records[2]) == before
     (home / "records" / f"{records[2].id}.json").write_text(text)
+
+
+def test_half_a_network_is_none_and_the_next_run_makes_it_whole(run, monkeypatch):
+    home, _, records = run
+    whole, path = files(home, records[2]), Store(home).network(records[2].id)
+    for suffix in (".safetensors", ".json"):
+        path.with_name(path.name + suffix).unlink()
+    write = atomic.write
+
+    def full(file, data):
+        if file == path.with_name(f"{path.name}.json"):
+            raise CannotWriteError(f"cannot write {file}: no space left on device.")
+        write(file, data)
+
+    monkeypatch.setattr(atomic, "write", full)
+    with pytest.raises(CannotWriteError, match="no space left"):
+        again(run, DENSE, for_network=True)
+    assert path.with_name(f"{path.name}.safetensors").exists() and not Store(home).has_network(records[2])
+    with pytest.raises(DamagedTicketError, match=r"\.json does not exist"):
+        load(path)
+    monkeypatch.undo()
+    assert again(run, DENSE, for_network=True).status == "ok" and files(home, records[2]) == whole
 
 
 def test_a_network_stays_with_its_record_and_goes_without(run):

@@ -9,7 +9,7 @@ from PIL import Image, ImageDraw
 from samples import record
 from toy import SPEC
 
-from bench import predict
+from bench import predict, preview, show
 from bench.command import console
 from tasks.kinds.classification import Classification
 from tasks.lettering import lettered
@@ -102,6 +102,35 @@ def test_a_drawn_ticket_predicts_what_it_was_drawn_on(networks, images, capsys, 
     Ticket(SPEC, found.host, Part(), {**bare, "source": "cls/folder"}).save(tmp_path / "own")
     code, _, err = run(capsys, tmp_path / "own", images, "--out", tmp_path / "c")
     assert code == 2 and "drawn on cls/folder, whose classes or joints its data tell" in err and err.count("\n") == 1
+
+
+def test_a_drawn_ticket_takes_heads_and_options_from_its_record(images, capsys, tmp_path):
+    found, _ = made("seg", heads="paper", head_width=12)
+    bare = {key: value for key, value in found.provenance.items() if key != "network"}
+    told = record(source="seg/figures", target=None)
+    told = told.model_copy(update={"config": {**told.config, "heads": "paper", "options": {"head_width": 12}}})
+    told.write(tmp_path / "records")
+    Ticket(SPEC, found.host, found.head, bare).save(tmp_path / "tickets" / told.id)
+    code, _, err = run(capsys, told.id, images / "wide.jpg", "--home", tmp_path, "--out", tmp_path / "told")
+    assert (code, err) == (0, "") and (tmp_path / "told" / "masks" / "wide.png").is_file()
+
+
+def test_preview_and_show_take_a_network(networks, capsys, tmp_path):
+    with pytest.raises(SystemExit) as left:
+        asked = ["--task", "seg", "--network", str(networks["seg"]), "--count", "2", "--out", str(tmp_path / "p.png")]
+        console.main(preview.app, "preview", asked)
+    out, err = capsys.readouterr()
+    assert (left.value.code, err) == (0, "") and (tmp_path / "p.png").is_file()
+    with pytest.raises(SystemExit) as left:
+        console.main(preview.app, "preview", ["--task", "cls", *asked[2:]])
+    assert left.value.code == 2 and "was trained on seg/figures and predicts only there" in capsys.readouterr().err
+    with pytest.raises(SystemExit) as left:
+        console.main(show.app, "show", [str(networks["seg"]), "--no-layers"])
+    out, _ = capsys.readouterr()
+    assert left.value.code == 0 and "network of: seg/figures" in out and "record-of-seg" in out
+    with pytest.raises(SystemExit) as left:
+        console.main(show.app, "show", [networks["id"], "--home", str(networks["home"])])
+    assert left.value.code == 0 and "seg/figures" in capsys.readouterr().out
 
 
 def test_files_of_one_name_have_pictures_of_their_own(networks, images, capsys, tmp_path):

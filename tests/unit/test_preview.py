@@ -195,4 +195,4 @@ def test_a_record_without_a_network_is_refused(capsys, tmp_path):
     record().write(tmp_path)
     (path,) = tmp_path.glob("*.json")
     code, _, err = run(capsys, "--task", "seg", "--record", path, "--out", tmp_path / "p.png")
-    assert code == 2 and "is the record of a transfer that is ok, and only a draw leaves a network" in err
+    assert code == 2 and "left no network in" in err and "--keep networks" in err

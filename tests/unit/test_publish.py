@@ -8,7 +8,7 @@ import samples
 from homes import few_images, short_run
 
 from bench import check, publish
-from bench.audit import replica
+from bench.audit import publishing, replica
 from bench.command import console
 from bench.records import provenance, record
 from bench.request import scale as scales
@@ -27,7 +27,7 @@ def ran(tmp_path_factory):
 @pytest.fixture
 def home(ran, tmp_path):
     """A copy of it that a test may spoil."""
-    publish._hash.cache_clear()
+    publishing._hash.cache_clear()
     shutil.copytree(ran[0], tmp_path / "home")
     return tmp_path / "home"
 
@@ -124,7 +124,7 @@ def test_a_ticket_that_is_gone_damaged_or_another_is_refused_with_its_transfers(
     assert code == 1 and all(file.name in lines[kind] for kind in ("draw", "transfer", "random"))
     assert lines["dense"].startswith("published")
     file.unlink()
-    publish._hash.cache_clear()
+    publishing._hash.cache_clear()
     assert f"{file} does not exist" in published(capsys, home)[1]["transfer"]
 
 

@@ -9,7 +9,7 @@ from asked import config
 from homes import done, few_images, short_facts
 
 from bench import clean, compare, export, preview, publish, show
-from bench.audit import plausible, replica
+from bench.audit import plausible, publishing, replica
 from bench.boards.leaderboard import boards
 from bench.boards.render import notes
 from bench.command import console
@@ -181,7 +181,7 @@ def test_a_set_is_one_ticket_of_the_home_and_stays_as_long_as_it_is_needed(ran, 
 def test_sets_and_their_transfers_are_published_once_verified(ran, home, tmp_path, capsys):
     code, out, _ = told(capsys, publish.app, "--home", home, "--to", tmp_path / "to")
     assert code == 0 and out.endswith("7 published in " + str(tmp_path / "to") + ", 0 there already, 0 refused\n")
-    publish._hash.cache_clear()
+    publishing._hash.cache_clear()
     stem = Store(home).ticket(of(ran, "edst").id)
     stem.with_name(f"{stem.name}.m2.json").unlink()
     code, out, _ = told(capsys, publish.app, "--home", home, "--to", tmp_path / "other")

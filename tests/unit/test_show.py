@@ -102,7 +102,7 @@ def test_mistakes_are_told_in_one_sentence(ticket, capsys, args, message):
 
 def test_a_damaged_or_absent_ticket_is_named(ticket, capsys, tmp_path):
     code, _, err = shown(capsys, tmp_path / "none")
-    assert code == 2 and "none.safetensors does not exist" in err
+    assert code == 2 and "none does not exist; name a file of a network or ticket" in err
     data = bytearray(ticket.with_name("one.safetensors").read_bytes())
     data[-1] ^= 1
     (tmp_path / "one.safetensors").write_bytes(data)

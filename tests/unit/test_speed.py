@@ -291,7 +291,7 @@ def test_an_asked_ticket_is_run_and_one_of_another_preset_refused(tmp_path):
     asked = {**GIVEN, "ticket": tmp_path / "one.json"}
     host = networks(parse(asked), torch.randn(2, 3, 32, 32))["ticket"]
     assert sparsity_of(nonzero(host)) == pytest.approx(0.5, abs=0.01)
-    with pytest.raises(UserError, match=r"one\.json is none of the supernet small; give its --preset"):
+    with pytest.raises(UserError, match=r"the ticket one is none of the supernet small; give its --preset"):
         parse({**asked, "preset": "small"})
 
 

@@ -131,3 +131,29 @@ def test_pairs():
         found(source="cls,seg", target="pose", pairs="each")
     with pytest.raises(UserError, match="the sweep is empty: no source goes with a target"):
         found(source="cls", target="cls", pairs="cross")
+
+
+def test_a_method_of_ones_own_in_a_suite():
+    """The suite's sweeps with the method in the place of all of its own; what is said twice then is said once."""
+    found, plain = planned("figures-v1", drawer="omp"), planned("figures-v1")
+    assert {job.drawer for job in found if job.kind == "draw" or job.source} == {"omp", "dense"}
+    assert Counter((job.recipe, job.control, job.seed) for job in found if job.target) == Counter(
+        (job.recipe, job.control, job.seed) for job in plain if job.target and job.drawer in ("supertickets", "dense")
+        and (job.drawer == "supertickets" or job.source is None)
+    )  # fmt: skip
+    text = {"source": "cls", "target": "seg"}
+    twice = suites.Suite(({**text, "drawer": "imp"}, {**text, "drawer": "gmp"}, {"source": "none", "target": "seg"}))
+    assert suites.narrowed(twice, {"drawer": "omp"}) == [{**text, "drawer": "omp"}, {"source": "none", "target": "seg"}]
+    with pytest.raises(UserError, match="--drawer omp: the suite draws nothing"):
+        suites.narrowed(suites.Suite(({"source": "none"},)), {"drawer": "omp"})
+
+
+def test_a_method_that_is_added_keeps_the_rules_of_the_suite():
+    suite = suites.Suite((), {"scale": "tiny", "budget": 0.5, "precision": "float32"})
+    suites.keep_rules("mine", suite, {"budget": 0.5, "kernels": "torch", "device": "cuda", "equal": "steps"}, [])
+    broken = {"budget": 0.1, "equal": "macs", "host": "timm/resnet18", "precision": "bfloat16"}
+    for name, value in broken.items():
+        with pytest.raises(UserError, match=f"--{name} {value} would break the rules of the suite mine"):
+            suites.keep_rules("mine", suite, {name: value}, [])
+    with pytest.raises(UserError, match="--budget 1, --set batch_size=8 would break the rules"):
+        suites.keep_rules("mine", suite, {"budget": 1}, ["batch_size=8"])
