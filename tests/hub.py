@@ -28,12 +28,14 @@ class Hub:
         commits: by repository (commit, files by path).
         private: names of those that were made private.
         asked: paths of the files that were downloaded.
+        refusing: status by path of what is refused, whoever asks.
     """
 
     url: str = ""
     commits: dict[str, list[tuple[str, dict[str, bytes]]]] = field(default_factory=dict)
     private: set[str] = field(default_factory=set)
     asked: list[str] = field(default_factory=list)
+    refusing: dict[str, int] = field(default_factory=dict)
 
     def commit(self, name: str, files: dict[str, bytes]) -> str:
         """Add a commit with these files, others of before included."""
@@ -57,6 +59,8 @@ class Answers(BaseHTTPRequestHandler):
     def do_GET(self) -> None:
         """Who somebody is, what a repository holds, a file."""
         path = unquote(urlsplit(self.path).path).strip("/")
+        if path in self.hub.refusing:
+            return self.refuse(self.hub.refusing[path])
         if path == "api/whoami-v2":
             return self.say({"name": "me", "type": "user", "orgs": []}) if self.is_known() else self.refuse(401)
         if match := re.fullmatch(r"api/((?:models|datasets)/[^/]+/[^/]+)(?:/(revision|tree)/([^/]+))?", path):
@@ -78,8 +82,8 @@ class Answers(BaseHTTPRequestHandler):
     def do_POST(self) -> None:
         """Make a repository, look at a card, take a commit."""
         path, body = urlsplit(self.path).path.strip("/"), self.rfile.read(int(self.headers["Content-Length"] or 0))
-        if not self.is_known():
-            return self.refuse(401)
+        if path in self.hub.refusing or not self.is_known():
+            return self.refuse(self.hub.refusing.get(path, 401))
         if path == "api/repos/create":
             told = json.loads(body)
             name = f"{told.get('type', 'model')}s/{told.get('organization') or 'me'}/{told['name']}"

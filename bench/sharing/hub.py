@@ -9,6 +9,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
+from textwrap import shorten
 from typing import TYPE_CHECKING
 
 from bench.sharing import layout
@@ -207,18 +208,20 @@ def _why(api: HfApi, at: Repository, error: Exception) -> str:
         return f"{hub} has no repository {at} that you may see; look at the name, or set HF_TOKEN if it is private."
     if isinstance(error, errors.RevisionNotFoundError):
         return f"{at.name} has no revision '{at.revision}'; name a branch, a tag or a commit of it."
-    if isinstance(error, errors.HfHubHTTPError):
-        return _refused(hub, at, error)
-    reason = str(error).strip().partition("\n")[0].rstrip(".") or type(error).__name__
+    if (answer := getattr(error, "response", None)) is not None:
+        return _refused(hub, at, answer.status_code, getattr(error, "server_message", None) or str(error))
+    reason = _first(str(error)) or type(error).__name__
     return f"{hub} does not answer for {at} ({reason}); try again, or share a folder by --to."
 
 
-def _refused(hub: str, at: Repository, error: object) -> str:
+def _refused(hub: str, at: Repository, status: int, reason: str) -> str:
     """The sentence for an answer that is an error's."""
-    response = getattr(error, "response", None)
-    status = getattr(response, "status_code", None)
     if status in (401, 403):
         why = "is not valid there" if status == 401 else "may not do that"
         return f"your token for {hub} {why} ({at}: status {status}); set HF_TOKEN to one that may write."
-    reason = getattr(error, "server_message", None) or str(error)
-    return f"{hub} refuses {at} with status {status}: {reason.strip().partition(chr(10))[0].rstrip('.')}."
+    return f"{hub} refuses {at} with status {status}: {_first(reason)}."
+
+
+def _first(text: str) -> str:
+    """The first line of a message, not too long, without a full stop."""
+    return shorten(text.strip().partition("\n")[0], 120, placeholder="...").rstrip(".")

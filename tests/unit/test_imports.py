@@ -123,6 +123,7 @@ def loaded_by(*args: str) -> set[str]:
         ("-m", "bench.check", "recompute", "--help"),
         ("-m", "bench.check", "schema"),
         ("-m", "bench.publish", "--help"),
+        ("-m", "bench.share", "--help"),
         ("-m", "bench.clean", "--help"),
         ("-m", "bench.new", "task", "--help"),
         ("-m", "bench.new", "scorer", "--help"),

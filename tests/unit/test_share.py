@@ -345,10 +345,16 @@ def test_mistakes_are_told_in_one_sentence(args, message, ran, hub, told, tmp_pa
     assert not list(tmp_path.iterdir()) and list(hub.commits) == ["models/you/yours"]
 
 
-def test_no_token_and_a_wrong_one_are_told_before_anything_is_done(ran, hub, told, monkeypatch):
+def test_no_token_a_wrong_one_and_other_refusals_are_told(ran, hub, told, monkeypatch):
     monkeypatch.setenv("HF_TOKEN", "hf_of_another")
     code, out, err = told("push", ran[1][0].id, "me/x", "--home", ran[0])
     assert code == 2 and not out and f"your token for {hub.url} is not valid there (me/x: status 401)" in err
+    monkeypatch.setenv("HF_TOKEN", TOKEN)
+    hub.refusing = {"api/repos/create": 403, "api/models/me/x": 503}
+    code, out, err = told("pull", "me/x", "--home", ran[0])
+    assert code == 2 and not out and f"{hub.url} refuses me/x with status 503: " in err and err.count("\n") == 1
+    code, out, err = told("push", ran[1][0].id, "me/y", "--home", ran[0])
+    assert code == 2 and not out and f"your token for {hub.url} may not do that (me/y: status 403)" in err
     monkeypatch.delenv("HF_TOKEN")
     code, out, err = told("push", ran[1][0].id, "me/x", "--home", ran[0])
     assert code == 2 and not out and f"there is no token for {hub.url}; make one there that may write" in err
