@@ -2,6 +2,7 @@
 # make test    the test suite
 # make lint    ruff
 # make types   mypy
+# make docs    docs, README and the reference from docstrings -> build/site, which opens without a network
 # make results are the published records sound, and do the committed tables follow from them?
 # make table   results/records -> results/tables (Markdown, CSV, LaTeX, SVG)
 # Each sets up .venv by itself, with the Python that PYTHON names, and reuses it until pyproject.toml changes.
@@ -13,7 +14,7 @@ INSTALLED := $(VENV)/.installed
 INSTALLED_DEV := $(VENV)/.installed-dev
 
 .DEFAULT_GOAL := demo
-.PHONY: demo test lint types results table
+.PHONY: demo test lint types docs results table
 
 demo: $(INSTALLED)
 	$(BIN)/python -m bench.run --source cls --target seg
@@ -27,6 +28,9 @@ lint: $(INSTALLED_DEV)
 
 types: $(INSTALLED_DEV)
 	$(BIN)/python -m mypy
+
+docs: $(INSTALLED_DEV)
+	$(BIN)/python docs/build.py
 
 results: $(INSTALLED)
 	$(BIN)/python -m bench.check results

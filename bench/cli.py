@@ -18,6 +18,7 @@ COMMANDS = {
     "compare": "bench.compare",
     "connect": "bench.connect",
     "show": "bench.show",
+    "adopt": "bench.adopt",
     "export": "bench.export",
     "speed": "bench.speed.command",
     "predict": "bench.predict",
@@ -48,10 +49,26 @@ class Commands(TyperGroup):
         """
         if cmd_name not in COMMANDS:
             raise unknown("command", cmd_name, COMMANDS)
-        command = typer.main.get_command(importlib.import_module(COMMANDS[cmd_name]).app)
+        command = console.command(importlib.import_module(COMMANDS[cmd_name]).app)
         command.name = cmd_name
+        if ctx.resilient_parsing:  # a shell asks what could stand there
+            from bench.request import completion
+
+            completion.attach(command)
         return command
 
+
+WIDTH = 100  # characters of the overview's lines
+OVERVIEW = f"""\
+ticketbench {bench.__version__}: draw lottery tickets on one vision task, transfer them to another, and compare.
+
+  ticketbench run --source cls --target seg     the first run: about two minutes on one core, nothing to download
+  ticketbench run --list                        tasks, methods, recipes, hosts, scales and suites
+  ticketbench COMMAND -h                        what a command takes, with examples
+  ticketbench --install-completion              names at the Tab key
+
+From Python: from bench import api. Commands:
+"""
 
 app = console.application(cls=Commands, completion=True)
 
@@ -62,8 +79,9 @@ def _version(wanted: bool) -> None:
         raise typer.Exit
 
 
-@app.callback()
+@app.callback(invoke_without_command=True)
 def ticketbench(
+    context: typer.Context,
     version: Annotated[
         bool, typer.Option("--version", help="Print the version and leave.", callback=_version, is_eager=True)
     ] = False,
@@ -72,6 +90,17 @@ def ticketbench(
 
     ticketbench COMMAND does the same as python -m bench.COMMAND.
     """
+    if context.invoked_subcommand is None:
+        print(overview(context))
+
+
+def overview(context: typer.Context) -> str:
+    """What is shown where no command is named: the first one to type, and all there are."""
+    group = context.command
+    width = max(map(len, COMMANDS)) + 2
+    told = {name: group.get_command(context, name).get_short_help_str(WIDTH - width) for name in COMMANDS}  # type: ignore[attr-defined]  # it is a group
+    commands = "\n".join(f"  {name:<{width}}{text}" for name, text in told.items())
+    return f"{OVERVIEW}\n{commands}"
 
 
 def main() -> NoReturn:

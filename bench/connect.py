@@ -97,7 +97,7 @@ def _computed(works: Mapping[Path, Work], points: int, jobs: int, display: Displ
 
     found: dict[Path, list[float]] = {}
     waiting = list(works.items())
-    display.expect(sum(2 * work.facts.scale.plan(work.job.trained_on).transfer.steps for _, work in waiting))
+    display.expect({work.job: 2 * work.facts.scale.plan(work.job.trained_on).transfer.steps for _, work in waiting})
     with Workers(jobs, max(work.facts.setting.threads for _, work in waiting)) as workers:
         while len(found) < len(works):
             while waiting and workers.free:
@@ -109,7 +109,7 @@ def _computed(works: Mapping[Path, Work], points: int, jobs: int, display: Displ
                     display.progress(job, message.value)
                 elif message.kind == "result":
                     found[message.key] = message.value
-                    display.say(f"done {job}, twice")
+                    display.ended(job, f"done {job}, twice")
                 elif message.kind == "refused":
                     raise UserError(f"{message.key}: {message.value}")
                 else:

@@ -191,7 +191,7 @@ def _calibration(kept: Kept, asked: Asked) -> list[np.ndarray]:
     import numpy as np
 
     from tasks.data.files import files_below, rgb
-    from tasks.sets.folder import SUFFIXES
+    from tasks.data.own import SUFFIXES
     from tasks.views.batches import denormalise
 
     folder = Path(str(asked.int8))
@@ -199,7 +199,7 @@ def _calibration(kept: Kept, asked: Asked) -> list[np.ndarray]:
         raise UserError(f"--int8 is {folder}, which is no folder; give one of images to measure ranges on, or dynamic.")
     task = replace(kept.task, pipeline="resized", size=asked.size or kept.task.size)
     files = [folder / name for name in files_below(folder, SUFFIXES)[:MOST]]
-    return [denormalise(task.sight(np.asarray(rgb(file)))["image"]).float().numpy() for file in files]
+    return [denormalise(task.sight(np.asarray(rgb(file, upright=True)))["image"]).float().numpy() for file in files]
 
 
 def _freely(module: nn.Module, size: tuple[int, int], asked: Asked, face: Face) -> list[str]:

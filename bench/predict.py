@@ -68,7 +68,7 @@ def _told(kept: Kept, file: Path, name: str, out: Path) -> dict[str, Any]:
     from tasks.data.files import rgb
 
     try:
-        image = np.asarray(rgb(file))
+        image = np.asarray(rgb(file, upright=True))
     except DataError as error:
         print(error)
         return {"image": str(file), "error": str(error)}
@@ -101,7 +101,7 @@ def _files(images: Sequence[Path]) -> Iterator[Path]:
         UserError: a file does not exist, or a folder holds no image.
     """
     from tasks.data.files import files_below
-    from tasks.sets.folder import SUFFIXES
+    from tasks.data.own import SUFFIXES
 
     for path in images:
         if path.is_dir():

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -119,7 +120,7 @@ def run(
     )
     todo = jobs(asked)
     tasks = _located(asked, todo, download)
-    _compute(asked, todo, tasks, verbose, dry_run)
+    (context.obj or _compute)(asked, todo, tasks, verbose, dry_run)  # bench.api brings its own
 
 
 def jobs_that_fit(threads: int) -> int:
@@ -134,16 +135,21 @@ def _is_typed(context: typer.Context, name: str) -> bool:
 
 
 def names() -> str:
-    """Every name that the flags take, without importing what they name."""
-    aliases = {v: k for k, v in TASKS.aliases.items()}
-    told = {name: ", ".join(filter(None, (aliases.get(name), TASKS.note(name)))) for name in TASKS.names()}
-    kinds = {"tasks": [f"{name} ({said})" if said else name for name, said in told.items()]}
-    kinds |= {
+    """Every name that the flags take, a line a kind."""
+    notes = {name: TASKS.note(name) for name in TASKS.names()}
+    aliases = {name: alias for alias, name in TASKS.aliases.items()}
+    told = {name: ", ".join(filter(None, (aliases.get(name), note))) for name, note in notes.items()}
+    shown = {**known(), "tasks": [f"{name} ({said})" if said else name for name, said in told.items()]}
+    return "\n".join(f"{kind}: {', '.join(members)}" for kind, members in shown.items())
+
+
+def known() -> dict[str, list[str]]:
+    """Every name that the flags take, by kind, without importing what they name."""
+    members = {
         f"{one.noun}s": [*one.names(), *(f"{family}/NAME" for family in one.families)]
         for one in contract.REGISTRIES.values()
     }
-    kinds |= {"scales": scales.names(), "suites": suites.names()}
-    return "\n".join(f"{kind}: {', '.join(members)}" for kind, members in kinds.items())
+    return {"tasks": TASKS.names(), **members, "scales": scales.names(), "suites": suites.names()}
 
 
 def _located(asked: RunConfig, todo: list[Job], download: bool) -> dict[str, Task]:
@@ -159,45 +165,82 @@ def _located(asked: RunConfig, todo: list[Job], download: bool) -> dict[str, Tas
 
 
 def _compute(asked: RunConfig, todo: list[Job], tasks: dict[str, Task], verbose: bool, dry_run: bool) -> None:
-    """Prepare the data, run what is missing, show the table; or only tell what that would take."""
+    """Run what is missing and show the table; or only tell what that would take."""
     from bench.jobs.display import Display
+
+    with Display(verbose) as display:
+        if dry_run:
+            print(priced(asked, todo, tasks, display))
+            return
+        records = computed(asked, todo, tasks, display)
+    kept = keeps(asked.how.keep, todo) and any(job.kind != "draw" for job in todo)
+    _show(asked, records, kept)
+
+
+def computed(asked: RunConfig, todo: list[Job], tasks: dict[str, Task], display: Display) -> list[Record]:
+    """Prepare the data and run what is missing.
+
+    Args:
+        asked: the run.
+        todo: its jobs, draws before what needs them.
+        tasks: the adapters of all their tasks, located.
+        display: told what happens.
+
+    Returns:
+        The record of every job, those that were there before among them.
+
+    Raises:
+        UserError: data cannot be used, or the home takes no more records.
+    """
     from bench.jobs.grid import Grid
+
+    is_new = not (asked.how.home / "records").is_dir()  # else there may be nothing to do
+    with _ready(asked, todo, tasks, display, is_new) as (facts, ids, workers):
+        grid = Grid(todo, ids, facts, display, cost=lambda job: _length(asked, job), force=asked.how.force,
+                    networks=asked.how.keep != AUTO)  # fmt: skip
+        grid.skip_finished()
+        display.expect({job: _steps(asked, job) for job in grid.missing})
+        grid.run(workers)
+        if grid.unkept and asked.how.keep == AUTO:
+            left = ", ".join(ids[job] for job in grid.unkept)
+            display.say(f"there before without a trained network, which --keep networks trains once more: {left}")
+        return [grid.records[job] for job in todo]
+
+
+def priced(asked: RunConfig, todo: list[Job], tasks: dict[str, Task], display: Display) -> str:
+    """What is there already, and what the rest would take on this machine; arguments and errors as `computed`."""
+    with _ready(asked, todo, tasks, display, is_new=False) as (facts, ids, workers):
+        return _price(todo, ids, facts, workers, display, asked.how.force)
+
+
+@contextmanager
+def _ready(
+    asked: RunConfig, todo: list[Job], tasks: dict[str, Task], display: Display, is_new: bool
+) -> Iterator[tuple[Facts, dict[Job, str], Workers]]:
+    """Data prepared, kernels at hand, records named, workers to do the jobs; they end with the block."""
     from bench.jobs.kernels import Kernels
     from bench.jobs.names import named
     from bench.jobs.work import Facts
     from bench.jobs.workers import Workers
 
+    how = asked.how
     preload = JOBS_IMPORT if asked.setting.device == "cpu" else ()  # CUDA wants processes of its own
     with (
-        Display(verbose) as display,
-        Kernels(asked.setting, asked.how.kernels, display.say) as kernels,
-        Workers(asked.how.jobs, asked.setting.threads, preload) as workers,
+        Kernels(asked.setting, how.kernels, display.say) as kernels,
+        Workers(how.jobs, asked.setting.threads, preload) as workers,
     ):
-        if not dry_run and not (asked.how.home / "records").is_dir():  # else there may be nothing to do
+        if is_new:
             workers.warm()
         fingerprints = {
             name: task.prepare(os.cpu_count() or 1, lambda *at, name=name: display.preparing(name, *at))
             for name, task in tasks.items()
         }
         display.remarks(tasks)
-        how = asked.how
         facts = Facts(
             kernels.settled(), asked.scale, tasks, fingerprints, how.home, how.device, how.workers, how.tensorboard,
             keeps(how.keep, todo),
         )  # fmt: skip
-        ids = named(todo, facts, workers)
-        if dry_run:
-            print(_price(todo, ids, facts, workers, display, how.force))
-            return
-        grid = Grid(todo, ids, facts, display, cost=lambda job: _length(asked, job), force=how.force,
-                    networks=how.keep != AUTO)  # fmt: skip
-        grid.skip_finished()
-        display.expect(sum(_steps(asked, job) for job in grid.missing))
-        grid.run(workers)
-    if grid.unkept and how.keep == AUTO:
-        left = ", ".join(ids[job] for job in grid.unkept)
-        print(f"there before without a trained network, which --keep networks trains once more: {left}")
-    _show(asked, [grid.records[job] for job in todo], facts.keep and any(job.kind != "draw" for job in todo))
+        yield facts, named(todo, facts, workers), workers
 
 
 def keeps(keep: str, todo: list[Job]) -> bool:

@@ -32,7 +32,9 @@ SHORTER = {"imp/many_rounds": "@rate=0.7"} | dict.fromkeys(
     (name for name in BUILT_IN.builtin if name.startswith("netadaptv2")), "@iterations=1@samples=2@macs_target=0.9"
 )
 """Options by which those that train or look for many times the request's steps do so for fewer."""
-DRAWERS = [name + SHORTER.get(name, "") for name in BUILT_IN.builtin if not BUILT_IN.traits(name).needs_weights]
+ASIDE = {name for name, traits in BUILT_IN.traits_by_name() if traits.needs_weights or traits.needs_file}
+"""Drawers that need a file, of weights or of a ticket."""
+DRAWERS = [name + SHORTER.get(name, "") for name in BUILT_IN.builtin if name not in ASIDE]
 """All built-in drawers that draw from any host, with their defaults but for those that would take long."""
 
 

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import importlib
 import math
+import os
+import sys
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, fields, is_dataclass
 from functools import cached_property
@@ -18,6 +20,10 @@ from tickets.errors import UserError, unknown
 from tickets.traits import Traits
 
 T = TypeVar("T")
+
+BY_HAND = "TICKETBENCH_MEMBERS"
+"""The environment variable with the members of no installed package, as "GROUP/NAME=MODULE:ATTRIBUTE" parted by
+spaces; processes that are started inherit them."""
 
 
 @dataclass(frozen=True)
@@ -65,10 +71,44 @@ class Registry(Generic[T]):
     def _plugins(self) -> dict[str, list[EntryPoint]]:
         """Entry points of other packages by name; more than one where packages disagree."""
         found: dict[str, list[EntryPoint]] = {}
-        for point in sorted(entry_points(group=self.group), key=lambda point: (point.name, point.value)):
+        installed = [*entry_points(group=self.group), *_by_hand(self.group)]
+        for point in sorted(installed, key=lambda point: (point.name, point.value)):
             if not any(point.value == known.value for known in found.get(point.name, ())):
                 found.setdefault(point.name, []).append(point)
         return found
+
+    def register(self, name: str, target: str) -> None:
+        """Add a member that no installed package registers, for this process and those that it starts from now on.
+
+        What was added so under this name before is replaced, and its module imported anew, as after an edit.
+
+        Args:
+            name: without options.
+            target: "module:attribute", the module in a file on Python's path; not `__main__`, which others cannot see.
+
+        Raises:
+            UserError: the name is taken or none, or the target cannot be loaded or is no such thing; nothing is added.
+        """
+        module, colon, attribute = target.partition(":")
+        if not (name and module and colon and attribute) or module == "__main__" or set("@= \t\n") & {*name, *target}:
+            raise UserError(
+                f"'{name}' = '{target}' registers no {self.noun}; give a name and MODULE:CLASS, the module in a file "
+                "of its own on Python's path, where other processes find it."
+            )
+        before, entry = os.environ.get(BY_HAND, ""), f"{self.group}/{name}"
+        others = [one for one in before.split() if one.partition("=")[0] != entry]
+        importlib.invalidate_caches()
+        sys.modules.pop(module, None)
+        try:
+            self._take(" ".join([*others, f"{entry}={target}"]))
+            self.load(name)
+        except UserError:
+            self._take(before)
+            raise
+
+    def _take(self, by_hand: str) -> None:
+        os.environ[BY_HAND] = by_hand
+        vars(self).pop("_plugins", None)
 
     def names(self) -> list[str]:
         """Every name: those that come with the project, then those of other packages."""
@@ -204,14 +244,23 @@ class Registry(Generic[T]):
         return cast(Traits, getattr(made, "traits", Traits()))
 
     def distribution(self, name: str) -> Distribution | None:
-        """The distribution that a member comes from; None for what comes with the project.
+        """The distribution that a member comes from; None for what comes with the project or was registered by hand.
+
+        Raises:
+            UserError: there is no such member.
+        """
+        own, _ = self.parts(name)
+        return None if self.is_ours(name) else self._plugins[own][0].dist
+
+    def is_ours(self, name: str) -> bool:
+        """Whether a member comes with the project.
 
         Raises:
             UserError: there is no such member.
         """
         own, _ = self.parts(name)
         self._check(own)
-        return None if own in self.builtin or self._family(own) else self._plugins[own][0].dist
+        return own in self.builtin or self._family(own) is not None
 
     def target(self, name: str) -> str:
         """The "module:attribute" of a member.
@@ -248,6 +297,12 @@ class Registry(Generic[T]):
         if own not in self.builtin and not points:
             known = [*self.aliases, *self.names(), *(f"{family}/NAME" for family in self.families)]
             raise unknown(self.noun, own, known)
+
+
+def _by_hand(group: str) -> list[EntryPoint]:
+    """The members of a group that the environment names."""
+    entries = (one.partition("=") for one in os.environ.get(BY_HAND, "").split() if one.startswith(f"{group}/"))
+    return [EntryPoint(entry.removeprefix(f"{group}/"), target, group) for entry, _, target in entries]
 
 
 def validated(cls: type, noun: str, own: str, given: Mapping[str, Any], options: Mapping[str, str]) -> Any:

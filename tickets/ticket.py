@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
-from typing import Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 import safetensors
 import safetensors.torch
@@ -21,11 +21,15 @@ from tickets.errors import DamagedTicketError, UserError
 from tickets.hosts import spec_from_json
 from tickets.hosts.base import HostSpec
 from tickets.patterns import ELEMENT, PATTERNS
+from tickets.pruning.lasting import Form, lasting
 from tickets.pruning.masks import Masks, ones, project, prunable
 from tickets.search.searchable import Units, live_units
 from tickets.seeding import seeded
 from tickets.source import Source, initial_head
 from tickets.training.network import Network
+
+if TYPE_CHECKING:
+    from tickets.ecosystem.torchvision import Backbone
 
 FORMAT = 2
 Tensors = dict[str, Tensor]
@@ -69,6 +73,7 @@ class Drawn:
     """What a ticket tells of its drawing, and a set of tickets as one."""
 
     provenance: Mapping[str, Any]
+    hash: Any  # a property of both
 
     @property
     def macs_spent(self) -> int:
@@ -84,8 +89,27 @@ class Drawn:
     @property
     def made_from(self) -> dict[str, int]:
         """The tickets that its drawing was given: what each has cost, in training MACs, by its hash."""
-        given = [self.provenance["base"], *self.provenance.get("given", {}).values()]
-        return {one["hash"]: one["macs"] for one in given if one["hash"]}
+        return {one["hash"]: one["macs"] for one in self._given if one["hash"]}
+
+    @property
+    def stated_macs(self) -> int | None:
+        """Of `macs_spent` what owners state of networks that were drawn elsewhere; None where one of them does not."""
+        return total(self.stated_from)
+
+    @property
+    def stated_from(self) -> dict[str, int | None]:
+        """The tickets that its drawing was given, and of whose cost owners state something: what, by its hash."""
+        return {one["hash"]: one["stated"] for one in self._given if "stated" in one}
+
+    @property
+    def as_given(self) -> dict[str, Any]:
+        """What the provenance of another one tells of it that was made from it: hash and cost."""
+        stated = self.stated_macs
+        return {"hash": self.hash, "macs": self.macs_spent} | ({} if stated == 0 else {"stated": stated})
+
+    @property
+    def _given(self) -> list[dict[str, Any]]:
+        return [self.provenance["base"], *self.provenance.get("given", {}).values()]
 
 
 @dataclass(frozen=True)
@@ -141,18 +165,45 @@ class Ticket(Drawn):
         """SHA-256 of the tensor file, which itself holds the hash of the description."""
         return hashlib.sha256(self._files()[0]).hexdigest()
 
-    def build(self, weights: Weights = "ema") -> nn.Module:
+    def build(self, weights: Weights = "ema", masks: Form | None = None) -> nn.Module:
         """The plain module: images (B, 3, H, W) -> list of feature maps; pruned weights are zero.
 
         Args:
             weights: "ema", the averaged weights that the ticket was scored with; "raw", or "rewind".
+            masks: None for zeros alone, which the first step of an optimiser fills; "parametrize" or "prune" for masks
+                that last, as `tickets.pruning.lasting` puts them in and takes them out.
 
         Returns:
             A new host in eval mode, with its own tensors.
+
+        Raises:
+            UserError: there are no such weights, or no such form of masks.
         """
         with seeded(0, "overwritten"):
             host = self.spec.build(self.host.units)
-        return self.apply(host, weights)
+        self.apply(host, weights)
+        return host if masks is None else lasting(host, self.host.masks, masks)
+
+    def backbone(
+        self,
+        names: Mapping[int, str] | None = None,
+        fpn: int | None = None,
+        weights: Weights = "ema",
+        masks: Form | None = "parametrize",
+    ) -> Backbone:
+        """The host as torchvision's models want a backbone, with masks that last in their training.
+
+        Args:
+            names: by number of a map, negative ones from the last, what it is called, as {-1: "out"}; None for all.
+            fpn: width of a feature pyramid on these maps; None for none.
+            weights, masks: as `build` takes them.
+
+        Raises:
+            UserError: as `build`, or there is no such map.
+        """
+        from tickets.ecosystem.torchvision import Backbone
+
+        return Backbone(self.build(weights, masks), names, fpn)
 
     def network(self, source: Source) -> Network:
         """The averaged ticket with its source head, as loaded: what its source score belongs to.
@@ -357,6 +408,10 @@ class Ticket(Drawn):
             provenance={**self.provenance, **provenance},
         )
 
+    def with_provenance(self, **provenance: Any) -> Ticket:
+        """The same ticket with more provenance."""
+        return replace(self, provenance={**self.provenance, **provenance})
+
     def moved(self, spec: HostSpec, host: Part, **provenance: Any) -> Ticket:
         """The ticket on another host, without its head; its sparsity there is what came of the move.
 
@@ -370,6 +425,12 @@ class Ticket(Drawn):
         pattern = PATTERNS.make(self.provenance.get("pattern", ELEMENT))
         told = {"asked": self.provenance.get("sparsity"), "sparsity": pattern.sparsity(host.masks)}
         return replace(self, spec=spec, host=host, head=Part(), provenance={**self.provenance, **told, **provenance})
+
+
+def total(stated: Mapping[str, int | None]) -> int | None:
+    """The sum of what owners state; None where one states nothing."""
+    told = [macs for macs in stated.values() if macs is not None]
+    return sum(told) if len(told) == len(stated) else None
 
 
 def stem_of(path: Path | str) -> Path:

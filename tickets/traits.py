@@ -39,6 +39,7 @@ class Traits:
         prunes: drawers: whether weights are removed; if not, the sparsity is 0 whatever is asked for.
         rewinds: drawers: whether tickets keep a rewind point, which the recipe `rewind` starts from.
         needs_weights: drawers: whether it needs a host that begins with weights of a file.
+        needs_file: drawers: whether its name must say a file, and does not.
         draws_sets: drawers: whether what is drawn is a set of tickets that predict together.
         is_control: transforms: whether what it makes is a control that tickets must beat, not a ticket.
         draws_from: transforms: the host that its tickets are drawn from where that is not the one which they are then
@@ -61,6 +62,7 @@ class Traits:
     prunes: bool = True
     rewinds: bool = False
     needs_weights: bool = False
+    needs_file: bool = False
     draws_sets: bool = False
     is_control: bool = False
     draws_from: str | None = None

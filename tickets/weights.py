@@ -361,16 +361,26 @@ def fitted(state: Mapping[str, Tensor], wanted: Mapping[str, Tensor], unused: st
 
 
 def loaded(model: str, weights: Weights, features_only: bool = False) -> nn.Module:
-    """A timm model with the weights of a file, in training mode.
+    """A timm model with the weights of a file, as `filled` makes it of their state.
+
+    Raises:
+        UserError: the file cannot be read or does not fit.
+    """
+    return filled(model, read(weights.path), weights.path, features_only)
+
+
+def filled(model: str, state: Mapping[str, Tensor], where: object, features_only: bool = False) -> nn.Module:
+    """A timm model with the weights of a state dict of the whole model, in training mode.
 
     Args:
         model: its name in timm.
-        weights: as `find` found them.
+        state: of the model, its classifier perhaps left out; or of the EfficientNet port that `renamed` knows.
+        where: it was read, for messages.
         features_only: give feature maps, as hosts do, and leave out what they do not need; else the features before
             the classifier, (B, width).
 
     Raises:
-        UserError: the file cannot be read or does not fit.
+        UserError: it does not fit; names the first tensor.
     """
     import timm
 
@@ -379,7 +389,7 @@ def loaded(model: str, weights: Weights, features_only: bool = False) -> nn.Modu
     config = cast(Mapping[str, Any], whole.pretrained_cfg)
     wanted = whole.state_dict()
     classifier = str(config.get("classifier") or "classifier")
-    state = fitted(renamed(read(weights.path), wanted), wanted, classifier, weights.path)
+    state = fitted(renamed(state, wanted), wanted, classifier, where)
     parts = {"features_only": True} if features_only else {"num_classes": 0}
     overlay = {"state_dict": state, "custom_load": False}
     log = logging.getLogger("timm.models._builder")  # which warns of tensors that are left out: `fitted` has looked

@@ -204,7 +204,7 @@ def _may_search(drawer: str) -> bool:
 def _host_weights(host: str) -> int | None:
     """Prunable weights of a host; None where it is not known here. They are remembered of hosts that are ours."""
     try:
-        if HOSTS.distribution(host) is not None:
+        if not HOSTS.is_ours(host):
             return _counted_weights(host)
         found: int = remembered(
             "weights", {"host": host}, lambda told: type(told) is int, lambda: _counted_weights(host)
@@ -231,6 +231,11 @@ def _costs(found: Record) -> Iterator[str]:
         yield (
             f"'costs.sparse_training_macs' is {costs.sparse_training_macs}, more than the {costs.training_macs} of "
             "'costs.training_macs'."
+        )
+    if (costs.stated_macs or 0) > costs.drawing_macs:
+        yield (
+            f"'costs.stated_macs' is {costs.stated_macs}, more than the {costs.drawing_macs} of 'costs.drawing_macs' "
+            "that they are part of."
         )
     if found.job.source is None and costs.drawing_macs:
         yield f"'costs.drawing_macs' is {costs.drawing_macs}, and dense training from fresh weights draws nothing."

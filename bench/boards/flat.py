@@ -64,6 +64,13 @@ FIELDS: dict[str, Callable[[Board, Row], Any]] = {
 }
 """CSV columns in order; fractions stay fractions, an absent number is an empty cell."""
 
+TRUTHS = ("is_decided", "pareto_macs", "pareto_remaining")
+COUNTS = ("group", "n", "rank", "drawer_version", "recipe_version")
+TEXTS = ("seeds", "edition", "missing")
+NAMES = ("kind", "source", "target", "drawer", "transform", "recipe", "head", "control", "scale", "origin", "metric",
+         "test_split", "source_data", "code", "host_drawn", "host", "equal", "data", "compute")  # fmt: skip
+"""Columns that are no plain numbers: truths, whole numbers, texts of their own, and texts that repeat."""
+
 OF_KEY = ("drawer", "transform", "recipe", "head", "control", "sparsity", "scale", "budget", "origin",
           "drawer_version", "recipe_version", "source_data", "code", "host_drawn")  # fmt: skip
 """Columns that a line over all targets shares with the rows that it is made from."""

@@ -51,8 +51,10 @@ class Row:
         sparse_macs: of the host, exact by layer, one input.
         deployed_parameters: host and head as used on the target.
         deployed_macs: its multiply-accumulates, exact by layer, one input.
-        drawing_macs: training MACs of the draws that the job used.
+        drawing_macs: training MACs of the draws that the job used; None where nobody knows.
         training_macs: training MACs of the job itself.
+        stated_macs: of `drawing_macs` what the owner of a network that was drawn elsewhere states; None where nobody
+            does, which leaves the row without a rank.
         budget_ratio: (drawing + training MACs) / that of the board's contenders, where it is unequal.
         wall_s: seconds of the job itself.
         pareto_macs: whether no ticket of the board has a higher score at as few or fewer `sparse_macs`, or as high
@@ -84,6 +86,7 @@ class Row:
     deployed_macs: float | None = None
     drawing_macs: float | None = None
     training_macs: float | None = None
+    stated_macs: float | None = 0
     budget_ratio: float | None = None
     wall_s: float | None = None
     pareto_macs: bool | None = None
@@ -113,8 +116,10 @@ class Row:
 
     @property
     def total_macs(self) -> float | None:
-        """Training MACs, drawing included."""
-        return None if self.training_macs is None else self.training_macs + (self.drawing_macs or 0)
+        """Training MACs, drawing included; None where either is not known."""
+        if self.training_macs is None or self.stated_macs is None:
+            return None
+        return self.training_macs + (self.drawing_macs or 0)
 
 
 @dataclass(frozen=True)
@@ -259,6 +264,7 @@ def _required(groups: Mapping[Key, Mapping[int, Result]]) -> dict[float, tuple[i
 def _row(key: Key, by_seed: Mapping[int, Result], required: tuple[int, ...], edition: str) -> Row:
     """A row without its comparisons; one that is incomplete has only its seeds and the reason."""
     results = tuple(result for _, result in sorted(by_seed.items()))
+    stated = _average(results, "stated_macs")
     seeds = tuple(result.seed for result in results if result.error is None)
     if missing := _missing(by_seed, seeds, required):
         return Row(key=key, seeds=seeds, missing=missing, edition=edition, results=results)
@@ -275,8 +281,9 @@ def _row(key: Key, by_seed: Mapping[int, Result], required: tuple[int, ...], edi
         sparse_macs=_average(results, "sparse_macs"),
         deployed_parameters=_average(results, "deployed_parameters"),
         deployed_macs=_average(results, "deployed_macs"),
-        drawing_macs=_average(results, "drawing_macs"),
+        drawing_macs=None if stated is None else _average(results, "drawing_macs"),
         training_macs=_average(results, "training_macs"),
+        stated_macs=stated,
         wall_s=_average(results, "wall_s"),
     )
 
@@ -365,10 +372,10 @@ def _marked(rows: Sequence[Row]) -> dict[Key, Fields]:
 
 
 def _ranked(rows: Sequence[Row], scores: Mapping[Key, Mapping[int, float]]) -> dict[Key, Fields]:
-    """The contenders' ranks, counted apart at each sparsity; the rows come best first."""
+    """The ranks of contenders whose cost is known, counted apart at each sparsity; the rows come best first."""
     above: dict[float, tuple[int, Key]] = {}
     ranked: dict[Key, Fields] = {}
-    for key in (row.key for row in rows if row.key.is_contender):
+    for key in (row.key for row in rows if row.key.is_contender and row.stated_macs is not None):
         rank, better = above.get(key.sparsity, (0, None))
         difference = stats.paired(scores[better], scores[key]) if better else None
         is_decided = None if better is None else difference is not None and difference.is_decided

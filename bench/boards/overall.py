@@ -76,7 +76,7 @@ def over_targets(boards: Iterable[Board]) -> tuple[Overall, ...]:
     found = []
     for _, by_task in sorted(settings.items()):
         members = [by_task[task] for task in sorted(by_task)]
-        sources = {row.key.source for board in members for row in board.rows if row.key.is_contender}
+        sources = {row.key.source for board in members for row in board.rows if row.rank is not None}
         found += [_overall(source, members) for source in sorted(one for one in sources if one is not None)]
     return tuple(overall for overall in found if overall is not None)
 
@@ -91,7 +91,7 @@ def _overall(source: str, boards: Sequence[Board]) -> Overall | None:
     rows: dict[Key, dict[str, Row]] = defaultdict(dict)
     for board in boards:
         for row in board.rows:
-            if row.key.is_contender and row.key.source == source:
+            if row.rank is not None and row.key.source == source:
                 rows[replace(row.key, target=None)][board.place.task] = row
     needed = MAJORITY * len(rows)
     compared = [b for b in boards if sum(b.place.task in by_task for by_task in rows.values()) >= needed]

@@ -9,13 +9,14 @@ import re
 import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from html import escape
 from typing import Any, TextIO
 
 from bench.boards import overall
 from bench.boards.leaderboard import Board, Row
 from bench.boards.overall import Overall
 from bench.boards.result import Key, Place
-from bench.numbers import stats
+from bench.numbers import aligned, stats
 from bench.numbers.amounts import MISSING, counted, duration, interval, percent, points
 
 METRICS = {"top1": "top-1", "miou": "mIoU", "pck": "PCK@0.2", "ap": "OKS AP"}
@@ -72,6 +73,8 @@ def _marks(row: Row) -> str:
     marks = [row.edition] if row.edition else []
     if row.key.origin != "measured":
         marks.append(row.key.origin)
+    if row.stated_macs != 0:
+        marks.append("drawing cost unknown" if row.stated_macs is None else "drawing cost as stated")
     if row.budget_ratio is not None:
         marks.append(f"budget ×{row.budget_ratio:.3g}")  # noqa: RUF001
     return ", ".join(marks)
@@ -348,6 +351,15 @@ def plain(boards: Iterable[Board]) -> str:
     return "\n".join(_plain(board, heading(board, boards)) for board in boards)
 
 
+def html(board: Board, boards: Sequence[Board] = ()) -> str:
+    """One board as an HTML table of the columns in which something stands, its heading above and its notes below."""
+    columns = filled(board)
+    rows = _cells(board, columns)
+    table = aligned.html([column.title for column in columns], rows) if rows else ""
+    told = "".join(f"<li>{escape(note)}</li>" for note in notes(board))
+    return f"<p><b>{escape(heading(board, boards))}</b></p>{table}" + (f"<ul>{told}</ul>" if told else "")
+
+
 def _is_transfer(board: Board) -> bool:
     return board.place.kind == "transfer"
 
@@ -358,11 +370,11 @@ def _plain(board: Board, title: str) -> str:
     widths = [max(map(len, texts)) for texts in zip(*lines, strict=True)]
     text = title + "\n"
     for line in lines:
-        aligned = (
+        cells = (
             cell.rjust(width) if column.is_number else cell.ljust(width)
             for column, cell, width in zip(columns, line, widths, strict=True)
         )
-        text += f"  {(' ' * GAP).join(aligned)}".rstrip() + "\n"
+        text += f"  {(' ' * GAP).join(cells)}".rstrip() + "\n"
     return text + "".join(f"  {note}\n" for note in notes(board))
 
 

@@ -153,6 +153,7 @@ class Result:
     deployed_macs: int | None
     drawing_macs: int | None
     training_macs: int | None
+    stated_macs: int | None
     wall_s: float | None
     ticket: str | None
     redraw: str | None
@@ -181,6 +182,7 @@ class Result:
             deployed_macs=deployed.sparse_macs if deployed else None,
             drawing_macs=costs.drawing_macs if costs else None,
             training_macs=costs.training_macs if costs else None,
+            stated_macs=costs.stated_macs if costs else 0,
             wall_s=costs.wall_s if costs else None,
             ticket=ticket.hash if ticket else None,
             redraw=record.redraw,

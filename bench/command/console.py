@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import codecs
 import gc
+import io
 import os
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from typing import NoReturn, cast
+from typing import Any, NoReturn, cast
 
 import typer
 
@@ -17,6 +19,9 @@ USAGE_ERROR = cast("type[typer.BadParameter]", typer.BadParameter.__mro__[2])
 """Click's base class, wherever this typer keeps click; typed as the one below it that typer names."""
 
 INTERRUPTED = 130
+PLAIN = "ticketbench-plain"
+INSTEAD = {"±": "+-", "×": "x", "–": "-", "—": "-", "−": "-", "…": "...", "→": "->", "≥": ">=", "’": "'"}  # noqa: RUF001
+"""What stands for signs that an output cannot show; a question mark for others."""
 
 
 @contextmanager
@@ -43,6 +48,32 @@ def application(cls: type[typer.core.TyperGroup] | None = None, completion: bool
     return typer.Typer(cls=cls, add_completion=completion, pretty_exceptions_enable=False, rich_markup_mode="markdown")
 
 
+def command(app: typer.Typer) -> Any:
+    """An app's command as click has it; its help, and that of its subcommands, is asked for by -h, too."""
+    found = typer.main.get_command(app)
+    found.context_settings = {**found.context_settings, "help_option_names": ["-h", "--help"]}
+    return found
+
+
+def call(app: typer.Typer, words: Sequence[str], given: Any = None) -> None:
+    """Run a command in a process that goes on.
+
+    Args:
+        app: of one command.
+        words: its arguments.
+        given: what its context has as `obj`.
+
+    Raises:
+        UserError: also for what is wrong in the arguments.
+    """
+    found = command(app)
+    try:
+        with found.make_context(found.name, list(words), obj=given) as context:
+            found.invoke(context)
+    except USAGE_ERROR as error:
+        raise UserError(_sentence(error)) from error
+
+
 def main(app: typer.Typer, prog: str, args: Sequence[str] | None = None) -> NoReturn:
     """Run a typer app and leave the process with its exit code.
 
@@ -58,9 +89,9 @@ def main(app: typer.Typer, prog: str, args: Sequence[str] | None = None) -> NoRe
     Raises:
         SystemExit: always.
     """
-    command = typer.main.get_command(app)
+    _write_anything()
     try:
-        code = command.main(args=args, prog_name=prog, standalone_mode=False)
+        code = command(app).main(args=args, prog_name=prog, standalone_mode=False)
         sys.stdout.flush()
         if code == INTERRUPTED:
             code = _refuse("interrupted.", code=INTERRUPTED)
@@ -75,6 +106,22 @@ def main(app: typer.Typer, prog: str, args: Sequence[str] | None = None) -> NoRe
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         code = 1
     sys.exit(code if isinstance(code, int) else 0)
+
+
+def _write_anything() -> None:
+    """Have signs that an output's encoding lacks stand as ones that it has: no table is lost for a plus-minus."""
+    codecs.register_error(PLAIN, _plain)
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper) and stream.errors in ("strict", "backslashreplace"):
+            stream.reconfigure(errors=PLAIN)
+
+
+def _plain(error: UnicodeError) -> tuple[str, int]:
+    """A codec's answer to signs that it cannot write."""
+    if not isinstance(error, UnicodeEncodeError):
+        raise error
+    signs = error.object[error.start : error.end]
+    return "".join(INSTEAD.get(sign, "?") for sign in signs), error.end
 
 
 def _sentence(error: typer.BadParameter) -> str:

@@ -1,16 +1,19 @@
-"""What a person sees while a grid runs: one progress bar on a terminal, plain lines elsewhere; on stderr."""
+"""What a person sees while a grid runs: bars on a terminal and in a notebook, plain lines elsewhere; on stderr."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import time
+from collections.abc import Hashable, Mapping
 from contextlib import nullcontext
 from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
 from rich.markup import escape
-from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
+from rich.progress import BarColumn, Progress, TaskID, TaskProgressColumn, TextColumn, TimeRemainingColumn
 from rich.table import Column
 
+from bench.jobs.notebook import Output
+from bench.numbers.amounts import duration
 from bench.records.record import Record
 from bench.request.plan import Job
 
@@ -18,17 +21,23 @@ if TYPE_CHECKING:
     from tasks.base import Task
     from tickets.training.progress import Progress as Step
 
+TOLD_S = 60.0  # seconds between two lines that tell a pipe how far the grid is
+
 
 class Display:
-    """One bar for the whole command, and a line for each job that ends.
+    """A bar for the whole command, one for each job at hand, and a line for each job that ends.
 
     Args:
         verbose: tell of jobs that start and of their steps, too.
+        quiet: tell nothing.
     """
 
-    def __init__(self, verbose: bool = False) -> None:
+    def __init__(self, verbose: bool = False, quiet: bool = False) -> None:
         self.verbose = verbose
-        self.console = Console(stderr=True, highlight=False, soft_wrap=True)
+        is_notebook = Console().is_jupyter
+        self.console = Console(
+            stderr=not is_notebook, highlight=False, soft_wrap=True, force_jupyter=False, quiet=quiet
+        )
         self.bar = Progress(
             BarColumn(bar_width=16, table_column=Column(min_width=16)),
             TaskProgressColumn(table_column=Column(min_width=4, no_wrap=True)),
@@ -39,12 +48,18 @@ class Display:
             expand=True,
             refresh_per_second=4,
         )
-        self.live = self.bar if self.console.is_terminal else nullcontext()
-        self._task: Any = None
-        self._timed: Any = None
-        self._done = 0
+        self.is_live = not quiet and (is_notebook or self.console.is_terminal)
+        self.live: Any = nullcontext()
+        if self.is_live:
+            self.live = Output(self.bar) if is_notebook else self.bar
+        self._task: TaskID | None = None
+        self._timed: TaskID | None = None
+        self._bars: dict[Job, TaskID] = {}
+        self._steps: Mapping[Hashable, int] = {}
         self._step: dict[Job, int] = {}
         self._said: dict[Job, int] = {}
+        self._ended = self._failed = 0
+        self._began = self._told = time.monotonic()
 
     def __enter__(self) -> Display:
         self.live.__enter__()
@@ -77,11 +92,13 @@ class Display:
             self._timed = self.bar.add_task("", total=all_of_it)
         self.bar.update(self._timed, description=f"timing steps of {task}", completed=done)
 
-    def expect(self, steps: int) -> None:
-        """All steps that will be trained; starts the bar."""
+    def expect(self, steps: Mapping[Hashable, int]) -> None:
+        """The steps of every job that will be trained; starts the bar."""
         if self._task is not None:
             self.bar.remove_task(self._task)
-        self._task = self.bar.add_task("starting", total=steps)
+        self._steps, self._began = steps, time.monotonic()
+        self._task = self.bar.add_task("starting", total=sum(steps.values()))
+        self._update()
 
     def skipped(self, job: Job, record: Record) -> None:
         """A job whose record was there."""
@@ -89,6 +106,7 @@ class Display:
 
     def elsewhere(self, job: Job) -> None:
         """A job that another run of the same home is at."""
+        self._leave(job)
         self.say(f"waiting for {job}: another run is at it")
 
     def started(self, job: Job) -> None:
@@ -98,23 +116,55 @@ class Display:
 
     def progress(self, job: Job, step: Step) -> None:
         """A running job is at a step."""
-        self._done += step.step - self._step.get(job, 0)
         self._step[job] = step.step
         metric = "" if step.metric is None else f" val {step.metric:.3f}"
         state = f"loss {step.loss:.3f}{metric} sparsity {step.sparsity:.2f}: {job}"
-        if self._task is not None:
-            self.bar.update(self._task, completed=self._done, description=escape(state))
+        if job not in self._bars:
+            self._bars[job] = self.bar.add_task("")
+        self.bar.update(self._bars[job], completed=step.step, total=step.steps, description=escape(state))
         tenth = 10 * step.step // step.steps
         if self.verbose and tenth > self._said.get(job, -1):
             self._said[job] = tenth
             self.say(f"step {step.step}/{step.steps} {state}")
+        self._update()
 
     def finished(self, job: Job, record: Record) -> None:
         """A job has its record."""
         if record.status == "failed":
-            self.say(f"FAILED {job}: {(record.error or '').splitlines()[0]}")
+            self._failed += 1
+            self.ended(job, f"FAILED {job}: {(record.error or '').splitlines()[0]}")
         else:
-            self.say(f"done {job}{_score(record)}{_drawn(record)}{_time(record)}")
+            self.ended(job, f"done {job}{_score(record)}{_drawn(record)}{_time(record)}")
+
+    def ended(self, job: Job, line: str) -> None:
+        """A job is over; a line says how."""
+        self.say(line)
+        self._ended += 1
+        self._step[job] = self._steps.get(job, self._step.get(job, 0))
+        self._leave(job)
+        self._update()
+        if not self.is_live and self._ended < len(self._steps) and time.monotonic() - self._told > TOLD_S:
+            self._told = time.monotonic()
+            self.say(f"{self._whole()}{self._left()}")
+
+    def _leave(self, job: Job) -> None:
+        if job in self._bars:
+            self.bar.remove_task(self._bars.pop(job))
+
+    def _update(self) -> None:
+        """Bring the bar of the whole grid up to date."""
+        if self._task is not None:
+            self.bar.update(self._task, completed=sum(self._step.values()), description=self._whole())
+
+    def _whole(self) -> str:
+        failed = f", {self._failed} failed" if self._failed else ""
+        return f"{self._ended} of {len(self._steps)} jobs{failed}"
+
+    def _left(self) -> str:
+        """How long the rest may take, by the pace of the steps so far."""
+        done, whole = sum(self._step.values()), sum(self._steps.values())
+        left = (time.monotonic() - self._began) * (whole - done) / done if done else 0.0
+        return f", about {duration(left)} left" if left > 0 else ""
 
 
 def _drawn(record: Record) -> str:

@@ -32,7 +32,7 @@ from tickets.patterns import ELEMENT
 from tickets.pruning.masks import Masks
 from tickets.recipes import RECIPES
 from tickets.recipes.base import transfers
-from tickets.ticket import Ticket
+from tickets.ticket import Ticket, total
 from tickets.ticket_set import TicketSet, load, members_of
 from tickets.training import progress
 from tickets.training.checkpoint import Checkpoint, turns
@@ -58,6 +58,7 @@ class Outcome:
         spent: training work of this job.
         scores: metrics by split, and for draws those around the last pruning.
         drawing_macs: training MACs of the draws that this job used.
+        stated_macs: of those what owners state; None where one does not.
     """
 
     ticket: Ticket | TicketSet
@@ -67,6 +68,7 @@ class Outcome:
     spent: Spent
     scores: dict[str, Any]
     drawing_macs: int = 0
+    stated_macs: int | None = 0
 
 
 @dataclass(frozen=True)
@@ -199,7 +201,8 @@ def _draw(work: Work, place: Place) -> Outcome:
     network = ticket.network(feed)
     during = {key: score for key, score in ticket.provenance["scores"].items() if key in (BEFORE, AFTER)}
     spent, scores = Spent(**ticket.provenance["spent"]), {**scores_of(feed, network), **during}
-    return Outcome(ticket, network, feed, ticket.network_masks(), spent, scores, ticket.macs_spent - spent.macs)
+    drawing, stated = ticket.macs_spent - spent.macs, ticket.stated_macs
+    return Outcome(ticket, network, feed, ticket.network_masks(), spent, scores, drawing, stated)
 
 
 def _transfer(work: Work, place: Place) -> Outcome:
@@ -207,8 +210,9 @@ def _transfer(work: Work, place: Place) -> Outcome:
     feed = make_feed(work.job.trained_on, work.job.seed, work.facts)
     ticket, trainings = begun(work, place.given, feed)
     network, masks, spent = _trained(trainings, place, len(members_of(ticket)), feed)
-    drawing = drawing_macs(place.given.values())
-    return Outcome(ticket, network, feed, masks, spent, scores_of(feed, network), drawing)
+    given = place.given.values()
+    scores, drawing, stated = scores_of(feed, network), drawing_macs(given), stated_macs(given)
+    return Outcome(ticket, network, feed, masks, spent, scores, drawing, stated)
 
 
 def begun(
@@ -284,6 +288,11 @@ def drawing_macs(given: Collection[Ticket | TicketSet]) -> int:
     return sum((behind | {one.hash: one.own_macs for one in given}).values())
 
 
+def stated_macs(given: Collection[Ticket | TicketSet]) -> int | None:
+    """Of the draws of some tickets what owners state of networks that were drawn elsewhere; None where one does not."""
+    return total({name: macs for one in given for name, macs in one.stated_from.items()})
+
+
 def _succeeded(work: Work, outcome: Outcome, wall_s: float) -> record.Record:
     feed, spent, masks = outcome.feed, outcome.spent, outcome.masks
     layers = layer_costs(outcome.network, feed.size)
@@ -316,6 +325,7 @@ def _succeeded(work: Work, outcome: Outcome, wall_s: float) -> record.Record:
             "sparse_training_macs": spent.sparse_macs,
             "teacher_macs": spent.teacher_macs,
             "drawing_macs": outcome.drawing_macs,
+            "stated_macs": outcome.stated_macs,
             "timesteps": timesteps_of(parts_of(outcome.network)[0].get_submodule("host")),
             "images": spent.images,
             "wall_s": wall_s,

@@ -13,6 +13,7 @@ import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from multiprocessing.context import BaseContext
+from types import ModuleType
 
 NAMES = "TICKETBENCH_PRELOAD"
 """The environment variable that tells `bench.jobs.preloaded` what to import, parted by spaces."""
@@ -57,6 +58,21 @@ def _start(variables: Mapping[str, str]) -> None:
         forkserver.set_forkserver_preload([])  # of one that is started because this one was killed
     finally:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+@contextmanager
+def without_main() -> Iterator[None]:
+    """Processes that are started in the block do not run their starter's main module again.
+
+    multiprocessing would import it for what is pickled from it, which nothing of ours is. So a script needs no
+    `if __name__ == "__main__"`, and its statements run once.
+    """
+    main = sys.modules["__main__"]
+    sys.modules["__main__"] = ModuleType("__main__")
+    try:
+        yield
+    finally:
+        sys.modules["__main__"] = main
 
 
 @contextmanager

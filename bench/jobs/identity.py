@@ -140,13 +140,13 @@ def versions(job: Job, tasks: Mapping[str, Task]) -> dict[str, Any]:
 
 
 def codes(job: Job, facts: Facts) -> list[Code]:
-    """The job's members whose code comes from other distributions."""
+    """The job's members whose code does not come with the project."""
     found = []
     for noun, name in dict.fromkeys(_members(job, facts)):
         registry = REGISTRIES[noun]
-        if (distribution := registry.distribution(name)) is not None:
+        if not registry.is_ours(name):
             own, _ = registry.parts(name)
-            found.append(code_of(noun, own, registry.target(name), distribution))
+            found.append(code_of(noun, own, registry.target(name), registry.distribution(name)))
     return found
 
 

@@ -12,7 +12,7 @@ from multiprocessing.context import BaseContext
 from multiprocessing.process import BaseProcess
 from typing import Any, cast
 
-from bench.jobs.forking import environment, warmed
+from bench.jobs.forking import environment, warmed, without_main
 from tickets.errors import UserError
 
 Report = Callable[[Any], None]
@@ -124,7 +124,8 @@ class _Worker:
         self.pipe, theirs = context.Pipe()
         with environment({"OMP_NUM_THREADS": str(threads)}):  # there before anything is imported
             process: BaseProcess = context.Process(target=_serve, args=(theirs, dict(os.environ)))  # type: ignore[attr-defined]
-            process.start()
+            with without_main():
+                process.start()
         self.process = process
         theirs.close()
 

@@ -1,9 +1,10 @@
-"""A table of texts on standard output: rich in a terminal, aligned text when piped."""
+"""A table of texts on standard output: rich in a terminal, aligned text when piped; or as HTML."""
 
 from __future__ import annotations
 
 import sys
 from collections.abc import Iterable, Sequence
+from html import escape
 from typing import TextIO
 
 GAP = 2
@@ -47,3 +48,10 @@ def aligned(lines: Sequence[Sequence[str]]) -> list[str]:
         width = max(map(len, cells))
         columns[i] = [cell.rjust(width) if i else cell.ljust(width) for cell in cells]
     return [(" " * GAP).join(line) for line in zip(*columns, strict=True)]
+
+
+def html(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    """Texts as an HTML table."""
+    head = "".join(f"<th>{escape(text)}</th>" for text in header)
+    lines = ("".join(f"<td>{escape(text)}</td>" for text in row) for row in rows)
+    return f"<table><thead><tr>{head}</tr></thead><tbody>{''.join(f'<tr>{one}</tr>' for one in lines)}</tbody></table>"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from bench.records import record
@@ -30,8 +30,8 @@ def folder() -> Path:
     )
 
 
-def beside(own: Path) -> Iterator[Record]:
-    """The published records, then those of a folder that are not published.
+def beside(own: Iterable[Record]) -> Iterator[Record]:
+    """The published records, then those of one's own that are not published.
 
     Raises:
         UserError: as `folder` and `bench.records.record.each`.
@@ -40,6 +40,6 @@ def beside(own: Path) -> Iterator[Record]:
     for found in record.each(folder()):
         known.add(found.id)
         yield found
-    for found in record.each(own):
+    for found in own:
         if found.id not in known:
             yield found

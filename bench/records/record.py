@@ -14,7 +14,15 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal, NoReturn, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    SerializerFunctionWrapHandler,
+    ValidationError,
+    field_validator,
+    model_serializer,
+)
 from pydantic import model_validator as validator
 
 from bench.records.migrations import upgraded
@@ -138,11 +146,17 @@ class Costs(Part):
     training_macs: Count
     sparse_training_macs: Count
     drawing_macs: Count = 0
+    stated_macs: Count | None = 0
     teacher_macs: Count = 0
     timesteps: Positive | None = None
     images: Count
     wall_s: Amount
     peak_mib: Amount
+
+    @model_serializer(mode="wrap")
+    def _told(self, told: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """Without what came after records that do not say it."""
+        return {name: value for name, value in told(self).items() if (name, value) != ("stated_macs", 0)}
 
 
 class Versions(Part):

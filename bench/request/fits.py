@@ -46,6 +46,7 @@ def check(sweeps: Sequence[Sweep], scale: Scale, setting: Setting, data_root: Pa
     for sweep, host in draws:
         _drawable(sweep, scale, host)
         _weights(sweep, host)
+        _files(sweep, host)
     for sweep in sweeps:
         _temperatures(sweep, scale, data_root)
         _events(sweep, scale)
@@ -116,6 +117,18 @@ def _weights(sweep: Sweep, host: str) -> None:
     for name in sweep.drawers:
         if "weights" in DRAWERS.parts(name)[1]:
             DRAWERS.make(name).check(HOSTS.make(host), 0.0)
+
+
+def _files(sweep: Sweep, host: str) -> None:
+    """See that a ticket which lies in a file is of the host, of every sparsity and of every source of a sweep."""
+    for name in sweep.drawers:
+        if "file" not in DRAWERS.parts(name)[1]:
+            continue
+        drawer = DRAWERS.make(name)
+        for sparsity in sweep.sparsities:
+            drawer.check(HOSTS.make(host), sparsity)
+        for source in sweep.sources:
+            drawer.check_source(source)
 
 
 def _temperatures(sweep: Sweep, scale: Scale, data_root: Path | None) -> None:

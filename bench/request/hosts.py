@@ -42,6 +42,8 @@ def why_not_drawn(drawer: str, host: str) -> str | None:
     if wanted.lowers_timesteps and not there.has_timesteps:
         timed = [other for other, traits in HOSTS.traits_by_name() if traits.has_timesteps]
         return f"{drawer} needs a host with time steps, and {host} has none; use {' or '.join(timed)}."
+    if wanted.needs_file:
+        return f"{drawer} takes a ticket that lies in a file; say which, as in --drawer {drawer}@file=TICKET."
     if wanted.needs_weights and not there.has_weights:
         return (
             f"{drawer} needs weights of a file, and {host} begins with random ones; give a host that names some, as "
@@ -52,7 +54,7 @@ def why_not_drawn(drawer: str, host: str) -> str | None:
 
 def _is_undemanding(traits: Traits) -> bool:
     """Whether a drawer draws from every host."""
-    return not (traits.searches or traits.lowers_timesteps or traits.needs_weights)
+    return not (traits.searches or traits.lowers_timesteps or traits.needs_weights or traits.needs_file)
 
 
 def why_not(transform: str | None, host: str) -> str | None:

@@ -117,7 +117,7 @@ def facts(ticket: Ticket | TicketSet, size: tuple[int, int]) -> dict[str, str]:
     macs = f"{costs['sparse_macs']:,} exact, {costs['macs']:,} dense, {costs['estimated_macs']:,} by global density"
     return {
         "drawn by": f"{told['drawer']} ({', '.join(f'{k}={v}' for k, v in options.items())})",
-        "on": f"{told['source']}, seed {told['seed']}",
+        "on": f"{told['source'] or 'a task that is not known'}, seed {told['seed']}",
         **({"begun with": members[0].spec.origin} if members[0].spec.origin else {}),
         **({"members": str(len(members))} if len(members) > 1 else {}),
         "sparsity": f"{percent(ticket.sparsity)} of {ticket.prunable:,} weights; remaining {percent(ticket.remaining)}",

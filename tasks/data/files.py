@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
-from PIL import Image
+from PIL import ExifTags, Image, ImageOps
 
-from tasks.data.samples import SPLITS
 from tickets.errors import DataError
 
 
@@ -32,16 +30,23 @@ def picture(path: Path, mode: str | None = "RGB") -> Image.Image:
         raise DataError(f"{path}: {reason}; restore the file or remove it from the set.") from error
 
 
-def rgb(path: Path) -> Image.Image:
-    """An image file as 8-bit RGB.
+def rgb(path: Path, upright: bool = False) -> Image.Image:
+    """An image file as 8-bit RGB; of an animation the first picture.
 
     Grey, palette, CMYK and 16-bit files are converted, 16-bit ones by their high byte; transparency is
     dropped.
+
+    Args:
+        path: any format that Pillow reads.
+        upright: turn and mirror it as its EXIF orientation says, which every viewer does and cameras rely on; data
+            sets of the field are read as they are stored, as everyone scores them.
 
     Raises:
         DataError: missing, truncated, no image, or an image of floating-point numbers; names the file.
     """
     image = picture(path, None)
+    if upright and is_turned(image):
+        image = ImageOps.exif_transpose(image)
     if image.mode == "F":
         raise DataError(f"{path}: holds floating-point pixels, whose range is unknown; save it with 8 or 16 bits.")
     if image.mode.startswith("I"):
@@ -51,51 +56,13 @@ def rgb(path: Path) -> Image.Image:
     return image.convert("RGB")
 
 
-def own_tree(root: Path | None, task: str) -> Path:
-    """The folder that was given to a task over the user's own data.
-
-    Raises:
-        DataError: none was given.
-    """
-    if root is None:
-        raise DataError(
-            f"no data folder was given for {task}; give the folder that holds train/ and test/ (or val/) by "
-            "--data-root or TICKETBENCH_DATA."
-        )
-    return root
-
-
-def split_of_own(tree: Path, split: str, holding: str, usable: Callable[[Path], object]) -> Path:
-    """The folder of a split; of test `val` in its place where `test` is not there or not usable.
-
-    Args:
-        tree: holds them.
-        split: "train", "val" or "test".
-        holding: for the message, what such a folder holds.
-        usable: whether a folder has what the task needs.
-
-    Raises:
-        DataError: the tree has none.
-    """
-    wanted = (tree / "test", tree / "val") if split == "test" else (tree / split,)
-    found = [place for place in wanted if place.is_dir()]
-    if not found:
-        looked = " or ".join(f"{place.name}/" for place in wanted)
-        raise DataError(
-            f"{tree} holds no folder {looked} with {holding}; give the folder that does by --data-root or "
-            "TICKETBENCH_DATA."
-        )
-    return next((place for place in found if usable(place)), found[0])
-
-
-def splits_of_own(tree: Path, usable: Callable[[Path], object]) -> tuple[str, ...]:
-    """The splits of the user's own data: val is one where both `val` and `test` are there and usable."""
-    both = all((tree / name).is_dir() and usable(tree / name) for name in ("val", "test"))
-    return SPLITS if both else ("train", "test")
+def is_turned(image: Image.Image) -> bool:
+    """Whether an opened image is stored otherwise than it is to be shown."""
+    return bool(image.getexif().get(ExifTags.Base.Orientation, 1) != 1)
 
 
 def lines_in(path: Path, noun: str = "split file") -> list[str]:
-    """The lines of a text file in UTF-8, blank ones too, without white space at their ends.
+    """The lines of a text file in UTF-8, blank ones too, without white space at their ends or a byte order mark.
 
     Args:
         path: the file.
@@ -105,7 +72,7 @@ def lines_in(path: Path, noun: str = "split file") -> list[str]:
         DataError: the file is missing or not text.
     """
     try:
-        return [line.strip() for line in path.read_text(encoding="utf-8").splitlines()]
+        return [line.strip() for line in path.read_text(encoding="utf-8-sig").splitlines()]
     except (OSError, UnicodeDecodeError) as error:
         reason = "missing" if isinstance(error, FileNotFoundError) else f"not readable as text ({error})"
         raise DataError(f"{path}: {reason}; restore the {noun} of the data set.") from error

@@ -16,8 +16,15 @@ from typing import Any
 import numpy as np
 
 from tasks.data.samples import Many, Sample, missing
+from tickets.errors import DataError
 
 CHUNK = 8192  # names that are taken out of the arrays at a time
+
+LEFT_BEHIND = {"__MACOSX", "@eaDir", "$RECYCLE.BIN", "System Volume Information", "lost+found", "Thumbs.db"}
+"""Names that systems give to what they leave in folders of the user's."""
+
+Identity = tuple[int, int]
+"""Of a folder: its device and its number there."""
 
 Found = tuple[str, int, int]
 """A file: its path below a folder, with /, its bytes, and its modification time in ns."""
@@ -110,13 +117,17 @@ def listed(place: Path, folders: Sequence[str], is_one: Callable[[str], bool]) -
         folders: their names; files may lie in folders below.
         is_one: whether a file of this name belongs to them.
 
+    A link to a folder above or to another of the folders is passed over, so that each file counts once, as its own.
+
     Raises:
-        DataError: a file is missing, as what a link led to; names it.
+        DataError: a file is missing, as what a link led to, or a name is no UTF-8; names it.
     """
+    seen = ancestors(place) | {identity(place)}
+    own = [identity(place / folder) for folder in folders]
     texts, labels = [], array("i")
     lengths, sizes, times = array("q", [0]), array("q"), array("q")
     for label, folder in enumerate(folders):
-        found = sorted(below(place / folder, is_one))
+        found = sorted(below(place / folder, is_one, seen={*seen, *own} - {own[label]}))
         names = [f"{folder}/{path}" for path, _, _ in found]
         texts.append("".join(names))
         lengths.extend(map(len, names))
@@ -128,32 +139,79 @@ def listed(place: Path, folders: Sequence[str], is_one: Callable[[str], bool]) -
     return Listing(place, every, *rest)
 
 
-def below(place: Path, is_one: Callable[[str], bool], prefix: str = "") -> Iterator[Found]:
-    """The files of these names anywhere in a folder, links followed, in no order; a folder that cannot be read is
-    passed over.
+def below(
+    place: Path, is_one: Callable[[str], bool], prefix: str = "", seen: set[Identity] | None = None
+) -> Iterator[Found]:
+    """The files of these names anywhere in a folder, links followed, in no order; hidden folders, those of systems and
+    folders that cannot be read are passed over.
+
+    Args:
+        place: where to look.
+        is_one: whether a file of this name is wanted.
+        prefix: of the paths that are given.
+        seen: folders that are passed over, wherever a link to them stands; each that is entered is added.
+
+    Raises:
+        DataError: a file is missing, as what a link led to, or a name is no UTF-8; names it.
     """
-    with suppress(OSError), _entries(place) as entries:
+    seen = set() if seen is None else seen
+    with suppress(OSError), _entries(place) as (own, entries):
+        if own in seen:
+            return
+        seen.add(own)
         for entry in entries:
             if entry.is_dir():
-                yield from below(place / entry.name, is_one, f"{prefix}{entry.name}/")
-            elif is_one(entry.name):
+                if not is_hidden(entry.name):
+                    yield from below(place / entry.name, is_one, f"{prefix}{entry.name}/", seen)
+            elif not is_hidden(entry.name) and is_one(entry.name):
                 try:
                     state = entry.stat()
                 except OSError as error:
                     raise missing(place / entry.name, error) from error
-                yield prefix + entry.name, state.st_size, state.st_mtime_ns
+                yield prefix + in_utf8(place, entry.name), state.st_size, state.st_mtime_ns
+
+
+def is_hidden(name: str) -> bool:
+    """Whether a file or folder is none of the user's: hidden, or left behind by a system."""
+    return name.startswith(".") or name in LEFT_BEHIND
+
+
+def in_utf8(place: Path, name: str) -> str:
+    """The name of a file or folder, which must be one that records and messages can tell.
+
+    Raises:
+        DataError: it is no UTF-8, as on disks of older systems.
+    """
+    try:
+        name.encode()
+    except UnicodeEncodeError:
+        told = os.fsencode(place / name).decode("utf-8", "backslashreplace")
+        raise DataError(f"{told}: its name is no UTF-8; rename it.") from None
+    return name
+
+
+def ancestors(place: Path) -> set[Identity]:
+    """The folders that a folder lies in, which no link below it may lead back to."""
+    return {identity(folder) for folder in place.resolve().parents}
+
+
+def identity(place: Path) -> Identity:
+    """What a folder is, however it is reached."""
+    state = place.stat()
+    return state.st_dev, state.st_ino
 
 
 @contextmanager
-def _entries(place: Path) -> Iterator[Iterator[os.DirEntry[str]]]:
-    """What lies in a folder, looked up from there where the system can, which is half the work of whole paths."""
+def _entries(place: Path) -> Iterator[tuple[Identity, Iterator[os.DirEntry[str]]]]:
+    """What a folder is and what lies in it, looked up from there where the system can: half the work of whole paths."""
     if os.scandir not in os.supports_fd:
         with os.scandir(place) as entries:
-            yield entries
+            yield identity(place), entries
         return
     opened = os.open(place, os.O_RDONLY)
     try:
+        state = os.fstat(opened)
         with os.scandir(opened) as entries:
-            yield entries
+            yield (state.st_dev, state.st_ino), entries
     finally:
         os.close(opened)

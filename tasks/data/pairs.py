@@ -7,9 +7,9 @@ from functools import cache, cached_property
 from pathlib import Path
 
 import numpy as np
-from PIL import Image
+from PIL import Image, ImageOps
 
-from tasks.data.files import picture, rgb
+from tasks.data.files import is_turned, picture, rgb
 from tasks.data.samples import IGNORED, Row, Sample
 from tickets.errors import DataError
 
@@ -23,10 +23,12 @@ class Legend:
     Args:
         classes: id of a file -> class, or 255 where pixels of that id are not counted; no other id may occur.
         allowed: the ids in words, for messages.
+        coloured: what to do about a label image of several channels.
     """
 
     classes: dict[int, int]
     allowed: str
+    coloured: str = "restore it"
 
     @cached_property
     def table(self) -> np.ndarray:
@@ -37,16 +39,64 @@ class Legend:
         return table
 
 
-def classes(path: Path, legend: Legend) -> np.ndarray:
-    """A label image, uint8 (h, w): classes, and 255 where ignored. Grey images of 1 to 32 bits and palettes are read.
+@dataclass(frozen=True)
+class Colours:
+    """What the colours of a data set's label images mean.
+
+    Args:
+        classes: (red, green, blue) of a file -> class, or 255 where pixels of it are not counted; no other may occur.
+    """
+
+    classes: dict[tuple[int, int, int], int]
+
+
+def coloured(path: Path, image: Image.Image, colours: Colours) -> np.ndarray:
+    """A label image of colours, uint8 (h, w): classes, and 255 where ignored; a palette's colours count, too.
+
+    Args:
+        path: of it, for the message.
+        image: opened.
+        colours: what they mean.
 
     Raises:
-        DataError: not an image, not of one channel of whole numbers, or with an id outside the legend; names
-            the file and the id.
+        DataError: a colour is none of those; names it and how many pixels have it.
     """
-    label = np.asarray(picture(path, None))
+    pixels = np.asarray(image.convert("RGB")).astype(np.int32)
+    codes = (pixels[..., 0] << 16) | (pixels[..., 1] << 8) | pixels[..., 2]
+    found = np.full(codes.shape, -1, np.int16)
+    for (red, green, blue), meaning in colours.classes.items():
+        found[codes == (red << 16) | (green << 8) | blue] = meaning
+    if (wrong := found < 0).any():
+        code = int(codes[wrong][0])
+        raise DataError(
+            f"{path}: has {int(wrong.sum()):,} pixels of a colour that classes.txt does not name, as "
+            f"{code >> 16} {code >> 8 & 255} {code & 255}; name it there, or repaint them."
+        )
+    return found.astype(np.uint8)
+
+
+def classes(path: Path, legend: Legend | Colours, upright: bool = False) -> np.ndarray:
+    """A label image, uint8 (h, w): classes, and 255 where ignored. Grey images of 1 to 32 bits and palettes are read.
+
+    Args:
+        path: of it.
+        legend: what its ids mean, or its colours.
+        upright: turn it as its own EXIF orientation says, where it has one.
+
+    Raises:
+        DataError: not an image, not of one channel of whole numbers, or with an id or a colour outside the legend;
+            names the file and the id.
+    """
+    image = picture(path, None)
+    if upright and is_turned(image):
+        image = ImageOps.exif_transpose(image)
+    if isinstance(legend, Colours):
+        return coloured(path, image, legend)
+    label = np.asarray(image)
     if label.ndim != 2:
-        raise DataError(f"{path}: has {label.shape[2]} channels; a label image has one, of class ids; restore it.")
+        raise DataError(
+            f"{path}: has {label.shape[2]} channels; a label image has one, of class ids; {legend.coloured}."
+        )
     if label.dtype.kind == "f":
         raise DataError(f"{path}: holds floating-point pixels; a label image has whole numbers, class ids; restore it.")
     if label.dtype != np.uint8:
@@ -57,23 +107,25 @@ def classes(path: Path, legend: Legend) -> np.ndarray:
     return found.astype(np.uint8)
 
 
-def load(sample: Sample, legend: Legend) -> Row:
+def load(sample: Sample, legend: Legend | Colours, upright: bool = False) -> Row:
     """A pair at full size: {"image": uint8 (H, W, 3), "label": uint8 (H, W)}.
 
     Args:
         sample: its files are the label image and the image.
-        legend: what the ids mean.
+        legend: what the ids mean, or the colours.
+        upright: turn both as their EXIF orientations say.
 
     Raises:
         DataError: either is missing or wrong, or they differ in size; names the file.
     """
     label_file, image_file = sample.files
-    image, label = rgb(image_file), classes(label_file, legend)
+    image, label = rgb(image_file, upright), classes(label_file, legend, upright)
     if label.shape != image.size[::-1]:
         height, width = label.shape
+        turned = upright and label.shape == image.size and is_turned(picture(image_file, None))
         raise DataError(
             f"{label_file}: is {width} x {height} pixels and its image {image_file.name} {image.width} x "
-            f"{image.height}; restore the pair."
+            f"{image.height}{' as its viewers turn it' * turned}; restore the pair{', or turn the mask, too' * turned}."
         )
     return {"image": np.asarray(image), "label": label}
 
@@ -90,4 +142,9 @@ def resized(row: Row, size: tuple[int, int], label_too: bool) -> Row:
 @cache
 def plain(count: int) -> Legend:
     """The legend of files whose ids are the classes, 0 to `count` - 1, and 255 for what is ignored."""
-    return Legend({**{i: i for i in range(count)}, IGNORED: IGNORED}, f"0 to {count - 1} and {IGNORED} (ignored)")
+    return Legend(
+        {**{i: i for i in range(count)}, IGNORED: IGNORED},
+        f"0 to {count - 1} and {IGNORED} (ignored)",
+        "where its colours stand for classes, write each one's red, green and blue behind its name in classes.txt, as "
+        "in 'road 128 64 128'",
+    )

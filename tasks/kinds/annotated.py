@@ -34,17 +34,18 @@ class Instance(NamedTuple):
     size: tuple[int, int]  # (width, height) of the image as annotated
 
 
-def load(sample: Sample) -> Row:
-    """The whole image and its person.
+def load(sample: Sample, upright: bool = False) -> Row:
+    """The whole image and its person; `upright` as for `rgb`.
 
     {"image" uint8 (h, w, 3), "keypoints" float32 (K, 3), "box" float32 (4,), "box_score" float32, "image_id" and
     "annotation" int64}; what is not labelled is 0.
     """
-    person, image = sample.extra, rgb(sample.files[0])
+    person, image = sample.extra, rgb(sample.files[0], upright)
     if image.size != person.size:
+        turned = " as its viewers turn it" if upright and image.size[::-1] == person.size else ""
         raise DataError(
-            f"{sample.where}: is {image.width} x {image.height} pixels, in {sample.files[1]} {person.size[0]} x "
-            f"{person.size[1]}; restore the pair."
+            f"{sample.where}: is {image.width} x {image.height} pixels{turned}, in {sample.files[1]} "
+            f"{person.size[0]} x {person.size[1]}; restore the pair{', or annotate the upright image' * bool(turned)}."
         )
     points = np.array(person.joints, np.float32).reshape(-1, 3)
     return {
@@ -57,9 +58,9 @@ def load(sample: Sample) -> Row:
     }
 
 
-def read(sample: Sample, size: tuple[int, int]) -> Row:
+def read(sample: Sample, size: tuple[int, int], upright: bool = False) -> Row:
     """The same, image and keypoints in the frame about the box; the box stays as it lies in the whole image."""
-    row = load(sample)
+    row = load(sample, upright)
     frame = topdown.enclosing(row["box"], size)
     points = topdown.moved(row["keypoints"][:, :2], topdown.matrix(*frame, size))
     labelled = row["keypoints"][:, 2:]

@@ -11,12 +11,12 @@ from tasks.data.listing import Listing
 from tasks.kinds.adversarial import Adversarial
 from tasks.kinds.images import Images
 from tasks.kinds.reconstruction import CHANNELS, Reconstruction
-from tasks.sets.folder import Folder, read
+from tasks.sets.folder import Tree, read
 from tickets.errors import DataError, UserError
 
 
 @dataclass(frozen=True)
-class Cifar10(Folder):
+class Cifar10(Tree):
     """CIFAR-10 as a tree of images: `root/cifar10/train/<class>/*` and `root/cifar10/test/<class>/*`."""
 
     store = "cifar10"

@@ -3,43 +3,55 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
+from abc import abstractmethod
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 from PIL import Image, ImageOps
 
 from tasks.base import Info
-from tasks.data.files import own_tree, rgb, split_of_own, splits_of_own
-from tasks.data.listing import Listing, below, listed
+from tasks.data import own
+from tasks.data.files import rgb
+from tasks.data.listing import Listing, below, in_utf8, is_hidden, listed
+from tasks.data.own import SUFFIXES, is_image
 from tasks.data.samples import Row, Sample
 from tasks.kinds.classification import Classification
 from tickets.errors import DataError
 
-SUFFIXES = (".jpg", ".jpeg", ".png", ".ppm", ".pgm", ".bmp", ".tif", ".tiff", ".webp")
+
+def load(sample: Sample, upright: bool = False) -> Row:
+    """{"image": as large as it is, "label": `sample.extra`}; `upright` as for `rgb`."""
+    return {"image": np.asarray(rgb(sample.files[0], upright)), "label": np.int64(sample.extra)}
 
 
-def load(sample: Sample) -> Row:
-    """{"image": as large as it is, "label": `sample.extra`}."""
-    return {"image": np.asarray(rgb(sample.files[0])), "label": np.int64(sample.extra)}
-
-
-def read(sample: Sample, size: tuple[int, int]) -> Row:
+def read(sample: Sample, size: tuple[int, int], upright: bool = False) -> Row:
     """{"image": the largest centred part of the wanted shape, resized, "label": `sample.extra`}."""
-    image = ImageOps.fit(rgb(sample.files[0]), size[::-1], Image.Resampling.BILINEAR)
+    image = ImageOps.fit(rgb(sample.files[0], upright), size[::-1], Image.Resampling.BILINEAR)
     return {"image": np.asarray(image), "label": np.int64(sample.extra)}
 
 
-@dataclass(frozen=True)
-class Folder(Classification):
-    """Your own images: `root/train/<class>/*.jpg` and `root/test/<class>/*.jpg`, or `val` in place of `test`.
+def load_upright(sample: Sample) -> Row:
+    """As `load`, the image as its viewers show it."""
+    return load(sample, upright=True)
 
-    Classes are the folders of train, sorted by name; images may lie in folders below. Hidden folders and
-    files that do not end in a picture's suffix are passed over. Where test and val both hold class folders, val is
-    what is validated on; else that is a slice of train, and test is the one of the two that holds them.
+
+def read_upright(sample: Sample, size: tuple[int, int]) -> Row:
+    """As `read`, the image as its viewers show it."""
+    return read(sample, size, upright=True)
+
+
+@dataclass(frozen=True)
+class Tree(Classification):
+    """Images of any tree `train/<class>/*.jpg` and `test/<class>/*.jpg`, or `val` in place of `test`.
+
+    Classes are the folders of train, sorted by name; images may lie in folders below. What is hidden or left behind by
+    a system is passed over, and so are files that do not end in a picture's suffix. Where test and val both hold class
+    folders, val is what is validated on; else that is a slice of train, and test is the one of the two that holds
+    them.
     """
 
-    store = "folder"
     read = staticmethod(read)
     load = staticmethod(load)
 
@@ -61,18 +73,18 @@ class Folder(Classification):
             test=self.place("test").name, citation="your own data", licence="as you hold it", url="",
         )  # fmt: skip
 
+    @abstractmethod
     def tree(self) -> Path:
         """The folder that holds train and test.
 
         Raises:
             DataError: it was not given or is not there.
         """
-        return own_tree(self.root, "cls/folder")
 
     @property
     def official(self) -> tuple[str, ...]:
         """Val too where the tree has it beside test."""
-        return splits_of_own(self.tree(), folders)
+        return own.splits(self.tree(), folders)
 
     def place(self, split: str) -> Path:
         """The folder of an official split.
@@ -80,7 +92,7 @@ class Folder(Classification):
         Raises:
             DataError: the tree has none.
         """
-        return split_of_own(self.tree(), split, "a folder of images for each class", folders)
+        return own.split(self.tree(), split, "a folder of images for each class", folders)
 
     def locate(self) -> None:
         """Check that every class folder holds an image, without looking at all of them.
@@ -122,15 +134,47 @@ class Folder(Classification):
         return place, names
 
 
+@dataclass(frozen=True)
+class Folder(Tree):
+    """Your own images, `root/train/<class>/*.jpg` and `root/test/<class>/*.jpg`, turned as their EXIF orientation says.
+
+    Files that are passed over are told.
+    """
+
+    store = "folder"
+    read = staticmethod(read_upright)
+    load = staticmethod(load_upright)
+
+    @property
+    def info(self) -> Info:
+        """As of any tree; images were read as they are stored before version 2."""
+        return replace(super().info, version=2)
+
+    def tree(self) -> Path:
+        """The folder that holds train and test.
+
+        Raises:
+            DataError: it was not given or is not there.
+        """
+        return own.tree(self.root, "cls/folder")
+
+    def remarks(self) -> Iterator[str]:
+        """Which files are passed over, those in no class folder too, and where val comes from."""
+        for split in self.official:
+            place = self.place(split)
+            if loose := sum(entry.is_file() and is_image(entry.name) for entry in place.iterdir()):
+                yield f"passed over {loose:,} images of {place.name} that lie in no class folder"
+        yield from own.remarks(self.tree(), self.official, self.place)
+
+
 def folders(place: Path) -> list[str]:
-    """Names of the folders in a folder, sorted, hidden ones left out."""
+    """Names of the folders in a folder, sorted, without hidden ones and those that systems leave behind.
+
+    Raises:
+        DataError: a name is no UTF-8.
+    """
     with os.scandir(place) as entries:
-        return sorted(e.name for e in entries if e.is_dir() and not e.name.startswith("."))
-
-
-def is_image(name: str) -> bool:
-    """Whether a file's name is that of an image, and not hidden."""
-    return name.lower().endswith(SUFFIXES) and name[0] != "."
+        return sorted(in_utf8(place, e.name) for e in entries if e.is_dir() and not is_hidden(e.name))
 
 
 def _empty(place: Path) -> DataError:

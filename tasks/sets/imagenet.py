@@ -7,11 +7,11 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 from tasks.base import Info
-from tasks.sets.folder import Folder
+from tasks.sets.folder import Tree
 
 
 @dataclass(frozen=True)
-class ImageNet(Folder):
+class ImageNet(Tree):
     """ILSVRC 2012 as its archives unpack: `root/imagenet/train/<synset>/*.JPEG`, `root/imagenet/val/<synset>/*.JPEG`.
 
     The 1,000 classes are the synsets' folders, sorted, as everyone numbers them; a part of them is a task too.

@@ -7,10 +7,20 @@ from pathlib import Path
 
 from tasks.base import Info
 from tasks.data.annotations import Content, keypoints
-from tasks.data.samples import SPLITS
-from tasks.kinds import joints, sides
+from tasks.data.samples import SPLITS, Row, Sample
+from tasks.kinds import annotated, joints, sides
 from tasks.kinds.annotated import Annotated
 from tickets.errors import DataError
+
+
+def load(sample: Sample) -> Row:
+    """As `annotated.load`, the image as its viewers show it."""
+    return annotated.load(sample, upright=True)
+
+
+def read(sample: Sample, size: tuple[int, int]) -> Row:
+    """As `annotated.read`, the image as its viewers show it."""
+    return annotated.read(sample, size, upright=True)
 
 
 @dataclass(frozen=True)
@@ -27,6 +37,8 @@ class KeypointFolder(Annotated):
     """
 
     store = "pose-folder"
+    read = staticmethod(read)
+    load = staticmethod(load)
 
     @property
     def info(self) -> Info:

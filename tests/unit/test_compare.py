@@ -7,6 +7,7 @@ from bench import compare
 from bench.boards import pairing, ranks
 from bench.command import console
 from bench.records import published
+from bench.records import record as record_files
 from tickets.errors import UserError
 
 CLS, SEG, POSE = "cls/figures", "seg/figures", "pose/figures"
@@ -219,7 +220,7 @@ class TestPublished:
     def test_a_record_that_is_published_counts_once(self, mine):
         for one in transfers("omp", *[0.9] * 5):
             one.write(mine / "runs" / "records")
-        found = list(published.beside(mine / "runs" / "records"))
+        found = list(published.beside(record_files.each(mine / "runs" / "records")))
         assert len(found) == len({one.id for one in found}) == 14
         assert {one.scored.score for one in found if one.job.drawer == "omp" and not one.job.transform} == {0.4}
 

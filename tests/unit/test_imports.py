@@ -128,6 +128,8 @@ def loaded_by(*args: str) -> set[str]:
         ("-m", "bench.new", "task", "--help"),
         ("-m", "bench.new", "scorer", "--help"),
         ("-m", "bench.cli", "--help"),
+        ("-m", "bench.cli"),
+        ("-c", "import bench.api"),
     ],
     ids=" ".join,
 )

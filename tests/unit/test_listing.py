@@ -35,7 +35,11 @@ def plain(place: Path) -> list[Sample]:
     """The same samples, one object each, by another way through the tree."""
     found = []
     for label, folder in enumerate(CLASSES):
-        files = (path for path in (place / folder).rglob("*") if path.is_file() and is_image(path.name))
+        files = (
+            path
+            for path in (place / folder).rglob("*")
+            if path.is_file() and is_image(path.name) and path.name[0] != "."
+        )
         names = sorted(path.relative_to(place / folder).as_posix() for path in files)
         found += [Sample(f"{folder}/{name}", (place / folder / name,), label) for name in names]
     return found

@@ -1,12 +1,17 @@
 """Names: one grammar for all nouns, aliases, families, options, and plug-ins of other packages, good and bad."""
 
+import os
+import subprocess
+import sys
 from dataclasses import dataclass
 from importlib.metadata import EntryPoint
+from pathlib import Path
 from types import SimpleNamespace
 from typing import ClassVar, Literal
 
 import pytest
 
+from bench.records.members import digest, sources
 from tasks import TASKS
 from tickets.drawers import DRAWERS
 from tickets.drawers.base import Drawer
@@ -17,7 +22,7 @@ from tickets.hosts import HOSTS, spec_from_json
 from tickets.hosts.supernet import TINY
 from tickets.patterns import PATTERNS
 from tickets.recipes import RECIPES
-from tickets.registry import Member, Registry
+from tickets.registry import BY_HAND, Member, Registry
 from tickets.scorers import SCORERS
 from tickets.traits import Need, Traits, based_on
 from tickets.transforms import TRANSFORMS
@@ -312,3 +317,70 @@ def test_hosts_take_options_and_a_description_finds_its_class_again(monkeypatch)
     assert wide.expansion == 3 and wide.stem == TINY.stem and spec_from_json(wide.to_json()) == wide
     with pytest.raises(UserError, match=r"^the host's description .* is none of the kind supernet: KeyError\('stag"):
         spec_from_json({"kind": "supernet", "stem": 4})
+
+
+FILE = """
+from dataclasses import dataclass
+from tickets import Drawer
+
+@dataclass(frozen=True)
+class Mine(Drawer):
+    share: float = SHARE
+
+class Other:
+    pass
+"""
+
+
+@pytest.fixture
+def by_hand(tmp_path, monkeypatch):
+    """A module in a folder on the path; what is registered does not last."""
+    (tmp_path / "by_hand_module.py").write_text(FILE.replace("SHARE", "0.5"))
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.setenv(BY_HAND, "")
+    yield tmp_path / "by_hand_module.py"
+    os.environ.pop(BY_HAND)
+    sys.modules.pop("by_hand_module", None)
+    vars(DRAWERS).pop("_plugins", None)
+
+
+def test_a_class_in_a_file_is_registered_by_a_call_and_again_after_an_edit(by_hand):
+    assert "mine" not in DRAWERS.names()
+    DRAWERS.register("mine", "by_hand_module:Mine")
+    assert "mine" in DRAWERS.names() and DRAWERS.make("mine").share == 0.5 and not DRAWERS.is_ours("mine")
+    by_hand.write_text(FILE.replace("SHARE", "0.125"))
+    DRAWERS.register("mine", "by_hand_module:Mine")
+    assert DRAWERS.make("mine").share == 0.125
+    assert os.environ[BY_HAND] == "ticketbench.drawers/mine=by_hand_module:Mine"
+
+
+def test_processes_that_are_started_know_it_and_records_name_its_source(by_hand):
+    DRAWERS.register("mine", "by_hand_module:Mine")
+    told = (
+        "from asked import config, facts; from bench.jobs.identity import codes; from bench.request.plan import jobs;"
+        "asked = config(drawer='mine', target='none'); print([c.source for c in codes(jobs(asked)[0], facts(asked))])"
+    )
+    path = os.pathsep.join([str(by_hand.parent), *(str(Path(__file__).parents[up]) for up in (1, 2))])
+    environment = {**os.environ, "PYTHONPATH": path}
+    done = subprocess.run([sys.executable, "-c", told], env=environment, capture_output=True, text=True, timeout=120)
+    assert done.stdout == f"{[digest(sources('by_hand_module'))]}\n", done.stderr
+
+
+@pytest.mark.parametrize(
+    ("name", "target", "message"),
+    [
+        ("mine", "__main__:Mine", "in a file of its own on Python's path"),
+        ("mine", "by_hand_module", "give a name and MODULE:CLASS"),
+        ("mi ne", "by_hand_module:Mine", "give a name and MODULE:CLASS"),
+        ("mine", "by_hand_module:Other", "is a type and no drawer; derive its class from"),
+        ("mine", "by_hand_module:Thine", "cannot be loaded: module 'by_hand_module' has no attribute 'Thine'"),
+        ("mine", "no_module_of_that_name:Mine", "cannot be loaded: No module named"),
+        ("omp", "by_hand_module:Mine", "the drawer 'omp' comes with ticketbench"),
+    ],
+)
+def test_what_cannot_be_registered_is_refused_and_not_added(by_hand, name, target, message):
+    names = DRAWERS.names()
+    with pytest.raises(UserError) as caught:
+        DRAWERS.register(name, target)
+    assert message in str(caught.value)
+    assert DRAWERS.names() == names and os.environ[BY_HAND] == ""

@@ -14,10 +14,10 @@ ROOT = Path(__file__).parents[2]
 BESIDE = {
     "tasks": {"answer", "base", "feed", "glimpse", "lettering", "network", "picture"},
     "tickets": {
-        "atomic", "cache", "cost", "errors", "reference", "registry",
+        "adoption", "atomic", "cache", "cost", "errors", "reference", "registry",
         "seeding", "source", "stated", "ticket", "ticket_set", "traits", "weights",
     },
-    "bench": {*COMMANDS, "cli"} - {"speed"},
+    "bench": {*COMMANDS, "api", "cli"} - {"speed"},
 }  # fmt: skip
 """By package the files beside its folders: what all rooms share; in bench/ the commands."""
 FACES = {"tasks": {"TASKS"}, "tickets": set()}

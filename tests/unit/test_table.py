@@ -351,7 +351,7 @@ def test_the_console_script_runs_the_same_command() -> None:
     ("args", "message"),
     [
         (["tabel"], "error: unknown command 'tabel'. Did you mean 'table'? Known: run, table, "),
-        ([], "error: missing command. See ticketbench --help.\n"),
+        (["check"], "error: missing command. See ticketbench check --help.\n"),
         (["table", "--outt"], "error: no such option: --outt"),
     ],
 )

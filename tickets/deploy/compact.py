@@ -26,6 +26,7 @@ from tickets.errors import UserError
 from tickets.hosts.base import Features
 from tickets.hosts.blocks import SearchBlock
 from tickets.hosts.supernet import Fuse, Supernet, stem_convs, upsample
+from tickets.pruning.lasting import plain
 from tickets.search.searchable import live_units
 
 
@@ -45,12 +46,12 @@ def compact(host: nn.Module) -> nn.Module:
     Batch norms become biases. Results differ from the host's by rounding alone.
 
     Args:
-        host: in eval mode. Not modified.
+        host: in eval mode; with masks in it, as of `Ticket.build(masks=...)`, or without. Not modified.
 
     Returns:
-        A new module in eval mode, images (B, 3, H, W) -> the host's list of feature maps in their full
-        widths, of the host's dtype and device; a `CompactSupernet`, a `CompactTraced` or, of a host that cannot be
-        traced, a copy with the zeros in place.
+        A new module in eval mode, images (B, 3, H, W) -> the host's list of feature maps in their full widths, of the
+        host's dtype and device, and without masks in it; a `CompactSupernet`, a `CompactTraced` or, of a host that
+        cannot be traced, a copy with the zeros in place.
 
     Raises:
         UserError: a module of the host is in training mode.
@@ -65,6 +66,7 @@ def compact(host: nn.Module) -> nn.Module:
     training = [name or "the host" for name, module in host.named_modules() if module.training]
     if training:
         raise UserError(f"compact() needs a host in eval mode, but {training[0]} is in training mode; call .eval().")
+    host = plain(host)
     if not isinstance(host, Supernet):
         return compact_traced(host) or copy.deepcopy(host)
     like: Tensor = stem_convs(host.stem)[0].weight

@@ -113,6 +113,7 @@ DRAWERS: Registry[Drawer] = Registry(
         "edge_popup": Member("tickets.drawers.edge_popup:EdgePopup", traits=Traits()),
         "dense": Member("tickets.drawers.dense:Dense", traits=Traits(prunes=False)),
         "pretrained": Member("tickets.drawers.pretrained:Pretrained", traits=Traits(prunes=False, needs_weights=True)),
+        "adopted": Member("tickets.drawers.adopted:Adopted", traits=Traits(needs_file=True)),
         "dense/ensemble": Member(
             "tickets.drawers.ensemble:DenseEnsemble", traits=Traits(prunes=False, draws_sets=True)
         ),

@@ -125,6 +125,13 @@ class Drawer(Method):
         with torch.device("meta"):
             self._divide(prunable(spec.build()))
 
+    def check_source(self, source: str) -> None:
+        """Refuse before any work starts a task that it cannot draw on; by default it draws on all.
+
+        Raises:
+            UserError: it cannot draw on this one.
+        """
+
     def _divide(self, weights: Mapping[str, Tensor]) -> None:
         """See that the pattern's groups divide all weights."""
         pattern = PATTERNS.make(self.pattern)
@@ -333,7 +340,7 @@ class Drawer(Method):
                 "settings": request.settings.to_json(),
                 "scores": dict(training.scores),
                 "spent": training.spent.to_json(),
-                "base": {"hash": base and base.hash, "macs": base.macs_spent if base else 0},
+                "base": base.as_given if base else {"hash": None, "macs": 0},
                 **({} if self.pattern == ELEMENT else {"pattern": self.pattern}),
                 **_rates(averaged, request.source),
                 **_given_beside(request.given),
@@ -361,7 +368,7 @@ def _rates(averaged: Network, source: Source) -> dict[str, Any]:
 
 def _given_beside(given: dict[str, Ticket]) -> dict[str, Any]:
     """Provenance of the tickets that were given beside the base."""
-    beside = {role: {"hash": t.hash, "macs": t.macs_spent} for role, t in given.items() if role != "base"}
+    beside = {role: ticket.as_given for role, ticket in given.items() if role != "base"}
     return {"given": beside} if beside else {}
 
 

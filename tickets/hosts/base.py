@@ -15,6 +15,7 @@ from tickets.search.searchable import Units
 from tickets.seeding import seeded
 from tickets.stated import stated
 from tickets.traits import Traits
+from tickets.weights import fitted
 
 Features = list[tuple[int, int]]
 """(width, stride) of each feature map of a host, in its order."""
@@ -89,6 +90,20 @@ class HostSpec(ABC):
             f"hosts of the kind {self.kind} begin with random weights; give one that takes a file's, as "
             "timm/tf_efficientnet_lite0@weights=lite0."
         )
+
+    def filled(self, state: Mapping[str, Tensor], where: object) -> nn.Module:
+        """The whole host with the weights of a state dict.
+
+        Args:
+            state: tensors by name, by default as the host names them.
+            where: they were read, for messages.
+
+        Raises:
+            UserError: it does not fit; names the first tensor that is missing, of another shape, or too many.
+        """
+        host = self.build()
+        host.load_state_dict(fitted(state, host.state_dict(), "", where))
+        return host
 
     @property
     def origin(self) -> str:

@@ -17,7 +17,7 @@ from tickets.search.searchable import Units
 from tickets.source import MEAN, STD
 from tickets.stated import LATER
 from tickets.traits import Traits
-from tickets.weights import PACKAGES, Weights, find, loaded
+from tickets.weights import PACKAGES, Weights, filled, find, loaded
 
 if TYPE_CHECKING:
     from timm.models import FeatureInfo
@@ -175,6 +175,12 @@ class TimmSpec(HostSpec):
                 f"timm/{self.model}@weights=FILE."
             )
         return TimmSpec(self.model, weights) if weights else self
+
+    def filled(self, state: Mapping[str, Tensor], where: object) -> nn.Module:
+        """The backbone with the weights of a state dict of the whole timm model; the classifier is not used."""
+        host = self.build()
+        host.body.load_state_dict(filled(self.model, state, where, features_only=True).state_dict())
+        return host
 
     def check(self) -> None:
         """The file of the weights must be there, be the same, and fit."""

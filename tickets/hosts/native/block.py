@@ -14,6 +14,7 @@ from tickets.hosts.native.call import Call
 from tickets.hosts.native.force import Force, using
 from tickets.hosts.native.library import KERNELS, WEIGHTS, Job, Tensors
 from tickets.hosts.native.processor import TORCH
+from tickets.pruning.lasting import plain
 
 if TYPE_CHECKING:
     from tickets.hosts.blocks import SearchBlock
@@ -83,6 +84,7 @@ def _planned(
 def _by_torch(block: SearchBlock, x: Tensor, *weights: Tensor | None) -> Tensor:
     """What PyTorch computes; the block's statistics stay."""
     given = {name: weight for name, weight in zip(_names(), weights, strict=True) if weight is not None}
+    block = plain(block)  # the weights given are masked
     buffers = {name: buffer.clone() for name, buffer in block.named_buffers()}
     with using(TORCH):
         out: Tensor = functional_call(block, {**given, **buffers}, (x,))

@@ -1,0 +1,1 @@
+"""Tickets where others train: timm, torchvision, mmengine and mmseg, Lightning, the Hub; nothing here imports them."""
