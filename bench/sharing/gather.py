@@ -88,7 +88,7 @@ def _in(folder: Path) -> list[Path]:
     rooms = [room for room in layout.PAIRS if (folder / room).is_dir()]
     found = []
     for place in [folder / room for room in rooms] or [folder]:
-        names = [f"{layout.PAIRS[0]}/{file.name}" for file in place.glob("[!.]*") if file.suffix in called.SUFFIXES]
+        names = [f"{layout.TICKETS}/{file.name}" for file in place.glob("[!.]*") if file.suffix in called.SUFFIXES]
         found += [place / stem.partition("/")[2] for stem in layout.stems(names)]
     if not found:
         raise UserError(f"the folder {folder} holds no tickets, networks or records; name files, or another folder.")
@@ -103,8 +103,9 @@ def _pair(stem: Path, to: Path) -> None:
     if not NAME.fullmatch(stem.name):
         raise UserError(f"{stem.name!r} cannot be shared under this name; letters, digits and . _ + = - are allowed.")
     found = load(stem)
+    own = layout.ADOPTED if stem.absolute().parent.name == layout.ADOPTED else layout.TICKETS
     for file in files_of(stem, found):
-        _copied(file, to / layout.PAIRS[is_network(found)])
+        _copied(file, to / (layout.NETWORKS if is_network(found) else own))
     for file in _telling(stem):
         _copied(file, to / layout.RECORDS)
 

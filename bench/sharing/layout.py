@@ -10,7 +10,7 @@ from pathlib import Path
 from bench.records.record import NAME
 from tickets.errors import UserError
 
-PAIRS = ("tickets", "networks")
+PAIRS = TICKETS, NETWORKS, ADOPTED = "tickets", "networks", "adopted"
 """Folders whose files come in pairs that vouch for each other; `tickets.ticket_set.load` verifies each."""
 RECORDS = "records"
 CARD, PICTURES, TABLE = "README.md", "pictures", "records.csv"

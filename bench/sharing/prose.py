@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from bench.audit.plausible import untraced
 from bench.numbers.amounts import MISSING
 from bench.records.record import Record
-from bench.sharing.layout import PICTURES, TABLE
+from bench.sharing.layout import ADOPTED, NETWORKS, PICTURES, TABLE
 from bench.sharing.shared import Pair, Shared
 from bench.sharing.terms import TERMS, terms
 from bench.views import record as record_views
@@ -69,11 +69,13 @@ def _pair(found: Shared, pair: Pair) -> list[str]:
     from bench.views.ticket import facts
 
     told = pair.found.provenance
-    what = "trained network" if pair.room == "networks" else "lottery ticket, a sparse subnetwork,"
+    what = "trained network" if pair.room == NETWORKS else "lottery ticket, a sparse subnetwork,"
+    origin = f"drawn by `{pair.drawer}` on `{pair.source}` with ticketbench"
+    if pair.room == ADOPTED:
+        origin = f"pruned elsewhere, on {f'`{pair.source}`' if pair.source else 'an unknown task'}"
     parts = [
         f"## {pair.name}\n",
-        f"A {what} drawn by `{pair.drawer}` on `{pair.source}` with ticketbench; its {len(pair.files)} "
-        f"files in `{pair.room}/` vouch for each other.\n",
+        f"A {what} {origin}; its {len(pair.files)} files in `{pair.room}/` vouch for each other.\n",
     ]
     if (found.root / picture(pair)).is_file():
         parts.append(f"![What is left of the host]({picture(pair)})\n")
@@ -100,7 +102,7 @@ def _loading(pair: Pair, place: str) -> str:
     """How a pair is taken over, looked at and loaded."""
     file = f"runs/{pair.room}/{pair.name}"
     commands = [f"python -m bench.share pull {place}", f"python -m bench.show {file}.json"]
-    if pair.room == "networks":
+    if pair.room == NETWORKS:
         commands.append(f"python -m bench.predict {file}.json photographs --out told")
         code = ["from tasks.network import opened", "from tickets.ticket_set import load", "",
                 f'kept = opened(load("{file}"))']  # fmt: skip

@@ -147,7 +147,7 @@ def _pair(root: Path, stem: str, records: dict[str, Record]) -> Pair:
     room, _, name = stem.partition("/")
     found = load(root / stem)
     told = found.provenance.get("network")
-    if (told is not None) != (room == "networks"):
+    if (told is not None) != (room == layout.NETWORKS):
         raise UserError(f"{stem} is a {'ticket' if told is None else 'network'}, and lies in the wrong folder.")
     own = records.get(name)
     if own is not None:

@@ -168,6 +168,17 @@ def test_a_set_of_tickets_without_a_record_is_shared_whole(told, tmp_path):
     assert code == 2 and "set-0.8.m1.json does not exist" in err and not (tmp_path / "other").exists()
 
 
+def test_a_ticket_that_was_adopted_is_shared_as_one(ran, told, tmp_path):
+    found = load(ran[0] / "tickets" / ran[1][0].id)
+    provenance = {**found.provenance, "drawer": "elsewhere", "source": None}
+    replace(found, provenance=provenance).save(tmp_path / "runs" / "adopted" / "mine")
+    code, out, _ = told("push", tmp_path / "runs" / "adopted" / "mine.json", "--to", tmp_path / "to")
+    assert code == 0 and "adopted mine: verified, without a record" in out
+    assert "pruned elsewhere, on an unknown task; its 2 files in `adopted/` vouch" in front(tmp_path / "to")[1]
+    assert told("pull", tmp_path / "to", "--home", tmp_path / "home")[0] == 0
+    assert sorted(path.name for path in (tmp_path / "home" / "adopted").iterdir()) == ["mine.json", "mine.safetensors"]
+
+
 def flipped(file):
     data = file.read_bytes()
     file.write_bytes(data[:-1] + bytes([data[-1] ^ 1]))
