@@ -33,7 +33,7 @@ FLAGS = {"compiled": "compile"}
 
 def wrong(found: Record) -> Iterator[str]:
     """What cannot be in a record, a sentence each."""
-    for check in (_texts, _fractions, _origin, _counts, _hosts, _sizes, _costs, _redraw):
+    for check in (_texts, _fractions, untraced, _counts, _hosts, _sizes, _costs, _redraw):
         yield from check(found)
 
 
@@ -96,7 +96,8 @@ def _primary(task: str) -> str | None:
     return getattr(info, "primary", None)
 
 
-def _origin(found: Record) -> Iterator[str]:
+def untraced(found: Record) -> Iterator[str]:
+    """Why others cannot get the code that measured a record, a sentence each."""
     if found.origin == "reported":
         return
     if private := members.private(found.code):
