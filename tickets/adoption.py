@@ -25,7 +25,7 @@ PREFIXES = ("module.", "_orig_mod.")
 """What PyTorch's wrappers put before every name."""
 
 CHANCE = 1e-4
-"""Share of zeros up to which a file without masks is of a dense network: some weights are drawn, or rounded, to zero."""
+"""Share of zeros up to which a file without masks is of a dense network: some weights are drawn or rounded to zero."""
 
 NOTHING_DRAWN: Mapping[str, Any] = {
     "drawer": "elsewhere",
