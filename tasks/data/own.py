@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -82,5 +83,5 @@ def remarks(tree: Path, official: tuple[str, ...], place: Callable[[str], Path])
 
 
 def _ending(path: str) -> str:
-    suffix = Path(path).suffix
+    suffix = os.fsencode(Path(path).suffix).decode("utf-8", "backslashreplace")
     return f"*{suffix}" if suffix else "without a suffix"
