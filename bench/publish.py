@@ -32,6 +32,7 @@ def publish(
         bool, typer.Option("--rescore/--no-rescore", help="Score the tickets of draws again from their files.")
     ] = True,
     data_root: flags.DataRoot = None,
+    data: flags.Data = None,
 ) -> None:
     """Copy records that are complete, clean and verified, byte for byte; nothing is overwritten with other content.
 
@@ -51,12 +52,12 @@ def publish(
     paths = publishing.paths(store)
     if to.exists() and not to.is_dir():
         raise UserError(f"{to} is a file; let --to name the folder of published records.")
-    root = flags.data_root(data_root)
+    places = flags.places(data_root, data)
     from bench.audit.replica import Data
     from bench.jobs.display import Display
 
     with Display() as display:
-        publisher = Publisher(store, to, Data(root, display) if rescore else None)
+        publisher = Publisher(store, to, Data(places, display) if rescore else None)
         count: Counter[str] = Counter()
         for path in paths:
             if (outcome := publisher.outcome(path, keep)) is not None:

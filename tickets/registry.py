@@ -106,6 +106,23 @@ class Registry(Generic[T]):
             self._take(before)
             raise
 
+    def also(self, name: str, other: str) -> None:
+        """Know a built-in member by another name, too, in this process and those that it starts from now on.
+
+        Args:
+            name: that no member has.
+            other: of the member.
+        """
+        entry = f"{self.group}/{name}={self.builtin[other].target}"
+        self._take(" ".join([*os.environ.get(BY_HAND, "").split(), entry]))
+
+    def other(self, name: str) -> str | None:
+        """The built-in member whose other name this is; None where it is none such."""
+        own, _ = self.parts(name)
+        if own in self.builtin or own not in self._plugins:
+            return None
+        return next((one for one, row in self.builtin.items() if row.target == self._plugins[own][0].value), None)
+
     def _take(self, by_hand: str) -> None:
         os.environ[BY_HAND] = by_hand
         vars(self).pop("_plugins", None)
@@ -260,7 +277,7 @@ class Registry(Generic[T]):
         """
         own, _ = self.parts(name)
         self._check(own)
-        return own in self.builtin or self._family(own) is not None
+        return own in self.builtin or self._family(own) is not None or self.other(own) is not None
 
     def target(self, name: str) -> str:
         """The "module:attribute" of a member.

@@ -21,6 +21,7 @@ from bench.records.setting import exact
 from bench.request.plan import TICKET, Job, describe
 from tasks.feed import Feed
 from tasks.network import kept
+from tasks import TASKS
 from tickets.cost import dense_macs, layer_costs, sparse_macs
 from tickets.drawers import DRAWERS
 from tickets.drawers.base import AFTER, BEFORE, Request
@@ -376,4 +377,5 @@ def redraw_command(job: Job, facts: Facts) -> str:
         "seed": job.seed,
     }
     flags = [f"--{name} {value}" for name, value in asked.items()]
-    return " ".join(["python -m bench.run", *flags, facts.of(job.needs.get(TICKET, job)).setting.flags])
+    own = [f"--data {job.source}=FOLDER"] if job.source and TASKS.other(job.source) else []
+    return " ".join(["python -m bench.run", *flags, *own, facts.of(job.needs.get(TICKET, job)).setting.flags])

@@ -29,7 +29,7 @@ def tree(root: Path | None, task: str) -> Path:
     if root is None:
         raise DataError(
             f"no data folder was given for {task}; give the folder that holds train/ and test/ (or val/) by "
-            "--data-root or TICKETBENCH_DATA."
+            f"--data {task}=PATH, --data-root or TICKETBENCH_DATA."
         )
     return root
 
