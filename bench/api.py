@@ -94,8 +94,11 @@ class Results:
         Args:
             names: methods as tables call them, or what `by` says.
             by: "method", "recipe", "origin" or "members".
-            source, target, method, recipe, sparsity: only these; a value, several, or texts as on the command line.
-                The target "none" compares draws.
+            source: only these; a value, several, or texts as on the command line.
+            target: likewise; "none" compares draws.
+            method: likewise.
+            recipe: likewise.
+            sparsity: likewise.
             published: beside the published records; one name alone is compared with all of theirs.
 
         Raises:

@@ -26,6 +26,7 @@ COMMANDS = {
     "preview": "bench.preview",
     "check": "bench.check",
     "publish": "bench.publish",
+    "share": "bench.share",
     "submit": "bench.submit",
     "clean": "bench.clean",
     "new": "bench.new",

@@ -28,6 +28,10 @@ def publish(
     source: Annotated[str | None, typer.Option("--source", help="Only tickets drawn on these tasks; or none.")] = None,
     target: Annotated[str | None, typer.Option("--target", help="Only transfers to these; none for draws.")] = None,
     drawer: Annotated[str | None, typer.Option("--drawer", help="Only these methods.")] = None,
+    tickets: Annotated[
+        Path | None,
+        typer.Option("--tickets", metavar="DIR", help="Where the tickets of draws go along.", show_default="nowhere"),
+    ] = None,
     rescore: Annotated[
         bool, typer.Option("--rescore/--no-rescore", help="Score the tickets of draws again from their files.")
     ] = True,
@@ -39,25 +43,30 @@ def publish(
     A draw is published when its ticket, loaded from its file, has the recorded hash and gives every recorded score
     again, to the last digit. The network that a transfer trained is not stored: it is published when its ticket, or
     the control made of it, has the recorded hash, and the ticket's own record is complete and clean. One line a record
-    says how it was verified; the record itself does not. Exit code 1 where some are refused.
+    says how it was verified; the record itself does not. Exit code 1 where some are refused. With --tickets, the files
+    of published draws are copied, too, to be shared by python -m bench.share, or scored again by others.
 
     Examples:
 
     python -m bench.publish
 
     python -m bench.publish --home runs --to results/records --source cls --target none,seg --drawer supertickets,omp
+
+    python -m bench.publish --to shared/records --tickets shared/tickets
     """
     keep = publishing.filters(source, target, drawer)
     store = Store(home)
     paths = publishing.paths(store)
     if to.exists() and not to.is_dir():
         raise UserError(f"{to} is a file; let --to name the folder of published records.")
+    if tickets is not None and tickets.exists() and not tickets.is_dir():
+        raise UserError(f"{tickets} is a file; let --tickets name the folder of published tickets.")
     places = flags.places(data_root, data)
     from bench.audit.replica import Data
     from bench.jobs.display import Display
 
     with Display() as display:
-        publisher = Publisher(store, to, Data(places, display) if rescore else None)
+        publisher = Publisher(store, to, Data(places, display) if rescore else None, tickets)
         count: Counter[str] = Counter()
         for path in paths:
             if (outcome := publisher.outcome(path, keep)) is not None:

@@ -122,7 +122,15 @@ def run(
     asked = configs.parse(
         sweeps,
         {**setting, "scale": "@".join([setting["scale"], *changes])},
-        How(home, told(data_root, data or ()), workers=workers, jobs=at_once, force=force, tensorboard=tensorboard, keep=keep),
+        How(
+            home,
+            told(data_root, data or ()),
+            workers=workers,
+            jobs=at_once,
+            force=force,
+            tensorboard=tensorboard,
+            keep=keep,
+        ),
         mistakes,
     )
     todo = jobs(asked)

@@ -36,8 +36,13 @@ def main() -> int:
         place.parent.mkdir(parents=True, exist_ok=True)
         shutil.copy(file, place)
     zensical = Path(sys.executable).with_name("zensical")
-    failed = subprocess.run([zensical, "build", "--clean", "--strict"], cwd=ROOT, check=False).returncode
-    return failed or keep_offline()
+    command = [zensical, "build", "--clean", "--strict"]
+    built = subprocess.run(command, cwd=ROOT, check=False, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    print(built.stdout)
+    if "griffe: " in built.stdout:
+        print("error: a docstring is not what the reference takes it for; see above.", file=sys.stderr)
+        return 1
+    return built.returncode or keep_offline()
 
 
 def keep_offline() -> int:

@@ -187,7 +187,8 @@ def _stated(feed: Feed, network: nn.Module) -> dict[str, Any]:
 
 def _task(told: Mapping[str, Any]) -> Task:
     info = Info(**{key: _tuples(value) for key, value in told["info"].items()})
-    return without_data(told.get("over", told["task"]), info, {key: _tuples(value) for key, value in told["options"].items()})
+    options = {key: _tuples(value) for key, value in told["options"].items()}
+    return without_data(told.get("over", told["task"]), info, options)
 
 
 def _tuples(value: Any) -> Any:

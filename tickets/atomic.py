@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from tickets.errors import CannotWriteError
+from tickets.errors import CannotWriteError, UserError
 
 
 def write(path: Path, data: bytes) -> None:
@@ -31,3 +31,19 @@ def write(path: Path, data: bytes) -> None:
             temporary.unlink(missing_ok=True)
     except OSError as error:
         raise CannotWriteError(f"cannot write {path}: {error.strerror or error}.") from error
+
+
+def is_there(path: Path, data: bytes) -> bool:
+    """Whether a file with this very content is there already.
+
+    Raises:
+        UserError: there is something else of that name, which must not be overwritten.
+    """
+    try:
+        if not path.exists():
+            return False
+        if path.is_file() and path.read_bytes() == data:
+            return True
+    except OSError as error:
+        raise UserError(f"cannot read {path}: {error.strerror or error}; name another place.") from error
+    raise UserError(f"{path} has other content, and nothing there is overwritten; name another place.")

@@ -56,6 +56,7 @@ class Registry(Generic[T]):
         aliases: other names of members, which really resolve to them.
         families: first part of a name to "module:function", which makes a member from what follows the slash, as
             "timm" in "timm/resnet18"; its members are not listed.
+        beside: what else may be a name, for messages; nothing where empty.
     """
 
     noun: str
@@ -65,6 +66,7 @@ class Registry(Generic[T]):
     example: str = "name@option=value"
     aliases: Mapping[str, str] = field(default_factory=dict)
     families: Mapping[str, str] = field(default_factory=dict)
+    beside: str = ""
     _asked: list[str] = field(default_factory=list, init=False, repr=False, compare=False)
 
     @cached_property
@@ -313,6 +315,7 @@ class Registry(Generic[T]):
             )
         if own not in self.builtin and not points:
             known = [*self.aliases, *self.names(), *(f"{family}/NAME" for family in self.families)]
+            known += [self.beside] * bool(self.beside)
             raise unknown(self.noun, own, known)
 
 

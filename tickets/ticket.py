@@ -196,7 +196,8 @@ class Ticket(Drawn):
         Args:
             names: by number of a map, negative ones from the last, what it is called, as {-1: "out"}; None for all.
             fpn: width of a feature pyramid on these maps; None for none.
-            weights, masks: as `build` takes them.
+            weights: as `build` takes them.
+            masks: likewise.
 
         Raises:
             UserError: as `build`, or there is no such map.

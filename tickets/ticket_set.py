@@ -176,6 +176,14 @@ def members_of(found: Ticket | TicketSet) -> tuple[Ticket, ...]:
     return found.members if isinstance(found, TicketSet) else (found,)
 
 
+def files_of(stem: Path, found: Ticket | TicketSet) -> tuple[Path, ...]:
+    """The files of a ticket or set that lies at `stem`, in the order in which `save` writes them."""
+    if isinstance(found, TicketSet):
+        members = [files_of(member_path(stem, number), one) for number, one in enumerate(found.members)]
+        return (*(file for files in members for file in files), stem.with_name(f"{stem.name}.json"))
+    return tuple(stem.with_name(stem.name + suffix) for suffix in (".safetensors", ".json"))
+
+
 def member_path(stem: Path, number: int) -> Path:
     """Where a member of a set lies, without the suffixes of its two files."""
     return stem.with_name(f"{stem.name}.m{number}")

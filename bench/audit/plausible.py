@@ -12,7 +12,7 @@ from bench.records.record import Deployed, Record, Scores, TicketSize
 from bench.records.remembered import remembered
 from bench.records.setting import Setting
 from bench.request import kernels
-from tasks import TASKS
+from tasks import EMBEDDED, TASKS
 from tickets.drawers import DRAWERS
 from tickets.errors import UserError
 from tickets.hosts import HOSTS
@@ -21,7 +21,6 @@ from tickets.transforms import TRANSFORMS
 
 LAST_DIGITS = 1e-9
 """By how much two ways of counting the same fraction may differ."""
-EMBEDDED = "figures"
 ELEMENT = "element"
 """The pattern whose weights are removed one by one, so that their number is exact."""
 ASKED = ("source", "drawer", "sparsity", "seed")
@@ -33,7 +32,7 @@ FLAGS = {"compiled": "compile"}
 
 def wrong(found: Record) -> Iterator[str]:
     """What cannot be in a record, a sentence each."""
-    for check in (_texts, _fractions, _origin, _counts, _hosts, _sizes, _costs, _redraw):
+    for check in (_texts, _fractions, untraced, _counts, _hosts, _sizes, _costs, _redraw):
         yield from check(found)
 
 
@@ -96,7 +95,8 @@ def _primary(task: str) -> str | None:
     return getattr(info, "primary", None)
 
 
-def _origin(found: Record) -> Iterator[str]:
+def untraced(found: Record) -> Iterator[str]:
+    """Why others cannot get the code that measured a record, a sentence each."""
     if found.origin == "reported":
         return
     if private := members.private(found.code):

@@ -63,11 +63,13 @@ class Publisher:
         store: of the home.
         to: where published records lie.
         data: what tickets are scored on; None to leave that out.
+        tickets: where the tickets of published draws go; None for nowhere.
     """
 
     store: Store
     to: Path
     data: Data | None
+    tickets: Path | None = None
 
     def outcome(self, path: Path, keep: Keep) -> tuple[str, str] | None:
         """What became of a record's file: (published | there | REFUSED, how or why); None if it is not asked for."""
@@ -77,11 +79,13 @@ class Publisher:
                 return None
             data, goal = path.read_bytes(), self.to / path.name
             if goal.exists() and goal.read_bytes() == data:
+                self._take_along(found)
                 return THERE, "the same bytes"
             unpublished(found)
             if goal.exists():
                 raise UserError(f"{goal} has other content, and nothing published is overwritten; look at both.")
             how = self._verified(found)
+            self._take_along(found)
             atomic.write(goal, data)
         except CannotWriteError:
             raise
@@ -109,6 +113,19 @@ class Publisher:
             return "the ticket's file verified, not scored again"
         replica.verify_score(found, stem, self.data)
         return f"the ticket's file gives {found.scored.primary} {found.scored.score:.4f} again"
+
+    def _take_along(self, found: Record) -> None:
+        """Copy the verified files of a draw's ticket, where that is asked for."""
+        if self.tickets is None or found.kind != "draw" or found.status != "ok":
+            return
+        from tickets.ticket_set import files_of, load
+
+        stem = self.store.ticket(found.id)
+        _agree(found, _hash(stem))
+        for file in files_of(stem, load(stem)):
+            data, goal = file.read_bytes(), self.tickets / file.name
+            if not atomic.is_there(goal, data):
+                atomic.write(goal, data)
 
     def _same_ticket(self, found: Record) -> str:
         """That a transfer's record tells of the ticket that the home holds."""

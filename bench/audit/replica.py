@@ -17,7 +17,7 @@ from bench.request import scale as scales
 from bench.request.plan import TICKET, Job
 from bench.request.scale import Scale
 from tasks import TASKS
-from tasks.data.places import Places
+from tasks.data.places import NOWHERE, Places
 from tickets.drawers import DRAWERS
 from tickets.errors import UserError
 from tickets.recipes import RECIPES
@@ -43,7 +43,7 @@ class Data:
         display: told how far their preparation is; None for nobody.
     """
 
-    places: Places = Places()
+    places: Places = NOWHERE
     display: Display | None = None
     _prepared: dict[str, tuple[Task, dict[str, str]]] = field(default_factory=dict)
 

@@ -19,9 +19,9 @@ from bench.jobs.work import Facts, Work, beside, own_draw
 from bench.records import provenance, record
 from bench.records.setting import exact
 from bench.request.plan import TICKET, Job, describe
+from tasks import TASKS
 from tasks.feed import Feed
 from tasks.network import kept
-from tasks import TASKS
 from tickets.cost import dense_macs, layer_costs, sparse_macs
 from tickets.drawers import DRAWERS
 from tickets.drawers.base import AFTER, BEFORE, Request

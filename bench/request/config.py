@@ -17,7 +17,7 @@ from bench.request.hosts import SUPERNET
 from bench.request.scale import Scale
 from bench.request.sweep import ALL, Sweep, drops_rewind
 from bench.request.sweep import parse as parse_sweep
-from tasks.data.places import Places
+from tasks.data.places import NOWHERE, Places
 from tickets.errors import UserError
 from tickets.hosts import HOSTS
 from tickets.recipes import RECIPES
@@ -45,7 +45,7 @@ class How:
     """
 
     home: Path
-    places: Places = Places()
+    places: Places = NOWHERE
     device: str = "cpu"
     workers: int = 0
     jobs: int = 2

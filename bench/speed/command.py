@@ -63,7 +63,12 @@ def speed(
     ] = None,
     data: Annotated[
         list[str] | None,
-        _option("data", "A folder for one task, for --loader.", SETTING, metavar="KIND/NAME=PATH"),
+        typer.Option(
+            "--data",
+            metavar="KIND/NAME=PATH",
+            help="A folder for one task, for --loader; repeatable.",
+            rich_help_panel=SETTING,
+        ),
     ] = None,
     threads: Annotated[int | None, _option("threads", "PyTorch threads (default: all cores).", MEASURING)] = None,
     kernels: Annotated[str, _option("kernels", "Of native steps: auto, torch or a name.", MEASURING)] = "auto",

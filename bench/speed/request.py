@@ -14,7 +14,7 @@ from bench.inventory import called
 from bench.records.setting import AUTO
 from bench.request import scale as scales
 from bench.request.kernels import chosen
-from tasks.data.places import Places
+from tasks.data.places import NOWHERE, Places
 from tickets.errors import UserError
 from tickets.hosts.native.processor import TORCH
 
@@ -78,7 +78,7 @@ class Request:
     engines: tuple[str, ...]
     ticket: Path | None = None
     host: HostSpec | None = None
-    places: Places = Places()
+    places: Places = NOWHERE
 
     def __str__(self) -> str:
         network = f"preset {self.preset}" if self.host is None else named(self.host)

@@ -13,24 +13,8 @@ from bench.records.record import Code, Record, Scores
 
 def show(found: Record) -> None:
     """Print a record: the job, its scores, those by class, what it cost and how to do it again."""
-    job = found.job
-    sparsity = f" at {job.sparsity:g}" if job.sparsity else ""
-    way = " -> ".join(task for task in (job.source, job.target) if task)
-    how = f" by {job.recipe}" if job.recipe else ""
-    drawer = f"{job.transform} of {job.drawer}" if job.transform else job.drawer
-    dirty = " (dirty)" if found.dirty else ""
-    lines = {
-        "job": f"{job.control or found.kind}: {drawer}{sparsity}, {way}{how}, seed {job.seed}",
-        "setting": _setting(found),
-        "status": found.status if found.error is None else f"{found.status}: {found.error.splitlines()[0]}",
-        "from": f"{found.origin}, {found.created}, commit {(found.commit or MISSING)[:10]}{dirty}",
-        **_sizes(found),
-        "code": "; ".join(map(_code, found.code)),
-        "redraw": found.redraw,
-    }
-    for name, text in lines.items():
-        if text:
-            print(f"{name + ':':<12}{text}")
+    for name, text in facts(found).items():
+        print(f"{name + ':':<12}{text}")
     if found.scores is None:
         return
     val, test = found.scores.val, found.scores.test
@@ -45,6 +29,26 @@ def show(found: Record) -> None:
         classes = list(by_class[keys[0]])
         cells = [[name, *(_share(by_class[key].get(name)) for key in keys)] for name in classes]
         print_table("Test scores by class", ["class", *keys], cells)
+
+
+def facts(found: Record) -> dict[str, str]:
+    """What a record says beside its scores, in words: name -> text."""
+    job = found.job
+    sparsity = f" at {job.sparsity:g}" if job.sparsity else ""
+    way = " -> ".join(task for task in (job.source, job.target) if task)
+    how = f" by {job.recipe}" if job.recipe else ""
+    drawer = f"{job.transform} of {job.drawer}" if job.transform else job.drawer
+    dirty = " (dirty)" if found.dirty else ""
+    told = {
+        "job": f"{job.control or found.kind}: {drawer}{sparsity}, {way}{how}, seed {job.seed}",
+        "setting": _setting(found),
+        "status": found.status if found.error is None else f"{found.status}: {found.error.splitlines()[0]}",
+        "from": f"{found.origin}, {found.created}, commit {(found.commit or MISSING)[:10]}{dirty}",
+        **_sizes(found),
+        "code": "; ".join(map(_code, found.code)),
+        "redraw": found.redraw,
+    }
+    return {name: text for name, text in told.items() if text}
 
 
 def _members(scores: Scores, names: Sequence[str]) -> None:

@@ -104,12 +104,18 @@ def _in_common(one: Ticket, other: Ticket) -> float:
 
 
 def _summary(ticket: Ticket | TicketSet, size: tuple[int, int]) -> None:
+    for name, text in facts(ticket, size).items():
+        print(f"{name + ':':<12}{text}")
+
+
+def facts(ticket: Ticket | TicketSet, size: tuple[int, int]) -> dict[str, str]:
+    """What a ticket is, in words: name -> text; its MACs for an input (H, W)."""
     told, costs, members = ticket.provenance, ticket.costs(size), members_of(ticket)
     layers = [mask for one in members for mask in one.host.masks.values()]
     dead = sum(not mask.any() for mask in layers)
     options = {k: v for k, v in told.get("options", {}).items() if v is not None}
     macs = f"{costs['sparse_macs']:,} exact, {costs['macs']:,} dense, {costs['estimated_macs']:,} by global density"
-    lines = {
+    return {
         "drawn by": f"{told['drawer']} ({', '.join(f'{k}={v}' for k, v in options.items())})",
         "on": f"{told['source'] or 'a task that is not known'}, seed {told['seed']}",
         **({"begun with": members[0].spec.origin} if members[0].spec.origin else {}),
@@ -122,8 +128,6 @@ def _summary(ticket: Ticket | TicketSet, size: tuple[int, int]) -> None:
         **_trained(ticket),
         "hash": ticket.hash,
     }
-    for name, text in lines.items():
-        print(f"{name + ':':<12}{text}")
 
 
 def _trained(ticket: Ticket | TicketSet) -> dict[str, str]:

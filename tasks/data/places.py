@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from tasks import TASKS
+from tasks import EMBEDDED, TASKS
 from tickets.errors import UserError, unknown
 
 OWN = "folder"
@@ -56,6 +56,9 @@ class Places:
         return Places(None if self.root is None else self.root.resolve(), tuple(found.items()))
 
 
+NOWHERE = Places()
+
+
 def told(root: Path | None, words: Sequence[str]) -> Places:
     """What the flags --data-root and --data say, the latter as "KIND/NAME=PATH" each.
 
@@ -72,12 +75,16 @@ def _one(word: str) -> tuple[str, Path]:
     return name, Path(folder).expanduser()
 
 
-def _known(name: str) -> str:
+def _known(given: str) -> str:
     """A task's name, aliases resolved; one that no set has becomes that of another task over the user's own data."""
-    name = TASKS.parts(name)[0]
+    name = TASKS.aliases.get(given, given)
+    kind, _, own = name.partition("/")
+    if own == EMBEDDED:
+        raise UserError(
+            f"--data {given}=...: {name} brings its data along; for a folder of your own give seg/{OWN}=PATH."
+        )
     if name in TASKS.names():
         return name
-    kind, _, own = name.partition("/")
     kinds = [one.removesuffix(f"/{OWN}") for one in TASKS.builtin if one.endswith(f"/{OWN}")]
     if not NAME.fullmatch(own):
         raise UserError(f"--data {name}=... names no task; give KIND/NAME of letters, digits, '.', '_' and '-'.")

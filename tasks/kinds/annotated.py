@@ -6,11 +6,12 @@ from abc import abstractmethod
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, ClassVar, NamedTuple
 
 import numpy as np
 from PIL import Image
 
+from tasks.base import Loader, Reader
 from tasks.data import exported, noted
 from tasks.data.annotations import Box, Content, keypoints
 from tasks.data.files import rgb
@@ -79,8 +80,8 @@ class Annotated(Pose):
     together when val is taken out of train.
     """
 
-    read = staticmethod(read)
-    load = staticmethod(load)
+    read: ClassVar[Reader] = staticmethod(read)
+    load: ClassVar[Loader | None] = staticmethod(load)
 
     @abstractmethod
     def places(self, split: str) -> tuple[Path, Path]:

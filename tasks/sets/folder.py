@@ -7,11 +7,12 @@ from abc import abstractmethod
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import ClassVar
 
 import numpy as np
 from PIL import Image, ImageOps
 
-from tasks.base import Info
+from tasks.base import Info, Loader, Reader
 from tasks.data import own
 from tasks.data.files import rgb
 from tasks.data.listing import Listing, below, in_utf8, is_hidden, listed
@@ -52,8 +53,8 @@ class Tree(Classification):
     them.
     """
 
-    read = staticmethod(read)
-    load = staticmethod(load)
+    read: ClassVar[Reader] = staticmethod(read)
+    load: ClassVar[Loader | None] = staticmethod(load)
 
     @property
     def info(self) -> Info:

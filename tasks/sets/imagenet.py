@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any, ClassVar
 
 from tasks.base import Info
 from tasks.sets.folder import Tree
@@ -17,16 +18,17 @@ class ImageNet(Tree):
     """
 
     store = "imagenet"
+    about: ClassVar[dict[str, Any]] = {
+        "citation": "O. Russakovsky et al., ImageNet Large Scale Visual Recognition Challenge, IJCV 115(3), 2015",
+        "licence": "non-commercial research and education; not redistributed with this project",
+        "url": "https://www.image-net.org/",
+    }
+    """What is known of it without its files."""
 
     @property
     def info(self) -> Info:
         """The classes that are there, and what to cite."""
-        return replace(
-            super().info, version=1, test="val",
-            citation="O. Russakovsky et al., ImageNet Large Scale Visual Recognition Challenge, IJCV 115(3), 2015",
-            licence="non-commercial research and education; not redistributed with this project",
-            url="https://www.image-net.org/",
-        )  # fmt: skip
+        return replace(super().info, version=1, test="val", **self.about)
 
     def tree(self) -> Path:
         """`root/imagenet`."""

@@ -17,7 +17,7 @@ ROOMS = ("bench", "tasks", "tickets")
 
 INSIDE = tuple(
     f"bench.{room}"
-    for room in ("views", "inventory", "audit", "boards", "jobs", "request", "command", "records", "numbers")
+    for room in ("sharing", "views", "inventory", "audit", "boards", "jobs", "request", "command", "records", "numbers")
 )
 """The rooms in bench/, from the top down; what lies beside them is there for all, or a command."""
 
@@ -123,6 +123,7 @@ def loaded_by(*args: str) -> set[str]:
         ("-m", "bench.check", "recompute", "--help"),
         ("-m", "bench.check", "schema"),
         ("-m", "bench.publish", "--help"),
+        ("-m", "bench.share", "--help"),
         ("-m", "bench.clean", "--help"),
         ("-m", "bench.new", "task", "--help"),
         ("-m", "bench.new", "scorer", "--help"),

@@ -11,8 +11,8 @@ from bench.records.record import NAME
 from bench.request import scale as scales
 from bench.request.plan import Job, jobs
 from bench.run import jobs_that_fit
-from tickets.drawers import DRAWERS
 from tasks.data.places import Places
+from tickets.drawers import DRAWERS
 from tickets.errors import UserError
 from tickets.recipes import RECIPES
 from tickets.transforms import TRANSFORMS
