@@ -20,7 +20,9 @@ pytest.importorskip("onnxruntime")
 PAGE = (Path(__file__).parents[2] / "docs" / "own-data.md").read_text(encoding="utf-8")
 COMMANDS = {"bench.check": check, "bench.export": export, "bench.predict": predict, "bench.preview": preview,
             "bench.run": run}  # fmt: skip
-FEW = "--set draw.steps=2 --set transfer.steps=2 --set batch_size=4 --set size=64x64 --jobs 1 --threads 1 --kernels torch"
+FEW = (
+    "--set draw.steps=2 --set transfer.steps=2 --set batch_size=4 --set size=64x64 --jobs 1 --threads 1 --kernels torch"
+)
 ORIENTATIONS = {1: 0, 3: 2, 6: 1}
 
 
