@@ -13,6 +13,7 @@ from typer.testing import CliRunner
 
 from bench import check, export, predict, preview, run
 from tasks import TASKS
+from tickets.deploy import padding
 from tickets.registry import BY_HAND
 
 pytest.importorskip("onnxruntime")
@@ -54,6 +55,7 @@ def day(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("TICKETBENCH_CACHE", str(tmp_path / "cache"))
     monkeypatch.setenv(BY_HAND, "")
+    monkeypatch.setattr(padding, "MULTIPLES", (1,))  # one trial of paddings, each a minute where cores are shared
     vars(TASKS).pop("_plugins", None)
     yield tmp_path
     vars(TASKS).pop("_plugins", None)
