@@ -12,7 +12,7 @@ from bench.records.record import Deployed, Record, Scores, TicketSize
 from bench.records.remembered import remembered
 from bench.records.setting import Setting
 from bench.request import kernels
-from tasks import TASKS
+from tasks import EMBEDDED, TASKS
 from tickets.drawers import DRAWERS
 from tickets.errors import UserError
 from tickets.hosts import HOSTS
@@ -21,7 +21,6 @@ from tickets.transforms import TRANSFORMS
 
 LAST_DIGITS = 1e-9
 """By how much two ways of counting the same fraction may differ."""
-EMBEDDED = "figures"
 ELEMENT = "element"
 """The pattern whose weights are removed one by one, so that their number is exact."""
 ASKED = ("source", "drawer", "sparsity", "seed")

@@ -19,6 +19,7 @@ from bench.jobs.work import Facts, Work, beside, own_draw
 from bench.records import provenance, record
 from bench.records.setting import exact
 from bench.request.plan import TICKET, Job, describe
+from tasks import TASKS
 from tasks.feed import Feed
 from tasks.network import kept
 from tickets.cost import dense_macs, layer_costs, sparse_macs
@@ -376,4 +377,5 @@ def redraw_command(job: Job, facts: Facts) -> str:
         "seed": job.seed,
     }
     flags = [f"--{name} {value}" for name, value in asked.items()]
-    return " ".join(["python -m bench.run", *flags, facts.of(job.needs.get(TICKET, job)).setting.flags])
+    own = [f"--data {job.source}=FOLDER"] if job.source and TASKS.other(job.source) else []
+    return " ".join(["python -m bench.run", *flags, *own, facts.of(job.needs.get(TICKET, job)).setting.flags])

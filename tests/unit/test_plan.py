@@ -11,6 +11,7 @@ from bench.records.record import NAME
 from bench.request import scale as scales
 from bench.request.plan import Job, jobs
 from bench.run import jobs_that_fit
+from tasks.data.places import Places
 from tickets.drawers import DRAWERS
 from tickets.errors import UserError
 from tickets.recipes import RECIPES
@@ -169,7 +170,7 @@ def test_every_draw_comes_before_what_needs_it():
         ({"equal": "time"}, r"unknown equal 'time'\. Known: steps, macs, sparse"),
         ({"precision": "half"}, r"unknown precision 'half'\. Known: float32, bfloat16"),
         ({"device": "gpu"}, "device 'gpu' is not known; give cpu, cuda"),
-        ({"data_root": Path("no/such/folder")}, "the data folder no/such/folder does not exist; give --data-root"),
+        ({"places": Places(Path("no/such/folder"))}, "the data folder no/such/folder does not exist; give --data-root"),
         ({"home": Path(__file__) / "runs"}, r"the home .* cannot be written \(Not a directory: .*test_plan\.py\)"),
         ({"home": Path("/proc/runs")}, r"the home /proc/runs cannot be written \(.*: /proc\); give --home another"),
     ],
