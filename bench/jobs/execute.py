@@ -129,8 +129,7 @@ def _done(work: Work, store: Store, report: Report) -> record.Record:
             force.using(work.facts.setting.kernels, work.facts.setting.threads),
             curves.written(store.curves(work.id) if work.facts.tensorboard else None, report) as told,
         ):
-            place = Place(store, checkpoint, told, given_to(work, store))
-            outcome = _draw(work, place) if work.job.kind == "draw" else _transfer(work, place)
+            outcome = _computed(work, Place(store, checkpoint, told, given_to(work, store)))
         verify_data(work.job, work.facts)
         found = _succeeded(work, outcome, checkpoint.elapsed_s)
         found = _agreeing(found, store) if work.for_network else found
@@ -144,6 +143,20 @@ def _done(work: Work, store: Store, report: Report) -> record.Record:
         found.write(store.records)
     store.checkpoint(work.id).unlink(missing_ok=True)
     return found
+
+
+def _computed(work: Work, place: Place) -> Outcome:
+    """Do the job; where no training can take over its checkpoint, from its beginning."""
+    compute = _draw if work.job.kind == "draw" else _transfer
+    try:
+        return compute(work, place)
+    except CannotWriteError:
+        raise
+    except Exception as error:  # whatever a foreign state makes of it
+        if not place.checkpoint.is_in_doubt:
+            raise
+        place.checkpoint.refuse(error)
+    return compute(work, place)
 
 
 def verify_data(job: Job, facts: Facts) -> None:

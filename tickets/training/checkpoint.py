@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import io
+import os
 import time
 import warnings
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +30,7 @@ class Checkpoint:
     """One job's checkpoint; made when the job's process begins, so that it knows how long the job has taken.
 
     A file that is damaged is not used: a `DamagedCheckpointWarning` names it, and the job starts from its beginning.
+    One that is sound but another's shows only when a training takes it over; until then it `is_in_doubt`.
 
     Args:
         path: of the file; read at once where it exists.
@@ -36,8 +39,18 @@ class Checkpoint:
     def __init__(self, path: Path) -> None:
         self.path = path
         self.state = load_checkpoint(path)
+        self.is_in_doubt = self.state is not None
         self._earlier_s = float(self.state.get("wall_s", 0.0)) if self.state else 0.0
         self._started = self._saved = time.monotonic()
+
+    def fits(self) -> None:
+        """To be called once a training has taken over what the file held."""
+        self.is_in_doubt = False
+
+    def refuse(self, error: Exception) -> None:
+        """Forget what the file held, since no training can go on from it; a `DamagedCheckpointWarning` says so."""
+        self.state, self.is_in_doubt, self._earlier_s = None, False, 0.0
+        _not_used(self.path, f"{type(error).__name__}: {error}")
 
     @property
     def elapsed_s(self) -> float:
@@ -79,6 +92,12 @@ class Turn(Checkpoint):
     def __init__(self, whole: Checkpoint, states: list[dict[str, Any]], number: int) -> None:
         self.whole, self.states, self.number = whole, states, number
         self.state = states[number] if number < len(states) else None
+        self.is_in_doubt = self.state is not None
+
+    def fits(self) -> None:
+        """Of the job's."""
+        self.is_in_doubt = False
+        self.whole.fits()
 
     @property
     def elapsed_s(self) -> float:
@@ -132,9 +151,14 @@ def load_checkpoint(path: Path) -> dict[str, Any] | None:
     Returns:
         None where there is no file, or a damaged one, of which a `DamagedCheckpointWarning` tells.
     """
-    if not path.exists():
+    try:
+        content = path.read_bytes()
+    except FileNotFoundError:
         return None
-    content = path.read_bytes()
+    except OSError as error:
+        _not_used(path, error.strerror or str(error))
+        _clear(path)
+        return None
     data = content
     if content.startswith(HEADER):
         start = len(HEADER) + DIGEST + 1
@@ -147,7 +171,24 @@ def load_checkpoint(path: Path) -> dict[str, Any] | None:
     except Exception as error:  # PyTorch, zipfile and pickle each have their own for what is no checkpoint
         _not_used(path, str(error).strip().partition("\n")[0] or type(error).__name__)
         return None
+    if wrong := _misshapen(state):
+        _not_used(path, wrong)
+        return None
     return state
+
+
+def _misshapen(state: Any) -> str:
+    """What of a state's outermost layout is no checkpoint's, or ""."""
+    if not isinstance(state, dict):
+        return f"it holds a {type(state).__name__}"
+    seconds = state.get("wall_s", 0.0)
+    return "" if isinstance(seconds, int | float) and 0 <= seconds < float("inf") else f"its wall_s is {seconds!r}"
+
+
+def _clear(path: Path) -> None:
+    """Take what is no file, and what a file could not replace, out of the way."""
+    with suppress(OSError):
+        path.rename(path.with_name(f".{path.name}.{time.monotonic_ns()}.tmp"))
 
 
 def _not_used(path: Path, reason: str) -> None:

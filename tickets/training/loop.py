@@ -210,6 +210,7 @@ class Training:
         with seeded(self.seed, "training"):
             if checkpoint is not None and (state := checkpoint.take()):
                 self.load_state_dict(state)
+                checkpoint.fits()
             self._fire()
             told = time.monotonic()
             for batch in self._batches():
