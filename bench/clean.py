@@ -85,9 +85,8 @@ def _tell(items: Sequence[Item], folders: Sequence[Decoded]) -> None:
     for item in items:
         print(f"{item.kind:<16}{mib(item.size):>9} MiB  {item.name}")
     for one in folders:
-        print(
-            f"{'unfinished cache' if one.is_left else 'decoded images':<16}{mib(one.size):>9} MiB  {one.data}/{one.folder.name}"
-        )
+        kind = "unfinished cache" if one.is_left else "decoded images"
+        print(f"{kind:<16}{mib(one.size):>9} MiB  {one.data}/{one.folder.name}")
     total = sum(item.size for item in items) + sum(one.size for one in folders)
     print(f"{len(items) + len(folders)} things that no record needs, {mib(total)} MiB")
 

@@ -1,4 +1,4 @@
-"""A checkpoint that no training can take over is named, and its job is done from the beginning, without a failed record."""
+"""A checkpoint that no training can take over is named, and its job is done from the beginning."""
 
 from pathlib import Path
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import io
-import os
 import time
 import warnings
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +20,39 @@ HEADER = b"ticketbench checkpoint "
 DIGEST = 64
 TURNS = "turns"
 """The key that the states of several trainings stand under."""
+
+
+class Left(BaseException):
+    """The process was asked to end, and the job's state has been written: no error, and nothing is to be caught."""
+
+
+class Leaving:
+    """Whether this process has been asked to end; while a training runs, that waits for its checkpoint.
+
+    Args:
+        is_asked: for.
+        is_training: whether a checkpoint will be written soon.
+    """
+
+    is_asked = False
+    is_training = False
+
+    def ask(self) -> bool:
+        """Have the running training write its checkpoint after its step and raise `Left`; whether there is one."""
+        self.is_asked = self.is_training
+        return self.is_training
+
+    @contextmanager
+    def training(self) -> Iterator[None]:
+        """A training runs in the block, and looks after every step whether its checkpoint is due."""
+        before, self.is_training = self.is_training, True
+        try:
+            yield
+        finally:
+            self.is_training = before
+
+
+LEAVING = Leaving()
 
 
 class DamagedCheckpointWarning(UserWarning):
@@ -59,8 +92,8 @@ class Checkpoint:
 
     @property
     def is_due(self) -> bool:
-        """Whether it is time to write it again."""
-        return time.monotonic() - self._saved > EVERY_S
+        """Whether it is time to write it again, at the latest when the process has been asked to end."""
+        return LEAVING.is_asked or time.monotonic() - self._saved > EVERY_S
 
     def take(self) -> dict[str, Any] | None:
         """The state to go on from, once; None where there is none, or it has been taken."""
@@ -72,9 +105,12 @@ class Checkpoint:
 
         Raises:
             CannotWriteError: the disk does not take it.
+            Left: it is written, and the process was asked to end.
         """
         save_checkpoint(self.path, {**state, "wall_s": self.elapsed_s})
         self._saved = time.monotonic()
+        if LEAVING.is_asked:
+            raise Left
 
 
 class Turn(Checkpoint):
