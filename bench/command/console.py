@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import codecs
+import errno
 import gc
 import io
 import os
@@ -120,9 +121,12 @@ def _code(app: typer.Typer, prog: str, args: Sequence[str] | None) -> int:
     except BrokenPipeError:  # as in "| head": nobody reads any more
         code = 1
     except OSError as error:
-        if error.filename is not None:  # not one of the streams
+        if error.errno == errno.ENAMETOOLONG:
+            code = _refuse(f"the name {str(error.filename)[:60]}... is too long for this system; give a shorter one.")
+        elif error.filename is not None:  # not one of the streams
             raise
-        code = _refuse(f"the output cannot be written ({error.strerror or error}); give it another place.", code=1)
+        else:
+            code = _refuse(f"the output cannot be written ({error.strerror or error}); give it another place.", code=1)
     return code if isinstance(code, int) else 0
 
 

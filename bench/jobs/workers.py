@@ -207,7 +207,7 @@ def _serve(pipe: Connection, environment: Mapping[str, str]) -> None:
 
 
 def _heed_signals() -> None:
-    """Leave interruptions to the runner, which a terminal tells, too; end when asked to, a training at its checkpoint."""
+    """Leave interruptions to the runner, which a terminal tells, too; end when asked to, trainings at a checkpoint."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     if hasattr(signal, "pthread_sigmask"):
         signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})

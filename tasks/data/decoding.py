@@ -132,7 +132,7 @@ def _source_of(function: Callable[..., object]) -> str:
     return hashlib.blake2b(Path(source).read_bytes() if source else b"", digest_size=8).hexdigest()
 
 
-def _reserved(place: Path, key: str, value: np.ndarray, count: int) -> np.ndarray:
+def _reserved(place: Path, key: str, value: np.ndarray, count: int) -> np.memmap:
     """A new array for so many values, whose room on the disk is taken now: else a full one ends the process later,
     by a signal.
 

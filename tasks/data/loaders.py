@@ -51,13 +51,14 @@ def loaded(
     for number in numbers:
         try:
             yield next(loader)
-        except RuntimeError as error:
-            if "DataLoader" not in str(error):
+        except (RuntimeError, OSError, EOFError) as error:  # the latter where it dies while it hands over a batch
+            first = str(error).partition("\n")[0].rstrip(".") or type(error).__name__
+            if isinstance(error, RuntimeError) and not first.startswith("DataLoader"):
                 raise
-            how = "hangs" if "timed out" in str(error) else f"ended ({str(error).partition(chr(10))[0].rstrip('.')})"
+            how = "hangs" if "timed out" in first else f"ended ({first})"
             raise UserError(
-                f"a loader process {how} at {named(number)}; look at these samples and at the room in {SHARED}, or give "
-                "--workers 0."
+                f"a loader process {how} at {named(number)}; look at these samples and at the room in {SHARED}, or "
+                "give --workers 0."
             ) from error
 
 
@@ -70,8 +71,8 @@ def _require_room(batch: Mapping[str, torch.Tensor] | DataError, workers: int) -
     room = state.f_bavail * state.f_frsize
     if state.f_flag & os.ST_RDONLY or not os.access(SHARED, os.W_OK):
         raise UserError(
-            f"{SHARED} cannot be written, and loader processes hand over their batches there; make it writable, or give "
-            "--workers 0."
+            f"{SHARED} cannot be written, and loader processes hand over their batches there; make it writable, or "
+            "give --workers 0."
         )
     if room < needed:
         raise UserError(

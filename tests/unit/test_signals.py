@@ -1,4 +1,4 @@
-"""A run that is told to end: it notes where it is, says so, leaves soon with the signal's code, and goes on from there."""
+"""A run that is told to end: it notes where it is, says so, and leaves soon with the signal's code."""
 
 import os
 import signal
@@ -69,7 +69,7 @@ def test_workers_that_never_live_are_one_sentence(monkeypatch, capsys):
         worker.process.kill()
         worker.process.join()
         workers._idle = [worker] * 9
-        with pytest.raises(UserError, match="^no worker process stays alive: the last one was ended by SIGKILL"):
+        with pytest.raises(UserError, match=r"^no worker process stays alive: the last one was ended by SIGKILL"):
             workers.call("calls:double", 2)
         workers._idle = [worker]
     assert capsys.readouterr().err.count("another takes its place") == 4
