@@ -84,7 +84,8 @@ def _told(found: Adopted, task: str | None, cost: float | None, host: str) -> li
     """What was measured, and what was stated, a line each."""
     ticket, of = found.ticket, len(found.ticket.host.masks)
     gone = ticket.prunable - ticket.kept
-    where = f"{found.entries} carried by the file" if found.entries else "none carried by the file, its zeros taken"
+    zeros = f"its {found.chance:,} zeros are there by chance" if found.chance else "its zeros taken"
+    where = f"{found.entries} carried by the file" if found.entries else f"none carried by the file, {zeros}"
     lost = sum(found.patterns.values())
     layers = [f"{SINGLE if name == ELEMENT else name} in {n}" for name, n in sorted(found.patterns.items())]
     dense = "" if gone else ": it is dense"

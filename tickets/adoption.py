@@ -15,7 +15,7 @@ from tickets.errors import UserError
 from tickets.hosts.base import HostSpec
 from tickets.patterns import ELEMENT, PATTERNS
 from tickets.patterns.base import Pattern, Share
-from tickets.pruning.masks import Masks, project, prunable, sparsity_of
+from tickets.pruning.masks import Masks, ones, project, prunable, sparsity_of
 from tickets.search.searchable import live_units
 from tickets.ticket import Part, Ticket, copied
 from tickets.weights import State, read
@@ -23,6 +23,9 @@ from tickets.weights import State, read
 MASK, BELOW = "mask", ("original", "orig")
 PREFIXES = ("module.", "_orig_mod.")
 """What PyTorch's wrappers put before every name."""
+
+CHANCE = 1e-4
+"""Share of zeros up to which a file without masks is of a dense network: some weights are drawn or rounded to zero."""
 
 NOTHING_DRAWN: Mapping[str, Any] = {
     "drawer": "elsewhere",
@@ -45,11 +48,13 @@ class Adopted:
         ticket: without a head.
         entries: how many of the host's weights had masks in the file; the masks of the others are their zeros.
         patterns: by pattern how many of the layers that lost weights have it, and no narrower one.
+        chance: weights that are zero in a dense network, and kept.
     """
 
     ticket: Ticket
     entries: int
     patterns: Mapping[str, int]
+    chance: int = 0
 
 
 def adopt(
@@ -82,13 +87,16 @@ def adopt(
     masks = {name: kept[name].detach() != 0 for name in prunable(built)}
     if not any(mask.any() for mask in masks.values()):
         raise UserError(f"{path} keeps no weight of {host}; give a network that has some left.")
+    chance = 0 if entries or sparsity_of(masks) > CHANCE else sum(int((~mask).sum()) for mask in masks.values())
+    if chance:
+        masks = ones(kept)
     patterns = {name: _finest(name, mask) for name, mask in masks.items() if not mask.all()}
     raw = copied(built)
     project(built, masks)
     part = Part(masks, raw, copied(built), units=live_units(built))
     stated = {"host": host, "source": source, "size": list(size), "base": _owner(path, macs)}
     provenance = {**NOTHING_DRAWN, **stated, **_shape(masks, set(patterns.values()))}
-    return Adopted(Ticket(spec, part, provenance=provenance), len(entries), Counter(patterns.values()))
+    return Adopted(Ticket(spec, part, provenance=provenance), len(entries), Counter(patterns.values()), chance)
 
 
 def _owner(path: Path, macs: int | None) -> dict[str, Any]:

@@ -192,7 +192,7 @@ def in_utf8(place: Path, name: str) -> str:
 
 def ancestors(place: Path) -> set[Identity]:
     """The folders that a folder lies in, which no link below it may lead back to."""
-    return {identity(folder) for folder in place.resolve().parents}
+    return {identity(folder) for folder in Path(os.path.realpath(place)).parents}
 
 
 def identity(place: Path) -> Identity:

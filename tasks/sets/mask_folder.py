@@ -10,7 +10,7 @@ import numpy as np
 
 from tasks.base import Info
 from tasks.data import own, pairs
-from tasks.data.files import lines_in
+from tasks.data.files import lines_in, names_below
 from tasks.data.listing import ancestors, below
 from tasks.data.own import is_image
 from tasks.data.samples import IGNORED, Row, Sample
@@ -135,6 +135,7 @@ class MaskFolder(Segmentation):
         place, named = self.place(split), self._named()
         extra = len(named) if named[0][1] is None else named
         images, masks = place / "images", place / "masks"
+        names_below(images)  # is there, and can be read
         found = sorted(path for path, *_ in below(images, is_image, seen=ancestors(images)))
         if not found:
             raise DataError(f"{images}: holds no file that ends in {', '.join(own.SUFFIXES)}; restore this folder.")

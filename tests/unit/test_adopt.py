@@ -173,6 +173,18 @@ def test_a_dense_checkpoint_has_sparsity_0_and_says_so(network, capsys, tmp_path
     assert "source: unknown" in out and "drawing cost: unknown" in out and Ticket.load(written(out)).sparsity == 0
 
 
+def test_a_zero_by_chance_makes_no_sparse_network(network, capsys, tmp_path):
+    made, parts = network
+    with torch.no_grad():
+        parts["layer1.0.conv1"].weight.view(-1)[3] = 0.0
+    code, out, _ = told(
+        capsys, command.app, saved(made, tmp_path / "d.safetensors"), "--host", HOST, "--home", tmp_path
+    )
+    assert code == 0 and "none carried by the file, its 1 zeros are there by chance" in out
+    ticket = Ticket.load(written(out))
+    assert ticket.sparsity == 0 and all(mask.all() for mask in ticket.host.masks.values())
+
+
 class Code:
     """What runs something when it is read."""
 
