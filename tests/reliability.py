@@ -11,9 +11,9 @@ PAGE = Path(__file__).parents[1] / "docs" / "reliability.md"
 HEAD = """\
 # What a run survives
 
-Nothing that was computed is lost, and nothing wrong is used silently. What goes wrong is said in one sentence that names
-the file or the process; the same command goes on from where things stood. Every line below is a test; this page is made
-of `tests/reliability.yaml` by `python tests/reliability.py`.
+Nothing that was computed is lost, and nothing wrong is used silently. What goes wrong is said in one sentence that
+names the file or the process; the same command goes on from where things stood. Every line below is a test; this page
+is made of `tests/reliability.yaml` by `python tests/reliability.py`.
 """
 COLUMNS = ("done", "seen", "kept", "test")
 
