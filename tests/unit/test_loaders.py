@@ -66,6 +66,7 @@ def test_a_loader_that_hangs_is_named_with_its_samples(monkeypatch):
         run(Batches(lambda: time.sleep(30)))
 
 
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")  # of PyTorch's own handler
 def test_a_loader_that_is_killed_is_named_with_its_samples():
     """PyTorch's handler of a child's end may also raise between two batches, in its own words."""
     told = r"^a loader process ended .+ at batch [012], samples 7; look at|^DataLoader worker .+ is killed by signal"
