@@ -215,7 +215,11 @@ def computed(asked: RunConfig, todo: list[Job], tasks: dict[str, Task], display:
                     networks=asked.how.keep != AUTO)  # fmt: skip
         grid.skip_finished()
         display.expect({job: _steps(asked, job) for job in grid.missing})
-        grid.run(workers)
+        try:
+            grid.run(workers)
+        except (KeyboardInterrupt, console.Ended):
+            display.say("stopping: jobs that are at work note where they are; the same command goes on from there.")
+            raise
         if grid.unkept and asked.how.keep == AUTO:
             left = ", ".join(ids[job] for job in grid.unkept)
             display.say(f"there before without a trained network, which --keep networks trains once more: {left}")

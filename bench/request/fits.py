@@ -20,6 +20,9 @@ from tickets.patterns import ELEMENT
 from tickets.recipes import RECIPES
 from tickets.registry import Registry
 
+SAFE = 0.999
+"""A sparsity that leaves any host a weight."""
+
 
 def check(sweeps: Sequence[Sweep], scale: Scale, setting: Setting, places: Places) -> None:
     """Look for what does not go together.
@@ -45,6 +48,7 @@ def check(sweeps: Sequence[Sweep], scale: Scale, setting: Setting, places: Place
     _knobs(scale)
     for sweep, host in draws:
         _drawable(sweep, scale, host)
+        _something_stays(sweep, host)
         _weights(sweep, host)
         _files(sweep, host)
     for sweep in sweeps:
@@ -108,6 +112,24 @@ def _drawable(sweep: Sweep, scale: Scale, host: str) -> None:
             )
         if keeps_all or lowers or getattr(drawer, "pattern", ELEMENT) != ELEMENT:
             drawer.check(HOSTS.make(host), sparsity)
+
+
+def _something_stays(sweep: Sweep, host: str) -> None:
+    """See that each sparsity leaves the host a weight; counting imports torch, so that only extreme ones are."""
+    for sparsity in sweep.sparsities if sweep.sources else ():
+        if sparsity <= SAFE:
+            continue
+        import torch
+
+        from tickets.pruning.masks import prunable
+
+        with torch.device("meta"):
+            count = sum(weight.numel() for weight in prunable(HOSTS.make(host).build()).values())
+        if round(sparsity * count) >= count:
+            raise UserError(
+                f"sparsity {sparsity!r} leaves none of the {count:,} weights of {host}; give one of at most "
+                f"{1 - 1 / count:.8f}."
+            )
 
 
 def _weights(sweep: Sweep, host: str) -> None:
