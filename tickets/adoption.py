@@ -160,6 +160,7 @@ def shortest(pattern: Pattern, masks: Masks) -> float:
     """The sparsity of fewest digits by which a drawer of this pattern would keep exactly as many weights.
 
     Example:
+        >>> import torch
         >>> shortest(PATTERNS.make("element"), {"w": torch.arange(11) < 4})
         0.6
     """

@@ -86,7 +86,7 @@ def test_the_flags_of_a_setting_give_it_again_through_the_real_command(asked):
 
 def test_a_redraw_command_asks_for_the_draw_and_nothing_else(asked):
     """Numbers that are not short survive, too."""
-    wanted = asked("--drawer", "gmp", "--sparsity", 1 - 2**-40, "--seed", 7, "--budget", 1 / 3, "--threads", 2)
+    wanted = asked("--drawer", "gmp", "--sparsity", 2 / 3 + 2**-40, "--seed", 7, "--budget", 1 / 3, "--threads", 2)
     draw, *_, transfer = jobs(wanted)
     for job in (draw, transfer):
         again = asked(*shlex.split(redraw_command(job, facts(wanted)))[3:])
