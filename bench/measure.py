@@ -49,27 +49,26 @@ def measure(
     """
     wanted = None if size is None else flags.image_size(size)
     files = _files(tickets, home)
-    from bench.speed.tickets import Beside, why_not
-    from tickets.ticket import Ticket
+    from bench.speed.tickets import Beside, Seen, seen
 
     path = home / speeds.NAME
     known = _known(path, threads, force)
-    left_out = {file: why for file in files if (why := why_not(file))}
-    for file, why in left_out.items():
-        print(f"left out {file.stem}: {why}.")
-    hashes = {file: Ticket.load(file).hash for file in files if file not in left_out}
-    todo = [file for file, digest in hashes.items() if digest not in known.tickets]
-    names = {digest: file.stem for file, digest in hashes.items()}
-    beside = Beside(threads, rounds, wanted, lambda name: print(f"exporting {name}", flush=True))
-    for digest, timed in beside.measured(todo):
-        known = known.model_copy(update={"tickets": {**known.tickets, digest: timed}})
+    looked = {file: seen(file, wanted) for file in files}
+    for file, why in looked.items():
+        if isinstance(why, str):
+            print(f"left out {file.stem}: {why}.")
+    found = [one for one in looked.values() if isinstance(one, Seen)]
+    todo = [one for one in found if one.hash not in known.tickets or known.tickets[one.hash].size != one.size]
+    beside = Beside(threads, rounds, lambda name: print(f"exporting {name}", flush=True))
+    for one, timed in beside.measured(todo):
+        known = known.model_copy(update={"tickets": {**known.tickets, one.hash: timed}})
         known.save(path)
         print(
-            f"{names[digest]}: {timed.faster:.2f}x as fast as dense ({timed.low:.2f} to {timed.high:.2f}; "
+            f"{one.file.stem}: {timed.faster:.2f}x as fast as dense ({timed.low:.2f} to {timed.high:.2f}; "
             f"{timed.ms:.3g} ms for {timed.dense_ms:.3g} ms), file {timed.mb:.3g} MB, {percent(timed.share)} of dense",
             flush=True,
         )
-    print(f"{len(todo)} measured, {len(hashes) - len(todo)} known before: {path}")
+    print(f"{len(todo)} measured, {len(found) - len(todo)} known before: {path}")
 
 
 def _files(tickets: list[Path] | None, home: Path) -> list[Path]:

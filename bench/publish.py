@@ -25,16 +25,14 @@ def publish(
     to: Annotated[Path, typer.Option("--to", metavar="DIR", help="The folder of published records.")] = Path(
         "results/records"
     ),
-    source: Annotated[str | None, typer.Option("--source", help="Only tickets drawn on these tasks; or none.")] = None,
-    target: Annotated[str | None, typer.Option("--target", help="Only transfers to these; none for draws.")] = None,
-    drawer: Annotated[str | None, typer.Option("--drawer", help="Only these methods.")] = None,
+    source: flags.DrawnOn = None,
+    target: flags.TrainedOn = None,
+    drawer: flags.DrawnBy = None,
     tickets: Annotated[
         Path | None,
         typer.Option("--tickets", metavar="DIR", help="Where the tickets of draws go along.", show_default="nowhere"),
     ] = None,
-    rescore: Annotated[
-        bool, typer.Option("--rescore/--no-rescore", help="Score the tickets of draws again from their files.")
-    ] = True,
+    rescore: flags.Rescore = True,
     data_root: flags.DataRoot = None,
     data: flags.Data = None,
 ) -> None:

@@ -41,12 +41,10 @@ def submit(
     home: Annotated[Path, typer.Option("--home", help="Whose records: the folder that bench.run wrote to.")] = Path(
         "runs"
     ),
-    source: Annotated[str | None, typer.Option("--source", help="Only tickets drawn on these tasks; or none.")] = None,
-    target: Annotated[str | None, typer.Option("--target", help="Only transfers to these; none for draws.")] = None,
-    drawer: Annotated[str | None, typer.Option("--drawer", help="Only these methods.")] = None,
-    rescore: Annotated[
-        bool, typer.Option("--rescore/--no-rescore", help="Score the tickets of draws again from their files.")
-    ] = True,
+    source: flags.DrawnOn = None,
+    target: flags.TrainedOn = None,
+    drawer: flags.DrawnBy = None,
+    rescore: flags.Rescore = True,
     data_root: flags.DataRoot = None,
     data: flags.Data = None,
 ) -> None:

@@ -42,17 +42,18 @@ def main() -> int:
     if "griffe: " in built.stdout:
         print("error: a docstring is not what the reference takes it for; see above.", file=sys.stderr)
         return 1
-    return built.returncode or keep_offline()
+    if not built.returncode:
+        keep_offline()
+    return built.returncode
 
 
-def keep_offline() -> int:
-    """Have the search of pages on a disk run by a script of our own, in place of one from elsewhere; 0."""
+def keep_offline() -> None:
+    """Have the search of pages on a disk run by a script of our own, in place of one from elsewhere."""
     shutil.copy(ROOT / "docs" / "offline.js", SITE / "offline.js")
     for page in SITE.rglob("*.html"):
         text = page.read_text(encoding="utf-8")
         up = "../" * (len(page.relative_to(SITE).parts) - 1)
         page.write_text(ELSEWHERE.sub(f'<script src="{up}offline.js">', text), encoding="utf-8")
-    return 0
 
 
 def links(page: Path) -> Iterator[str]:

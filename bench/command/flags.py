@@ -33,6 +33,14 @@ Data = Annotated[
 ]
 """The flags of commands that read a task's data; `places` checks them."""
 
+DrawnOn = Annotated[str | None, typer.Option("--source", help="Only tickets drawn on these tasks; or none.")]
+TrainedOn = Annotated[str | None, typer.Option("--target", help="Only transfers to these; none for draws.")]
+DrawnBy = Annotated[str | None, typer.Option("--drawer", help="Only these methods.")]
+Rescore = Annotated[
+    bool, typer.Option("--rescore/--no-rescore", help="Score the tickets of draws again from their files.")
+]
+"""The flags of commands that verify a home's records."""
+
 
 def one_of(value: str, allowed: Sequence[One], noun: str) -> One:
     """The value, if it is allowed.

@@ -77,7 +77,7 @@ def remarks(tree: Path, official: tuple[str, ...], place: Callable[[str], Path])
         others = Counter(_ending(path) for path, *_ in found)
         if others:
             listed = ", ".join(f"{count:,} {ending}" for ending, count in sorted(others.items()))
-            yield f"passed over {listed} in {where.name}; images end in {', '.join(SUFFIXES)}"
+            yield f"passed over {listed} in {where.relative_to(tree).as_posix()}; images end in {', '.join(SUFFIXES)}"
     if "val" not in official:
         yield f"{tree.name} has no val/ beside test/, so one in {VAL_SHARE} of train is held out to validate on"
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
@@ -136,11 +136,11 @@ class MaskFolder(Segmentation):
         extra = len(named) if named[0][1] is None else named
         images, masks = place / "images", place / "masks"
         names_below(images)  # is there, and can be read
-        found = sorted(in_utf8(images, path) for path, *_ in below(images, is_image, seen=ancestors(images)))
+        found = _paths(images, is_image)
         if not found:
             raise DataError(f"{images}: holds no file that ends in {', '.join(own.SUFFIXES)}; restore this folder.")
         known: dict[str, str] = {}
-        for path in sorted(in_utf8(masks, path) for path, *_ in below(masks, _is_mask, seen=ancestors(masks))):
+        for path in _paths(masks, _is_mask):
             stem = str(PurePosixPath(path).with_suffix(""))
             if stem in known:
                 raise DataError(f"{masks / path}: {known[stem]} is a mask of the same name; remove one of them.")
@@ -156,25 +156,23 @@ class MaskFolder(Segmentation):
         Raises:
             DataError: the masks of train, all of which were looked at, hold one class.
         """
-        tree = own.tree(self.root, "seg/folder")
+        tree, classes = own.tree(self.root, "seg/folder"), self.info.names
         yield from own.remarks(tree, self.official, lambda split: self.place(split) / "images")
         for split in self.official:
             samples = self.samples(split)
             some = samples[:: -(-len(samples) // LOOKED_AT)]
             found = set().union(*(np.unique(pairs.classes(one.files[0], legend(one.extra))).tolist() for one in some))
-            names = [name for number, name in enumerate(self.info.names) if number not in found]
+            names = [name for number, name in enumerate(classes) if number not in found]
+            only = next((f"'{classes[number]}'" for number in found - {IGNORED}), "none")
             if split == "train" and len(some) == len(samples) and len(found - {IGNORED}) < 2:
                 raise DataError(
-                    f"{self.place(split) / 'masks'}: of all classes only {self._only(found)} occurs"
+                    f"{self.place(split) / 'masks'}: of all classes only {only} occurs"
                     f"{', beside 255, which is not counted' * (IGNORED in found)}; write ids from 0 to "
-                    f"{self.info.outputs - 1} into the masks, or give colours in classes.txt, as in 'disc 255 255 255'."
+                    f"{len(classes) - 1} into the masks, or give colours in classes.txt, as in 'disc 255 255 255'."
                 )
             if names:
                 what = f"class{'es' * (len(names) > 1)} {', '.join(names[:5])}{' and more' * (len(names) > 5)}"
                 yield f"{what} never occur{'s' * (len(names) == 1)} in the {len(some):,} masks of {split} looked at"
-
-    def _only(self, found: set[int]) -> str:
-        return next((f"'{self.info.names[number]}'" for number in found - {IGNORED}), "none")
 
 
 def _split(line: str) -> Named:
@@ -185,6 +183,15 @@ def _split(line: str) -> Named:
     return (
         (name, (colour[0], colour[1], colour[2])) if name and all(0 <= one <= 255 for one in colour) else (line, None)
     )
+
+
+def _paths(place: Path, is_one: Callable[[str], bool]) -> list[str]:
+    """The files of these names below a folder, sorted; none where there is no such folder.
+
+    Raises:
+        DataError: a name is no UTF-8.
+    """
+    return sorted(in_utf8(place, path) for path, *_ in below(place, is_one, seen=ancestors(place)))
 
 
 def _is_mask(name: str) -> bool:

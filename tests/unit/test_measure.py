@@ -86,6 +86,13 @@ def test_speeds_of_another_setting_are_not_mixed_in(home, capsys):
     assert list(speeds.read(home / "speed.json").tickets) == [Ticket.load(one).hash]
 
 
+def test_a_ticket_that_was_measured_at_another_size_is_measured_again(home, capsys):
+    one = home / "tickets" / "small_s0.9.json"
+    call(capsys, one, "--home", home, "--force", "--rounds", 1)
+    assert "1 measured, 0 known before" in call(capsys, one, "--home", home, "--rounds", 1, "--size", 32)[1]
+    assert next(iter(speeds.read(home / "speed.json").tickets.values())).size == (32, 32)
+
+
 @pytest.mark.parametrize(
     ("text", "said"), [("{}", "Field required"), ("no json", "Invalid JSON"), ('{"schema": 2}', "schema")]
 )
