@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from bench.jobs import forking
 from bench.jobs.workers import Workers
 from tickets.errors import UserError
 
@@ -16,6 +17,20 @@ ROOT = Path(__file__).parents[2]
 PRELOADS = [(), ("wave",)]
 """Fresh processes, and forked ones: `wave` is a module that nobody else imports."""
 forks = pytest.mark.skipif(sys.platform != "linux", reason="workers are forked on Linux alone")
+
+
+@pytest.fixture(autouse=True)
+def own_server(monkeypatch):
+    """A fork server of this test: a process has one, and another test of this process may have started it already."""
+    if sys.platform != "linux":
+        yield
+        return
+    from multiprocessing import forkserver
+
+    forkserver._forkserver._stop()
+    monkeypatch.setattr(forking, "_SERVED", [])
+    yield
+    forkserver._forkserver._stop()
 
 
 @pytest.mark.parametrize("preload", PRELOADS)
