@@ -9,6 +9,7 @@ from bench.numbers.aligned import show as print_table
 from bench.numbers.amounts import MISSING, counted, percent
 from bench.numbers.stats import mean
 from bench.records.record import Code, Record, Scores
+from bench.request import redraw
 
 
 def show(found: Record) -> None:
@@ -46,7 +47,7 @@ def facts(found: Record) -> dict[str, str]:
         "from": f"{found.origin}, {found.created}, commit {(found.commit or MISSING)[:10]}{dirty}",
         **_sizes(found),
         "code": "; ".join(map(_code, found.code)),
-        "redraw": found.redraw,
+        "redraw": redraw.of(found),
     }
     return {name: text for name, text in told.items() if text}
 
