@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import errno
+import json
 import os
 import stat
 from pathlib import Path
+from typing import Any
+
+from tickets.plain import DEEPEST, texts
 
 KINDS = {
     stat.S_IFDIR: "a folder",
@@ -52,6 +56,21 @@ def _check(found: os.stat_result, most: int, path: Path | str) -> None:
     if found.st_size > most:
         told = f"it has {found.st_size / MIB:,.0f} MiB, and at most {most / MIB:,.0f} MiB are read"
         raise OSError(errno.EFBIG, told, str(path))
+
+
+def parsed(data: bytes | str) -> Any:
+    """JSON data of some text.
+
+    Raises:
+        ValueError: it is none, or is nested too deep to be anybody's data; part of a sentence.
+    """
+    try:
+        found = json.loads(data)
+    except RecursionError as error:
+        raise ValueError(f"it is nested more than {DEEPEST} deep") from error
+    for _ in texts(found):
+        pass  # which sees how deep it is
+    return found
 
 
 def is_inside(path: Path | str) -> bool:
