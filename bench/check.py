@@ -51,6 +51,7 @@ def check() -> None:
 def task(
     name: Annotated[str, typer.Argument(metavar="KIND/NAME", help="The task, as python -m bench.run --list.")],
     data_root: flags.DataRoot = None,
+    data: flags.Data = None,
     scale: Annotated[str, typer.Option("--scale", help="Input size, pipeline and kind of head.")] = "tiny",
 ) -> None:
     """Check a task's adapter: its data, batches, head, loss, metric and pictures.
@@ -64,8 +65,9 @@ def task(
 
     python -m bench.check task seg/camvid --data-root DIR --scale rehearsal
     """
+    places = flags.places(data_root, data)
     chosen, name = scales.load(scale), TASKS.resolve(name)
-    adapter = chosen.plan(name).task(name, flags.data_root(data_root))
+    adapter = chosen.plan(name).task(name, places.of(name))
     adapter.locate()
     from bench.jobs.display import Display
     from tasks.contract import CHECKS, Subject, verdicts
@@ -152,6 +154,7 @@ def results(
         typer.Option("--tickets", metavar="DIR", help="Tickets of draws; scores are computed again from their files."),
     ] = None,
     data_root: flags.DataRoot = None,
+    data: flags.Data = None,
 ) -> None:
     """Check a folder of submitted records: each by itself, against each other, and against this version.
 
@@ -169,13 +172,13 @@ def results(
             raise UserError(f"there is no folder {place}; name one that is there.")
     if (folder / "records").is_dir():
         folder /= "records"
-    root = flags.data_root(data_root)
+    places = flags.places(data_root, data)
     from bench.audit.replica import Data
     from bench.audit.submission import findings
     from bench.jobs.display import Display
 
     with Display() as display:
-        records, found = findings(folder, Data(root, display), tickets)
+        records, found = findings(folder, Data(places, display), tickets)
     for one in found:
         print(f"{'FAILED' if one.is_wrong else 'note':<8}{plain(one.file)}: {plain(one.sentence)}")
     wrong = len({one.file for one in found if one.is_wrong})
@@ -199,6 +202,7 @@ def recompute(
         str | None, typer.Option("--device", help="cpu, cuda or cuda:N.", show_default="as in the record")
     ] = None,
     data_root: flags.DataRoot = None,
+    data: flags.Data = None,
 ) -> None:
     """Draw a record's ticket again and train it again, with the record's settings, and compare the score.
 
@@ -215,7 +219,7 @@ def recompute(
     from bench.audit import recompute as again
 
     found, all_records = again.find(records, name)
-    root = flags.data_root(data_root)
+    places = flags.places(data_root, data)
     if device is not None:
         flags.device(device)
     from bench.audit.replica import Data
@@ -223,7 +227,7 @@ def recompute(
 
     place = nullcontext(str(home)) if home else tempfile.TemporaryDirectory(prefix="ticketbench-")
     with place as folder, Display() as display:
-        verdict = again.recompute(found, all_records, Path(folder), Data(root, display), display, device)
+        verdict = again.recompute(found, all_records, Path(folder), Data(places, display), display, device)
     for line in again.lines(verdict):
         print(line)
     if not verdict.is_reproduced:

@@ -29,7 +29,8 @@ def clean(
         bool, typer.Option("--cache", help="Decoded images of all homes, too; the next run decodes them again.")
     ] = False,
 ) -> None:
-    """Remove tickets, checkpoints and temporary files that nothing needs; records are never touched.
+    """Remove tickets, checkpoints and temporary files that nothing needs, and what killed runs left in the cache;
+    records are never touched.
 
     Needed are the tickets of finished draws and those that a record's job started from, the checkpoints of unfinished
     jobs, and all files of running jobs. A damaged record is refused, since nobody can tell what it needs.
@@ -43,7 +44,7 @@ def clean(
     from bench.inventory import inventory
 
     found = inventory.inventory(home, inventory.read(home))
-    items, folders = [item for item in found if not item.kept_by], _decoded(home) if cache else []
+    items, folders = [item for item in found if not item.kept_by], _decoded(home) if cache else _left()
     if young := sum(item.kept_by == inventory.PERHAPS_RUNNING for item in found):
         print(f"{young} more changed within the last hour and stay, since a job may be using them.")
     if not items and not folders:
@@ -73,11 +74,19 @@ def _decoded(home: Path) -> list[Decoded]:
     return [one for one in cache.decoded() if not one.is_being_built]
 
 
+def _left() -> list[Decoded]:
+    """The cache's folders that killed runs did not finish."""
+    from bench.inventory import cache
+
+    return [one for one in cache.decoded() if one.is_left]
+
+
 def _tell(items: Sequence[Item], folders: Sequence[Decoded]) -> None:
     for item in items:
         print(f"{item.kind:<16}{mib(item.size):>9} MiB  {item.name}")
     for one in folders:
-        print(f"{'decoded images':<16}{mib(one.size):>9} MiB  {one.data}/{one.folder.name}")
+        kind = "unfinished cache" if one.is_left else "decoded images"
+        print(f"{kind:<16}{mib(one.size):>9} MiB  {one.data}/{one.folder.name}")
     total = sum(item.size for item in items) + sum(one.size for one in folders)
     print(f"{len(items) + len(folders)} things that no record needs, {mib(total)} MiB")
 

@@ -31,6 +31,7 @@ def connect(
     out: Annotated[Path | None, typer.Option("--out", metavar="FILE", help="Draw the errors: NAME.svg.")] = None,
     jobs: Annotated[int, typer.Option("--jobs", help="Records at once.", min=1)] = 1,
     data_root: flags.DataRoot = None,
+    data: flags.Data = None,
 ) -> None:
     """Train a ticket twice, in two orders of the data, and score the networks on the line between both ends.
 
@@ -49,14 +50,14 @@ def connect(
     if out is not None:
         flags.out_file(out, (".svg",))
     found = {file: _transfer(file) for file in dict.fromkeys(files)}
-    root = flags.data_root(data_root)
+    places = flags.places(data_root, data)
     from bench.audit.replica import Data
     from bench.jobs.display import Display
     from bench.views import line
 
     with Display() as display:
-        data = Data(root, display)
-        works = {file: _work(file, one, data) for file, one in found.items()}
+        known = Data(places, display)
+        works = {file: _work(file, one, known) for file, one in found.items()}
         errors = _computed(works, points, jobs, display)
     lines = [line.Line.of(one, errors[file]) for file, one in found.items()]
     line.show(lines)

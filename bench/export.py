@@ -73,6 +73,7 @@ def export(
     threads: Annotated[int, typer.Option("--threads", help="Of ONNX Runtime, while paddings are timed.", min=1)] = 1,
     home: Annotated[Path, typer.Option("--home", help="Where a record's id is looked for.")] = Path("runs"),
     data_root: flags.DataRoot = None,
+    data: flags.Data = None,
 ) -> None:
     """Write a trained network whole: RGB images (B, 3, H, W) of levels 0 to 255 -> the head's outputs, normalisation
     inside, names in the metadata; B is free, and H and W are where the architecture allows. Or a ticket's host alone,
@@ -107,7 +108,7 @@ def export(
         raise UserError("a network with its head has the averaged weights alone; leave --weights raw out, or the head.")
     from bench.inventory.answering import opened
 
-    _whole(opened(stem, home, flags.data_root(data_root)), asked)
+    _whole(opened(stem, home, flags.places(data_root, data)), asked)
 
 
 def _host(stem: Path, weights: Literal["ema", "raw"], asked: Asked) -> None:

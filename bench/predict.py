@@ -29,6 +29,7 @@ def predict(
     out: Annotated[Path, typer.Option("--out", metavar="DIR", help="Folder for pictures and JSON; it is made.")],
     home: Annotated[Path, typer.Option("--home", help="Where a record's id is looked for.")] = Path("runs"),
     data_root: flags.DataRoot = None,
+    data: flags.Data = None,
 ) -> None:
     """Say of each image what a trained network makes of it: its class, a mask, joints or a reconstruction.
 
@@ -47,7 +48,7 @@ def predict(
     from bench.inventory.answering import opened
     from tickets import atomic
 
-    kept = opened(network, home, flags.data_root(data_root))
+    kept = opened(network, home, flags.places(data_root, data))
     if not kept.task.answers():
         raise UserError(f"networks of {kept.name} are asked nothing of a picture; give one of cls, seg, pose or vae.")
     told = [_told(kept, file, name, out) for file, name in zip(files, _names(files), strict=True)]

@@ -52,6 +52,7 @@ def preview(
         str | None, typer.Option("--scale", help="Input size and pipeline.", show_default="the record's, or tiny")
     ] = None,
     data_root: flags.DataRoot = None,
+    data: flags.Data = None,
     home: Annotated[Path, typer.Option("--home", help="Where a record's id is looked for.")] = Path("runs"),
     seed: Annotated[int, typer.Option("--seed", min=0, help="Which samples, and how they are augmented.")] = 0,
 ) -> None:
@@ -66,6 +67,7 @@ def preview(
 
     python -m bench.preview --task seg/camvid --data-root DIR --split test --ticket TICKET --out roads.png
     """
+    places = flags.places(data_root, data)
     name = TASKS.resolve(task)
     flags.out_file(out, (".png",))
     flags.one_of(split, SPLITS, "split")
@@ -75,7 +77,7 @@ def preview(
     path = None if given is None else called.located(given, home)
     scale = scale or (_scale(path) if path else None)
     plan = (chosen := scales.load(scale or "tiny")).plan(name)
-    adapter = plan.task(name, flags.data_root(data_root))
+    adapter = plan.task(name, places.of(name))
     adapter.locate()
     look: Callable[[Any], Any] = adapter.panels
     if path is not None:

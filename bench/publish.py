@@ -36,6 +36,7 @@ def publish(
         bool, typer.Option("--rescore/--no-rescore", help="Score the tickets of draws again from their files.")
     ] = True,
     data_root: flags.DataRoot = None,
+    data: flags.Data = None,
 ) -> None:
     """Copy records that are complete, clean and verified, byte for byte; nothing is overwritten with other content.
 
@@ -60,12 +61,12 @@ def publish(
         raise UserError(f"{to} is a file; let --to name the folder of published records.")
     if tickets is not None and tickets.exists() and not tickets.is_dir():
         raise UserError(f"{tickets} is a file; let --tickets name the folder of published tickets.")
-    root = flags.data_root(data_root)
+    places = flags.places(data_root, data)
     from bench.audit.replica import Data
     from bench.jobs.display import Display
 
     with Display() as display:
-        publisher = Publisher(store, to, Data(root, display) if rescore else None, tickets)
+        publisher = Publisher(store, to, Data(places, display) if rescore else None, tickets)
         count: Counter[str] = Counter()
         for path in paths:
             if (outcome := publisher.outcome(path, keep)) is not None:

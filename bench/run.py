@@ -18,6 +18,7 @@ from bench.request import suite as suites
 from bench.request.config import FEW, How, RunConfig
 from bench.request.plan import Job, jobs
 from tasks import TASKS
+from tasks.data.places import told
 from tickets import contract
 from tickets.drawers import DRAWERS
 
@@ -65,6 +66,10 @@ def run(
         Path | None,
         _option("data-root", "Folder that holds the data sets' own folders.", RUNNING, envvar="TICKETBENCH_DATA"),
     ] = None,
+    data: Annotated[
+        list[str] | None,
+        _option("data", "A folder for one task: KIND/NAME=PATH; repeatable.", RUNNING, metavar="KIND/NAME=PATH"),
+    ] = None,
     home: Annotated[Path, _option("home", "Where records and tickets go.", RUNNING)] = Path("runs"),
     workers: Annotated[int, _option("workers", "Loader processes of a job.", RUNNING)] = 0,
     jobs_at_once: Annotated[int | None, _option("jobs", "Jobs at once (default: cores by --threads).", RUNNING)] = None,
@@ -94,6 +99,8 @@ def run(
     python -m bench.run --suite figures-v1 --seed 0 --dry-run
 
     python -m bench.run --suite figures-v1 --drawer mine
+
+    python -m bench.run --data seg/leaves=DIR --data seg/flowers=DIR --source seg/leaves --target seg/flowers
     """
     if list_names:
         print(names())
@@ -115,7 +122,15 @@ def run(
     asked = configs.parse(
         sweeps,
         {**setting, "scale": "@".join([setting["scale"], *changes])},
-        How(home, data_root, workers=workers, jobs=at_once, force=force, tensorboard=tensorboard, keep=keep),
+        How(
+            home,
+            told(data_root, data or ()),
+            workers=workers,
+            jobs=at_once,
+            force=force,
+            tensorboard=tensorboard,
+            keep=keep,
+        ),
         mistakes,
     )
     todo = jobs(asked)
@@ -156,7 +171,7 @@ def _located(asked: RunConfig, todo: list[Job], download: bool) -> dict[str, Tas
     """The adapters of all tasks, their data found, or fetched if that was asked for, but not read."""
     found: dict[str, Task] = {}
     for name in dict.fromkeys(task for job in todo for task in job.tasks):
-        task = asked.scale.plan(name).task(name, asked.how.data_root)
+        task = asked.scale.plan(name).task(name, asked.how.places.of(name))
         if download:
             task.download()
         task.locate()
@@ -200,7 +215,11 @@ def computed(asked: RunConfig, todo: list[Job], tasks: dict[str, Task], display:
                     networks=asked.how.keep != AUTO)  # fmt: skip
         grid.skip_finished()
         display.expect({job: _steps(asked, job) for job in grid.missing})
-        grid.run(workers)
+        try:
+            grid.run(workers)
+        except (KeyboardInterrupt, console.Ended):
+            display.say("stopping: jobs that are at work note where they are; the same command goes on from there.")
+            raise
         if grid.unkept and asked.how.keep == AUTO:
             left = ", ".join(ids[job] for job in grid.unkept)
             display.say(f"there before without a trained network, which --keep networks trains once more: {left}")

@@ -48,6 +48,7 @@ def submit(
         bool, typer.Option("--rescore/--no-rescore", help="Score the tickets of draws again from their files.")
     ] = True,
     data_root: flags.DataRoot = None,
+    data: flags.Data = None,
 ) -> None:
     """Make a pull request of a home's records: verified, checked, in your name, with the tables that they change.
 
@@ -70,14 +71,14 @@ def submit(
     else:
         packing.check_branch(root, branch)
     publishing.paths(store)
-    place = flags.data_root(data_root)
+    places = flags.places(data_root, data)
     from bench.audit.replica import Data
     from bench.jobs.display import Display
 
     with Display() as display, tempfile.TemporaryDirectory(prefix="ticketbench-") as folder:
-        data = Data(place, display)
-        copies = _copies(publishing.Publisher(store, Path(folder) / "verified", data if rescore else None), keep)
-        records = _signed(copies, name, Path(folder) / "signed", data)
+        known = Data(places, display)
+        copies = _copies(publishing.Publisher(store, Path(folder) / "verified", known if rescore else None), keep)
+        records = _signed(copies, name, Path(folder) / "signed", known)
         files, lacks = _files(records, Path(folder) / "together")
     text = submitting.letter(records, name, lacks)
     for line in lacks:

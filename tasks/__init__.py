@@ -27,6 +27,8 @@ __all__ = [
     "Segmentation", "Task", "names_in", "rgb",
 ]  # fmt: skip
 
+EMBEDDED = "figures"
+"""The last part of the names of tasks whose data come with this package."""
 LONG = "needs an hour or a GPU"
 """The note of tasks that a minute's training says nothing of."""
 
@@ -54,7 +56,8 @@ TASKS: Registry[Task] = Registry(
     "ticketbench.tasks",
     "tasks.base:Task",
     "seg/camvid@average=all",
-    aliases={kind: f"{kind}/figures" for kind in ("cls", "seg", "pose", "vae", "gan")},
+    aliases={kind: f"{kind}/{EMBEDDED}" for kind in ("cls", "seg", "pose", "vae", "gan")},
+    beside="NAMES given by --data KIND/NAME=PATH",
 )
 
 _PUBLIC = {

@@ -29,7 +29,6 @@ it, never at the top of their module, since decoding processes and `--list` load
 
 from __future__ import annotations
 
-import shutil
 import sys
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -45,6 +44,7 @@ from PIL import Image
 from tasks.data.arrays import Arrays, Damaged, Meta, rows_of, verified
 from tasks.data.decoding import Job, build
 from tasks.data.originals import Fresh, Originals
+from tasks.data.partial import put_aside
 from tasks.data.samples import SPLITS, Progress, Row, Sample, parted
 from tasks.data.split import Split
 from tasks.picture import Panel, sheet
@@ -352,8 +352,8 @@ class Task(ABC):
         except Damaged as damage:
             if not mend:
                 raise DataError(f"{folder}: {damage}; remove this folder, so that it is decoded anew.") from damage
-            print(f"{folder}: {damage}; it is decoded anew.", file=sys.stderr)
-            shutil.rmtree(folder)
+            print(f"{folder}: {damage}; it is put aside and decoded anew.", file=sys.stderr)
+            put_aside(folder)
             beside = None
         if beside is not None:
             return folder, beside

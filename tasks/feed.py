@@ -10,9 +10,10 @@ from typing import Any
 import numpy as np
 import torch
 from torch import Tensor, nn
-from torch.utils.data import DataLoader, Dataset
+from torch.utils.data import Dataset
 
 from tasks.base import Task
+from tasks.data.loaders import loaded
 from tasks.data.split import Draw, Split
 from tasks.heads.paper import make_head
 from tasks.metrics.base import Metric
@@ -24,6 +25,7 @@ from tickets.source import Batch, Reduction
 from tickets.ticket_set import member_seed
 from tickets.training.ensemble import parts_of
 
+NAMED = 8  # samples of a batch that are named
 ENDLESS = 2**40  # batches; ranges and samplers need a number
 
 
@@ -47,6 +49,10 @@ class Stream(Dataset[Batch]):
     batch_size: int
     seed: int
     name: str
+
+    def indices(self, step: int) -> list[int]:
+        """Which samples batch `step` holds."""
+        return [index for _, index in self.places(step)]
 
     def places(self, step: int) -> list[tuple[int, int]]:
         """Which samples batch `step` holds: (epoch, index) of each."""
@@ -89,8 +95,12 @@ class Pages(Dataset[Batch]):
 
     def __getitem__(self, page: int) -> Batch:
         """Batch number `page`; the last one may be shorter."""
+        return self.data.batch(self.task, self.indices(page))
+
+    def indices(self, page: int) -> range:
+        """Which samples page `page` holds."""
         size = self.task.scoring_batch
-        return self.data.batch(self.task, range(page * size, min((page + 1) * size, len(self.data))))
+        return range(page * size, min((page + 1) * size, len(self.data)))
 
 
 @dataclass(frozen=True, eq=False)
@@ -203,7 +213,7 @@ class Feed:
         stream = Stream(self.task, self.task.split("train"), self.batch_size, self.seed, name)
         return self._loaded(stream, range(start, stop), workers)
 
-    def _loaded(self, data: Dataset[Batch], numbers: range, workers: int) -> Generator[Batch, None, None]:
+    def _loaded(self, data: Stream | Pages, numbers: range, workers: int) -> Generator[Batch, None, None]:
         """Batches by number, on the device, loaded ahead by `workers` processes.
 
         On the way to CUDA they lie in pinned memory, so that the copy goes on while the host does.
@@ -213,11 +223,16 @@ class Feed:
             loader: Iterator[Batch | DataError] = (data[number] for number in numbers)
         else:
             seeds = torch.Generator().manual_seed(derive(self.seed, "loader"))
-            loader = iter(
-                DataLoader(Mailed(data), None, sampler=numbers, num_workers=workers, generator=seeds, pin_memory=pins)
-            )
+            loader = loaded(Mailed(data), numbers, workers, seeds, pins, lambda number: _named(data, number))
         for batch in loader:
             if isinstance(batch, DataError):
                 raise batch
             here = {key: value.pin_memory() if pins else value for key, value in batch.items()}  # again costs nothing
             yield {key: value.to(self.device, non_blocking=True) for key, value in here.items()}
+
+
+def _named(data: Stream | Pages, number: int) -> str:
+    """Which samples of its split a batch holds, for a person."""
+    indices = list(data.indices(number))
+    more = f" and {len(indices) - NAMED} more" if len(indices) > NAMED else ""
+    return f"batch {number}, samples {', '.join(map(str, indices[:NAMED]))}{more}"

@@ -170,12 +170,14 @@ def _provenance(found: Ticket | TicketSet, sparsity: float, feed: Feed, stated: 
 def _stated(feed: Feed, network: nn.Module) -> dict[str, Any]:
     """The task of a feed, as `_task` reads it."""
     task = feed.task
+    other = TASKS.other(feed.name)
     options = {field.name: getattr(task, field.name) for field in fields(task) if field.name not in ("root", "cache")}
     width = getattr(network.get_submodule("head"), "predict", None)
     if feed.heads == "paper" and isinstance(width, nn.Conv2d):
         options["head_width"] = width.in_channels  # of a head that another task's was carried into
     return {
         "task": feed.name,
+        **({"over": other} if other else {}),
         "heads": feed.heads,
         "options": options,
         "info": asdict(task.info),
@@ -185,7 +187,8 @@ def _stated(feed: Feed, network: nn.Module) -> dict[str, Any]:
 
 def _task(told: Mapping[str, Any]) -> Task:
     info = Info(**{key: _tuples(value) for key, value in told["info"].items()})
-    return without_data(told["task"], info, {key: _tuples(value) for key, value in told["options"].items()})
+    options = {key: _tuples(value) for key, value in told["options"].items()}
+    return without_data(told.get("over", told["task"]), info, options)
 
 
 def _tuples(value: Any) -> Any:

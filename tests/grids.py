@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from asked import config, facts
 
 from bench.jobs.grid import Grid
+from bench.jobs.work import Undone
 from bench.jobs.workers import Message
 from bench.request.plan import jobs
 
@@ -27,11 +30,15 @@ class Record:
 
 
 class Obedient:
-    """Workers that do every call at once; draws on `broken` fail, `deadly` kills once, if `worse` always."""
+    """Workers that do every call at once; draws on `broken` fail, `deadly` kills every try, if `worse` also the record
+    of that; `once` kills the first try alone; `needy` says so often that its draw is damaged.
+    """
 
     free = 2
 
-    def __init__(self, broken: str = "", deadly: str = "", busy: str = "", full: str = "", worse: bool = False) -> None:
+    def __init__(self, broken: str = "", deadly: str = "", busy: str = "", full: str = "", worse: bool = False,
+                 once: str = "", needy: int = 0, code: int = -9) -> None:  # fmt: skip
+        self.once, self.needy, self.code = once, needy, code
         self.broken, self.deadly, self.busy, self.full, self.worse = broken, deadly, busy, full, worse
         self.queue, self.calls = [], []
 
@@ -41,7 +48,13 @@ class Obedient:
         if self.full and self.full in str(key):
             self.queue.append(Message(key, "refused", "cannot write it: No space left on device."))
         elif self.deadly and self.deadly in str(key) and (self.worse or function.endswith("execute")):
-            self.queue.append(Message(key, "died", -9))
+            self.queue.append(Message(key, "died", self.code))
+        elif self.once and self.once in str(key):
+            self.once = ""
+            self.queue.append(Message(key, "died", self.code))
+        elif self.needy and key.needs:
+            self.needy -= 1
+            self.queue.append(Message(key, "result", Undone("x.json is damaged.", next(iter(work.draws.values())))))
         elif self.busy and self.busy in str(key):
             self.busy = ""
             self.queue.append(Message(key, "result", None))
@@ -55,11 +68,11 @@ class Obedient:
         return iter(ended)
 
 
-def run_grid(workers: Obedient, **changes: object) -> Grid:
+def run_grid(workers: Obedient, home: Path = Path("no-such-home"), **changes: object) -> Grid:
     """Run a grid of which nothing is there yet."""
     asked = config(**changes)
     found = jobs(asked)
-    grid = Grid(found, {job: f"id{i}" for i, job in enumerate(found)}, facts(asked), Told(), cost=lambda job: 1.0)
+    grid = Grid(found, {job: f"id{i}" for i, job in enumerate(found)}, facts(asked, home), Told(), cost=lambda job: 1.0)
     grid.skip_finished()
     grid.run(workers)
     return grid

@@ -56,6 +56,7 @@ class Registry(Generic[T]):
         aliases: other names of members, which really resolve to them.
         families: first part of a name to "module:function", which makes a member from what follows the slash, as
             "timm" in "timm/resnet18"; its members are not listed.
+        beside: what else may be a name, for messages; nothing where empty.
     """
 
     noun: str
@@ -65,6 +66,7 @@ class Registry(Generic[T]):
     example: str = "name@option=value"
     aliases: Mapping[str, str] = field(default_factory=dict)
     families: Mapping[str, str] = field(default_factory=dict)
+    beside: str = ""
     _asked: list[str] = field(default_factory=list, init=False, repr=False, compare=False)
 
     @cached_property
@@ -105,6 +107,23 @@ class Registry(Generic[T]):
         except (UserError, KeyboardInterrupt):
             self._take(before)
             raise
+
+    def also(self, name: str, other: str) -> None:
+        """Know a built-in member by another name, too, in this process and those that it starts from now on.
+
+        Args:
+            name: that no member has.
+            other: of the member.
+        """
+        entry = f"{self.group}/{name}={self.builtin[other].target}"
+        self._take(" ".join([*os.environ.get(BY_HAND, "").split(), entry]))
+
+    def other(self, name: str) -> str | None:
+        """The built-in member whose other name this is; None where it is none such."""
+        own, _ = self.parts(name)
+        if own in self.builtin or own not in self._plugins:
+            return None
+        return next((one for one, row in self.builtin.items() if row.target == self._plugins[own][0].value), None)
 
     def _take(self, by_hand: str) -> None:
         os.environ[BY_HAND] = by_hand
@@ -262,7 +281,7 @@ class Registry(Generic[T]):
         """
         own, _ = self.parts(name)
         self._check(own)
-        return own in self.builtin or self._family(own) is not None
+        return own in self.builtin or self._family(own) is not None or self.other(own) is not None
 
     def target(self, name: str) -> str:
         """The "module:attribute" of a member.
@@ -298,6 +317,7 @@ class Registry(Generic[T]):
             )
         if own not in self.builtin and not points:
             known = [*self.aliases, *self.names(), *(f"{family}/NAME" for family in self.families)]
+            known += [self.beside] * bool(self.beside)
             raise unknown(self.noun, own, known)
 
 

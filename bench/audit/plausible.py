@@ -12,7 +12,7 @@ from bench.records.provenance import is_ahead
 from bench.records.record import Deployed, Record, Scores, TicketSize
 from bench.records.remembered import remembered
 from bench.request import redraw
-from tasks import TASKS
+from tasks import EMBEDDED, TASKS
 from tickets.drawers import DRAWERS
 from tickets.errors import UserError
 from tickets.hosts import HOSTS
@@ -21,13 +21,12 @@ from tickets.transforms import TRANSFORMS
 
 LAST_DIGITS = 1e-9
 """By how much two ways of counting the same fraction may differ."""
-EMBEDDED = "figures"
 ELEMENT = "element"
 """The pattern whose weights are removed one by one, so that their number is exact."""
 ASKED = ("source", "drawer", "sparsity", "seed")
 SET = ("scale", "host", "budget", "equal", "precision", "compiled", "kernels", "threads")
 """Keys of a record's job and setting that `redraw` must tell as they are."""
-FREE = ("changes", "device")
+FREE = ("changes", "device", "data")
 """Flags of `redraw` that are part of another one, or say only where it is computed."""
 FLAGS = {"compiled": "compile"}
 """Flags whose names are not their keys'."""
@@ -252,6 +251,8 @@ def _redraw(found: Record) -> Iterator[str]:
     for name, wanted in told.items():
         if not _same(asked[name], wanted, name):
             yield f"'redraw' has --{FLAGS.get(name, name)} {_cut(asked[name])}, and the job's is {_cut(wanted)}."
+    if list(asked["data"] or ()) not in ([], [redraw.folder(found.job.source or "")]):
+        yield "'redraw' has --data of other folders than the source's; write KIND/NAME=FOLDER for that alone."
     for name, usual in _flags(["--target", "none"]).items():
         if name not in (*told, *FREE) and asked[name] != usual:
             yield f"'redraw' has --{name}, which does more than draw the ticket; leave it out."

@@ -17,6 +17,7 @@ from bench.request import scale as scales
 from bench.request.plan import TICKET, Job
 from bench.request.scale import Scale
 from tasks import TASKS
+from tasks.data.places import NOWHERE, Places
 from tickets.drawers import DRAWERS
 from tickets.errors import UserError
 from tickets.recipes import RECIPES
@@ -38,11 +39,11 @@ class Data:
     """The adapters that some records need, each located and prepared once.
 
     Args:
-        root: folder of the data sets' own folders; None where the embedded data are enough.
+        places: where data lie; nowhere where the embedded ones are enough.
         display: told how far their preparation is; None for nobody.
     """
 
-    root: Path | None = None
+    places: Places = NOWHERE
     display: Display | None = None
     _prepared: dict[str, tuple[Task, dict[str, str]]] = field(default_factory=dict)
 
@@ -52,7 +53,7 @@ class Data:
         Raises:
             UserError: the data are missing, or a file of theirs is wrong.
         """
-        task = scale.plan(name).task(name, self.root)
+        task = scale.plan(name).task(name, self.places.of(name))
         if (key := repr(task)) not in self._prepared:
             task.locate()
             report = partial(self.display.preparing, name) if self.display else None

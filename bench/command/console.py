@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import codecs
+import errno
 import gc
 import io
 import os
+import signal
 import sys
+import threading
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any, NoReturn, cast
 
 import typer
@@ -20,6 +23,8 @@ USAGE_ERROR = cast("type[typer.BadParameter]", typer.BadParameter.__mro__[2])
 """Click's base class, wherever this typer keeps click; typed as the one below it that typer names."""
 
 INTERRUPTED = 130
+SIGNALLED = 128
+"""What a signal's number is added to as an exit code."""
 PLAIN = "ticketbench-plain"
 INSTEAD = {"±": "+-", "×": "x", "–": "-", "—": "-", "−": "-", "…": "...", "→": "->", "≥": ">=", "’": "'"}  # noqa: RUF001
 """What stands for signs that an output cannot show; a question mark for others."""
@@ -79,8 +84,8 @@ def main(app: typer.Typer, prog: str, args: Sequence[str] | None = None) -> NoRe
     """Run a typer app and leave the process with its exit code.
 
     Codes: 0 done; 1 the command itself says that something failed or is stale (`typer.Exit(1)`); 2 a wrong
-    request, told on stderr as one sentence that starts with "error: "; 130 interrupted. Any other exception
-    is a bug and keeps its traceback.
+    request, told on stderr as one sentence that starts with "error: "; 130 interrupted, 143 and 129 ended by
+    SIGTERM and SIGHUP. Any other exception is a bug and keeps its traceback.
 
     Args:
         app: the application; its commands return None.
@@ -90,7 +95,16 @@ def main(app: typer.Typer, prog: str, args: Sequence[str] | None = None) -> NoRe
     Raises:
         SystemExit: always.
     """
+    _have_streams()
     _write_anything()
+    with _ending():
+        code = _code(app, prog, args)
+    _let_go()
+    sys.exit(code)
+
+
+def _code(app: typer.Typer, prog: str, args: Sequence[str] | None) -> int:
+    """Run an app; its exit code, what was wrong having been told."""
     try:
         code = command(app).main(args=args, prog_name=prog, standalone_mode=False)
         sys.stdout.flush()
@@ -103,10 +117,67 @@ def main(app: typer.Typer, prog: str, args: Sequence[str] | None = None) -> NoRe
         code = _refuse(f"{_sentence(error)} See {context.command_path if context else prog} --help.")
     except (KeyboardInterrupt, typer.Abort):
         code = _refuse("interrupted.", code=INTERRUPTED)
-    except BrokenPipeError:  # as in "| head": nobody reads any more; keep the interpreter's last flush quiet
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    except Ended as end:
+        code = _refuse(f"ended by {end.signal.name}.", code=SIGNALLED + end.signal)
+    except BrokenPipeError:  # as in "| head": nobody reads any more
         code = 1
-    sys.exit(code if isinstance(code, int) else 0)
+    except OSError as error:
+        if error.errno == errno.ENAMETOOLONG:
+            code = _refuse(f"the name {str(error.filename)[:60]}... is too long for this system; give a shorter one.")
+        elif error.filename is not None:  # not one of the streams
+            raise
+        else:
+            code = _refuse(f"the output cannot be written ({error.strerror or error}); give it another place.", code=1)
+    return code if isinstance(code, int) else 0
+
+
+class Ended(BaseException):
+    """The process was asked to end by a signal: no error, and nothing is to be caught.
+
+    Args:
+        signal: by which.
+    """
+
+    def __init__(self, signal: signal.Signals) -> None:
+        super().__init__(signal.name)
+        self.signal = signal
+
+
+@contextmanager
+def _ending() -> Iterator[None]:
+    """SIGTERM and SIGHUP raise `Ended` in the block, unless they are ignored, as nohup has it."""
+    found = [getattr(signal, name) for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name)]
+    before = {number: signal.getsignal(number) for number in found}
+    is_main = threading.current_thread() is threading.main_thread()
+    heeded = [number for number, how in before.items() if is_main and how != signal.SIG_IGN]
+
+    def end(number: int, frame: object) -> None:
+        for each in heeded:
+            signal.signal(each, signal.SIG_IGN)  # once is enough: what is left to do takes a few seconds
+        raise Ended(signal.Signals(number))
+
+    for number in heeded:
+        signal.signal(number, end)
+    try:
+        yield
+    finally:
+        for number in heeded:
+            signal.signal(number, before[number])
+
+
+def _have_streams() -> None:
+    """Give a process whose output or errors were closed by its starter somewhere to write them to."""
+    sys.stdout = sys.stdout or open(os.devnull, "w")  # noqa: SIM115 - for as long as the process lives
+    sys.stderr = sys.stderr or open(os.devnull, "w")  # noqa: SIM115
+
+
+def _let_go() -> None:
+    """Keep the interpreter's last flush quiet where a stream takes nothing any more."""
+    for stream in (sys.stdout, sys.stderr):
+        try:
+            stream.flush()
+        except OSError:
+            os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
 
 
 def _write_anything() -> None:
@@ -132,5 +203,6 @@ def _sentence(error: typer.BadParameter) -> str:
 
 
 def _refuse(message: str, code: int = 2) -> int:
-    print(f"error: {plain(' '.join(message.split()))}", file=sys.stderr)
+    with suppress(OSError):
+        print(f"error: {plain(' '.join(message.split()))}", file=sys.stderr)
     return code

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import importlib.util
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -10,17 +11,26 @@ from pathlib import Path
 from tickets.errors import UserError
 from tickets.training.progress import Progress
 
+WRITER = "tensorboard.summary.writer.event_file_writer"
+"""What PyTorch takes of TensorBoard to write curves."""
 Report = Callable[[Progress], None]
 
 
 def require() -> None:
-    """Look whether TensorBoard is installed.
+    """See that TensorBoard is installed and can be imported, before anything is trained.
 
     Raises:
-        UserError: it is not.
+        UserError: it is not, or cannot be.
     """
     if importlib.util.find_spec("tensorboard") is None:
         raise UserError('--tensorboard needs the package tensorboard; pip install "ticketbench[tensorboard]".')
+    try:
+        importlib.import_module(WRITER)
+    except Exception as error:  # whatever another package's modules raise
+        raise UserError(
+            f"--tensorboard needs the package tensorboard, which cannot be imported ({type(error).__name__}: {error}); "
+            "mend its installation, or leave --tensorboard out."
+        ) from error
 
 
 @contextmanager

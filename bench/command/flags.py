@@ -13,6 +13,7 @@ from typing import Annotated, Any, TypeVar
 import typer
 
 from bench.records.setting import ASKED, FLAGS, Setting, type_of
+from tasks.data.places import Places, told
 from tickets.errors import UserError, unknown
 
 LEAST_SIDE = 16
@@ -22,7 +23,15 @@ DataRoot = Annotated[
     Path | None,
     typer.Option("--data-root", help="Folder that holds the data sets' own folders.", envvar="TICKETBENCH_DATA"),
 ]
-"""The flag of commands that read a task's data; `data_root` checks it."""
+Data = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--data",
+        metavar="KIND/NAME=PATH",
+        help="A folder for one task, as seg/folder=A; a new NAME is a folder of your own. Repeatable.",
+    ),
+]
+"""The flags of commands that read a task's data; `places` checks them."""
 
 
 def one_of(value: str, allowed: Sequence[One], noun: str) -> One:
@@ -99,18 +108,13 @@ def out_file(path: Path, suffixes: Sequence[str] = ()) -> Path:
     return path
 
 
-def data_root(root: Path | None) -> Path | None:
-    """The folder of the data sets' own folders, resolved; None where none was given.
+def places(root: Path | None, data: Sequence[str] | None) -> Places:
+    """Where data lie, by the flags `DataRoot` and `Data`.
 
     Raises:
-        UserError: it does not exist.
+        UserError: a folder does not exist, a task is not known or has two.
     """
-    if root is not None and not root.is_dir():
-        raise UserError(
-            f"the data folder {root} does not exist; give --data-root or TICKETBENCH_DATA the folder that holds "
-            "the data sets' own folders."
-        )
-    return None if root is None else root.resolve()
+    return told(root, data or ()).checked()
 
 
 def with_setting(panel: str) -> Callable[[Callable[..., None]], Callable[..., None]]:

@@ -4,14 +4,11 @@ from __future__ import annotations
 
 import re
 import shutil
-import time
 from dataclasses import dataclass
 from pathlib import Path
 
+from tasks.data.partial import is_written
 from tickets.cache import cache_folder
-
-BUILDING_S = 3600
-"""Seconds within which a folder that was not finished may still be built."""
 
 _FOLDER = re.compile(r"(?P<unfinished>\.)?(train|val|test)-\d+x\d+-[0-9a-f]{16}(?(unfinished)-[0-9a-f]{8})")
 
@@ -25,12 +22,14 @@ class Decoded:
         folder: where its arrays lie.
         size: their bytes.
         is_being_built: whether a process may be writing it now.
+        is_left: whether a process was killed while it wrote it, so that nothing will ever read it.
     """
 
     data: str
     folder: Path
     size: int
     is_being_built: bool
+    is_left: bool
 
 
 def decoded() -> list[Decoded]:
@@ -40,10 +39,10 @@ def decoded() -> list[Decoded]:
 
 
 def _seen(folder: Path) -> Decoded:
-    files = [path.stat() for path in folder.iterdir() if path.is_file()]
-    youngest = max((state.st_mtime for state in files), default=folder.stat().st_mtime)
-    being_built = folder.name.startswith(".") and time.time() - youngest < BUILDING_S
-    return Decoded(folder.parent.name, folder, sum(state.st_size for state in files), being_built)
+    is_hidden = folder.name.startswith(".")
+    being_built = is_hidden and is_written(folder)
+    size = sum(path.stat().st_size for path in folder.iterdir() if path.is_file())
+    return Decoded(folder.parent.name, folder, size, being_built, is_hidden and not being_built)
 
 
 def remove(one: Decoded) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Hashable, Mapping
-from contextlib import nullcontext
+from contextlib import nullcontext, suppress
 from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
@@ -69,8 +69,9 @@ class Display:
         self.live.__exit__(*error)
 
     def say(self, text: str) -> None:
-        """A line of its own."""
-        self.console.print(escape(text))
+        """A line of its own; what cannot be written, as on a full disk, stops no grid."""
+        with suppress(OSError):
+            self.console.print(escape(text))
 
     def preparing(self, task: str, split: str, done: int, total: int) -> None:
         """How far the data of a task are."""

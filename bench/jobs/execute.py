@@ -15,16 +15,17 @@ from bench.command import curves
 from bench.jobs.identity import codes, knobs, settings_of, versions
 from bench.jobs.scoring import make_feed, scores_of, synops_of
 from bench.jobs.store import Store
-from bench.jobs.work import Facts, Work, beside, own_draw
+from bench.jobs.work import Facts, Undone, Work, beside, own_draw
 from bench.records import provenance, record
 from bench.request import redraw
 from bench.request.plan import TICKET, Job, describe
+from tasks import TASKS
 from tasks.feed import Feed
 from tasks.network import kept
 from tickets.cost import dense_macs, layer_costs, sparse_macs
 from tickets.drawers import DRAWERS
 from tickets.drawers.base import AFTER, BEFORE, Request
-from tickets.errors import CannotWriteError, UserError
+from tickets.errors import CannotWriteError, DamagedTicketError, UserError
 from tickets.hosts import HOSTS
 from tickets.hosts.base import timesteps_of
 from tickets.hosts.native import force
@@ -44,6 +45,19 @@ from tickets.training.spent import Spent
 from tickets.transforms import TRANSFORMS
 
 Report = Callable[[Progress], None] | None
+
+
+class DamagedDrawError(DamagedTicketError):
+    """The ticket of a draw is damaged or gone.
+
+    Args:
+        draw: its name.
+        why: a sentence.
+    """
+
+    def __init__(self, draw: str, why: str) -> None:
+        super().__init__(why)
+        self.draw = draw
 
 
 @dataclass(frozen=True)
@@ -88,8 +102,10 @@ class Place:
     given: dict[str, Ticket | TicketSet] = field(default_factory=dict)
 
 
-def execute(work: Work, report: Report = None) -> record.Record | None:
+def execute(work: Work, report: Report = None) -> record.Record | Undone | None:
     """Do a job and write its record; a job that fails leaves a record that says why.
+
+    A damaged ticket is no failure of the job that needs it, nor is a first lack of memory: `Undone` says so.
 
     Two runs that share a home do each job once: while one does it, the other gets None, and then the record.
 
@@ -105,8 +121,8 @@ def execute(work: Work, report: Report = None) -> record.Record | None:
     """
     store = Store(work.facts.home)
     lock = FileLock(store.lock(work.id))
-    store.lock(work.id).parent.mkdir(parents=True, exist_ok=True)
     try:
+        store.lock(work.id).parent.mkdir(parents=True, exist_ok=True)
         with lock.acquire(blocking=False):
             since = store.finished(work.job, work.id) if work.unless_finished and not work.for_network else None
             found = since or _done(work, store, report)
@@ -119,7 +135,7 @@ def execute(work: Work, report: Report = None) -> record.Record | None:
         raise CannotWriteError(f"cannot lock {store.lock(work.id)}: {error.strerror or error}.") from error
 
 
-def _done(work: Work, store: Store, report: Report) -> record.Record:
+def _done(work: Work, store: Store, report: Report) -> record.Record | Undone:
     torch.set_flush_denormal(True)
     provenance.forget_peak()
     try:
@@ -129,8 +145,7 @@ def _done(work: Work, store: Store, report: Report) -> record.Record:
             force.using(work.facts.setting.kernels, work.facts.setting.threads),
             curves.written(store.curves(work.id) if work.facts.tensorboard else None, report) as told,
         ):
-            place = Place(store, checkpoint, told, given_to(work, store))
-            outcome = _draw(work, place) if work.job.kind == "draw" else _transfer(work, place)
+            outcome = _computed(work, Place(store, checkpoint, told, given_to(work, store)))
         verify_data(work.job, work.facts)
         found = _succeeded(work, outcome, checkpoint.elapsed_s)
         found = _agreeing(found, store) if work.for_network else found
@@ -138,12 +153,35 @@ def _done(work: Work, store: Store, report: Report) -> record.Record:
             _keep(work, outcome, store)
     except CannotWriteError:  # no fault of the job, and its record would not be taken either
         raise
+    except DamagedDrawError as error:
+        return Undone(str(error), error.draw)
     except Exception as error:  # whatever it is: it goes into the record, and the grid goes on
+        if not work.retried and _is_for_memory(error):
+            return Undone(f"it lacked memory ({str(error).partition(chr(10))[0] or type(error).__name__})")
         return fail(work, f"{type(error).__name__}: {error}\n{traceback.format_exc(limit=-4)}")
     if not work.for_network:
         found.write(store.records)
     store.checkpoint(work.id).unlink(missing_ok=True)
     return found
+
+
+def _is_for_memory(error: Exception) -> bool:
+    """Whether an error says that there was too little memory; on the CPU PyTorch has no class of its own for it."""
+    return isinstance(error, MemoryError | torch.OutOfMemoryError) or "can't allocate memory" in str(error)
+
+
+def _computed(work: Work, place: Place) -> Outcome:
+    """Do the job; where no training can take over its checkpoint, from its beginning."""
+    compute = _draw if work.job.kind == "draw" else _transfer
+    try:
+        return compute(work, place)
+    except CannotWriteError:
+        raise
+    except Exception as error:  # whatever a foreign state makes of it
+        if not place.checkpoint.is_in_doubt:
+            raise
+        place.checkpoint.refuse(error)
+    return compute(work, place)
 
 
 def verify_data(job: Job, facts: Facts) -> None:
@@ -156,11 +194,12 @@ def given_to(work: Work, store: Store) -> dict[str, Ticket | TicketSet]:
     """The tickets that a job needs, each the one that its draw's record tells of.
 
     Raises:
-        UserError: a file is missing, damaged, or another ticket's.
+        DamagedDrawError: a file is missing or damaged.
+        UserError: it is another ticket's.
     """
     found: dict[str, Ticket | TicketSet] = {}
     for role, name in work.draws.items():
-        found[role] = ticket = load(store.ticket(name))
+        found[role] = ticket = _loaded(name, store)
         told = record.read(store.records / f"{name}.json").ticket
         if told is None or told.hash != ticket.hash:
             raise UserError(
@@ -170,14 +209,22 @@ def given_to(work: Work, store: Store) -> dict[str, Ticket | TicketSet]:
     return found
 
 
+def _loaded(draw: str, store: Store) -> Ticket | TicketSet:
+    try:
+        return load(store.ticket(draw))
+    except DamagedTicketError as error:
+        raise DamagedDrawError(draw, str(error)) from error
+
+
 def fail(work: Work, error: str, report: object = None) -> record.Record:
     """Write the record of a job that failed, and return it; `report` is there for `bench.jobs.workers`.
 
-    A record that was there already is not replaced by that of a network that could not be had.
+    A record that is ok is never replaced by it.
     """
-    found = record.Record(**frame(work), status="failed", error=error[:2000])
-    if not work.for_network:
-        found.write(Store(work.facts.home).records)
+    told = error[:2000].encode("utf-8", "replace").decode()  # a file name may hold what no text does
+    found, store = record.Record(**frame(work), status="failed", error=told), Store(work.facts.home)
+    if not work.for_network and not store.is_ok(work.id):
+        found.write(store.records)
     return found
 
 
@@ -357,6 +404,7 @@ def frame(work: Work) -> dict[str, Any]:
             "settings": settings_of(job, facts).to_json(),
             "draw": own_draw(work.draws),
             "needs": beside(work.draws),
+            **({"retried": work.retried} if work.retried else {}),
         },
         "versions": versions(job, facts.tasks),
         "fingerprints": {task: facts.fingerprints[task] for task in job.tasks},
@@ -369,4 +417,5 @@ def frame(work: Work) -> dict[str, Any]:
 def redraw_command(job: Job, facts: Facts) -> str:
     """What draws the job's ticket again and does nothing else."""
     setting = facts.of(job.needs.get(TICKET, job)).setting
-    return redraw.command(job.source or "", job.drawer, job.sparsity, job.seed, setting)
+    is_elsewhere = job.source is not None and TASKS.other(job.source) is not None
+    return redraw.command(job.source or "", job.drawer, job.sparsity, job.seed, setting, is_elsewhere)

@@ -51,11 +51,20 @@ def _start(variables: Mapping[str, str]) -> None:
 
     resource_tracker.ensure_running()  # else it would be started with the server, and let interruptions through
     forkserver.set_forkserver_preload(["bench.jobs.preloaded"])
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})  # until the server is ready to ignore them
+    with uninterrupted(), environment(variables):
+        forkserver.ensure_running()
+    forkserver.set_forkserver_preload([])  # of one that is started because this one was killed
+
+
+@contextmanager
+def uninterrupted() -> Iterator[None]:
+    """Processes that are started in the block are not interrupted by a terminal until they say that they can be."""
+    if not hasattr(signal, "pthread_sigmask"):  # Windows
+        yield
+        return
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
     try:
-        with environment(variables):
-            forkserver.ensure_running()
-        forkserver.set_forkserver_preload([])  # of one that is started because this one was killed
+        yield
     finally:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
 

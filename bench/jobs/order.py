@@ -34,14 +34,14 @@ class Queue:
         return [self._order[heapq.heappop(self._ready)] for _ in range(min(most, len(self._ready)))]
 
     def end(self, job: Job) -> None:
-        """A job that was taken is done; what waited for nothing else can start."""
-        for number in self._behind.pop(self._rank[job], ()):
+        """A job that was taken is done, perhaps once more; what waited for nothing else can start."""
+        for number in self._behind.pop(self._rank.get(job, -1), ()):
             self._open[number] -= 1
             if not self._open[number]:
                 heapq.heappush(self._ready, number)
 
     def put_back(self, job: Job) -> None:
-        """A job that was taken can start again, after all others that can."""
+        """A job that was taken, or is none of these, can start again, after all others that can."""
         self._order.append(job)
         heapq.heappush(self._ready, len(self._order) - 1)
 

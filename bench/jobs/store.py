@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import dataclass
 from pathlib import Path
 
 from bench.records.record import Record, read
 from bench.request.plan import Job
+from tickets.errors import CannotWriteError, UserError
 
 
 @dataclass(frozen=True)
@@ -52,6 +54,26 @@ class Store:
         """
         path = self.records / f"{job_id}.json"
         return read(path) if path.exists() else None
+
+    def is_ok(self, job_id: str) -> bool:
+        """Whether a job has a record that can be read and says that it succeeded."""
+        try:
+            found = self.record(job_id)
+        except UserError:
+            return False
+        return found is not None and found.status == "ok"
+
+    def put_aside(self, draw_id: str) -> None:
+        """Take the files of a ticket or set out of use, as temporary ones that `bench.clean` removes.
+
+        Raises:
+            CannotWriteError: one cannot be renamed.
+        """
+        for path in [*(self.home / "tickets").glob(f"{draw_id}.*")]:
+            try:
+                path.rename(path.with_name(f".{path.name}.{time.monotonic_ns()}.tmp"))
+            except OSError as error:
+                raise CannotWriteError(f"the damaged {path} cannot be renamed ({error.strerror or error}).") from error
 
     def is_whole(self, job: Job, record: Record) -> bool:
         """Whether all is there that a finished job leaves: a draw also leaves its ticket's files, or its set's."""

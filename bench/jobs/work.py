@@ -54,6 +54,7 @@ class Work:
         draws: names of the draws that it needs, which are also their tickets', by role.
         facts: what it shares with the run's other jobs; held as they are on its own host.
         for_network: the record is there and stays, whatever happens; its trained network is what is wanted.
+        retried: why this is the second try, told in the record; "" for the first.
         unless_finished: take over a record that has come since the run began, instead of computing the job again.
     """
 
@@ -63,9 +64,24 @@ class Work:
     draws: Mapping[str, str] = field(default_factory=dict)
     unless_finished: bool = True
     for_network: bool = False
+    retried: str = ""
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "facts", self.facts.of(self.job))
+
+
+@dataclass(frozen=True)
+class Undone:
+    """What a job says that leaves no record yet, and is to be done again.
+
+    Args:
+        why: part of a sentence.
+        draw: the name of the draw that must be drawn again first, since its ticket is damaged; "" where the job is to
+            be done once more while no other is running.
+    """
+
+    why: str
+    draw: str = ""
 
 
 def own_draw(draws: Mapping[str, str]) -> str | None:

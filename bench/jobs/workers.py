@@ -4,7 +4,11 @@ from __future__ import annotations
 
 import importlib
 import os
+import signal
+import sys
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
 from multiprocessing import get_context
 from multiprocessing.connection import Connection, wait
@@ -12,10 +16,14 @@ from multiprocessing.context import BaseContext
 from multiprocessing.process import BaseProcess
 from typing import Any, cast
 
-from bench.jobs.forking import environment, warmed, without_main
+from bench.jobs.forking import environment, uninterrupted, warmed, without_main
 from tickets.errors import UserError
 
 Report = Callable[[Any], None]
+LEAVE_S = 8.0  # seconds that a training has for its step and its checkpoint
+TRIES = 3
+LEFT = 0  # exit code of a process that was asked to end
+ENDING = [getattr(signal, name) for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name)]
 
 
 @dataclass(frozen=True)
@@ -31,6 +39,19 @@ class Message:
     key: Any
     kind: str
     value: Any
+
+
+def ended(code: int) -> str:
+    """What is known of a process that ended before its call did, as part of a sentence.
+
+    Args:
+        code: its exit code; that of a signal is negative.
+    """
+    if code >= 0:
+        return f"ended by itself with code {code}"
+    name = signal.Signals(code * -1).name if -code in {*signal.Signals} else f"signal {-code}"
+    short = ", as a system does that is short of memory" if name == "SIGKILL" else ""
+    return f"was ended by {name}{short}"
 
 
 class Workers:
@@ -52,11 +73,18 @@ class Workers:
         return self
 
     def __exit__(self, *error: object) -> None:
-        """End the processes; what they were doing is lost since their last checkpoint."""
-        for worker in (*self._idle, *(worker for worker, _ in self._busy.values())):
-            worker.process.terminate()
-        for worker in (*self._idle, *(worker for worker, _ in self._busy.values())):
-            worker.process.join()
+        """End the processes: a job that is being trained writes its checkpoint first, if it can do so soon."""
+        processes = [worker.process for worker in (*self._idle, *(worker for worker, _ in self._busy.values()))]
+        try:
+            for process in processes:
+                process.terminate()
+            deadline = time.monotonic() + LEAVE_S
+            for process in processes:
+                process.join(max(0.0, deadline - time.monotonic()))
+        finally:
+            for process in processes:
+                process.kill()
+                process.join()
 
     def warm(self) -> BaseContext:
         """Begin to import in the background what is preloaded, and return; else that waits for the first call."""
@@ -79,10 +107,22 @@ class Workers:
             key: says which call it is; any value.
             function: "module:name"; called with `args` and a function that reports progress.
             args: plain values.
+
+        Raises:
+            UserError: worker processes end before they have begun.
         """
-        worker = self._idle.pop() if self._idle else _Worker(self.warm(), self.threads)
-        worker.pipe.send((function, args))
-        self._busy[worker.pipe] = (worker, key)
+        for _ in range(self.count + TRIES):
+            worker = self._idle.pop() if self._idle else _Worker(self.warm(), self.threads)
+            try:
+                worker.pipe.send((function, args))
+            except OSError:  # it has gone while it had nothing to do
+                worker.process.join()
+                how = ended(worker.process.exitcode or 0)
+                print(f"a worker process without a job {how}; another takes its place.", file=sys.stderr)
+                continue
+            self._busy[worker.pipe] = (worker, key)
+            return
+        raise UserError(f"no worker process stays alive: the last one {how}; see what ends them, or try fewer --jobs.")
 
     def messages(self) -> Iterator[Message]:
         """Wait for the next messages of running calls, of which there must be one; gives all that are at hand."""
@@ -122,10 +162,16 @@ class _Worker:
 
     def __init__(self, context: BaseContext, threads: int) -> None:
         self.pipe, theirs = context.Pipe()
+        forks = context.get_start_method() == "forkserver"  # whose processes are born uninterrupted
         with environment({"OMP_NUM_THREADS": str(threads)}):  # there before anything is imported
             process: BaseProcess = context.Process(target=_serve, args=(theirs, dict(os.environ)))  # type: ignore[attr-defined]
-            with without_main():
-                process.start()
+            try:
+                with without_main(), nullcontext() if forks else uninterrupted():
+                    process.start()
+            except BaseException:  # an interruption: nobody knows the process, and the interpreter would wait for it
+                if process.pid is not None:
+                    process.kill()
+                raise
         self.process = process
         theirs.close()
 
@@ -142,6 +188,7 @@ def _serve(pipe: Connection, environment: Mapping[str, str]) -> None:
         except OSError:  # nobody listens any more: end here, and leave the rest to the last checkpoint
             os._exit(0)
 
+    _heed_signals()
     try:
         while True:
             function, args = pipe.recv()
@@ -153,3 +200,23 @@ def _serve(pipe: Connection, environment: Mapping[str, str]) -> None:
             pipe.send(answer)
     except (EOFError, BrokenPipeError, KeyboardInterrupt):
         os._exit(0)
+    except BaseException as error:
+        if type(error).__name__ != "Left":  # of a module that imports torch
+            raise
+        os._exit(LEFT)
+
+
+def _heed_signals() -> None:
+    """Leave interruptions to the runner, which a terminal tells, too; end when asked to, trainings at a checkpoint."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    if hasattr(signal, "pthread_sigmask"):
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
+    own = os.getpid()
+
+    def leave(number: int, frame: object) -> None:
+        training = sys.modules.get("tickets.training.checkpoint")
+        if os.getpid() != own or training is None or not training.LEAVING.ask():  # a loader is a copy of this process
+            os._exit(128 + number)
+
+    for number in ENDING:
+        signal.signal(number, leave)

@@ -17,6 +17,7 @@ from bench.request.hosts import SUPERNET
 from bench.request.scale import Scale
 from bench.request.sweep import ALL, Sweep, drops_rewind
 from bench.request.sweep import parse as parse_sweep
+from tasks.data.places import NOWHERE, Places
 from tickets.errors import UserError
 from tickets.hosts import HOSTS
 from tickets.recipes import RECIPES
@@ -33,7 +34,7 @@ class How:
 
     Args:
         home: where records and tickets go.
-        data_root: folder of the data sets' own folders.
+        places: where data lie; `parse` checks them.
         device: that jobs run on, as "cuda:1".
         workers: loader processes of a job.
         jobs: at once.
@@ -44,7 +45,7 @@ class How:
     """
 
     home: Path
-    data_root: Path | None = None
+    places: Places = NOWHERE
     device: str = "cpu"
     workers: int = 0
     jobs: int = 2
@@ -87,6 +88,7 @@ def parse(
             mistakes.append(str(error))
             return None
 
+    places = checked(how.places.checked)  # first, since it may name tasks
     parsed = [parse_sweep(sweep, checked) for sweep in sweeps]
     asked = {**ASKED, **setting}
     wanted = asked.pop("kernels")
@@ -94,7 +96,6 @@ def parse(
     taken, wrong = settings.checked({**asked, "device": device.partition(":")[0]})
     mistakes += wrong
     checked(flags.compiler, asked["compiled"])
-    checked(flags.data_root, how.data_root)
     home = checked(_writable, how.home)
     if how.tensorboard:
         checked(curves.require)
@@ -108,15 +109,14 @@ def parse(
             mistakes.append(f"--{name} is {getattr(how, name)}; give a whole number of at least {least}.")
     if mistakes:
         raise UserError(" ".join(dict.fromkeys(mistakes)))
-    root = flags.data_root(how.data_root)
     known = [sweep for sweep in parsed if sweep is not None]  # a None has left a mistake above
     found = RunConfig(
         sweeps=tuple(_possible(sweep, texts, host) for sweep, texts in zip(known, sweeps, strict=True)),
         scale=scale,
         setting=Setting(**{**taken, "scale": scale.name, "host": host}),
-        how=How(home, root, device, how.workers, how.jobs, how.force, how.tensorboard, wanted, how.keep),
+        how=How(home, places, device, how.workers, how.jobs, how.force, how.tensorboard, wanted, how.keep),
     )
-    fits.check(found.sweeps, scale, found.setting, root)
+    fits.check(found.sweeps, scale, found.setting, places)
     return found
 
 

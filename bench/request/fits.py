@@ -5,7 +5,6 @@ from __future__ import annotations
 import itertools
 from collections.abc import Sequence
 from dataclasses import fields
-from pathlib import Path
 from typing import Any
 
 from bench.records.setting import Setting
@@ -13,6 +12,7 @@ from bench.request import hosts
 from bench.request.scale import Phase, Scale
 from bench.request.sweep import Sweep
 from tasks import TASKS
+from tasks.data.places import Places
 from tickets.drawers import DRAWERS
 from tickets.errors import UserError, unknown
 from tickets.hosts import HOSTS
@@ -20,15 +20,18 @@ from tickets.patterns import ELEMENT
 from tickets.recipes import RECIPES
 from tickets.registry import Registry
 
+SAFE = 0.999
+"""A sparsity that leaves any host a weight."""
 
-def check(sweeps: Sequence[Sweep], scale: Scale, setting: Setting, data_root: Path | None) -> None:
+
+def check(sweeps: Sequence[Sweep], scale: Scale, setting: Setting, places: Places) -> None:
     """Look for what does not go together.
 
     Args:
         sweeps: names resolved.
         scale: of the run.
         setting: with the run's host.
-        data_root: folder of the data sets' own folders.
+        places: where data lie.
 
     Raises:
         UserError: something does not; the first found.
@@ -45,14 +48,15 @@ def check(sweeps: Sequence[Sweep], scale: Scale, setting: Setting, data_root: Pa
     _knobs(scale)
     for sweep, host in draws:
         _drawable(sweep, scale, host)
+        _something_stays(sweep, host)
         _weights(sweep, host)
         _files(sweep, host)
     for sweep in sweeps:
-        _temperatures(sweep, scale, data_root)
+        _temperatures(sweep, scale, places)
         _events(sweep, scale)
     for sweep, host in everywhere:
         _takes_images(sweep, scale, host)
-        _ends(sweep, scale, host, data_root)
+        _ends(sweep, scale, host, places)
 
 
 def _stands(sweep: Sweep, host: str) -> None:
@@ -110,6 +114,24 @@ def _drawable(sweep: Sweep, scale: Scale, host: str) -> None:
             drawer.check(HOSTS.make(host), sparsity)
 
 
+def _something_stays(sweep: Sweep, host: str) -> None:
+    """See that each sparsity leaves the host a weight; counting imports torch, so that only extreme ones are."""
+    for sparsity in sweep.sparsities if sweep.sources else ():
+        if sparsity <= SAFE:
+            continue
+        import torch
+
+        from tickets.pruning.masks import prunable
+
+        with torch.device("meta"):
+            count = sum(weight.numel() for weight in prunable(HOSTS.make(host).build()).values())
+        if round(sparsity * count) >= count:
+            raise UserError(
+                f"sparsity {sparsity!r} leaves none of the {count:,} weights of {host}; give one of at most "
+                f"{1 - 1 / count:.8f}."
+            )
+
+
 def _weights(sweep: Sweep, host: str) -> None:
     """See that weights of files, of a host or said to a drawer, are there and fit."""
     if HOSTS.traits(host).has_weights:
@@ -131,12 +153,12 @@ def _files(sweep: Sweep, host: str) -> None:
             drawer.check_source(source)
 
 
-def _temperatures(sweep: Sweep, scale: Scale, data_root: Path | None) -> None:
+def _temperatures(sweep: Sweep, scale: Scale, places: Places) -> None:
     """See that a temperature is given to no imitation that it does not change."""
     warm = [name for name in sweep.recipes if "temperature" in RECIPES.parts(name)[1]]
     imitating = [name for name in warm if RECIPES.traits(name).imitates]
     for recipe, target in itertools.product(imitating, sweep.targets):
-        if not scale.plan(target).task(target, data_root).has_temperature:
+        if not scale.plan(target).task(target, places.of(target)).has_temperature:
             raise UserError(
                 f"{target} compares heat maps by their squared distance, on which the temperature of {recipe} does "
                 "nothing; leave it out."
@@ -164,7 +186,7 @@ def _takes_images(sweep: Sweep, scale: Scale, host: str) -> None:
         check_size(HOSTS.make(host), host, scale.plan(task).size)
 
 
-def _ends(sweep: Sweep, scale: Scale, host: str, data_root: Path | None) -> None:
+def _ends(sweep: Sweep, scale: Scale, host: str, places: Places) -> None:
     """See that the tasks have a head round a host that takes latents."""
     if HOSTS.traits(host).takes == "image":
         return
@@ -173,4 +195,4 @@ def _ends(sweep: Sweep, scale: Scale, host: str, data_root: Path | None) -> None
     with torch.device("meta"):
         made: Any = HOSTS.make(host).build()
         for task in sweep.tasks:
-            scale.plan(task).task(task, data_root).ends(made.features, made.latent)
+            scale.plan(task).task(task, places.of(task)).ends(made.features, made.latent)

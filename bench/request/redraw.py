@@ -12,7 +12,7 @@ from tickets.errors import UserError
 START = "python -m bench.run "
 
 
-def command(source: str, drawer: str, sparsity: float, seed: int, setting: Setting) -> str:
+def command(source: str, drawer: str, sparsity: float, seed: int, setting: Setting, is_elsewhere: bool) -> str:
     """What draws a ticket and does nothing else, quoted for a shell, with all digits of its numbers.
 
     Args:
@@ -21,10 +21,17 @@ def command(source: str, drawer: str, sparsity: float, seed: int, setting: Setti
         sparsity: asked for.
         seed: of the job.
         setting: of the draw.
+        is_elsewhere: whether the task's name was given with a folder, which whoever draws again has to name.
     """
     asked = {"source": source, "target": "none", "drawer": drawer, "sparsity": exact(sparsity), "seed": str(seed)}
     flags = [f"--{name} {shlex.quote(value)}" for name, value in asked.items()]
-    return START + " ".join([*flags, setting.flags])
+    own = [f"--data {shlex.quote(folder(source))}"] if is_elsewhere else []
+    return START + " ".join([*flags, *own, setting.flags])
+
+
+def folder(source: str) -> str:
+    """What `--data` says of a task whose folder is somebody's own."""
+    return f"{source}=FOLDER"
 
 
 def of(found: Record) -> str | None:
@@ -32,7 +39,8 @@ def of(found: Record) -> str | None:
     job = found.job
     if job.source is None or found.redraw is None:
         return None
-    return command(job.source, job.drawer, job.sparsity, job.seed, drawn_under(found))
+    is_elsewhere = f" --data {shlex.quote(folder(job.source))} " in found.redraw
+    return command(job.source, job.drawer, job.sparsity, job.seed, drawn_under(found), is_elsewhere)
 
 
 def drawn_under(found: Record) -> Setting:

@@ -61,6 +61,15 @@ def speed(
     data_root: Annotated[
         Path | None, _option("data-root", "Folder of its data, for --loader.", SETTING, envvar="TICKETBENCH_DATA")
     ] = None,
+    data: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--data",
+            metavar="KIND/NAME=PATH",
+            help="A folder for one task, for --loader; repeatable.",
+            rich_help_panel=SETTING,
+        ),
+    ] = None,
     threads: Annotated[int | None, _option("threads", "PyTorch threads (default: all cores).", MEASURING)] = None,
     kernels: Annotated[str, _option("kernels", "Of native steps: auto, torch or a name.", MEASURING)] = "auto",
     layout: Annotated[str, _option("layout", "Ours: channels_last or contiguous.", MEASURING)] = "channels_last",
@@ -98,6 +107,7 @@ def speed(
         "sparsity": sparsity, "rounds": rounds, "limit": limit, "device": device,
         "what": "inference" if inference else what,
         "engines": engines, "ticket": ticket, "home": home, "loader": loader, "data_root": data_root,
+        "data": data,
     })  # fmt: skip
     if file is not None:
         flags.out_file(file)

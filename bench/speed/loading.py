@@ -27,7 +27,7 @@ def located(request: Request) -> Task:
     Raises:
         DataError: they are not there, or broken.
     """
-    task = scales.load(request.preset).plan(request.task).task(request.task, request.data_root)
+    task = scales.load(request.preset).plan(request.task).task(request.task, request.places.of(request.task))
     task.locate()
     task.prepare()
     return task

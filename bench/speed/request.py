@@ -14,6 +14,7 @@ from bench.inventory import called
 from bench.records.setting import AUTO
 from bench.request import scale as scales
 from bench.request.kernels import chosen
+from tasks.data.places import NOWHERE, Places
 from tickets.errors import UserError
 from tickets.hosts.native.processor import TORCH
 
@@ -56,7 +57,7 @@ class Request:
         engines: that run inference, of `ENGINES`.
         ticket: what is run beside a dense network; None for one that is made up.
         host: of the ticket, where that is no supernet; None for the preset.
-        data_root: the folder that holds the data sets' own folders, for the loader.
+        places: where data lie, for the loader.
     """
 
     preset: str
@@ -77,7 +78,7 @@ class Request:
     engines: tuple[str, ...]
     ticket: Path | None = None
     host: HostSpec | None = None
-    data_root: Path | None = None
+    places: Places = NOWHERE
 
     def __str__(self) -> str:
         network = f"preset {self.preset}" if self.host is None else named(self.host)
@@ -113,6 +114,7 @@ class Asked(TypedDict):
     home: NotRequired[Path]
     loader: NotRequired[bool]
     data_root: NotRequired[Path | None]
+    data: NotRequired[list[str] | None]
 
 
 def parse(asked: Asked) -> Request:
@@ -122,6 +124,7 @@ def parse(asked: Asked) -> Request:
         UserError: a value that cannot be measured; names it and what is allowed.
     """
     loader, sparsity = asked.get("loader", False), asked["sparsity"]
+    places = flags.places(asked.get("data_root"), asked.get("data"))
     name = tasks.TASKS.resolve(asked["task"]) if loader else flags.one_of(asked["task"], TASKS, "task")
     preset = flags.one_of(asked["preset"], scales.presets(), "preset")
     plan = scales.load(preset).plan(name)
@@ -151,7 +154,7 @@ def parse(asked: Asked) -> Request:
         engines=_usual(preset, what) if asked["engines"] is None else _several(asked["engines"], ENGINES, "engines"),
         ticket=ticket,
         host=host,
-        data_root=flags.data_root(asked.get("data_root")),
+        places=places,
     )
     _check(request)
     return request

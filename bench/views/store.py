@@ -33,7 +33,10 @@ def show(home: Path) -> None:
     if by_name:
         rows = [[name, str(len(sizes)), mib(sum(sizes))] for name, sizes in by_name.items()]
         print_table(f"Cache {found[0].folder.parent.parent}", ["decoded images of", "folders", "MiB"], rows)
-    if any(not item.kept_by for item in items):
+    for one in found:
+        if one.is_left:
+            print(f"a killed run did not finish {one.data}/{one.folder.name}, {mib(one.size)} MiB")
+    if any(not item.kept_by for item in items) or any(one.is_left for one in found):
         print(f"python -m bench.clean --home {home} removes what is not needed.")
 
 

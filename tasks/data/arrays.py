@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -96,8 +97,12 @@ def meta(folder: Path) -> Meta | None:
     """What stands beside built arrays; None where none are.
 
     Raises:
-        Damaged: it cannot be read.
+        Damaged: it cannot be read, or there is something else of that name.
     """
+    if not os.path.lexists(folder):
+        return None
+    if not folder.is_dir():
+        raise Damaged("it is no folder")
     try:
         found = json.loads((folder / "meta.json").read_text())
         return Meta(
@@ -105,8 +110,8 @@ def meta(folder: Path) -> Meta | None:
             val_rows=[int(row) for row in found["val_rows"]],
             fingerprints={part: str(found["fingerprints"][part]) for part in PARTS},
         )
-    except (FileNotFoundError, NotADirectoryError):
-        return None
+    except FileNotFoundError as error:
+        raise Damaged("its meta.json is missing") from error
     except (OSError, ValueError, LookupError, TypeError) as error:
         raise Damaged(f"its meta.json cannot be read ({error})") from error
 

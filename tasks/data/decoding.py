@@ -10,14 +10,13 @@ import hashlib
 import json
 import os
 import pickle
-import shutil
+import signal
 import subprocess
 import sys
 import traceback
-import uuid
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any, cast
@@ -25,8 +24,9 @@ from typing import IO, Any, cast
 import numpy as np
 
 from tasks.data.arrays import Meta, fingerprint, parts, rows_of
+from tasks.data.partial import partial
 from tasks.data.samples import Check, Row, Sample, hashed, many, val_rows_of
-from tickets.errors import DataError, UserError
+from tickets.errors import CannotWriteError, DataError, UserError
 
 CHUNK = 32  # samples that a decoding process is given at a time
 
@@ -104,16 +104,13 @@ def build(
     Raises:
         DataError: a sample cannot be decoded, differs in shape from the first, or fails the check; names its
             file.
-        UserError: the folder cannot be written.
+        CannotWriteError: the folder cannot be written, the disk is full, or somebody removes it meanwhile.
     """
     if len(job.samples) == 0:
         raise DataError("the data set has no samples; give a folder that holds some.")
-    with _temporary(folder) as place:
+    with partial(folder) as place:
         first = job.row(0)
-        arrays = {
-            key: np.lib.format.open_memmap(place / f"{key}.npy", "w+", value.dtype, (len(job.samples), *value.shape))
-            for key, value in first.items()
-        }
+        arrays = {key: _reserved(place, key, value, len(job.samples)) for key, value in first.items()}
         _decode(job, place, arrays, workers, progress or (lambda done, total: None))
         for array in arrays.values():
             array.flush()
@@ -135,26 +132,18 @@ def _source_of(function: Callable[..., object]) -> str:
     return hashlib.blake2b(Path(source).read_bytes() if source else b"", digest_size=8).hexdigest()
 
 
-@contextmanager
-def _temporary(folder: Path) -> Iterator[Path]:
-    """A new folder beside `folder`, renamed to it at the end, removed on any error."""
-    place = folder.parent / f".{folder.name}-{uuid.uuid4().hex[:8]}"
-    try:
-        place.mkdir(parents=True)
-    except OSError as error:
-        raise UserError(
-            f"the cache folder {folder.parent} cannot be written ({error.strerror}); "
-            "set TICKETBENCH_CACHE to a folder that can."
-        ) from error
-    try:
-        yield place
-        try:
-            os.rename(place, folder)
-        except OSError:
-            if not (folder / "meta.json").exists():  # not merely another process that was faster
-                raise
-    finally:
-        shutil.rmtree(place, ignore_errors=True)
+def _reserved(place: Path, key: str, value: np.ndarray, count: int) -> np.memmap:
+    """A new array for so many values, whose room on the disk is taken now: else a full one ends the process later,
+    by a signal.
+
+    Raises:
+        OSError: there is no room.
+    """
+    array = np.lib.format.open_memmap(place / f"{key}.npy", "w+", value.dtype, (count, *value.shape))
+    if hasattr(os, "posix_fallocate"):
+        with (place / f"{key}.npy").open("r+b") as file:
+            os.posix_fallocate(file.fileno(), 0, os.fstat(file.fileno()).st_size)
+    return array
 
 
 def _refuse(check: Check, arrays: Mapping[str, np.ndarray], samples: Sequence[Sample]) -> None:
@@ -253,16 +242,34 @@ class _Child:
 
         Raises:
             DataError: as raised there.
-            RuntimeError: the reader has a bug, or the process died.
+            CannotWriteError: the arrays were cut or removed.
+            UserError: the process was killed.
+            RuntimeError: the reader has a bug, or the process ended by itself.
         """
         try:
             self._send(chunk)
             reply = pickle.load(self.source)
         except (EOFError, BrokenPipeError) as error:
-            raise RuntimeError(f"a decoding process ended with code {self.process.wait()}") from error
+            raise _ended(self.process.wait(), chunk) from error
         if isinstance(reply, Exception):
             raise reply
         return len(chunk)
+
+
+def _ended(code: int, chunk: range) -> Exception:
+    """What is known of a decoding process that ended with samples undone."""
+    where = f"a decoding process at samples {chunk.start} to {chunk.stop - 1}"
+    if code == -getattr(signal, "SIGBUS", 0):
+        return CannotWriteError(
+            f"{where} found its arrays cut (SIGBUS); the disk is full, or somebody changed the cache folder meanwhile: "
+            "run the command again."
+        )
+    if code < 0:
+        return UserError(
+            f"{where} was ended by {signal.Signals(-code).name}, as a system does that is short of memory; see to that "
+            "and run the command again."
+        )
+    return RuntimeError(f"{where} ended with code {code}")
 
 
 def serve() -> None:
@@ -287,6 +294,8 @@ def _outcome(job: Job, arrays: Mapping[str, np.ndarray], chunk: range) -> Except
         _store(job, arrays, chunk)
     except UserError as error:
         return type(error)(*error.args)
+    except OSError as error:  # of the arrays: a sample's is a DataError
+        return CannotWriteError(f"the arrays that are written cannot be opened ({error}); run the command again.")
     except Exception:  # handed to the parent, which raises it
         return RuntimeError(f"the reader failed in a decoding process:\n{traceback.format_exc()}")
     return None

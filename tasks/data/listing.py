@@ -128,7 +128,7 @@ def listed(place: Path, folders: Sequence[str], is_one: Callable[[str], bool]) -
     lengths, sizes, times = array("q", [0]), array("q"), array("q")
     for label, folder in enumerate(folders):
         found = sorted(below(place / folder, is_one, seen={*seen, *own} - {own[label]}))
-        names = [f"{folder}/{path}" for path, _, _ in found]
+        names = [f"{folder}/{in_utf8(place / folder, path)}" for path, _, _ in found]
         texts.append("".join(names))
         lengths.extend(map(len, names))
         labels.extend([label] * len(found))
@@ -143,7 +143,7 @@ def below(
     place: Path, is_one: Callable[[str], bool], prefix: str = "", seen: set[Identity] | None = None
 ) -> Iterator[Found]:
     """The files of these names anywhere in a folder, links followed, in no order; hidden folders, those of systems and
-    folders that cannot be read are passed over.
+    folders that cannot be read are passed over. Paths may be no UTF-8, which `in_utf8` refuses of those that are read.
 
     Args:
         place: where to look.
@@ -152,7 +152,7 @@ def below(
         seen: folders that are passed over, wherever a link to them stands; each that is entered is added.
 
     Raises:
-        DataError: a file is missing, as what a link led to, or a name is no UTF-8; names it.
+        DataError: a file is missing, as what a link led to; names it.
     """
     seen = set() if seen is None else seen
     with suppress(OSError), _entries(place) as (own, entries):
@@ -168,7 +168,7 @@ def below(
                     state = entry.stat()
                 except OSError as error:
                     raise missing(place / entry.name, error) from error
-                yield prefix + in_utf8(place, entry.name), state.st_size, state.st_mtime_ns
+                yield prefix + entry.name, state.st_size, state.st_mtime_ns
 
 
 def is_hidden(name: str) -> bool:
@@ -177,7 +177,7 @@ def is_hidden(name: str) -> bool:
 
 
 def in_utf8(place: Path, name: str) -> str:
-    """The name of a file or folder, which must be one that records and messages can tell.
+    """The name of a file or folder, or a path below `place`, which must be one that records and messages can tell.
 
     Raises:
         DataError: it is no UTF-8, as on disks of older systems.

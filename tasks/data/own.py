@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -28,7 +29,7 @@ def tree(root: Path | None, task: str) -> Path:
     if root is None:
         raise DataError(
             f"no data folder was given for {task}; give the folder that holds train/ and test/ (or val/) by "
-            "--data-root or TICKETBENCH_DATA."
+            f"--data {task}=PATH, --data-root or TICKETBENCH_DATA."
         )
     return root
 
@@ -82,5 +83,5 @@ def remarks(tree: Path, official: tuple[str, ...], place: Callable[[str], Path])
 
 
 def _ending(path: str) -> str:
-    suffix = Path(path).suffix
+    suffix = os.fsencode(Path(path).suffix).decode("utf-8", "backslashreplace")
     return f"*{suffix}" if suffix else "without a suffix"

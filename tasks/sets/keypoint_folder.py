@@ -88,7 +88,7 @@ class KeypointFolder(Annotated):
         if self.root is None:
             raise DataError(
                 "no data folder was given for pose/folder; give the folder that holds annotations/train.json and "
-                "train/ by --data-root or TICKETBENCH_DATA."
+                "train/ by --data pose/folder=PATH, --data-root or TICKETBENCH_DATA."
             )
         names = ("test", "val") if split == "test" else (split,)
         listed = [(self.root / "annotations" / f"{name}.json", self.root / name) for name in names]

@@ -11,7 +11,7 @@ import numpy as np
 from tasks.base import Info
 from tasks.data import own, pairs
 from tasks.data.files import lines_in, names_below
-from tasks.data.listing import ancestors, below
+from tasks.data.listing import ancestors, below, in_utf8
 from tasks.data.own import is_image
 from tasks.data.samples import IGNORED, Row, Sample
 from tasks.kinds.segmentation import Segmentation
@@ -136,11 +136,11 @@ class MaskFolder(Segmentation):
         extra = len(named) if named[0][1] is None else named
         images, masks = place / "images", place / "masks"
         names_below(images)  # is there, and can be read
-        found = sorted(path for path, *_ in below(images, is_image, seen=ancestors(images)))
+        found = sorted(in_utf8(images, path) for path, *_ in below(images, is_image, seen=ancestors(images)))
         if not found:
             raise DataError(f"{images}: holds no file that ends in {', '.join(own.SUFFIXES)}; restore this folder.")
         known: dict[str, str] = {}
-        for path in sorted(path for path, *_ in below(masks, _is_mask, seen=ancestors(masks))):
+        for path in sorted(in_utf8(masks, path) for path, *_ in below(masks, _is_mask, seen=ancestors(masks))):
             stem = str(PurePosixPath(path).with_suffix(""))
             if stem in known:
                 raise DataError(f"{masks / path}: {known[stem]} is a mask of the same name; remove one of them.")

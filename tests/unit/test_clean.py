@@ -13,6 +13,7 @@ from bench import clean, show
 from bench.command import console
 from bench.inventory import inventory
 from bench.inventory.cache import decoded
+from tasks.data.partial import locked
 
 OLD = time.time() - 2 * inventory.FRESH_S
 SIZE = 2**19
@@ -157,6 +158,7 @@ def built(cache, name, unfinished=False, when=OLD):
     place = cache / "figures" / (f".{name}-01234567" if unfinished else name)
     put(place / "image.npy", when=when)
     put(place / "meta.json", size=2, when=when)
+    os.utime(place, (when, when))
     return place
 
 
@@ -164,14 +166,20 @@ def test_the_cache_goes_only_where_it_is_asked_for_and_nothing_else_in_its_folde
     cache = tmp_path / "cache"
     whole = built(cache, "train-64x64-0123456789abcdef")
     left = built(cache, "test-64x64-0123456789abcdef", unfinished=True)
-    going_on = built(cache, "test-32x32-0123456789abcdef", unfinished=True, when=time.time())
+    going_on = built(cache, "test-32x32-0123456789abcdef", unfinished=True)
     foreign = put(cache / "photographs" / "train-64x64" / "a.jpg")
-    assert [(one.folder, one.is_being_built) for one in decoded()] == [(going_on, True), (left, False), (whole, False)]
-    run(capsys, clean.app, "--home", home, "--yes")
-    assert whole.exists() and left.exists()
-    code, out, _ = run(capsys, clean.app, "--home", home, "--yes", "--cache")
-    assert code == 0 and out.endswith("removed 2, 1.0 MiB\n")
-    assert not whole.exists() and not left.exists() and going_on.exists() and foreign.exists()
+    with locked(going_on):
+        assert [(one.folder, one.is_being_built) for one in decoded()] == [
+            (going_on, True), (left, False), (whole, False),
+        ]  # fmt: skip
+        told = f"a killed run did not finish figures/{left.name}, 0.5 MiB\n"
+        assert told in run(capsys, show.app, "--store", "--home", home)[1]
+        out = run(capsys, clean.app, "--home", home, "--yes")[1]
+        assert f"unfinished cache      0.5 MiB  figures/{left.name}\n" in out
+        assert whole.exists() and not left.exists()
+        code, out, _ = run(capsys, clean.app, "--home", home, "--yes", "--cache")
+        assert code == 0 and out.endswith("removed 1, 0.5 MiB\n")
+    assert not whole.exists() and going_on.exists() and foreign.exists()
 
 
 def test_the_store_is_counted(home, tmp_path, capsys):

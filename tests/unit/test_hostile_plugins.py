@@ -38,7 +38,8 @@ def broken(request, tmp_path, monkeypatch):
 def test_any_exception_at_import_is_told_with_plug_in_and_distribution(broken):
     with pytest.raises(
         UserError,
-        match=rf"^the plug-in drawer 'broken' \(acme_broken:Broken\) cannot be loaded: .*{broken}.*; repair or uninstall "
+        match=rf"^the plug-in drawer 'broken' \(acme_broken:Broken\) cannot be loaded: .*{broken}.*; repair or "
+        r"uninstall "
         r"the package that registers it, acme-tickets\.$",
     ):
         DRAWERS.load("broken")

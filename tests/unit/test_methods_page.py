@@ -41,7 +41,7 @@ def test_every_allocation_is_told(name):
 
 
 WORDS = {"dense", "random", "scratch", "finetune", "frozen", "rewind", "magnitude", "element", "kernel", "channel"}
-WORDS |= {"set", "kd"}
+WORDS |= {"set", "kd", "adopted"}
 """Names that are words of other things, too, or references that others are measured by."""
 EXAMPLES = {"imp", "gmp", "supertickets"}
 """Drawers that contracts try other members with, and the one that published ids state."""

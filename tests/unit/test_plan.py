@@ -11,6 +11,7 @@ from bench.records.record import NAME
 from bench.request import scale as scales
 from bench.request.plan import Job, jobs
 from bench.run import jobs_that_fit
+from tasks.data.places import Places
 from tickets.drawers import DRAWERS
 from tickets.errors import UserError
 from tickets.recipes import RECIPES
@@ -169,7 +170,7 @@ def test_every_draw_comes_before_what_needs_it():
         ({"equal": "time"}, r"unknown equal 'time'\. Known: steps, macs, sparse"),
         ({"precision": "half"}, r"unknown precision 'half'\. Known: float32, bfloat16"),
         ({"device": "gpu"}, "device 'gpu' is not known; give cpu, cuda"),
-        ({"data_root": Path("no/such/folder")}, "the data folder no/such/folder does not exist; give --data-root"),
+        ({"places": Places(Path("no/such/folder"))}, "the data folder no/such/folder does not exist; give --data-root"),
         ({"home": Path(__file__) / "runs"}, r"the home .* cannot be written \(Not a directory: .*test_plan\.py\)"),
         ({"home": Path("/proc/runs")}, r"the home /proc/runs cannot be written \(.*: /proc\); give --home another"),
     ],
@@ -212,11 +213,14 @@ def test_what_needs_a_failed_draw_fails_and_the_rest_goes_on():
     ]
 
 
-def test_a_job_whose_process_dies_leaves_a_failed_record():
+def test_a_job_whose_process_dies_twice_leaves_a_failed_record():
     workers = Obedient(deadly="dense reference")
     grid = run_grid(workers)
     assert [r.status for j, r in grid.records.items() if j.control == "dense"] == ["failed"]
-    assert [call[1] for call in workers.calls if call[0] == "fail"] == ["dense reference on seg/figures, seed 0"]
+    (failed,) = [call for call in workers.calls if call[0] == "fail"]
+    assert failed[1] == "dense reference on seg/figures, seed 0"
+    why = "its worker process was ended by SIGKILL, as a system does that is short of memory."
+    assert failed[2] == f"{why} at its first try {why}"
 
 
 def test_a_full_disk_ends_the_grid_with_one_sentence():
@@ -225,7 +229,7 @@ def test_a_full_disk_ends_the_grid_with_one_sentence():
 
 
 def test_a_job_that_cannot_even_leave_a_failed_record_ends_the_grid():
-    with pytest.raises(UserError, match=r"^id1 leaves no record, its worker process ended with code -9"):
+    with pytest.raises(UserError, match=r"^id1 leaves no record, its worker process was ended by SIGKILL"):
         run_grid(Obedient(deadly="dense reference", worse=True))
 
 

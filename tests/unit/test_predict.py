@@ -36,6 +36,12 @@ def networks(tmp_path_factory):
     return {**found, "home": home, "id": told.id}
 
 
+@pytest.fixture(autouse=True)
+def no_data(monkeypatch):
+    """Real data that the user has do not belong to these tasks."""
+    monkeypatch.delenv("TICKETBENCH_DATA", raising=False)
+
+
 @pytest.fixture
 def images(tmp_path):
     """A folder of pictures of several kinds and sizes, and what is none."""

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 from dataclasses import replace
 
 import numpy as np
@@ -9,6 +10,7 @@ import pytest
 import trees
 from homes import few_images
 from PIL import Image
+from refusals import truncate
 
 from bench.jobs import execute as jobs
 from bench.jobs.execute import execute
@@ -66,6 +68,17 @@ def edit(folder, **changes):
     (folder / "meta.json").write_text(json.dumps({**beside, **changes}))
 
 
+def emptied(folder):
+    for file in folder.iterdir():
+        file.unlink()
+
+
+def swapped(path, is_file=False):
+    """Something else of that name."""
+    shutil.rmtree(path) if path.is_dir() else path.unlink()
+    path.write_text("mine") if is_file else path.mkdir()
+
+
 DAMAGES = {
     "a flipped bit": (flip, "its arrays have the fingerprint [0-9a-f]{16}, and"),
     "a flipped label": (lambda folder: flip(folder, "label.npy"), "its arrays have the fingerprint"),
@@ -74,6 +87,18 @@ DAMAGES = {
     "no header": (lambda folder: (folder / "image.npy").write_bytes(b""), "its arrays cannot be read"),
     "a missing file": (lambda folder: (folder / "label.npy").unlink(), "its arrays have the fingerprint"),
     "no arrays": (lambda folder: [file.unlink() for file in folder.glob("*.npy")], "its arrays have {} rows, not 24"),
+    "a folder in an array's place": (lambda folder: swapped(folder / "image.npy"), "its arrays cannot be read"),
+    "no meta": (lambda folder: (folder / "meta.json").unlink(), "its meta.json is missing"),
+    "half a meta": (lambda folder: truncate(folder / "meta.json"), "its meta.json cannot be read"),
+    "an empty meta": (lambda folder: (folder / "meta.json").write_text(""), "its meta.json cannot be read"),
+    "a folder in meta's place": (lambda folder: swapped(folder / "meta.json"), "its meta.json cannot be read"),
+    "no count": (lambda folder: (folder / "meta.json").write_text('{"val_rows": []}'), "its meta.json cannot be read"),
+    "an empty folder": (emptied, "its meta.json is missing"),
+    "a file in its place": (lambda folder: swapped(folder, is_file=True), "it is no folder"),
+    "a link to nowhere": (
+        lambda folder: (swapped(folder), folder.rmdir(), folder.symlink_to("none")),
+        "it is no folder",
+    ),
     "no JSON": (lambda folder: (folder / "meta.json").write_text("{"), "its meta.json cannot be read"),
     "other JSON": (lambda folder: (folder / "meta.json").write_text("[]"), "its meta.json cannot be read"),
     "another val": (lambda folder: edit(folder, val_rows=[0, 5]), "its arrays have the fingerprint"),
@@ -92,8 +117,13 @@ def test_damaged_arrays_are_refused_and_prepared_anew(task, damage, wrong, capsy
     assert task.split("test")
     assert task.prepare(workers=1) == prints
     said = capsys.readouterr().err
-    assert said.startswith(f"{folder}: its ") and said.endswith("; it is decoded anew.\n") and said.count("\n") == 1
+    assert (
+        said.startswith(f"{folder}: it")
+        and said.endswith("; it is put aside and decoded anew.\n")
+        and said.count("\n") == 1
+    )
     assert (task.split("train").gather([3])["image"] == before).all()
+    assert not list(folder.parent.glob(".*"))
 
 
 def test_arrays_are_read_once_a_process_and_again_where_a_file_changed(task, monkeypatch):

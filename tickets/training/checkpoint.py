@@ -6,6 +6,8 @@ import hashlib
 import io
 import time
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +22,39 @@ TURNS = "turns"
 """The key that the states of several trainings stand under."""
 
 
+class Left(BaseException):
+    """The process was asked to end, and the job's state has been written: no error, and nothing is to be caught."""
+
+
+class Leaving:
+    """Whether this process has been asked to end; while a training runs, that waits for its checkpoint.
+
+    Args:
+        is_asked: for.
+        is_training: whether a checkpoint will be written soon.
+    """
+
+    is_asked = False
+    is_training = False
+
+    def ask(self) -> bool:
+        """Have the running training write its checkpoint after its step and raise `Left`; whether there is one."""
+        self.is_asked = self.is_training
+        return self.is_training
+
+    @contextmanager
+    def training(self) -> Iterator[None]:
+        """A training runs in the block, and looks after every step whether its checkpoint is due."""
+        before, self.is_training = self.is_training, True
+        try:
+            yield
+        finally:
+            self.is_training = before
+
+
+LEAVING = Leaving()
+
+
 class DamagedCheckpointWarning(UserWarning):
     """A checkpoint is not what was written; the job starts anew."""
 
@@ -28,6 +63,7 @@ class Checkpoint:
     """One job's checkpoint; made when the job's process begins, so that it knows how long the job has taken.
 
     A file that is damaged is not used: a `DamagedCheckpointWarning` names it, and the job starts from its beginning.
+    One that is sound but another's shows only when a training takes it over; until then it `is_in_doubt`.
 
     Args:
         path: of the file; read at once where it exists.
@@ -36,8 +72,18 @@ class Checkpoint:
     def __init__(self, path: Path) -> None:
         self.path = path
         self.state = load_checkpoint(path)
+        self.is_in_doubt = self.state is not None
         self._earlier_s = float(self.state.get("wall_s", 0.0)) if self.state else 0.0
         self._started = self._saved = time.monotonic()
+
+    def fits(self) -> None:
+        """To be called once a training has taken over what the file held."""
+        self.is_in_doubt = False
+
+    def refuse(self, error: Exception) -> None:
+        """Forget what the file held, since no training can go on from it; a `DamagedCheckpointWarning` says so."""
+        self.state, self.is_in_doubt, self._earlier_s = None, False, 0.0
+        _not_used(self.path, f"{type(error).__name__}: {error}")
 
     @property
     def elapsed_s(self) -> float:
@@ -46,8 +92,8 @@ class Checkpoint:
 
     @property
     def is_due(self) -> bool:
-        """Whether it is time to write it again."""
-        return time.monotonic() - self._saved > EVERY_S
+        """Whether it is time to write it again, at the latest when the process has been asked to end."""
+        return LEAVING.is_asked or time.monotonic() - self._saved > EVERY_S
 
     def take(self) -> dict[str, Any] | None:
         """The state to go on from, once; None where there is none, or it has been taken."""
@@ -59,9 +105,12 @@ class Checkpoint:
 
         Raises:
             CannotWriteError: the disk does not take it.
+            Left: it is written, and the process was asked to end.
         """
         save_checkpoint(self.path, {**state, "wall_s": self.elapsed_s})
         self._saved = time.monotonic()
+        if LEAVING.is_asked:
+            raise Left
 
 
 class Turn(Checkpoint):
@@ -79,6 +128,12 @@ class Turn(Checkpoint):
     def __init__(self, whole: Checkpoint, states: list[dict[str, Any]], number: int) -> None:
         self.whole, self.states, self.number = whole, states, number
         self.state = states[number] if number < len(states) else None
+        self.is_in_doubt = self.state is not None
+
+    def fits(self) -> None:
+        """Of the job's."""
+        self.is_in_doubt = False
+        self.whole.fits()
 
     @property
     def elapsed_s(self) -> float:
@@ -132,9 +187,14 @@ def load_checkpoint(path: Path) -> dict[str, Any] | None:
     Returns:
         None where there is no file, or a damaged one, of which a `DamagedCheckpointWarning` tells.
     """
-    if not path.exists():
+    try:
+        content = path.read_bytes()
+    except FileNotFoundError:
         return None
-    content = path.read_bytes()
+    except OSError as error:
+        _not_used(path, error.strerror or str(error))
+        _clear(path)
+        return None
     data = content
     if content.startswith(HEADER):
         start = len(HEADER) + DIGEST + 1
@@ -147,7 +207,24 @@ def load_checkpoint(path: Path) -> dict[str, Any] | None:
     except Exception as error:  # PyTorch, zipfile and pickle each have their own for what is no checkpoint
         _not_used(path, str(error).strip().partition("\n")[0] or type(error).__name__)
         return None
+    if wrong := _misshapen(state):
+        _not_used(path, wrong)
+        return None
     return state
+
+
+def _misshapen(state: Any) -> str:
+    """What of a state's outermost layout is no checkpoint's, or ""."""
+    if not isinstance(state, dict):
+        return f"it holds a {type(state).__name__}"
+    seconds = state.get("wall_s", 0.0)
+    return "" if isinstance(seconds, int | float) and 0 <= seconds < float("inf") else f"its wall_s is {seconds!r}"
+
+
+def _clear(path: Path) -> None:
+    """Take what is no file, and what a file could not replace, out of the way."""
+    with suppress(OSError):
+        path.rename(path.with_name(f".{path.name}.{time.monotonic_ns()}.tmp"))
 
 
 def _not_used(path: Path, reason: str) -> None:

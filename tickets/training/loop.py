@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
@@ -18,7 +19,7 @@ from tickets.search.searchable import live_units
 from tickets.seeding import seeded
 from tickets.source import Batch, Source
 from tickets.ticket import Ticket
-from tickets.training.checkpoint import Checkpoint
+from tickets.training.checkpoint import LEAVING, Checkpoint
 from tickets.training.ema import Ema, recalibrate
 from tickets.training.events import Event, known
 from tickets.training.method import Method, Pass
@@ -206,10 +207,13 @@ class Training:
 
         Raises:
             DivergedError: the loss is not finite.
+            Left: the process was asked to end, and the checkpoint is written.
         """
-        with seeded(self.seed, "training"):
+        waits = nullcontext() if checkpoint is None else LEAVING.training()
+        with seeded(self.seed, "training"), waits:
             if checkpoint is not None and (state := checkpoint.take()):
                 self.load_state_dict(state)
+                checkpoint.fits()
             self._fire()
             told = time.monotonic()
             for batch in self._batches():
