@@ -101,9 +101,8 @@ COLUMNS = {
 
 def to_csv(table: pandas.DataFrame) -> str:
     """A table as text that `read_csv` gives back, whose cells no spreadsheet runs."""
-    texts = {
-        name: table[name].map(flat.cell, na_action="ignore") for name in table if table[name].dtype in (TEXT, NAME)
-    }
+    names = [str(name) for name in table if table[name].dtype in (TEXT, NAME)]
+    texts = {name: table[name].map(flat.cell, na_action="ignore") for name in names}
     return table.assign(**texts).to_csv(index=False, lineterminator="\n")
 
 

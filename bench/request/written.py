@@ -7,7 +7,7 @@ number refuses them or reads their digits.
 from __future__ import annotations
 
 import re
-from typing import Any, ClassVar
+from typing import Any
 
 import yaml
 from yaml.events import AliasEvent
@@ -27,7 +27,7 @@ BROKEN = re.compile(
 class Loader(yaml.SafeLoader):
     """PyYAML's safe loader without aliases, numbers to other bases, times and keys that come twice."""
 
-    yaml_implicit_resolvers: ClassVar[dict[Any, Any]] = {
+    yaml_implicit_resolvers = {  # noqa: RUF012  # PyYAML's own attribute, of the class
         first: [(tag, pattern) for tag, pattern in pairs if tag not in NUMBERS]
         for first, pairs in yaml.SafeLoader.yaml_implicit_resolvers.items()
     }
