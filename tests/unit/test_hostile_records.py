@@ -195,3 +195,8 @@ def test_no_cell_of_a_csv_is_a_formula_and_the_table_is_read_back(tmp_path):
 def test_counts_beyond_64_bits_are_numbers_of_a_frame():
     found = samples.record(training_macs=10**20)
     assert frame.to_frame([found])["training_macs"].tolist() == [1e20]
+
+
+@pytest.mark.parametrize("told", ["many", 3, {"drawn": 1}, {"drawn": 1, "full": 2, "divergences": {"1": "x"}}, [[]]])
+def test_a_config_of_other_types_is_passed_over_by_what_shows_it(told):
+    assert facts(samples.record(timesteps=5, config={"timesteps": told}))["time steps"] == "5"
