@@ -71,7 +71,7 @@ class Results:
         Raises:
             CannotWriteError: the file cannot be written.
         """
-        atomic.write(Path(path), self.to_pandas().to_csv(index=False, lineterminator="\n").encode())
+        atomic.write(Path(path), frame.to_csv(self.to_pandas()).encode())
         return Path(path)
 
     def board(self) -> Markdown:

@@ -19,6 +19,7 @@ from tasks import TASKS
 from tickets import contract
 from tickets.contract.promise import Verdict
 from tickets.errors import UserError
+from tickets.plain import plain
 
 
 class Commands(typer.core.TyperGroup):
@@ -179,7 +180,7 @@ def results(
     with Display() as display:
         records, found = findings(folder, Data(places, display), tickets)
     for one in found:
-        print(f"{'FAILED' if one.is_wrong else 'note':<8}{one.file}: {one.sentence}")
+        print(f"{'FAILED' if one.is_wrong else 'note':<8}{plain(one.file)}: {plain(one.sentence)}")
     wrong = len({one.file for one in found if one.is_wrong})
     if not records and not wrong:
         print(f"{folder} holds no record; there is nothing to check.")

@@ -52,7 +52,7 @@ def run(
         str, _option("drawer", "Methods that draw, as in supertickets,imp@rounds=5, or all.", GRID)
     ] = "supertickets",
     sparsity: Annotated[str, _option("sparsity", "Removed shares of the weights, in [0, 1).", GRID)] = "0.9",
-    seed: Annotated[str, _option("seed", "Seeds, as in 0,1,2.", GRID)] = "0",
+    seed: Annotated[str, _option("seed", "Seeds, as in 0,1,2 or 0-4.", GRID)] = "0",
     recipe: Annotated[str, _option("recipe", "How tickets are trained on targets, or all.", GRID)] = "finetune",
     transform: Annotated[str, _option("transform", "What is made of tickets first, none or all.", GRID)] = "none",
     head: Annotated[str, _option("head", "fresh, or keep for targets of one kind.", GRID)] = "fresh",

@@ -104,7 +104,7 @@ class Registry(Generic[T]):
         try:
             self._take(" ".join([*others, f"{entry}={target}"]))
             self.load(name)
-        except UserError:
+        except (UserError, KeyboardInterrupt):
             self._take(before)
             raise
 
@@ -191,18 +191,20 @@ class Registry(Generic[T]):
     def _plugin(self, own: str) -> Any:
         point = self._plugins[own][0]
         where = f"the plug-in {self.noun} '{own}' ({point.value})"
+        owner = "the package that registers it" + (f", {point.dist.name}" if point.dist else "")
         try:
             found = _attribute(point.value)
-        except Exception as error:  # whatever a module does while it is imported
-            why = str(error) or type(error).__name__
-            raise UserError(
-                f"{where} cannot be loaded: {why}; repair or uninstall the package that registers it."
-            ) from error
+        except KeyboardInterrupt:
+            raise
+        except BaseException as error:  # whatever a module does while it is imported, sys.exit included
+            why = " ".join(str(error).split()) or type(error).__name__
+            why = f"it calls sys.exit({error.code!r})" if isinstance(error, SystemExit) else why
+            raise UserError(f"{where} cannot be loaded: {why}; repair or uninstall {owner}.") from error
         base = _attribute(self.base)
         if not issubclass(found if isinstance(found, type) else type(found), base):
             raise UserError(
                 f"{where} is a {type(found).__name__} and no {self.noun}; derive its class from "
-                f"{base.__module__}.{base.__name__}, or uninstall the package that registers it."
+                f"{base.__module__}.{base.__name__}, or uninstall {owner}."
             )
         return found
 

@@ -15,12 +15,13 @@ import safetensors.torch
 import torch
 from torch import Tensor, nn
 
-from tickets import atomic
+from tickets import atomic, bounded
 from tickets.cost import dense_macs, estimated_macs, layer_costs, sparse_macs, synops
 from tickets.errors import DamagedTicketError, UserError
-from tickets.hosts import spec_from_json
+from tickets.hosts import limits, spec_from_json
 from tickets.hosts.base import HostSpec
 from tickets.patterns import ELEMENT, PATTERNS
+from tickets.plain import texts
 from tickets.pruning.lasting import Form, lasting
 from tickets.pruning.masks import Masks, ones, project, prunable
 from tickets.search.searchable import Units, live_units
@@ -32,6 +33,8 @@ if TYPE_CHECKING:
     from tickets.ecosystem.torchvision import Backbone
 
 FORMAT = 2
+LARGEST, LARGEST_DOCUMENT = 2**14 * bounded.MIB, 64 * bounded.MIB
+"""Bytes of a ticket's two files."""
 Tensors = dict[str, Tensor]
 Weights = Literal["raw", "ema", "rewind"]
 
@@ -306,11 +309,14 @@ class Ticket(Drawn):
             if not file.is_file():
                 raise DamagedTicketError(f"the ticket's file {file} does not exist; a ticket is two files.")
         document = _read_document(document_file)
-        data = tensor_file.read_bytes()
+        try:
+            data = bounded.read(tensor_file, LARGEST)
+        except OSError as error:
+            raise DamagedTicketError(f"cannot read {tensor_file}: {error.strerror or error}.") from error
         try:
             tensors = safetensors.torch.load(data)
             metadata = _metadata(data)
-        except (safetensors.SafetensorError, ValueError, KeyError) as error:
+        except (safetensors.SafetensorError, ValueError, KeyError, TypeError) as error:
             raise DamagedTicketError(f"{tensor_file} is damaged: it is no safetensors file ({error}).") from error
         if hashlib.sha256(data).hexdigest() != document["tensors_sha256"]:
             raise DamagedTicketError(
@@ -331,17 +337,26 @@ class Ticket(Drawn):
                 provenance=description["provenance"],
             )
             ticket._verify(description, tensor_file)
-        except (KeyError, TypeError, AttributeError) as error:
-            raise DamagedTicketError(f"{document_file} is no ticket's description: {error!r} is wrong.") from error
+        except DamagedTicketError:
+            raise
+        except UserError as error:
+            raise DamagedTicketError(f"{document_file} cannot be used: {str(error).rstrip('.')}.") from error
+        except (LookupError, TypeError, AttributeError, ArithmeticError, RuntimeError, ValueError) as error:
+            reason = " ".join(repr(error).split())[:200]
+            raise DamagedTicketError(f"{document_file} is no ticket's description: {reason} is wrong.") from error
         return ticket
 
     def _verify(self, description: Mapping[str, Any], file: Path) -> None:
-        """Shapes against the architecture, and the count of kept weights against the description."""
+        """Shapes and types against the architecture, and the count of kept weights against the description."""
+        for part in (self.host, self.head):
+            for name, mask in part.masks.items():
+                if mask.dtype != torch.bool:
+                    raise DamagedTicketError(f"{file}: the mask of '{name}' is of {mask.dtype}; masks are boolean.")
         with torch.device("meta"):
             host = self.spec.build(self.host.units)
         for kind in ("raw", "ema", "rewind"):
             state = getattr(self.host, kind)
-            wrong = _disagreement(state, host.state_dict()) if state else None
+            wrong = _misfit(state, host.state_dict()) if state else None
             if wrong:
                 raise DamagedTicketError(f"{file}: the {kind} tensor '{wrong}' does not fit the architecture.")
         if wrong := _disagreement(self.host.masks, prunable(host)):
@@ -349,6 +364,8 @@ class Ticket(Drawn):
         if self.kept != description["kept"]:
             raise DamagedTicketError(f"{file} keeps {self.kept} weights, its description {description['kept']}.")
         asked = self.provenance.get("sparsity", self.sparsity)
+        if type(asked) not in (int, float):
+            raise DamagedTicketError(f"{file}: its description tells the sparsity {asked!r}, which is no number.")
         masks = self.network_masks() if self.provenance.get("joint") else self.host.masks
         if wrong := PATTERNS.make(self.provenance.get("pattern", ELEMENT)).wrong(masks, asked):
             raise DamagedTicketError(f"{file}: {wrong}.")
@@ -468,6 +485,8 @@ def _part(tensors: Tensors, part: str, description: Mapping[str, Any]) -> Part:
         return {n.removeprefix(prefix): t for n, t in tensors.items() if n.startswith(prefix)}
 
     units = {n: {int(k): c for k, c in u.items()} for n, u in description["units"][part].items()}
+    for name, by_kernel in units.items():
+        limits.whole(f"the units of {name[:80]}", by_kernel.values(), least=0)
     masks = group("mask")
     if part == "host":
         masks = {layer["name"]: masks[layer["name"]] for layer in description["layers"] if layer["name"] in masks}
@@ -479,6 +498,11 @@ def _disagreement(got: Mapping[str, Tensor], wanted: Mapping[str, Tensor]) -> st
     names = sorted(got.keys() ^ wanted.keys())
     names += [n for n in got if n in wanted and got[n].shape != wanted[n].shape]
     return names[0] if names else None
+
+
+def _misfit(got: Mapping[str, Tensor], wanted: Mapping[str, Tensor]) -> str | None:
+    """The same, and of tensors of one shape the first name whose types differ."""
+    return _disagreement(got, wanted) or next((n for n in got if got[n].dtype != wanted[n].dtype), None)
 
 
 def canonical(value: Any) -> bytes:
@@ -493,7 +517,7 @@ def digest(description: Any) -> str:
 
 def _metadata(data: bytes) -> dict[str, str]:
     length = int.from_bytes(data[:8], "little")
-    metadata: dict[str, str] = json.loads(data[8 : 8 + length])["__metadata__"]
+    metadata: dict[str, str] = bounded.parsed(data[8 : 8 + length])["__metadata__"]
     return metadata
 
 
@@ -508,10 +532,14 @@ def read_document(file: Path, keys: set[str], what: str) -> dict[str, Any]:
     Raises:
         DamagedTicketError: it is not as it was written.
     """
-    data = file.read_bytes()
     try:
-        document = json.loads(data)
-        whole = canonical(document) == data
+        data = bounded.read(file, LARGEST_DOCUMENT)
+    except OSError as error:
+        raise DamagedTicketError(f"cannot read {file}: {error.strerror or error}.") from error
+    try:
+        document = bounded.parsed(data)
+        odd = next((text for _, text in texts(document) if not text.isprintable()), None)
+        whole = odd is None and canonical(document) == data
     except ValueError as error:
         raise DamagedTicketError(f"{file} is damaged: it is no JSON file ({error}).") from error
     if not whole or not isinstance(document, dict) or set(document) != keys:

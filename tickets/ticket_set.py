@@ -9,13 +9,13 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, ClassVar
 
-from tickets import atomic
+from tickets import atomic, bounded
 from tickets.errors import DamagedTicketError, UserError
 from tickets.hosts.base import HostSpec
 from tickets.pruning.masks import Masks
 from tickets.seeding import derive
 from tickets.source import Source
-from tickets.ticket import Drawn, Ticket, canonical, digest, read_document, stem_of
+from tickets.ticket import LARGEST_DOCUMENT, Drawn, Ticket, canonical, digest, read_document, stem_of
 from tickets.training.ensemble import Ensemble
 
 FORMAT = 1
@@ -207,7 +207,7 @@ def _is_set(stem: Path) -> bool:
 
 def _says_set(stem: Path) -> bool:
     try:
-        document = json.loads(stem.with_name(f"{stem.name}.json").read_bytes())
+        document = bounded.parsed(bounded.read(stem.with_name(f"{stem.name}.json"), LARGEST_DOCUMENT))
     except (OSError, ValueError):
         return False
     return isinstance(document, dict) and "set" in document

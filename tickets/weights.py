@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import importlib.util
-import json
 import logging
 import pickle
 import re
@@ -21,7 +20,7 @@ import safetensors.torch
 import torch
 from torch import Tensor, nn
 
-from tickets import atomic
+from tickets import atomic, bounded
 from tickets.cache import cache_folder
 from tickets.errors import UserError
 
@@ -244,10 +243,10 @@ def _beside(path: Path) -> tuple[tuple[float, ...], tuple[float, ...]] | None:
     if not file.is_file():
         return None
     try:
-        told = json.loads(file.read_text())
+        told = bounded.parsed(bounded.read(file, bounded.MIB))
         config = told.get("pretrained_cfg", told)
         return tuple(map(float, config["mean"])), tuple(map(float, config["std"]))
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise UserError(
             f"{file} does not state mean and std as timm writes them ({error!r}); mend it, or move the weights away "
             "from it."

@@ -8,10 +8,10 @@ from functools import cache
 from typing import Any
 
 from bench.records import members
+from bench.records.provenance import is_ahead
 from bench.records.record import Deployed, Record, Scores, TicketSize
 from bench.records.remembered import remembered
-from bench.records.setting import Setting
-from bench.request import kernels
+from bench.request import redraw
 from tasks import EMBEDDED, TASKS
 from tickets.drawers import DRAWERS
 from tickets.errors import UserError
@@ -26,34 +26,21 @@ ELEMENT = "element"
 ASKED = ("source", "drawer", "sparsity", "seed")
 SET = ("scale", "host", "budget", "equal", "precision", "compiled", "kernels", "threads")
 """Keys of a record's job and setting that `redraw` must tell as they are."""
+FREE = ("changes", "device", "data")
+"""Flags of `redraw` that are part of another one, or say only where it is computed."""
 FLAGS = {"compiled": "compile"}
 """Flags whose names are not their keys'."""
 
 
 def wrong(found: Record) -> Iterator[str]:
     """What cannot be in a record, a sentence each."""
-    for check in (_texts, _fractions, untraced, _counts, _hosts, _sizes, _costs, _redraw):
+    for check in (_created, _fractions, untraced, _counts, _hosts, _sizes, _costs, _redraw):
         yield from check(found)
 
 
-def _texts(found: Record) -> Iterator[str]:
-    for key, text in _strings(found.model_dump(mode="json", by_alias=True)):
-        allowed = "\n\t" if key == "error" else ""
-        if not text.isprintable() and any(not sign.isprintable() and sign not in allowed for sign in text):
-            yield f"'{key}' holds a tab or another sign that cannot be printed: {text!r}; write plain text."
-
-
-def _strings(value: Any, key: str = "") -> Iterator[tuple[str, str]]:
-    """(key with dots, text) of every text in some JSON data, keys of dictionaries included."""
-    if isinstance(value, str):
-        yield key, value
-    elif isinstance(value, dict):
-        for name, one in value.items():
-            yield key, name
-            yield from _strings(one, f"{key}.{name}" if key else name)
-    elif isinstance(value, list):
-        for one in value:
-            yield from _strings(one, key)
+def _created(found: Record) -> Iterator[str]:
+    if is_ahead(found.created):
+        yield f"'created' is {found.created}, which is yet to come; tell when the record was written."
 
 
 def _fractions(found: Record) -> Iterator[str]:
@@ -241,35 +228,40 @@ def _costs(found: Record) -> Iterator[str]:
 
 
 def _redraw(found: Record) -> Iterator[str]:
-    """Whether `redraw` is a command of bench.run, and draws this record's ticket."""
+    """Whether `redraw` is a command of bench.run that draws this record's ticket and does nothing else."""
     if found.redraw is None:
         if found.job.source is not None and found.origin != "reported":
             yield "'redraw' is missing; tell the python -m bench.run command that draws the ticket."
         return
-    start = "python -m bench.run "
-    if not found.redraw.startswith(start):
-        yield f"'redraw' is {found.redraw!r}; let it start with {start.strip()}."
+    if not found.redraw.startswith(redraw.START):
+        yield f"'redraw' is another command; let it start with {redraw.START.strip()}."
         return
     try:
-        asked = _flags(shlex.split(found.redraw.removeprefix(start)))
+        words = shlex.split(found.redraw.removeprefix(redraw.START))
+        asked = _flags(list(words))
     except ValueError as error:
-        yield f"'redraw' is no command that can be run: {' '.join(str(error).split()).rstrip('.')}."
+        yield f"'redraw' is no command that can be run: {_cut(' '.join(str(error).split()).rstrip('.'))}."
         return
+    if shlex.join(words) != found.redraw.removeprefix(redraw.START):
+        yield "'redraw' holds what a shell would take for more than words; quote it."
     asked["scale"] = "@".join([asked["scale"], *sorted(asked.get("changes") or ())])
     told = {name: getattr(found.job, name) for name in ASKED} | {name: getattr(found.setting, name) for name in SET}
     if found.job.host_drawn is not None:
-        told |= _there(found.setting, found.job.host_drawn)
+        told |= {name: getattr(redraw.drawn_under(found), name) for name in ("host", "kernels")}
     for name, wanted in told.items():
         if not _same(asked[name], wanted, name):
-            yield f"'redraw' has --{FLAGS.get(name, name)} {asked[name]}, and the job's is {wanted}."
+            yield f"'redraw' has --{FLAGS.get(name, name)} {_cut(asked[name])}, and the job's is {_cut(wanted)}."
+    if list(asked["data"] or ()) not in ([], [redraw.folder(found.job.source or "")]):
+        yield "'redraw' has --data of other folders than the source's; write KIND/NAME=FOLDER for that alone."
+    for name, usual in _flags(["--target", "none"]).items():
+        if name not in (*told, *FREE) and asked[name] != usual:
+            yield f"'redraw' has --{name}, which does more than draw the ticket; leave it out."
 
 
-def _there(setting: Setting, host: str) -> dict[str, Any]:
-    """What `redraw` tells of another host; one that is not known here is taken for one of the same blocks."""
-    try:
-        return {"host": host, "kernels": kernels.moved(setting, host).kernels}
-    except UserError:
-        return {"host": host}
+def _cut(value: Any) -> str:
+    """A value as a sentence may show it."""
+    text = str(value)
+    return text if len(text) <= 100 else f"{text[:100]}..."
 
 
 def _flags(words: list[str]) -> dict[str, Any]:
@@ -305,7 +297,7 @@ def _same(asked: Any, wanted: Any, name: str) -> bool:
     resolve: Callable[[Any], Any] = {"source": TASKS.resolve, "drawer": DRAWERS.resolve}.get(name, str)
     try:
         if isinstance(wanted, (int, float)):
-            return f"{float(asked):g}" == f"{wanted:g}"
+            return float(asked) == float(wanted)
         return resolve(asked) == resolve(wanted) if wanted is not None else asked == "none"
     except (ValueError, OverflowError):
         return asked == str(wanted)

@@ -64,6 +64,9 @@ FIELDS: dict[str, Callable[[Board, Row], Any]] = {
 }
 """CSV columns in order; fractions stay fractions, an absent number is an empty cell."""
 
+FORMULA = ("=", "+", "-", "@")
+"""How a cell starts that a spreadsheet takes for a formula."""
+
 TRUTHS = ("is_decided", "pareto_macs", "pareto_remaining")
 COUNTS = ("group", "n", "rank", "drawer_version", "recipe_version")
 TEXTS = ("seeds", "edition", "missing")
@@ -86,11 +89,26 @@ def to_csv(boards: Iterable[Board]) -> str:
     writer.writerow(FIELDS)
     for board in boards:
         for row in (*board.rows, *board.incomplete):
-            writer.writerow([read(board, row) for read in FIELDS.values()])
+            writer.writerow([cell(read(board, row)) for read in FIELDS.values()])
     for found in over_targets(boards):
         for cells in _overall(found):
-            writer.writerow([cells.get(name) for name in FIELDS])
+            writer.writerow([cell(cells.get(name)) for name in FIELDS])
     return out.getvalue()
+
+
+def cell(value: Any) -> Any:
+    """A value as a cell that no spreadsheet runs: a text that starts as a formula has an apostrophe before it.
+
+    Example:
+        >>> cell("=1+1"), cell(-0.5), cell("omp")
+        ("'=1+1", -0.5, 'omp')
+    """
+    return f"'{value}" if isinstance(value, str) and value.lstrip().startswith(FORMULA) else value
+
+
+def uncelled(text: str) -> str:
+    """What `cell` was given."""
+    return text[1:] if text.startswith("'") and text[1:].lstrip().startswith(FORMULA) else text
 
 
 def _overall(found: Overall) -> Iterator[dict[str, Any]]:

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 TEXT, NAME, NUMBER, COUNT, TRUTH, TIME = "string", "category", "float64", "Int64", "boolean", "datetime64[us, UTC]"
 """What columns hold: texts of their own, names that repeat, fractions and amounts (NaN where there is none), whole
 numbers, truths, points in time."""
+MOST = 2**63 - 1
+"""What a column of whole numbers holds."""
 
 
 @dataclass(frozen=True)
@@ -97,8 +99,17 @@ COLUMNS = {
 """Columns of `to_frame` in order. A missing value is pandas' missing value."""
 
 
+def to_csv(table: pandas.DataFrame) -> str:
+    """A table as text that `read_csv` gives back, whose cells no spreadsheet runs."""
+    names = [str(name) for name in table if table[name].dtype in (TEXT, NAME)]
+    texts = {name: table[name].map(flat.cell, na_action="ignore") for name in names}
+    return table.assign(**texts).to_csv(index=False, lineterminator="\n")
+
+
 def to_frame(records: Iterable[Record]) -> pandas.DataFrame:
-    """A row a record in their order, columns and dtypes as `COLUMNS` says."""
+    """A row a record in their order, columns and dtypes as `COLUMNS` says; whole numbers that 64 bits do not hold are
+    floating-point ones.
+    """
     import pandas
 
     found = list(records)
@@ -110,6 +121,8 @@ def to_frame(records: Iterable[Record]) -> pandas.DataFrame:
 def _series(values: list[Any], kind: Any) -> pandas.Series[Any]:
     import pandas
 
+    if kind == COUNT and max((value for value in values if value is not None), default=0) > MOST:
+        kind = NUMBER
     if kind == TIME:
         return pandas.Series(pandas.to_datetime(values, utc=True, format="ISO8601")).astype(kind)
     return pandas.Series(pandas.array(values, dtype="string") if kind == NAME else values, dtype=kind)
@@ -145,6 +158,8 @@ def _parsed(read: pandas.Series[Any], kind: Any) -> pandas.Series[Any]:
     """Numbers to the last digit and names that stay texts, neither of which pandas' own reader promises."""
     if kind == NUMBER:
         return read.astype("object").where(read.notna(), None).astype(kind)
+    if kind in (TEXT, NAME):
+        read = read.map(flat.uncelled, na_action="ignore")
     return _series(list(read), kind) if kind in (NAME, TIME) else read
 
 

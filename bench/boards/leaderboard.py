@@ -171,7 +171,7 @@ def placed(records: Iterable[Record]) -> dict[Place, list[Result]]:
 
 def _age(result: Result) -> tuple[str, str]:
     """What orders results, the oldest first."""
-    return result.created, result.id
+    return result.when, result.id
 
 
 _LASTING = attrgetter(*(one.name for one in fields(Key) if one.name not in EDITION))
@@ -210,7 +210,7 @@ def grouped(results: Sequence[Result]) -> tuple[dict[Key, dict[int, Result]], in
             latest[any_edition(key)] = key
         older = seeds.get(result.seed)
         superseded += older is not None
-        if older is None or older.created <= result.created:
+        if older is None or older.when <= result.when:
             seeds[result.seed] = result
     return groups, superseded
 

@@ -83,7 +83,7 @@ def over_targets(boards: Iterable[Board]) -> tuple[Overall, ...]:
 
 def _newest(board: Board) -> tuple[str, str]:
     """The time of a board's newest record; its data decide between equal ones."""
-    return max(result.created for row in board.rows for result in row.results), board.place.data
+    return max(result.when for row in board.rows for result in row.results), board.place.data
 
 
 def _overall(source: str, boards: Sequence[Board]) -> Overall | None:

@@ -10,7 +10,9 @@ from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Any
 
+from bench.records.provenance import is_ahead
 from bench.records.record import Record, canonical
+from bench.request import redraw
 
 EDITION = ("drawer_version", "recipe_version", "source_data", "code")
 """Fields of a key that change when a method or a data set does, not when another job is asked for."""
@@ -159,6 +161,11 @@ class Result:
     redraw: str | None
     members: tuple[float, ...] = ()
 
+    @property
+    def when(self) -> str:
+        """When it was written, to tell the newest from older ones; one that is yet to come is older than all."""
+        return "" if is_ahead(self.created) else self.created
+
     @classmethod
     def of(cls, record: Record) -> Result:
         """What a record says."""
@@ -185,7 +192,7 @@ class Result:
             stated_macs=costs.stated_macs if costs else 0,
             wall_s=costs.wall_s if costs else None,
             ticket=ticket.hash if ticket else None,
-            redraw=record.redraw,
+            redraw=redraw.of(record),
             members=tuple(one[scores.primary] for one in scores.members if scores.primary in one) if scores else (),
         )
 

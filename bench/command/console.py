@@ -17,6 +17,7 @@ from typing import Any, NoReturn, cast
 import typer
 
 from tickets.errors import UserError
+from tickets.plain import plain
 
 USAGE_ERROR = cast("type[typer.BadParameter]", typer.BadParameter.__mro__[2])
 """Click's base class, wherever this typer keeps click; typed as the one below it that typer names."""
@@ -203,5 +204,5 @@ def _sentence(error: typer.BadParameter) -> str:
 
 def _refuse(message: str, code: int = 2) -> int:
     with suppress(OSError):
-        print(f"error: {' '.join(message.split())}", file=sys.stderr)
+        print(f"error: {plain(' '.join(message.split()))}", file=sys.stderr)
     return code

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bench.jobs.store import Store
 from bench.records import record
 from bench.records.record import Record
+from tickets import bounded
 from tickets.errors import UserError, unknown
 
 if TYPE_CHECKING:
@@ -73,7 +73,7 @@ def located(given: str | Path, home: Path) -> Path:
 def is_record(path: Path) -> bool:
     """Whether it is a record's file, by the key that all of them have and no ticket has."""
     try:
-        data = json.loads(path.read_text(encoding="utf-8")) if path.suffix == ".json" else None
+        data = bounded.parsed(bounded.read(path, record.MOST)) if path.suffix == ".json" else None
     except (OSError, ValueError):
         return False
     return isinstance(data, dict) and "schema" in data

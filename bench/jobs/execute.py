@@ -17,7 +17,7 @@ from bench.jobs.scoring import make_feed, scores_of, synops_of
 from bench.jobs.store import Store
 from bench.jobs.work import Facts, Undone, Work, beside, own_draw
 from bench.records import provenance, record
-from bench.records.setting import exact
+from bench.request import redraw
 from bench.request.plan import TICKET, Job, describe
 from tasks import TASKS
 from tasks.feed import Feed
@@ -416,13 +416,6 @@ def frame(work: Work) -> dict[str, Any]:
 
 def redraw_command(job: Job, facts: Facts) -> str:
     """What draws the job's ticket again and does nothing else."""
-    asked = {
-        "source": job.source,
-        "target": "none",
-        "drawer": job.drawer,
-        "sparsity": exact(job.sparsity),
-        "seed": job.seed,
-    }
-    flags = [f"--{name} {value}" for name, value in asked.items()]
-    own = [f"--data {job.source}=FOLDER"] if job.source and TASKS.other(job.source) else []
-    return " ".join(["python -m bench.run", *flags, *own, facts.of(job.needs.get(TICKET, job)).setting.flags])
+    setting = facts.of(job.needs.get(TICKET, job)).setting
+    is_elsewhere = job.source is not None and TASKS.other(job.source) is not None
+    return redraw.command(job.source or "", job.drawer, job.sparsity, job.seed, setting, is_elsewhere)

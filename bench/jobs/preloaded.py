@@ -23,7 +23,7 @@ def _import(names: list[str]) -> None:
     before = signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
     for name in names:
-        with contextlib.suppress(Exception):
+        with contextlib.suppress(Exception, SystemExit):
             importlib.import_module(name)
     signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})  # for the workers, until they are ready to ignore them
     signal.signal(signal.SIGINT, before)

@@ -6,7 +6,7 @@ import contextlib
 import functools
 import platform
 import subprocess
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
 CODE = ("bench", "tasks", "tickets", "pyproject.toml")
 """What must be unmodified for a checkout to count as clean; a changed README changes no score."""
+
+TIME = "%Y-%m-%dT%H:%M:%SZ"
 
 PACKAGES = (
     "ticketbench",
@@ -132,7 +134,17 @@ def peak_mib() -> float:
 
 def now() -> str:
     """The UTC time to the second, as in "2026-01-31T12:00:00Z"."""
-    return datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    return datetime.now(UTC).strftime(TIME)
+
+
+def is_ahead(created: str) -> bool:
+    """Whether a record says that it was written later than tomorrow, which no clock of any machine explains.
+
+    Example:
+        >>> is_ahead("9999-12-31T23:59:59Z"), is_ahead("2026-01-31T12:00:00Z")
+        (True, False)
+    """
+    return created > (datetime.now(UTC) + timedelta(days=1)).strftime(TIME)
 
 
 def stamp(device: str, codes: Iterable[Code] = ()) -> dict[str, object]:

@@ -27,13 +27,23 @@ from pydantic import model_validator as validator
 
 from bench.records.migrations import upgraded
 from bench.records.setting import Setting
-from tickets import atomic
+from tickets import atomic, bounded
 from tickets.errors import UserError
+from tickets.plain import plain, texts
 
 SCHEMA: Final = 3
 NEWEST = f'"schema": {SCHEMA}'.encode()
 """How this version writes the number of its schema."""
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+=-]*")
+CREATED = re.compile(r"\d{4}-\d\d-\d\dT", re.ASCII)
+"""How times start; so written, their texts have the order of the times."""
+MOST = 16 * bounded.MIB
+"""Bytes of a record's file; a published one has four thousand."""
+LONGEST = 10_000
+"""Signs of any text of a record but its error."""
+ERROR = "error"
+ODD = re.compile(rb"[^\x20-\x7e\n]|\\[bfnrtu]")
+"""What a file without any sign that cannot be printed has none of; such a file may have it and hold none, either."""
 
 _BY = r"[^\s|<>\[\]`\\][^|<>\[\]`\\\r\n\t]{0,59}"
 SUBMITTER = re.compile(_BY)
@@ -42,9 +52,14 @@ ORIGIN = rf"^(measured|submitted( by {_BY})?|reported)$"
 
 Fraction = Annotated[float, Field(ge=0, le=1)]
 Sparsity = Annotated[float, Field(ge=0, lt=1)]
-Count = Annotated[int, Field(ge=0)]
-Positive = Annotated[int, Field(ge=1)]
-Amount = Annotated[float, Field(ge=0)]
+Count = Annotated[int, Field(ge=0, le=10**24)]
+Positive = Annotated[int, Field(ge=1, le=10**9)]
+Small = Annotated[int, Field(ge=0, lt=2**63)]
+"""What a column of whole numbers holds, whatever reads it: seeds, versions."""
+Amount = Annotated[float, Field(ge=0, le=1e30)]
+Measured = Annotated[float, Field(ge=-1e30, le=1e30)]
+"""A metric; so bounded, squares and sums of some are finite."""
+Named = Annotated[str, Field(min_length=1)]
 Plain = Annotated[str, Field(pattern=r"^\S+$")]
 Hash = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 
@@ -63,15 +78,15 @@ class Part(BaseModel):
 class Job(Part):
     """What was asked for."""
 
-    source: str | None
-    target: str | None
-    drawer: str
+    source: Named | None
+    target: Named | None
+    drawer: Named
     sparsity: Sparsity
     transform: Plain | None = None
-    recipe: str | None = None
+    recipe: Named | None = None
     head: Literal["fresh", "keep"] | None = None
     control: Plain | None = None
-    seed: Count
+    seed: Small
     host_drawn: Plain | None = None
 
     @validator(mode="after")
@@ -89,11 +104,11 @@ class Scores(Part):
 
     primary: str
     score: Fraction
-    test: dict[str, float]
-    val: dict[str, float]
-    classes: dict[str, dict[str, float | None]] = {}
+    test: dict[str, Measured]
+    val: dict[str, Measured]
+    classes: dict[str, dict[str, Measured | None]] = {}
     amounts: list[Plain] = []
-    members: list[dict[str, float]] = []
+    members: list[dict[str, Measured]] = []
     val_before_last_prune: Fraction | None = None
     val_after_last_prune: Fraction | None = None
 
@@ -162,9 +177,9 @@ class Costs(Part):
 class Versions(Part):
     """Versions of everything that computes a score."""
 
-    task: dict[str, int]
-    drawer: int | None = None
-    recipe: int | None = None
+    task: dict[str, Small]
+    drawer: Small | None = None
+    recipe: Small | None = None
 
 
 class Code(Part):
@@ -230,7 +245,7 @@ class Record(Part):
     @field_validator("created")
     @classmethod
     def _created_is_utc(cls, value: str) -> str:
-        if datetime.fromisoformat(value).utcoffset() != timedelta(0):
+        if not CREATED.match(value) or datetime.fromisoformat(value).utcoffset() != timedelta(0):
             raise ValueError("must be a UTC time such as 2026-01-31T12:00:00Z")
         return value
 
@@ -314,7 +329,7 @@ def canonical(data: Any) -> str:
     """
     try:
         return json.dumps(data, sort_keys=True, separators=(",", ":"), allow_nan=False)
-    except (TypeError, ValueError) as error:
+    except (TypeError, ValueError, RecursionError) as error:
         raise ValueError(f"has no exact JSON form: {error}") from error
 
 
@@ -350,8 +365,7 @@ def read(path: Path | str) -> Record:
         UserError: no such file, no JSON, or no record of a schema that is known; names the file and the reason.
     """
     try:
-        with open(path, "rb", buffering=0) as file:
-            text = file.read()
+        text = bounded.read(path, MOST, inside=True)
     except OSError as error:
         raise UserError(f"cannot read the record {path}: {error.strerror or error}.") from error
     record = _read_fast(text) or _read_slowly(Path(path), text)
@@ -362,7 +376,7 @@ def read(path: Path | str) -> Record:
 
 def _read_fast(text: bytes) -> Record | None:
     """A record of this schema in one go; None for anything else, an older schema above all."""
-    if NEWEST not in text:
+    if NEWEST not in text or len(text) > LONGEST or ODD.search(text):
         return None
     try:
         record = Record.model_validate_json(text)
@@ -381,11 +395,31 @@ def _read_slowly(path: Path, text: bytes) -> Record:
     if not isinstance(data, dict):
         raise _refused(path, f"it holds a {type(data).__name__}, not a record")
     try:
-        return Record.model_validate(upgraded(data, SCHEMA))
+        return Record.model_validate(upgraded(_readable(data), SCHEMA))
     except ValidationError as error:
         raise _refused(path, explain(error)) from error
     except ValueError as error:
         raise _refused(path, str(error)) from error
+
+
+def _readable(data: dict[str, Any]) -> dict[str, Any]:
+    """The same data, all of whose texts can be printed: a terminal that shows them does nothing else.
+
+    An error is made so: it is what some library said, colours included.
+
+    Raises:
+        ValueError: another text cannot be printed or is too long, or the data are nested too deep; part of a sentence.
+    """
+    if isinstance(said := data.get(ERROR), str):
+        data = {**data, ERROR: plain(said, allowed="\n\t")}
+    for key, text in texts({name: value for name, value in data.items() if name != ERROR}):
+        where = plain(key[:80])
+        if not text.isprintable():
+            shown = ascii(text[:80])
+            raise ValueError(f"'{where}' holds a tab or another sign that cannot be printed: {shown}; write plain text")
+        if len(text) > LONGEST:
+            raise ValueError(f"'{where}' has {len(text):,} signs, and at most {LONGEST:,} are read")
+    return data
 
 
 def each(folder: Path) -> Iterator[Record]:
@@ -421,8 +455,14 @@ def explain(error: ValidationError) -> str:
     reason = first["msg"].removeprefix("Value error, ")
     if not key:
         return reason
-    got = "" if isinstance(first["input"], (dict, Record)) else f" (got {first['input']!r})"
+    got = "" if isinstance(first["input"], (dict, Record)) else f" (got {_short(first['input'])})"
     return f"'{key}': {reason[0].lower()}{reason[1:]}{got}"
+
+
+def _short(value: Any) -> str:
+    """A value that was refused, or the start of it."""
+    text = repr(value)
+    return text if len(text) <= 200 else f"{text[:200]}..."
 
 
 def _no_constant(name: str) -> NoReturn:
@@ -430,4 +470,4 @@ def _no_constant(name: str) -> NoReturn:
 
 
 def _refused(path: Path, reason: str) -> UserError:
-    return UserError(f"the record {path} is refused: {reason}; repair it or take it out of the folder.")
+    return UserError(f"the record {plain(str(path))} is refused: {reason}; repair it or take it out of the folder.")

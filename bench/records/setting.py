@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal, get_args, get_origin
@@ -25,6 +26,8 @@ class Flag:
     default: str | None = None
 
 
+MOST = 10**6
+"""Of threads, and of a budget's factor."""
 AUTO = "auto"
 """The value of a flag that leaves the choice to the machine."""
 
@@ -40,7 +43,7 @@ class Setting(BaseModel):
     host: Annotated[str, Field(description="supernet (the scale's), or another host, as timm/resnet18 (--list).")] = (
         "supernet"
     )
-    budget: Annotated[float, Field(description="Factor on the scale's steps.", gt=0)] = 1.0
+    budget: Annotated[float, Field(description="Factor on the scale's steps.", gt=0, le=MOST)] = 1.0
     equal: Annotated[
         Literal["steps", "macs", "sparse"],
         Field(description="What all methods get alike: steps, training macs, or sparse, those of kept weights alone."),
@@ -57,7 +60,9 @@ class Setting(BaseModel):
         ),
         Flag("kernels", AUTO),
     ] = "torch"
-    threads: Annotated[int, Field(description="Of a job; with kernels of PyTorch they change last bits.", ge=1)] = 1
+    threads: Annotated[
+        int, Field(description="Of a job; with kernels of PyTorch they change last bits.", ge=1, le=MOST)
+    ] = 1
     device: Annotated[Literal["cpu", "cuda"], Field(description="cpu or cuda; asked for as cpu, cuda or cuda:N.")] = (
         "cpu"
     )
@@ -93,7 +98,7 @@ class Setting(BaseModel):
             if isinstance(value, bool):
                 words += [f"--{flag}"] * value
             else:
-                words += [f"--{flag}", exact(value) if isinstance(value, float) else str(value)]
+                words += [f"--{flag}", exact(value) if isinstance(value, float) else shlex.quote(str(value))]
         return " ".join(words)
 
 
@@ -150,8 +155,13 @@ def _taken(name: str, value: Any) -> Any:
     annotation, wanted = Setting.model_fields[name].annotation, type_of(name)
     if get_origin(annotation) is Literal and value not in get_args(annotation):
         raise unknown(name, str(value), [str(one) for one in get_args(annotation)])
-    if wanted is int and value < 1:
-        raise UserError(f"--{name} is {value}; give a whole number of at least 1.")
-    if wanted is float and not 0 < value < float("inf"):
-        raise UserError(f"--{name} is {value}; give a factor above 0, e.g. 0.5 for half of all steps.")
+    if wanted is int and not 1 <= value <= MOST:
+        raise UserError(f"--{name} is {value}; give a whole number of at least 1{_at_most(value)}.")
+    if wanted is float and not 0 < value <= MOST:
+        raise UserError(f"--{name} is {value}; give a factor above 0{_at_most(value)}, e.g. 0.5 for half of all steps.")
     return wanted(value)
+
+
+def _at_most(value: float) -> str:
+    """The upper end, where it is the one that was not kept."""
+    return f" and at most {MOST:,}" if value > MOST else ""

@@ -8,10 +8,10 @@ from typing import Final, Literal
 from pydantic import Field, ValidationError
 
 from bench.records.record import Amount, Hash, Part, Positive
-from tickets import atomic
+from tickets import atomic, bounded
 from tickets.errors import UserError
 
-NAME = "speed.json"
+NAME, MOST = "speed.json", 64 * bounded.MIB
 SCHEMA: Final = 1
 
 
@@ -81,7 +81,7 @@ def read(path: Path) -> Speeds | None:
         UserError: it is damaged, or another file; names what is wrong.
     """
     try:
-        return Speeds.model_validate_json(path.read_bytes())
+        return Speeds.model_validate_json(bounded.read(path, MOST))
     except FileNotFoundError:
         return None
     except OSError as error:

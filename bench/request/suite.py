@@ -7,10 +7,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from bench.records.setting import ASKED, FLAGS, type_of
-from bench.request.sweep import DEFAULTS, NONE
+from bench.request import written
+from bench.request.sweep import DEFAULTS, NONE, seeds_in
+from tickets import bounded
 from tickets.errors import UserError, unknown
 
 FOLDER = Path(__file__).parent / "suites"
@@ -57,11 +57,11 @@ def load(name: str) -> Suite:
         raise unknown("suite", name, names())
     path = Path(name) if is_file else FOLDER / f"{name}.yaml"
     try:
-        data = yaml.safe_load(path.read_text(encoding="utf-8"))
+        data = written.read(bounded.read(path, written.MOST).decode())
     except OSError as error:
         raise UserError(f"cannot read the suite {path}: {error.strerror or error}.") from error
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise UserError(f"{path} is no YAML: {' '.join(str(error).split())}; tabs do not indent, spaces do.") from error
+    except ValueError as error:
+        raise UserError(f"{path} is no YAML: {error}; tabs do not indent, spaces do.") from error
     return parse(data, str(path))
 
 
@@ -86,11 +86,11 @@ def narrowed(suite: Suite, asked: Mapping[str, str]) -> list[dict[str, str]]:
 
 
 def _of_seeds(sweeps: Iterable[dict[str, str]], asked: str) -> list[dict[str, str]]:
-    wanted, found = asked.split(","), []
+    wanted, found = set(seeds_in(asked)), []
     for sweep in sweeps:
-        seeds = [seed for seed in sweep.get("seed", DEFAULTS["seed"]).split(",") if seed in wanted]
+        seeds = [seed for seed in seeds_in(sweep.get("seed", DEFAULTS["seed"])) if seed in wanted]
         if seeds:
-            found.append({**sweep, "seed": ",".join(seeds)})
+            found.append({**sweep, "seed": ",".join(map(str, seeds))})
     if not found:
         raise UserError(f"--seed {asked}: the suite has none of these seeds; give some that it has.")
     return found
@@ -140,10 +140,10 @@ def parse(data: Any, where: str) -> Suite:
     mistakes = [str(unknown("key of a suite", str(key), KEYS)) for key in data if key not in KEYS]
     whole = {key: data[key] for key in WHOLE if key in data}
     for key in [key for key, value in whole.items() if not _is_a(value, WHOLE[key])]:
-        mistakes.append(f"{key} is {whole.pop(key)!r}; give one value.")
+        mistakes.append(f"{key} is {repr(whole.pop(key))[:80]}; give one value.")
     changes, sweeps = data.get("set") or {}, data.get("sweeps")
     if not isinstance(changes, Mapping):
-        mistakes.append(f"set is {changes!r}; give keys of the scale with values, as in batch_size: 8.")
+        mistakes.append(f"set is {repr(changes)[:80]}; give keys of the scale with values, as in batch_size: 8.")
         changes = {}
     if not isinstance(sweeps, list) or not sweeps:
         mistakes.append("sweeps is empty; give a list with at least one sweep, as in - {source: cls, target: seg}.")
@@ -158,6 +158,9 @@ def parse(data: Any, where: str) -> Suite:
         for key in [key for key, text in texts[-1].items() if not text]:
             mistakes.append(f"sweep {number}: {key} is empty; give a value.")
             del texts[-1][key]
+        for key in [key for key in texts[-1] if not _is_flat(sweep[key])]:
+            mistakes.append(f"sweep {number}: {key} is {repr(sweep[key])[:80]}; give a value or a list of values.")
+            del texts[-1][key]
     settings = tuple(f"{key}={_text(value, 'x')}" for key, value in changes.items())
     told = tuple(f"{where}: {mistake}" for mistake in mistakes)
     return Suite(tuple(texts), whole, settings, str(data.get("about", "")), told)
@@ -168,6 +171,11 @@ def _text(value: Any, joint: str = ",") -> str:
     if isinstance(value, list):
         return joint.join(_text(part, joint) for part in value)
     return "" if value is None else str(value)
+
+
+def _is_flat(value: Any) -> bool:
+    """Whether a value is a single one, or a list of such."""
+    return not any(isinstance(one, (list, Mapping)) for one in (value if isinstance(value, list) else [value]))
 
 
 def _is_a(value: Any, wanted: type | tuple[type, ...]) -> bool:

@@ -17,6 +17,10 @@ from tickets.registry import Registry
 from tickets.transforms import TRANSFORMS
 
 NONE, ALL = "none", "all"
+DIGITS = 18
+"""Of a seed, which is below 2**63 then."""
+MOST = 10_000
+"""Seeds of one range."""
 REFERENCES = ("dense", "native")
 """Controls that are other jobs of the grid; the others are transforms."""
 Head = Literal["fresh", "keep"]
@@ -161,7 +165,7 @@ def parse(asked: Mapping[str, str], checked: Callable[..., Any]) -> Sweep | None
         "drawers": checked(_names, _all(told["drawer"], DRAWERS), DRAWERS.resolve, "drawer"),
         "sparsities": checked(_numbers, told["sparsity"], _sparsity, "sparsity"),
         "recipes": checked(_names, _all(told["recipe"], RECIPES), RECIPES.resolve, "recipe"),
-        "seeds": checked(_numbers, told["seed"], _seed, "seed"),
+        "seeds": checked(seeds_in, told["seed"]),
         "controls": checked(_controls, told["control"]),
         "transforms": checked(_names, _transforms(told["transform"]), _transform, "transform"),
         "head": checked(flags.one_of, told["head"], HEADS, "head"),
@@ -228,10 +232,31 @@ def _sparsity(text: str) -> float:
     return value
 
 
-def _seed(text: str) -> int:
-    if not text.isdecimal():
-        raise UserError(f"seed '{text}' is not a whole number of at least 0; give e.g. 0 or 0,1,2.")
-    return int(text)
+def seeds_in(text: str) -> tuple[int, ...]:
+    """Seeds as people write them, each once.
+
+    Raises:
+        UserError: a part is no seed and no range of them.
+
+    Example:
+        >>> seeds_in("0-2,7")
+        (0, 1, 2, 7)
+    """
+    return _unique(seed for part in _split(text, "seed") for seed in _seeds(part))
+
+
+def _seeds(text: str) -> range:
+    first, _, last = text.partition("-")
+    ends = (first, last) if "-" in text else (text, text)
+    if not all(end.isascii() and end.isdecimal() and len(end) <= DIGITS for end in ends):
+        raise UserError(
+            f"seed '{text[:80]}' is not a whole number from 0 to {10**DIGITS - 1:,}; give e.g. 0 or 0,1,2, or 0-4 for "
+            "a range."
+        )
+    start, end = map(int, ends)
+    if not 0 <= end - start < MOST:
+        raise UserError(f"seed '{text}' is no range of 1 to {MOST:,} seeds; give e.g. 0-4.")
+    return range(start, end + 1)
 
 
 def _controls(text: str) -> tuple[str, ...]:

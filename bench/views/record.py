@@ -9,6 +9,7 @@ from bench.numbers.aligned import show as print_table
 from bench.numbers.amounts import MISSING, counted, percent
 from bench.numbers.stats import mean
 from bench.records.record import Code, Record, Scores
+from bench.request import redraw
 
 
 def show(found: Record) -> None:
@@ -46,7 +47,7 @@ def facts(found: Record) -> dict[str, str]:
         "from": f"{found.origin}, {found.created}, commit {(found.commit or MISSING)[:10]}{dirty}",
         **_sizes(found),
         "code": "; ".join(map(_code, found.code)),
-        "redraw": found.redraw,
+        "redraw": redraw.of(found),
     }
     return {name: text for name, text in told.items() if text}
 
@@ -90,9 +91,16 @@ def _sizes(found: Record) -> dict[str, str]:
             f"{costs.wall_s:.0f} s, {costs.peak_mib:,.0f} MiB"
         )
         if costs.timesteps is not None:
-            drawn = found.config.get("timesteps")
-            told["time steps"] = str(costs.timesteps) + (f", drawn at {by_steps(drawn)}" if drawn else "")
+            told["time steps"] = f"{costs.timesteps}{_drawn_at(found.config.get('timesteps'))}"
     return told
+
+
+def _drawn_at(told: Any) -> str:
+    """What a record's config says of the time steps of the draw; nothing where it says none that can be."""
+    try:
+        return f", drawn at {by_steps(told)}" if told else ""
+    except (KeyError, TypeError, ValueError, AttributeError):
+        return ""
 
 
 def by_steps(told: Mapping[str, Any]) -> str:

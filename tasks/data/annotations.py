@@ -14,8 +14,13 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from tickets import bounded
 from tickets.errors import DataError
 
+MOST = 4096 * bounded.MIB
+"""Bytes of a file; COCO's largest has 450 MiB."""
+LARGEST = 2**31
+"""No id, no side and no place in an image is beyond."""
 Box = tuple[float, float, float, float]  # x, y, width, height in pixels, from the image's edge
 
 
@@ -118,9 +123,9 @@ def _state(path: Path) -> tuple[int, int]:
 
 def _json(path: Path) -> Any:
     try:
-        return json.loads(path.read_bytes())
-    except (OSError, ValueError) as error:
-        raise DataError(f"{path}: not readable as JSON ({error}); restore the file.") from error
+        return json.loads(bounded.read(path, MOST))
+    except (OSError, ValueError, RecursionError) as error:
+        raise DataError(f"{path}: not readable as JSON ({str(error)[:200]}); restore the file.") from error
 
 
 @lru_cache(maxsize=4)
@@ -175,8 +180,8 @@ def _joints(path: Path, categories: list[Any]) -> _Joints:
         is_list = isinstance(names, list) and all(isinstance(name, str) for name in names)
         if number is None or not is_list or len(set(names)) < len(names):
             raise DataError(
-                f"{path}: its category {entry.get('name', number)!r} needs an integer id and keypoints of different "
-                "names; correct it."
+                f"{path}: its category {_shown(entry.get('name', number))} needs an integer id and keypoints of "
+                "different names; correct it."
             )
         if names != found[0]["keypoints"]:
             raise DataError(
@@ -209,7 +214,7 @@ def _skeleton(lines: Any, joints: int) -> tuple[tuple[int, int], ...] | None:
     """Pairs of joints from 0, of a skeleton that counts from 1, or where it names 0 from 0; None if it is none."""
     try:
         pairs = [(int(a), int(b)) for a, b in lines or ()]
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         return None
     first = 0 if any(0 in pair for pair in pairs) else 1
     fits = all(0 <= joint - first < joints for pair in pairs for joint in pair)
@@ -218,15 +223,15 @@ def _skeleton(lines: Any, joints: int) -> tuple[tuple[int, int], ...] | None:
 
 def _number(value: Any) -> int | None:
     """An id, which some tools write as text."""
-    if isinstance(value, str) and value.isdecimal():
-        return int(value)
-    return value if isinstance(value, int) else None
+    if isinstance(value, str) and value.isascii() and value.isdecimal() and len(value) < 20:
+        value = int(value)
+    return value if isinstance(value, int) and abs(value) < 2**63 else None
 
 
 def _photo(path: Path, entry: Any) -> tuple[int, Photo]:
     try:
         number, photo = _number(entry["id"]), Photo(entry["file_name"], entry["width"], entry["height"])
-        fits = isinstance(photo.file, str) and photo.width > 0 and photo.height > 0
+        fits = isinstance(photo.file, str) and 0 < photo.width < LARGEST and 0 < photo.height < LARGEST
     except (KeyError, TypeError):
         number, fits = None, False
     if number is None or not fits:
@@ -240,21 +245,26 @@ def _photo(path: Path, entry: Any) -> tuple[int, Photo]:
 def _person(path: Path, entry: dict[str, Any], joints: int, photos: dict[int, Photo], counted: bool) -> Person:
     """A person; whose labelled joints are counted here where nobody's are `counted` in the file."""
     number = _number(entry.get("id"))
-    where = f"{path}: annotation {entry.get('id')}"
+    where = f"{path}: annotation {_shown(entry.get('id'))}"
     if number is None:
         raise DataError(f"{path}: its annotation {_shown(entry)} has no integer id; give it one.")
     photo = _number(entry.get("image_id"))
     if photo is None or photo not in photos:
-        raise DataError(f"{where} is of the image {entry.get('image_id')!r}, which the file does not list; correct it.")
+        raise DataError(
+            f"{where} is of the image {_shown(entry.get('image_id'))}, which the file does not list; correct it."
+        )
     points = _points(where, entry.get("keypoints") or [0] * 3 * joints, joints)
     seen = sum(v > 0 for v in points[2::3])
     box = entry.get("bbox") or ([] if seen else [0, 0, 0, 0])
     if not isinstance(box, list) or len(box) != 4 or not _numbers(box):
-        raise DataError(f"{where} has the box {box!r}; it must be 4 numbers, x, y, width, height; correct it.")
+        told = _shown(box)
+        raise DataError(f"{where} has the box {told}; it must be 4 numbers, x, y, width, height; correct it.")
     labelled, area = entry.get("num_keypoints") if counted else seen, entry.get("area") or box[2] * box[3]
     labelled = seen if labelled is None else labelled
     if not _numbers([labelled, area]):
-        raise DataError(f"{where} has num_keypoints {labelled!r} and area {area!r}; they must be numbers; correct it.")
+        raise DataError(
+            f"{where} has num_keypoints {_shown(labelled)} and area {_shown(area)}; they must be numbers; correct it."
+        )
     person = Person(number, photo, tuple(box), tuple(points), labelled, area, bool(entry.get("iscrowd", 0)))
     return person._replace(box=_cut(where, person.box, photos[photo])) if person.usable else person
 
@@ -302,7 +312,7 @@ def _detections(
         where = f"{path}: detection {place}"
         try:
             kind, photo, box, score = (entry[key] for key in ("category_id", "image_id", "bbox", "score"))
-            fits = isinstance(photo, int) and len(box) == 4 and _numbers([*box, score])
+            fits = isinstance(photo, int) and isinstance(box, list) and len(box) == 4 and _numbers([*box, score])
         except (KeyError, TypeError):
             fits = False
         if not fits:
@@ -325,10 +335,13 @@ def _detections(
 def _numbers(values: Iterable[Any]) -> bool:
     try:
         return all(map(math.isfinite, values))
-    except TypeError:
+    except (TypeError, OverflowError):  # no number, or one that no float holds
         return False
 
 
 def _shown(entry: Any) -> str:
-    text = repr(entry)
+    try:
+        text = repr(entry)
+    except ValueError:  # of a number of thousands of digits
+        text = "a number beyond all bounds"
     return text if len(text) <= 80 else f"{text[:77]}..."

@@ -20,7 +20,8 @@ def files(listed: Path, images: Path, written: Iterable[str]) -> dict[str, str]:
         written: the names.
 
     Raises:
-        DataError: a name with backslashes leads nowhere, or two names lead to one file.
+        DataError: a name climbs out of the folder, one with backslashes or from the root leads nowhere, or two names
+            lead to one file.
     """
     found = {name: _file(listed, images, name) for name in sorted(written)}
     names: dict[str, str] = {}
@@ -34,15 +35,22 @@ def files(listed: Path, images: Path, written: Iterable[str]) -> dict[str, str]:
 
 
 def _file(listed: Path, images: Path, name: str) -> str:
-    if not ("/" in name or "\\" in name) or (images / name).is_file():
-        return name
     parts = name.replace("\\", "/").split("/")
-    ends = ("/".join(parts[first:]) for first in range(len(parts)))
+    if ".." in parts or "\0" in name:
+        raise DataError(f"{listed}: its image {name[:200]!r} leads out of {images}; correct the name.")
+    if len(parts) == 1 or (parts[0] and (images / name).is_file()):
+        return name
+    ends = ("/".join(parts[first:]) for first in range(not parts[0], len(parts)))
     if (file := next((end for end in ends if end and (images / end).is_file()), None)) is not None:
         return file
     if "\\" in name:
         raise DataError(
             f"{listed}: its image {name!r} is written with backslashes, Windows' separator, and {images} holds no "
             f"file of that name, nor {parts[-1]}; restore the file or correct the name."
+        )
+    if not parts[0]:
+        raise DataError(
+            f"{listed}: its image {name!r} is written from the root, and {images} holds no file {parts[-1]}; restore "
+            "the file or correct the name."
         )
     return name

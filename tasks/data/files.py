@@ -6,26 +6,45 @@ import os
 from pathlib import Path
 
 import numpy as np
-from PIL import ExifTags, Image, ImageOps
+from PIL import ExifTags, Image, UnidentifiedImageError
 
+from tickets import bounded
 from tickets.errors import DataError
+
+FORMATS = ("JPEG", "PNG", "PPM", "BMP", "TIFF", "WEBP", "GIF")
+"""Of images, as Pillow calls them; others are not opened, of which some start a program."""
+PIXELS = 2**26
+"""Of an image, which takes a few hundred MiB while it is decoded."""
+LARGEST = 1024 * bounded.MIB
+"""Bytes of an image's file."""
 
 
 def picture(path: Path, mode: str | None = "RGB") -> Image.Image:
     """A whole image file, decoded.
 
     Args:
-        path: any format that Pillow reads.
+        path: an image of one of `FORMATS`, by what it holds and whatever its name.
         mode: Pillow's mode to convert to; None keeps the file's own (label images).
 
     Raises:
         DataError: missing, truncated or no image; names the file.
     """
     try:
-        with Image.open(path) as image:
+        bounded.check(path, LARGEST)
+        with Image.open(path, formats=FORMATS) as image:
+            if image.width * image.height > PIXELS:
+                raise ValueError(
+                    f"it has {image.width:,} x {image.height:,} pixels, and at most {PIXELS:,} are decoded; make it "
+                    "smaller"
+                )
             image.load()
             return image if mode is None else image.convert(mode)
-    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
+    except UnidentifiedImageError as error:
+        raise DataError(
+            f"{path}: not readable as an image of a format that is read, which are {', '.join(FORMATS)}; restore the "
+            "file or remove it from the set."
+        ) from error
+    except Exception as error:  # whatever a decoder meets in a damaged file: a dozen kinds of exception
         reason = "missing" if isinstance(error, FileNotFoundError) else f"not readable as an image ({error})"
         raise DataError(f"{path}: {reason}; restore the file or remove it from the set.") from error
 
@@ -37,7 +56,7 @@ def rgb(path: Path, upright: bool = False) -> Image.Image:
     dropped.
 
     Args:
-        path: any format that Pillow reads.
+        path: an image of one of `FORMATS`.
         upright: turn and mirror it as its EXIF orientation says, which every viewer does and cameras rely on; data
             sets of the field are read as they are stored, as everyone scores them.
 
@@ -45,20 +64,40 @@ def rgb(path: Path, upright: bool = False) -> Image.Image:
         DataError: missing, truncated, no image, or an image of floating-point numbers; names the file.
     """
     image = picture(path, None)
-    if upright and is_turned(image):
-        image = ImageOps.exif_transpose(image)
+    if upright:
+        image = turned(image)
     if image.mode == "F":
         raise DataError(f"{path}: holds floating-point pixels, whose range is unknown; save it with 8 or 16 bits.")
     if image.mode.startswith("I"):
-        image = Image.fromarray(np.clip(np.asarray(image).astype(np.int64) >> 8, 0, 255).astype(np.uint8))
+        image = Image.fromarray(np.clip(np.asarray(image) >> 8, 0, 255).astype(np.uint8))
     if image.mode == "P" and "transparency" in image.info:
         image = image.convert("RGBA")
     return image.convert("RGB")
 
 
+TURNS = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
+"""By EXIF orientation, how an image is turned to be shown."""
+
+
 def is_turned(image: Image.Image) -> bool:
-    """Whether an opened image is stored otherwise than it is to be shown."""
-    return bool(image.getexif().get(ExifTags.Base.Orientation, 1) != 1)
+    """Whether an opened image is stored otherwise than it is to be shown; one whose EXIF data are damaged is not."""
+    try:
+        return image.getexif().get(ExifTags.Base.Orientation) in TURNS
+    except Exception:  # whatever Pillow meets in damaged data: a dozen kinds of exception
+        return False
+
+
+def turned(image: Image.Image) -> Image.Image:
+    """An opened image as it is to be shown."""
+    return image.transpose(TURNS[image.getexif()[ExifTags.Base.Orientation]]) if is_turned(image) else image
 
 
 def lines_in(path: Path, noun: str = "split file") -> list[str]:

@@ -7,9 +7,9 @@ from functools import cache, cached_property
 from pathlib import Path
 
 import numpy as np
-from PIL import Image, ImageOps
+from PIL import Image
 
-from tasks.data.files import is_turned, picture, rgb
+from tasks.data.files import is_turned, picture, rgb, turned
 from tasks.data.samples import IGNORED, Row, Sample
 from tickets.errors import DataError
 
@@ -88,8 +88,8 @@ def classes(path: Path, legend: Legend | Colours, upright: bool = False) -> np.n
             names the file and the id.
     """
     image = picture(path, None)
-    if upright and is_turned(image):
-        image = ImageOps.exif_transpose(image)
+    if upright:
+        image = turned(image)
     if isinstance(legend, Colours):
         return coloured(path, image, legend)
     label = np.asarray(image)

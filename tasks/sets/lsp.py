@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -11,6 +10,7 @@ import numpy as np
 from PIL import Image
 
 from tasks.base import Info
+from tasks.data import matlab
 from tasks.data.files import names_in, rgb
 from tasks.data.samples import Row, Sample
 from tasks.kinds.pose import Pose
@@ -105,17 +105,8 @@ def joints_of(path: Path, mtime_ns: int, size: int) -> np.ndarray:
     Raises:
         DataError: not a MATLAB file, or one without `joints` of that shape; names it.
     """
-    from scipy.io import loadmat
-
-    try:
-        content = loadmat(os.fspath(path))
-    except Exception as error:  # whatever scipy meets in a damaged file: a dozen kinds of exception
-        raise DataError(f"{path}: not readable as a MATLAB file ({error}); restore the file.") from error
-    if "joints" not in content:
-        keys = ", ".join(key for key in content if not key.startswith("__")) or "nothing"
-        raise DataError(f"{path}: has no key 'joints', but {keys}; restore the file.")
-    joints = content["joints"]
-    if joints.ndim != 3 or joints.shape[:2] != (14, 3) or joints.dtype.kind not in "fiu":
+    joints = matlab.array(path, "joints")
+    if joints.ndim != 3 or joints.shape[:2] != (14, 3):
         raise DataError(
             f"{path}: 'joints' has shape {joints.shape} of {joints.dtype}; it must be numbers (14, 3, N); "
             "restore the file."

@@ -178,7 +178,7 @@ def altered(tmp_path: Path, alter) -> Path:
         ("id", "../two", r"'id': letters, digits .* \(got '\.\./two'\)"),
         ("id", "two", r"its id is 'two', which must be the file's name"),
         ("created", "2026-01-31T12:00:00+02:00", r"'created': must be a UTC time"),
-        ("created", "yesterday", r"'created': invalid isoformat string: 'yesterday'"),
+        ("created", "yesterday", r"'created': must be a UTC time such as"),
         ("setting.threads", 0, r"'setting\.threads': .*greater than or equal to 1 \(got 0\)"),
         ("fingerprints", {"seg/figures": "abc"}, r"'fingerprints\.seg/figures': .*dictionary"),
     ],

@@ -14,7 +14,7 @@ ROOT = Path(__file__).parents[2]
 BESIDE = {
     "tasks": {"answer", "base", "feed", "glimpse", "lettering", "network", "picture"},
     "tickets": {
-        "adoption", "atomic", "cache", "cost", "errors", "reference", "registry",
+        "adoption", "atomic", "bounded", "cache", "cost", "errors", "plain", "reference", "registry",
         "seeding", "source", "stated", "ticket", "ticket_set", "traits", "weights",
     },
     "bench": {*COMMANDS, "api", "cli"} - {"speed"},

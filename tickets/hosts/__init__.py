@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -68,10 +69,29 @@ def spec_from_json(data: Mapping[str, Any]) -> HostSpec:
     else:
         found = HOSTS.load(members[0])
         cls = found if isinstance(found, type) else type(found)
+    told = {key: value for key, value in data.items() if key != "kind"}
     try:
-        spec: HostSpec = cls.from_json({key: value for key, value in data.items() if key != "kind"})
-    except (KeyError, TypeError) as error:
+        spec: HostSpec = cls.from_json(told)
+        if kind in KINDS:
+            _check_types(cls, told)
+    except (KeyError, TypeError, AttributeError) as error:
         raise UserError(
             f"the host's description {dict(data)} is none of the kind {kind}: {error!r} is wrong."
         ) from error
     return spec
+
+
+def _check_types(cls: type, told: Mapping[str, Any]) -> None:
+    """See that every value of a description is of its field's own type, as whole numbers are for sizes.
+
+    Raises:
+        UserError: one is not.
+    """
+    from pydantic import TypeAdapter, ValidationError
+
+    try:
+        TypeAdapter(cls).validate_json(json.dumps(told), strict=True)
+    except ValidationError as error:
+        first = error.errors(include_url=False)[0]
+        where = ".".join(map(str, first["loc"]))
+        raise UserError(f"the host's {where} is {str(first['input'])[:80]}: {first['msg'].lower()}") from error

@@ -18,6 +18,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from tickets.hosts import limits
 from tickets.hosts.fastconv import depthwise, pointwise
 from tickets.hosts.native import block as native
 from tickets.hosts.native import force
@@ -33,6 +34,10 @@ class Norm:
 
     momentum: float = 0.1
     eps: float = 1e-5
+
+    def __post_init__(self) -> None:
+        limits.above("momentum", self.momentum, most=1)
+        limits.above("eps", self.eps, most=1)
 
     def __call__(self, width: int) -> nn.BatchNorm2d:
         """A batch norm over `width` channels."""

@@ -16,6 +16,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from tickets.errors import UserError
+from tickets.hosts import limits
 from tickets.hosts.base import Features, HostSpec
 from tickets.search.searchable import Units
 from tickets.traits import Traits
@@ -48,6 +49,9 @@ class DecoderSpec(HostSpec):
                 f"latent {self.latent} and widths {self.widths} make no decoder; give whole numbers of at least 1, as "
                 "in latent=32."
             )
+        limits.whole("latent", [self.latent])
+        limits.whole("a width", self.widths)
+        limits.whole("the number of widths", [len(self.widths)], most=16)
 
     def build(self, units: Mapping[str, Units] | None = None) -> Decoder:
         """The decoder with fresh weights; `units` must be empty, it has none."""

@@ -11,6 +11,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from tickets.errors import UserError
+from tickets.hosts import limits
 from tickets.hosts.base import Features, HostSpec
 from tickets.hosts.lif import lif
 from tickets.search.searchable import Units
@@ -62,6 +63,10 @@ class SpikingSpec(HostSpec):
         for name in ("stem", "stem_stride", "maps", "timesteps"):
             if (value := getattr(self, name)) < 1:
                 raise UserError(f"{name} is {value}; give a whole number of at least 1")
+        limits.whole("a width", [self.stem, *(width for stage in self.stages for width in stage)])
+        limits.whole("the number of layers", [sum(map(len, self.stages))], most=limits.LONGEST)
+        limits.whole("timesteps", [self.timesteps], most=limits.LONGEST)
+        limits.whole("a stride", [self.stem_stride, *self.strides], most=8)
         if self.tau < 1:
             raise UserError(f"tau is {self.tau}; a membrane that forgets more than all of it is none, give at least 1")
         for name in ("threshold", "sharpness"):

@@ -13,7 +13,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from tickets.errors import unknown
+from tickets.errors import UserError, unknown
+from tickets.hosts import limits
 from tickets.hosts.base import Features, HostSpec
 from tickets.hosts.blocks import KERNELS, Norm, SearchBlock
 from tickets.hosts.depth import Family
@@ -55,8 +56,32 @@ class Spec(HostSpec):
     norm: Norm = field(default_factory=Norm)
     initial_std: float | None = None
 
+    def __post_init__(self) -> None:
+        limits.whole("stem", [self.stem])
+        limits.whole("expansion", [self.expansion], most=256)
+        if self.initial_std is not None:
+            limits.above("initial_std", self.initial_std)
+        before = 1
+        for stage in self.stages:
+            limits.whole("the number of blocks of a branch", stage.blocks, most=limits.LONGEST, least=0)
+            limits.whole("the width of a branch", stage.widths)
+            branches = len(stage.widths)
+            if len(stage.blocks) != branches or branches - before not in (0, 1):
+                raise UserError(
+                    f"a stage has {branches} widths and blocks of {len(stage.blocks)} branches, after one of {before}; "
+                    "give each branch both, and a stage as many branches as the one before, or one more"
+                )
+            before = branches
+        if not self.stages or sum(sum(stage.blocks) for stage in self.stages) > limits.LONGEST:
+            raise UserError(f"there are too many blocks, or no stage; give at most {limits.LONGEST:,} blocks")
+
     def build(self, units: Mapping[str, Units] | None = None) -> Supernet:
-        """The supernet with fresh weights; `units` rebuilds what a search left."""
+        """The supernet with fresh weights; `units` rebuilds what a search left.
+
+        Raises:
+            UserError: the units are of kernels that a search block has not.
+        """
+        limits.units(units or {}, KERNELS)
         return Supernet(self, units)
 
     def family(self) -> Family:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, ClassVar, TypeGuard, cast
@@ -10,6 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from tickets.errors import UserError, unknown
+from tickets.hosts import limits
 from tickets.hosts.base import Features, HostSpec
 from tickets.hosts.depth import Family
 from tickets.pruning.masks import prunable
@@ -21,6 +23,12 @@ from tickets.weights import PACKAGES, Weights, filled, find, loaded
 
 if TYPE_CHECKING:
     from timm.models import FeatureInfo
+
+
+NAME = re.compile(r"[A-Za-z0-9_]+(\.[A-Za-z0-9_.-]+)?")
+"""Of a model in timm, with or without a tag; no colon and no slash."""
+SHA256 = re.compile("[0-9a-f]{64}")
+CHANNELS = 3
 
 
 class Renormalised(nn.Module):
@@ -59,6 +67,8 @@ class TimmHost(nn.Module):
         super().__init__()
         import timm
 
+        if not is_registered(model):
+            raise UserError(f"'{model}' is no name of timm's own models, and no other is built")
         self.normalise = Renormalised(mean, std) if mean else nn.Identity()
         self.body = timm.create_model(model, pretrained=False, features_only=True)
         info = cast("FeatureInfo", self.body.feature_info)
@@ -69,6 +79,13 @@ class TimmHost(nn.Module):
         """Map (B, 3, H, W) to feature maps (B, width, H/stride, W/stride)."""
         maps = self.body(self.normalise(image))
         return [m.permute(0, 3, 1, 2) for m in maps] if self.channels_last_maps else list(maps)
+
+
+def is_registered(model: str) -> bool:
+    """Whether a name is one of timm's own registry; others would have timm ask the network, or read a folder."""
+    import timm
+
+    return NAME.fullmatch(model) is not None and bool(timm.is_model(model))
 
 
 @dataclass(frozen=True)
@@ -119,7 +136,7 @@ class TimmSpec(HostSpec):
         """
         import timm
 
-        if not timm.is_model(model):
+        if not is_registered(model):
             error = unknown("timm model", model, timm.list_models())
             hint = str(error).partition(" Known:")[0]
             raise UserError(f"{hint} timm.list_models() lists all; give e.g. --host timm/resnet18.")
@@ -135,8 +152,22 @@ class TimmSpec(HostSpec):
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> TimmSpec:
-        """The spec of a ticket's description, in which tuples are lists."""
+        """The spec of a ticket's description, in which tuples are lists.
+
+        Raises:
+            UserError: timm has no model of that name, or weights are told without what vouches for them.
+        """
         plain: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in data.items()}
+        model, weights, sums = (str(plain.get(key, "")) for key in ("model", "weights", "sha256"))
+        if not is_registered(model):
+            raise UserError(f"its host is the timm model {model[:80]!r}, which is none of timm's own names")
+        if bool(weights) != bool(SHA256.fullmatch(sums)):
+            raise UserError(f"its host begins with the weights {weights[:80]!r} of the SHA-256 {sums[:80]!r}")
+        for name in ("mean", "std"):
+            if (given := plain.get(name, ())) and len(given) != CHANNELS:
+                raise UserError(f"its host's {name} has {len(given)} numbers; images have {CHANNELS} channels")
+        for value in plain.get("std", ()):
+            limits.above("a standard deviation", value)
         return cls(**plain)
 
     def build(self, units: Mapping[str, Units] | None = None) -> TimmHost:
