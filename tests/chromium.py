@@ -116,7 +116,7 @@ class Page:
         loaded = {"name": "load", "loaderId": loader}
         while not any(loaded.items() <= event["params"].items() for event in self.events):
             self._next()
-        self.wait_until("!document.querySelector('form.filters').hidden")  # what it holds is unpacked
+        self.wait_until("'ready' in document.documentElement.dataset")  # what it holds is unpacked
 
     def command(self, method: str, **params: Any) -> dict[str, Any]:
         """Send a command and return its result."""

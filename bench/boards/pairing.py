@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 
 from bench.boards.leaderboard import grouped, placed
@@ -82,17 +82,28 @@ def cells(records: Iterable[Record], by: str = "method", draws: bool = False) ->
             "together" against the "best" of their members on test and their "mean".
         draws: those of the draws themselves, on their sources.
     """
+    jobs = [
+        (place, key, by_seed)
+        for place, members in placed(records).items()
+        for key, by_seed in sorted(grouped(members)[0].items(), key=lambda item: edition(item[0]))
+    ]
+    return celled(jobs, by, draws)
+
+
+def celled(
+    jobs: Iterable[tuple[Place, Key, Mapping[int, Result]]], by: str = "method", draws: bool = False
+) -> dict[Cell, Scores]:
+    """The same of what was grouped already: place, key and results by seed, of several editions the newest last."""
     found: dict[Cell, Scores] = defaultdict(dict)
     widened: dict[tuple[Cell, str], str] = {}
-    for place, members in placed(records).items():
-        for key, by_seed in sorted(grouped(members)[0].items(), key=lambda item: _edition(item[0])):
-            scores = {seed: result.score for seed, result in by_seed.items() if result.score is not None}
-            if key.source is None or (key.target is None) != draws or not scores:
-                continue
-            cell, name, wide = _cell(place, key, by)
-            found[cell] |= _of_members(by_seed) if by == "members" else {name: scores}
-            if wide:
-                widened[cell, name] = wide
+    for place, key, by_seed in jobs:
+        scores = {seed: result.score for seed, result in by_seed.items() if result.score is not None}
+        if key.source is None or (key.target is None) != draws or not scores:
+            continue
+        cell, name, wide = _cell(place, key, by)
+        found[cell] |= _of_members(by_seed) if by == "members" else {name: scores}
+        if wide:
+            widened[cell, name] = wide
     for (cell, name), field in widened.items():
         for other in [c for c in found if replace(c, **{field: getattr(cell, field)}) == cell]:
             found[other].setdefault(name, found[cell][name])
@@ -120,7 +131,8 @@ def _cell(place: Place, key: Key, by: str) -> tuple[Cell, str, str | None]:
     return replace(cell, method=""), cell.method, None if key.sparsity else "sparsity"
 
 
-def _edition(key: Key) -> tuple[int, int, str, str]:
+def edition(key: Key) -> tuple[int, int, str, str]:
+    """What orders the editions of a row, the newest last."""
     return (key.drawer_version or 0, key.recipe_version or 0, key.source_data or "", key.code or "")
 
 
@@ -228,13 +240,17 @@ class Lacking:
         return f"{name} lacks seed{'s' if len(absent) > 1 else ''} {', '.join(map(str, absent))}" if absent else ""
 
 
-def differences(found: dict[Cell, Scores], left: str, right: str) -> list[Difference]:
-    """The one minus the other in every cell where they share a seed."""
-    pairs = []
+def paired(found: Mapping[Cell, Scores], left: str, right: str) -> Iterator[tuple[Cell, dict[int, float]]]:
+    """Every cell where two share a seed, and the one's score minus the other's by seed."""
     for cell, scores in found.items():
         seeds = sorted(scores.get(left, {}).keys() & scores.get(right, {}).keys())
         if seeds:
-            pairs.append((cell, {seed: scores[left][seed] - scores[right][seed] for seed in seeds}))
+            yield cell, {seed: scores[left][seed] - scores[right][seed] for seed in seeds}
+
+
+def differences(found: dict[Cell, Scores], left: str, right: str) -> list[Difference]:
+    """The one minus the other in every cell where they share a seed."""
+    pairs = list(paired(found, left, right))
     raw = [
         stats.wilcoxon(list(by_seed.values())) if stats.can_reach(len(by_seed), len(pairs)) else None
         for _, by_seed in pairs
@@ -256,11 +272,15 @@ def differences(found: dict[Cell, Scores], left: str, right: str) -> list[Differ
 
 def pooled(found: Sequence[Difference], by: str = "method") -> stats.Pooled:
     """All differences together, clustered by what they are not independent in: see `CLUSTERS`."""
+    return pooled_by_seed([(one.cell, one.by_seed) for one in found], by)
+
+
+def pooled_by_seed(found: Iterable[tuple[Cell, Mapping[int, float]]], by: str = "method") -> stats.Pooled:
+    """The same of differences by seed, as `paired` gives them."""
     clusters: dict[tuple[Place, str, int], list[float]] = defaultdict(list)
-    for difference in found:
-        cell = difference.cell
+    for cell, by_seed in found:
         setting = replace(cell.place, task="", data="")
-        for seed, value in difference.by_seed.items():
+        for seed, value in by_seed.items():
             clusters[setting, "" if by == "origin" else cell.source, seed].append(value)
     return stats.clustered(clusters)
 

@@ -8,11 +8,13 @@ from __future__ import annotations
 import hashlib
 from dataclasses import dataclass, replace
 from functools import lru_cache
-from typing import Any
+from typing import Any, TypeVar
 
 from bench.records.provenance import is_ahead
 from bench.records.record import Record, canonical
 from bench.request import redraw
+
+T = TypeVar("T")
 
 EDITION = ("drawer_version", "recipe_version", "source_data", "code")
 """Fields of a key that change when a method or a data set does, not when another job is asked for."""
@@ -134,6 +136,9 @@ class Result:
         ticket: hash of the ticket's content.
         redraw: command that draws the ticket again.
         members: of a set, the score of each member by itself; else empty.
+        commit: of the repository, its first ten digits; None where nothing tells.
+        device: the processor that it ran on, in words.
+        counts: samples by the name of the split.
         other numbers: as those of the same name in `leaderboard.Row`, of this one seed.
     """
 
@@ -160,6 +165,9 @@ class Result:
     ticket: str | None
     redraw: str | None
     members: tuple[float, ...] = ()
+    commit: str | None = None
+    device: str = ""
+    counts: tuple[tuple[str, int], ...] = ()
 
     @property
     def when(self) -> str:
@@ -194,7 +202,16 @@ class Result:
             ticket=ticket.hash if ticket else None,
             redraw=redraw.of(record),
             members=tuple(one[scores.primary] for one in scores.members if scores.primary in one) if scores else (),
+            commit=record.commit and _once(record.commit[:10]),
+            device=_once(record.device),
+            counts=_once(tuple(record.counts.items())),
         )
+
+
+@lru_cache
+def _once(value: T) -> T:
+    """The same object for equal values, so that what many records share is kept once."""
+    return value
 
 
 def data_digest(record: Record, task: str | None) -> str | None:

@@ -1,199 +1,216 @@
 "use strict";
-// Charts of a board: score against sparsity, and against what drawing and training cost.
+// Drawings of points, lines, bands and fronts on two axes; text is text, and labels that find no room are left out.
 
-const CONFIG = { displayModeBar: false, responsive: true, doubleClick: false };
-const OPEN = { native: "-open", random: "-open-dot", ticket: "", dense: "" };
-const ROLES = {
-  ticket: "filled: drawn on another task",
-  native: "hollow: drawn on the target itself",
-  random: "dotted: random control",
-};
+const HEIGHT = 380;
+const EDGE = { left: 56, right: 16, top: 12, bottom: 46 };
 
-/** Text that plotly shows as it is, though it reads some markup. */
-function plain(text) {
-  return String(text).replaceAll("&", "&amp;").replaceAll("<", "&lt;").replaceAll(">", "&gt;");
+/** Round steps from below the least to above the largest of some values.
+ *
+ * @returns {number[]} at most about `most` of them
+ */
+function linearTicks(low, high, most) {
+  const rough = (high - low || Math.abs(high) || 1) / most;
+  const power = 10 ** Math.floor(Math.log10(rough));
+  const step = [1, 2, 5, 10].map((one) => one * power).find((one) => one >= rough * 0.999);
+  const first = Math.floor(low / step + 1e-9);
+  const last = Math.ceil(high / step - 1e-9);
+  return Array.from({ length: last - first + 1 }, (_, at) => Number(((first + at) * step).toPrecision(12)));
 }
 
-/** What all charts look like. */
-function layout(changes) {
-  const line = { gridcolor: style("--line"), linecolor: style("--line"), zerolinecolor: style("--line") };
-  const axis = { ...line, fixedrange: true, automargin: true, ticks: "" };
-  return {
-    ...changes,
-    paper_bgcolor: "rgba(0,0,0,0)",
-    plot_bgcolor: "rgba(0,0,0,0)",
-    font: { family: "system-ui, sans-serif", size: 12, color: style("--ink") },
-    margin: { l: 48, r: 12, t: 8, b: 44 },
-    dragmode: false,
-    hovermode: "closest",
-    hoverlabel: { bgcolor: style("--paper"), bordercolor: style("--line"), font: { color: style("--ink") }, align: "left" },
-    showlegend: false,
-    xaxis: { ...axis, ...changes.xaxis },
-    yaxis: { ...axis, ...changes.yaxis },
-  };
-}
-
-/** A row's few lines under the pointer. */
-function hover(row) {
-  const half = row.half === null ? "" : ` ±${(100 * row.half).toFixed(1)}`;
-  const cost = row.cost === null ? "" : `<br>${counted(row.cost)} MACs of drawing and training`;
-  return `${plain(row.label)}<br>${percent(row.score)}${half} at sparsity ${percent(row.sparsity)}${cost}`;
-}
-
-/** Series of a board's rows: all sparsities of what is otherwise the same ticket. */
-function series(board) {
-  const found = new Map();
-  board.rows.forEach((row, number) => {
-    if (row.isShown) found.set(row.label, [...(found.get(row.label) ?? []), { row, number }]);
-  });
-  return [...found.values()].map((members) => members.sort((a, b) => a.row.sparsity - b.row.sparsity));
-}
-
-/** What a chart shows of a series; `x` tells where. */
-function trace(boardNumber, members, x, mode) {
-  const { row } = members[0];
-  const { colour, symbol } = row.role === "dense" ? { colour: style("--ink"), symbol: "hexagon" } : look(row.method);
-  return {
-    type: "scatter",
-    mode,
-    x: members.map(x),
-    y: members.map((member) => member.row.score),
-    error_y: { type: "data", array: members.map((member) => member.row.half ?? 0), thickness: 1, width: 3, color: colour },
-    marker: {
-      color: colour, symbol: symbol + (OPEN[row.role] ?? ""), size: row.role === "random" ? 7 : 10,
-      line: { width: 1.5, color: colour },
-    },
-    line: { color: colour, width: 1, dash: row.role === "random" ? "dot" : "solid" },
-    hoverinfo: "text",
-    hovertext: members.map((member) => hover(member.row)),
-    customdata: members.map((member) => [boardNumber, member.number]),
-  };
-}
-
-/** Score against sparsity: a place a sparsity, its tickets side by side; dense references as lines. */
-function sparsityChart(board, boardNumber) {
-  const all = series(board);
-  const drawn = all.filter((members) => members[0].row.role !== "dense");
-  const dense = all.filter((members) => members[0].row.role === "dense").map((members) => members[0]);
-  const levels = distinct(drawn.flatMap((members) => members.map((member) => member.row.sparsity)));
-  const step = 0.8 / Math.max(drawn.length, 1);
-  const traces = drawn.map((members, number) => {
-    const x = (member) => levels.indexOf(member.row.sparsity) + (number - (drawn.length - 1) / 2) * step;
-    return trace(boardNumber, members, x, members.length > 1 ? "lines+markers" : "markers");
-  });
-  const ends = [-0.5, Math.max(levels.length, 1) - 0.5];
-  for (const member of dense) {
-    const places = [ends[0], ...levels.keys(), ends[1]];
-    const line = trace(boardNumber, places.map(() => member), (_, i) => places[i], "lines");
-    line.line = { color: style("--soft"), width: 1.5, dash: member.row.source ? "dash" : "dashdot" };
-    line.error_y = {};
-    traces.unshift(line);
+/** 1, 2 and 5 times powers of ten around some values, powers alone where those are too many. */
+function logTicks(low, high, most) {
+  for (const factors of [[1, 2, 5], [1, 3], [1]]) {
+    const all = [];
+    for (let power = Math.floor(Math.log10(low)) - 1; power <= Math.ceil(Math.log10(high)); power += 1) {
+      all.push(...factors.map((factor) => factor * 10 ** power));
+    }
+    const first = Math.max(all.findLastIndex((tick) => tick <= low), 0);
+    const last = all.findIndex((tick) => tick >= high);
+    const found = all.slice(first, (last < 0 ? all.length - 1 : last) + 1);
+    if (found.length <= most || factors.length === 1) return found;
   }
-  const highest = dense.reduce((best, member) => (best && best.row.score > member.row.score ? best : member), null);
-  const notes = highest ? [{
-    x: ends[1], y: highest.row.score, xanchor: "right", yanchor: "bottom", showarrow: false,
-    text: dense.length > 1 ? "dense references" : plain(highest.row.label), font: { color: style("--soft"), size: 11 },
-  }] : [];
-  return {
-    traces,
-    layout: layout({
-      annotations: notes,
-      xaxis: { title: { text: "sparsity" }, range: ends, tickvals: levels.map((_, i) => i), ticktext: levels.map(percent),
-        showgrid: false, zeroline: false },
-      yaxis: { title: { text: plain(board.metric) }, tickformat: ".0%" },
-    }),
-  };
+  return [low, high];
 }
 
-/** Score against the training MACs of drawing and transfer together; a random control costs what its ticket does. */
-function costChart(board, boardNumber) {
-  const shown = series(board).filter((members) => members[0].row.role !== "random");
-  const known = shown.map((members) => members.filter((member) => member.row.cost !== null));
-  const traces = known
-    .filter((members) => members.length)
-    .map((members) => trace(boardNumber, members, (member) => member.row.cost, "markers"));
-  return {
-    traces,
-    layout: layout({
-      xaxis: { title: { text: "training MACs, drawing included" }, rangemode: "tozero", tickformat: "~s" },
-      yaxis: { title: { text: plain(board.metric) }, tickformat: ".0%" },
-    }),
-  };
+/** A scale from values to pixels, and its ticks. */
+function scaleOf({ low, high, isLog, floor = -Infinity, ceiling = Infinity }, from, to, most) {
+  const ticks = isLog ? logTicks(low, high, most) : linearTicks(low, high, most).filter((tick) => tick >= floor && tick <= ceiling);
+  const bend = isLog ? Math.log10 : (value) => value;
+  const ends = isLog ? [low / 1.25, high * 1.25] : [Math.max(floor, Math.min(ticks[0], low)), Math.min(ceiling, Math.max(ticks.at(-1), high))];
+  const [a, b] = ends.map(bend);
+  const at = (value) => from + ((to - from) * (bend(Math.min(Math.max(value, ends[0]), ends[1])) - a)) / (b - a || 1);
+  return { at, ticks: ticks.filter((tick) => tick >= ends[0] && tick <= ends[1]) };
 }
 
-const KINDS = [
-  { title: "Score against sparsity", make: sparsityChart },
-  { title: "Score against training cost", make: costChart },
-];
-
-/** Make room for a board's charts, so that nothing moves when they are drawn. */
-function placeCharts(section, board) {
-  const place = section.querySelector(".charts");
-  for (const { title } of KINDS) {
-    const name = `${title}: ${board.metric} on ${board.task}. The table below holds the same numbers.`;
-    const plot = make("div", { class: "chart", role: "img", "aria-label": name });
-    place.append(make("figure", {}, make("figcaption", {}, title), plot));
-  }
-  place.append(make("ul", { class: "key" }, ...keyItems(board)));
-  place.hidden = false;
+/** A symbol around the origin. */
+function symbol(name, colour, isHollow, radius = 5) {
+  const paint = { fill: isHollow ? "var(--paper)" : colour, stroke: colour, "stroke-width": 1.6 };
+  if (name === "circle") return drawn("circle", { r: radius - 0.5, ...paint });
+  return drawn("polygon", { points: corners(name, radius), ...paint });
 }
 
-/** Draw a board's charts anew. */
-function drawCharts(section, board, boardNumber) {
-  section.querySelectorAll(".chart").forEach((plot, number) => {
-    const chart = KINDS[number].make(board, boardNumber);
-    const first = !plot.data;
-    Plotly.react(plot, chart.traces, chart.layout, CONFIG);
-    if (first) plot.on("plotly_click", (event) => tell(...event.points[0].customdata));
-  });
-  section.querySelector(".key").replaceChildren(...keyItems(board));
-}
-
-/** The key to a board's colours and symbols, and to what filled and hollow ones are. */
-function keyItems(board) {
-  const rows = board.rows.filter((row) => row.isShown && row.role !== "dense");
-  const methods = distinct(rows.map((row) => row.method));
-  const roles = Object.keys(ROLES).filter((role) => rows.some((row) => row.role === role));
-  const items = methods.map((method) => make("li", {}, glyph(look(method)), method));
-  if (board.rows.some((row) => row.isShown && row.role === "dense")) {
-    items.push(make("li", {}, glyph({ colour: style("--ink"), symbol: "hexagon" }), "dense"));
-  }
-  return [...items, ...roles.map((role) => make("li", { class: "role" }, ROLES[role]))];
-}
-
-/** A method's symbol as a small picture. */
-function glyph({ colour, symbol }) {
-  const space = "http://www.w3.org/2000/svg";
-  const picture = document.createElementNS(space, "svg");
-  const shape = document.createElementNS(space, symbol === "circle" ? "circle" : "polygon");
-  for (const [key, value] of Object.entries({ viewBox: "-6 -6 12 12", width: 12, height: 12, "aria-hidden": "true" })) {
-    picture.setAttribute(key, value);
-  }
-  if (symbol === "circle") shape.setAttribute("r", 5);
-  else shape.setAttribute("points", corners(symbol));
-  shape.setAttribute("fill", colour);
-  picture.append(shape);
-  return picture;
-}
-
-/** The corners of a symbol around the origin, as an SVG polygon lists them. */
-function corners(symbol) {
-  const around = (count, turn, radius = () => 5.5) =>
-    Array.from({ length: count }, (_, i) => {
-      const angle = 2 * Math.PI * (i / count + turn) - Math.PI / 2;
-      return `${(radius(i) * Math.cos(angle)).toFixed(2)},${(radius(i) * Math.sin(angle)).toFixed(2)}`;
-    }).join(" ");
-  const cross = (turn) => around(12, turn, (i) => (i % 3 === 2 ? 2.4 : 5.5));
+/** The corners of a symbol, as a polygon lists them. */
+function corners(name, radius) {
+  const around = (count, turn, size = () => radius) => Array.from({ length: count }, (_, at) => {
+    const angle = 2 * Math.PI * (at / count + turn) - Math.PI / 2;
+    return `${(size(at) * Math.cos(angle)).toFixed(2)},${(size(at) * Math.sin(angle)).toFixed(2)}`;
+  }).join(" ");
+  const pointed = (at) => (at % 2 ? 0.45 * radius : 1.15 * radius);
   const shapes = {
-    square: () => around(4, 1 / 8),
-    diamond: () => around(4, 0),
-    "triangle-up": () => around(3, 0),
-    "triangle-down": () => around(3, 1 / 2),
-    pentagon: () => around(5, 0),
-    hexagon: () => around(6, 0),
-    star: () => around(10, 0, (i) => (i % 2 ? 2.4 : 5.5)),
-    cross: () => cross(-1 / 24),
-    x: () => cross(1 / 12),
+    square: () => around(4, 1 / 8), diamond: () => around(4, 0, () => 1.1 * radius), triangle: () => around(3, 0, () => 1.1 * radius),
+    wedge: () => around(3, 1 / 2, () => 1.1 * radius), pentagon: () => around(5, 0), star: () => around(10, 0, pointed),
+    cross: () => around(8, 0, pointed), hexagon: () => around(6, 0),
   };
-  return shapes[symbol]();
+  return shapes[name]();
+}
+
+/** A method's symbol beside its name. */
+function legendItem(text, colour, shape, isHollow = false) {
+  const picture = drawn("svg", { viewBox: "-7 -7 14 14", width: 14, height: 14, "aria-hidden": "true" }, symbol(shape, colour, isHollow));
+  return make("li", {}, picture, named(text));
+}
+
+/** A chart in a place, drawn anew when the place changes its width.
+ *
+ * @param {Element} place that it fills
+ * @param {object} chart `name` for those who hear it; `x` and `y` with `title`, `format`, `low`, `high`, `isLog`, `floor`,
+ *   `ceiling`; `series`, each with `colour`, `symbol`, `isHollow`, `isLine`, `isBand` and `points` of {x, y, half, tip, row, label};
+ *   `lines` of {y, title}; `front`, points joined as steps
+ */
+function chartIn(place, chart) {
+  let width = 0;
+  const draw = () => {
+    if (Math.abs(place.clientWidth - width) < 2) return;
+    width = place.clientWidth;
+    place.replaceChildren(drawing(chart, width));
+    placeLabels(place.querySelector("svg"));
+  };
+  draw();
+  new ResizeObserver(draw).observe(place);
+}
+
+/** A chart as a drawing of a width. */
+function drawing(chart, width) {
+  const height = width < 500 ? 320 : HEIGHT;
+  const x = scaleOf(chart.x, EDGE.left, width - EDGE.right, Math.max(2, Math.floor(width / 110)));
+  const y = scaleOf(chart.y, height - EDGE.bottom, EDGE.top, 7);
+  const parts = [
+    ...axes(chart, x, y, width, height),
+    ...(chart.lines ?? []).map((line) => reference(line, y, width)),
+    ...(chart.front?.length ? [frontLine(chart.front, x, y, width)] : []),
+    ...chart.series.flatMap((one) => drawnSeries(one, x, y)),
+  ];
+  return drawn("svg", { viewBox: `0 0 ${width} ${height}`, width, height, role: "img", "aria-label": chart.name }, ...parts);
+}
+
+/** Grid, ticks and titles. */
+function axes(chart, x, y, width, height) {
+  const floor = height - EDGE.bottom;
+  const parts = y.ticks.flatMap((tick) => [
+    drawn("line", { class: "grid", x1: EDGE.left, x2: width - EDGE.right, y1: y.at(tick), y2: y.at(tick) }),
+    drawn("text", { class: "tick", x: EDGE.left - 8, y: y.at(tick) + 4, "text-anchor": "end" }, chart.y.format(tick)),
+  ]);
+  const places = chart.x.ticks ?? x.ticks;
+  let free = -Infinity;
+  for (const tick of places) {
+    const text = chart.x.format(tick);
+    const half = 3.6 * text.length;
+    const at = Math.min(Math.max(x.at(tick), half), width - half);
+    parts.push(drawn("line", { class: "grid", x1: x.at(tick), x2: x.at(tick), y1: EDGE.top, y2: floor }));
+    if (at - half < free) continue;
+    parts.push(drawn("text", { class: "tick", x: at, y: floor + 17, "text-anchor": "middle" }, text));
+    free = at + half + 6;
+  }
+  parts.push(drawn("text", { class: "axis", x: (EDGE.left + width - EDGE.right) / 2, y: height - 6, "text-anchor": "middle" }, chart.x.title));
+  const middle = (EDGE.top + floor) / 2;
+  parts.push(drawn("text", { class: "axis", x: 0, y: 0, transform: `translate(12 ${middle}) rotate(-90)`, "text-anchor": "middle" }, chart.y.title));
+  return parts;
+}
+
+/** A level that others are held against. */
+function reference({ y: level, title }, y, width) {
+  const at = y.at(level);
+  return drawn("g", {}, drawn("line", { class: "reference", x1: EDGE.left, x2: width - EDGE.right, y1: at, y2: at }),
+    drawn("text", { class: "label", x: width - EDGE.right, y: at - 5, "text-anchor": "end", "data-at": `${width - EDGE.right},${at}` }, title));
+}
+
+/** The front as steps: at every cost the best score that is to be had. */
+function frontLine(front, x, y, width) {
+  const steps = front.map((point, at) => (at ? `H${x.at(point.x)}V${y.at(point.y)}` : `M${x.at(point.x)} ${y.at(point.y)}`));
+  return drawn("path", { class: "front", d: `${steps.join("")}H${width - EDGE.right}` });
+}
+
+/** Band, line, intervals and symbols of one series. */
+function drawnSeries({ colour, symbol: shape, isHollow, isLine, isBand, points: found }, x, y) {
+  const parts = [];
+  const halves = found.filter((point) => point.half !== null && point.half !== undefined);
+  const ends = halves.map((point) => [x.at(point.x), y.at(point.y + point.half), y.at(point.y - point.half)]);
+  if (isBand && ends.length > 1) {
+    const outline = [...ends.map(([at, top]) => `${at},${top}`), ...ends.reverse().map(([at, , foot]) => `${at},${foot}`)];
+    parts.push(drawn("polygon", { class: "band", fill: colour, points: outline.join(" ") }));
+  } else parts.push(...ends.map(([at, top, foot]) => drawn("line", { class: "whisk", stroke: colour, x1: at, x2: at, y1: top, y2: foot })));
+  if (isLine && found.length > 1) {
+    parts.push(drawn("polyline", { class: "curve", stroke: colour, points: found.map((point) => `${x.at(point.x)},${y.at(point.y)}`).join(" ") }));
+  }
+  for (const point of found) parts.push(mark(point, { colour, shape, isHollow }, x.at(point.x), y.at(point.y)));
+  return parts;
+}
+
+/** A point that tells of itself and leads to its row. */
+function mark(point, { colour, shape, isHollow }, at, height) {
+  const dot = drawn("g", { class: "point", transform: `translate(${at} ${height})`, "data-about": point.tip }, drawn("circle", { r: 9, fill: "transparent" }), symbol(shape, colour, isHollow));
+  const link = point.href ? drawn("a", { href: point.href, "aria-label": point.tip }, dot) : dot;
+  if (!point.label) return link;
+  return drawn("g", {}, link, drawn("text", { class: "label", x: at + 9, y: height + 4, "data-at": `${at},${height}` }, isolated(point.label)));
+}
+
+/** Move labels to where they hide nothing, and take away those for which there is no such place. */
+function placeLabels(svg) {
+  const { width, height } = svg.viewBox.baseVal;
+  const box = (text) => { const { x, y, width: w, height: h } = text.getBBox(); return [x, y, x + w, y + h]; };
+  const taken = [...svg.querySelectorAll("text:not(.label, .axis)")].map(box);
+  for (const dot of svg.querySelectorAll(".point")) {
+    const { e, f } = dot.transform.baseVal.consolidate().matrix;
+    taken.push([e - 5, f - 5, e + 5, f + 5]);
+  }
+  taken.push(...lineBoxes(svg.querySelector(".front")));
+  const meets = (a) => taken.some((b) => a[0] < b[2] + 2 && a[2] > b[0] - 2 && a[1] < b[3] && a[3] > b[1]);
+  for (const text of svg.querySelectorAll("text.label")) {
+    const [x, y] = text.dataset.at.split(",").map(Number);
+    const own = text.getAttribute("text-anchor") === "end" ? [["end", 0, -5], ["end", 0, 14]]
+      : [["end", -8, -7], ["start", 8, 15], ["start", 9, 4], ["end", -9, 4], ["start", 8, -8], ["end", -8, 15], ["middle", 0, -11], ["middle", 0, 20]];
+    const fits = own.some(([anchor, dx, dy]) => {
+      for (const [key, value] of Object.entries({ "text-anchor": anchor, x: x + dx, y: y + dy })) text.setAttribute(key, value);
+      const found = box(text);
+      if (found[0] < EDGE.left || found[2] > width || found[1] < 0 || found[3] > height - EDGE.bottom || meets(found)) return false;
+      taken.push(found);
+      return true;
+    });
+    if (!fits) text.remove();
+  }
+}
+
+/** Boxes along the steps of a front. */
+function lineBoxes(path) {
+  if (!path) return [];
+  const found = [];
+  let [x, y] = [0, 0];
+  for (const [, kind, numbers] of path.getAttribute("d").matchAll(/([MHV])([-\d. ]+)/g)) {
+    const [a, b] = numbers.trim().split(" ").map(Number);
+    const [toX, toY] = kind === "M" ? [a, b] : kind === "H" ? [a, y] : [x, a];
+    if (kind !== "M") found.push([Math.min(x, toX), Math.min(y, toY) - 1, Math.max(x, toX), Math.max(y, toY) + 1]);
+    [x, y] = [toX, toY];
+  }
+  return found;
+}
+
+/** What a row says of itself in a chart. */
+function tipOf(row, more = "") {
+  const half = row.half === null ? "" : ` ±${(100 * row.half).toFixed(1)}`;
+  return `${row.label}: ${percent(row.score)}${half} at ${percent(row.sparsity)} removed${more}`;
+}
+
+/** Where a row stands in its table, opened. */
+function rowAddress(board, row) {
+  return address("tables", { board: board.id, sparsity: String(row.sparsity), open: row.records[0][0], kind: board.kind === "draw" ? "draw" : "" });
 }

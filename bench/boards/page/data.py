@@ -1,15 +1,22 @@
-"""What the page's scripts know: the boards' rows as numbers, and where their records are. Pure."""
+"""What the page's scripts know: the boards' rows as texts and numbers, and where their records are. Pure."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 from bench.boards import render
 from bench.boards.leaderboard import Board, Row
-from bench.boards.overall import Line, Overall, over_targets
-from bench.boards.result import Key
+from bench.boards.page import pairs
+from bench.boards.page.columns import USUAL, Column, columns, filled, newest
+from bench.boards.page.told import Told, member
+from bench.boards.page.works import WORKS
+from bench.boards.places import places
+from bench.boards.result import Key, Result
+from tasks import TASKS
+from tickets.drawers import DRAWERS
+from tickets.errors import UserError
 
 DIGITS = 16
 """Of a ticket's hash, which tell it from all others; its record has them all."""
@@ -20,60 +27,49 @@ def block(boards: Iterable[Board]) -> str:
 
     Returns:
         An object with
-        `commands`, the commands that draw tickets again, each once;
-        `boards`, in the order of the page, each with `id`, `kind` ("overall", "transfer" or "draw"), `task`,
-        `metric`, `setting` and its complete `rows` in the order of its table.
-        A row has its place among the filters, `keys` to sort its columns by, what the charts show, and
-        `records` as [id, seed, score, first digits of the ticket's hash, index of its command].
+        `columns`, title, meaning, and whether numbers stand in them, and whether a table shows them unasked;
+        `boards`, in the order of their names, each with `id`, `kind` ("transfer" or "draw"), `task`, `metric`,
+        `setting`, `notes`, the numbers of its columns, and its complete `rows`, best first;
+        `methods` and `tasks`, what is known of each by name;
+        `pairs`, as `pairs.block` tells; `works`, authors, title and year by arXiv number; `commands`, the commands that draw tickets again, each once.
+        A row has its place among the filters, a text and a value a column, halves of intervals, what charts show, and
+        `records` as [id, seed, score, digits of the ticket's hash, number of its command, created, seconds, commit].
     """
     boards = tuple(boards)
     commands = sorted({r.redraw for board in boards for row in board.rows for r in row.results if r.redraw})
     index = {command: number for number, command in enumerate(commands)}
-    told = [_overall(found, name) for found, name in zip(over_targets(boards), overall_ids(boards), strict=True)]
-    told += [_board(board, name, index) for board, name in zip(boards, render.slugs(boards), strict=True)]
-    return json.dumps({"boards": told, "commands": commands}, sort_keys=True, separators=(",", ":"), allow_nan=False)
-
-
-def overall_ids(boards: Sequence[Board]) -> list[str]:
-    """The sections' ids of the boards over all targets."""
-    return [f"overall-{number}" for number, _ in enumerate(over_targets(boards), 1)]
-
-
-def sort_keys(row: Row, columns: Sequence[render.Column]) -> list[float | str | None]:
-    """What a row is sorted by, a column each: a number, None where there is none, or the text itself."""
-    return [column.value(row) if column.value else column.cell(row).removeprefix(render.CONTROL) for column in columns]
+    found = columns({})
+    told = {
+        "boards": [_board(board, name, index) for board, name in zip(boards, render.slugs(boards), strict=True)],
+        "columns": [[one.title, one.about, one.value is not None, one.title in USUAL] for one in found],
+        "commands": commands,
+        "methods": {name: _method(key) for name, key in sorted(_methods(boards).items())},
+        "tasks": {name: _task(name, boards) for name in sorted(_tasks(boards))},
+        "pairs": pairs.block(boards),
+        "works": WORKS,
+    }
+    return json.dumps(told, sort_keys=True, separators=(",", ":"), allow_nan=False)
 
 
 def _board(board: Board, name: str, index: dict[str, int]) -> dict[str, Any]:
-    columns = render.filled(board)
+    all_columns = columns(places(board))
+    shown = filled(board, all_columns)
     return {
         "id": name,
         "kind": board.place.kind,
         "task": board.place.task,
         "metric": render.METRICS.get(board.metric, board.metric),
+        "split": board.split,
         "setting": ", ".join(render.setting_of(board.place)),
-        "rows": [_row(row, columns, index) for row in board.rows],
+        "measured": board.measured,
+        "notes": render.notes(board),
+        "columns": [all_columns.index(column) for column in shown],
+        "rows": [_row(row, shown, index) for row in board.rows],
     }
 
 
-def _row(row: Row, columns: Sequence[render.Column], index: dict[str, int]) -> dict[str, Any]:
-    return {
-        **_place(row.key),
-        "keys": sort_keys(row, columns),
-        "targets": [row.key.target] if row.key.target else [],
-        "score": row.mean,
-        "half": row.half,
-        "gap": row.gap and row.gap.mean,
-        "gap_half": row.gap and row.gap.half,
-        "cost": row.total_macs,
-        "records": [
-            [r.id, r.seed, r.score, r.ticket and r.ticket[:DIGITS], index.get(r.redraw or "")] for r in row.results
-        ],
-    }
-
-
-def _place(key: Key) -> dict[str, Any]:
-    """What a row is filtered by and drawn as."""
+def _row(row: Row, shown: Sequence[Column], index: dict[str, int]) -> dict[str, Any]:
+    key = row.key
     return {
         "label": render.label(key),
         "method": key.method,
@@ -81,20 +77,86 @@ def _place(key: Key) -> dict[str, Any]:
         "recipe": render.recipe(key),
         "sparsity": key.sparsity,
         "role": key.role,
+        "cells": [column.cell(row) for column in shown],
+        "keys": [column.value(row) if column.value else None for column in shown],
+        "halves": {number: half for number, column in enumerate(shown) if (half := _half(column, row)) is not None},
+        "score": row.mean,
+        "half": row.half,
+        "gap": row.gap and [row.gap.mean, row.gap.half],
+        "scratch": row.of_scratch,
+        "costs": {
+            "MACs": row.sparse_macs,
+            "parameters": row.parameters,
+            "deployed MACs": row.deployed_macs,
+            "speed-up": row.faster,
+            "training": row.total_macs,
+        },
+        "seconds": row.wall_s,
+        "newest": newest(row)[:10],
+        "records": [_record(one, index) for one in row.results],
     }
 
 
-def _overall(found: Overall, name: str) -> dict[str, Any]:
-    rows = [
-        {**_place(line.key), "role": "ticket", "keys": overall_keys(line), "targets": list(found.targets)}
-        for line in found.lines
-    ]
-    setting = ", ".join(render.setting_of(found.boards[0].place))
-    return {"id": name, "kind": "overall", "task": found.source, "metric": "", "setting": setting, "rows": rows}
+def _half(column: Column, row: Row) -> float | None:
+    estimate = column.estimate(row) if column.estimate else None
+    return estimate.half if estimate else None
 
 
-def overall_keys(line: Line) -> list[float | str | None]:
-    """What a line over all targets is sorted by, a column each."""
-    words = [line.key.ticket, render.recipe(line.key)]
-    numbers = [line.key.sparsity, line.average_rank, line.of_dense, *(row.mean for row in line.rows)]
-    return [line.rank, *words, *numbers]
+def _record(one: Result, index: dict[str, int]) -> list[Any]:
+    ticket = one.ticket and one.ticket[:DIGITS]
+    command = index.get(one.redraw or "")
+    return [one.id, one.seed, one.score, ticket, command, one.created[:10], one.wall_s and round(one.wall_s), one.commit]
+
+
+def _methods(boards: Sequence[Board]) -> dict[str, Key]:
+    return {row.key.method: row.key for board in boards for row in (*board.rows, *board.incomplete)}
+
+
+def _tasks(boards: Sequence[Board]) -> set[str]:
+    return {name for board in boards for name in (board.place.task, *(row.key.source for row in board.rows)) if name}
+
+
+def _method(key: Key) -> dict[str, Any]:
+    told = member(DRAWERS, key.drawer)
+    return {"drawer": key.drawer, "transform": key.transform if not key.is_spoilt else None, **_of_member(told)}
+
+
+def _of_member(told: Told | None) -> dict[str, Any]:
+    if told is None:
+        return {}
+    variant = {name: str(value) for name, value in told.variant.items()}
+    return {
+        "about": told.about,
+        "place": told.place,
+        "settings": dict(told.settings),
+        "variant": variant,
+        "facts": dict(told.facts),
+        "works": list(told.works),
+    }
+
+
+def _task(name: str, boards: Sequence[Board]) -> dict[str, Any]:
+    counts = next(_counts(name, boards), ())
+    try:
+        info = getattr(TASKS.load(name), "info", None)
+    except UserError:  # a plug-in's that is not installed here, or somebody's own folder
+        info = None
+    told = {"counts": dict(counts)}
+    if not hasattr(info, "citation"):
+        return told
+    return told | {
+        "version": info.version,
+        "outputs": info.outputs,
+        "names": list(info.names),
+        "test": info.test,
+        "citation": info.citation,
+        "licence": info.licence,
+        "url": info.url,
+    }
+
+
+def _counts(name: str, boards: Sequence[Board]) -> Iterator[tuple[tuple[str, int], ...]]:
+    """Samples of each split as the task's records tell them."""
+    for board in boards:
+        if board.place.task == name:
+            yield from (one.counts for row in board.rows for one in row.results if one.counts)

@@ -1,8 +1,11 @@
 "use strict";
-// What the other scripts share: what the page holds, elements made from text, colours, symbols.
+// What the other scripts share: what the page holds, elements made from text, numbers as people read them, looks.
 
-/** Where the records are; `start` adds what the data block holds, and `methods`, the names of all. */
+/** Where the records are; `start` adds what the data block holds. */
 const page = { records: document.body.dataset.records };
+
+const SVG = "http://www.w3.org/2000/svg";
+const DASH = "\u2013";
 
 /** The text that an element holds packed, as gzip in base64. */
 function unpacked(id) {
@@ -10,12 +13,31 @@ function unpacked(id) {
   return new Response(new Blob([packed]).stream().pipeThrough(new DecompressionStream("gzip"))).text();
 }
 
-/** An element with attributes and children; texts stay texts. */
-function make(name, attributes = {}, ...children) {
-  const element = document.createElement(name);
-  for (const [key, value] of Object.entries(attributes)) element.setAttribute(key, value);
-  element.append(...children);
+/** Give an element attributes and children; what is null is left out, and texts stay texts. */
+function filled(element, attributes, children) {
+  for (const [key, value] of Object.entries(attributes)) if (value !== null) element.setAttribute(key, value);
+  element.append(...children.filter((child) => child !== null));
   return element;
+}
+
+/** An HTML element. */
+function make(name, attributes = {}, ...children) {
+  return filled(document.createElement(name), attributes, children);
+}
+
+/** An element of a drawing. */
+function drawn(name, attributes = {}, ...children) {
+  return filled(document.createElementNS(SVG, name), attributes, children);
+}
+
+/** A name that records chose: whatever its script, it does not turn what stands around it. */
+function named(text) {
+  return make("bdi", {}, text);
+}
+
+/** The same as a text of its own, for options and titles that hold no elements. */
+function isolated(text) {
+  return `\u2068${text}\u2069`;
 }
 
 /** A fraction in percent, as the tables print it. */
@@ -24,7 +46,7 @@ function percent(value) {
 }
 
 /** A difference of fractions in signed points, with half its interval where there is one. */
-function points(value, half) {
+function points(value, half = null) {
   const sign = value < 0 ? "-" : "+";
   return sign + (100 * Math.abs(value)).toFixed(1) + (half === null ? "" : ` ±${(100 * half).toFixed(1)}`);
 }
@@ -39,22 +61,60 @@ function counted(value) {
 
 /** The different values of a list, sorted. */
 function distinct(values) {
-  const by = (a, b) => (typeof a === "number" ? a - b : a.localeCompare(b, "en"));
-  return [...new Set(values.filter((value) => value !== null))].sort(by);
+  const by = (a, b) => (typeof a === "number" ? a - b : String(a).localeCompare(String(b), "en"));
+  return [...new Set(values.filter((value) => value !== null && value !== undefined))].sort(by);
+}
+
+/** Lists of a list's members by what `key` says of each, in their order. */
+function grouped(members, key) {
+  const found = new Map();
+  for (const member of members) {
+    const name = key(member);
+    if (found.has(name)) found.get(name).push(member);
+    else found.set(name, [member]);
+  }
+  return found;
+}
+
+/** The mean of some numbers and half its 95 % t-interval, null of one. */
+function estimate(values) {
+  const mean = values.reduce((sum, value) => sum + value, 0) / values.length;
+  if (values.length < 2) return { mean, half: null };
+  const variance = values.reduce((sum, value) => sum + (value - mean) ** 2, 0) / (values.length - 1);
+  const quantiles = page.pairs.quantiles;
+  const quantile = quantiles[Math.min(values.length - 2, quantiles.length - 1)];
+  return { mean, half: quantile * Math.sqrt(variance / values.length) };
 }
 
 const COLOURS = 8;
-const SYMBOLS = ["circle", "square", "diamond", "triangle-up", "cross", "x", "pentagon", "star", "triangle-down"];
+const SYMBOLS = ["circle", "square", "diamond", "triangle", "cross", "star", "pentagon", "wedge"];
 
-/** A method's colour and symbol, the same in all charts; no two of the first 72 methods share both. */
+/** A method's colour and symbol, the same in all charts. */
 function look(method) {
-  const number = page.methods.indexOf(method);
+  const number = Math.max(page.names.indexOf(method), 0);
   const round = Math.floor(number / COLOURS);
-  const symbol = SYMBOLS[(number + round) % SYMBOLS.length];
-  return { colour: style(`--c${number % COLOURS}`), symbol };
+  return { colour: `var(--c${number % COLOURS})`, symbol: SYMBOLS[(number + round) % SYMBOLS.length] };
 }
 
-/** A custom property of the page's style sheet, as the colour scheme in use sets it. */
-function style(name) {
-  return getComputedStyle(document.documentElement).getPropertyValue(name).trim();
+/** A button that puts a text on the clipboard and says so. */
+function copying(text, words = "Copy") {
+  const button = make("button", { type: "button", class: "copy" }, words);
+  button.addEventListener("click", async () => {
+    await navigator.clipboard.writeText(text);
+    say("Copied.");
+  });
+  return button;
+}
+
+/** A command with a button that copies it. */
+function command(text) {
+  return make("div", { class: "command" }, make("code", {}, text), copying(text));
+}
+
+/** Tell somebody who hears the page, and show for a moment. */
+function say(text) {
+  const place = document.getElementById("said");
+  place.textContent = text;
+  clearTimeout(say.timer);
+  say.timer = setTimeout(() => { place.textContent = ""; }, 2500);
 }

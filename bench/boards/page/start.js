@@ -1,65 +1,87 @@
 "use strict";
-// Puts the page to work: tables first, then each chart when it comes into view.
+// Puts the page to work: unpacks what it holds, then shows the view that the address asks for.
 
-const redraws = new Map();
-const inView = new Set();
-const stale = new Set();
+const VIEWS = {
+  overview: { title: "Overview" },
+  tables: { title: "Leaderboards", make: tablesView },
+  tradeoffs: { title: "Trade-offs", make: tradeoffsView },
+  retention: { title: "Retention", make: retentionView },
+  transfer: { title: "Transfer", make: transferView },
+  compare: { title: "Compare", make: compareView },
+  method: { title: "Methods", make: methodView },
+  task: { title: "Data sets", make: taskView },
+};
 
-/** Draw what is in view and out of date. */
-function draw() {
-  for (const section of inView) {
-    if (stale.delete(section)) redraws.get(section)();
+/** Show what the address asks for. */
+function show() {
+  state = new URLSearchParams(location.hash.slice(1));
+  const name = state.get("view") in VIEWS ? state.get("view") : "overview";
+  const live = document.getElementById("live");
+  document.getElementById("overview").hidden = name !== "overview";
+  live.hidden = name === "overview";
+  live.replaceChildren();
+  VIEWS[name].make?.(live);
+  for (const link of document.querySelectorAll("nav a")) {
+    if (link.dataset.view === name) link.setAttribute("aria-current", "page");
+    else link.removeAttribute("aria-current");
   }
+  document.title = `${VIEWS[name].title}${chosen("name") ? `: ${chosen("name")}` : ""} · ticketbench`;
+  live.querySelector(".open")?.previousSibling.scrollIntoView({ block: "start" });
 }
 
-/** Have everything drawn anew, what is out of view when it comes into view. */
-function redraw() {
-  for (const section of redraws.keys()) stale.add(section);
-  draw();
+/** Show another view, from its top, and let the keyboard go on there. */
+function moved() {
+  show();
+  const open = document.querySelector("#live .open");
+  if (!open) window.scrollTo(0, 0);
+  document.getElementById("main").focus({ preventScroll: true });
 }
 
-/** Run the charts' script; the page's policy knows its digest, and lets no other one in this way. */
-async function runPlotly() {
-  document.head.append(make("script", {}, await unpacked("plotly")));
+/** The field above that finds methods and data sets by name. */
+function startFinding() {
+  const form = document.querySelector(".find");
+  const names = [...page.names.map((name) => [name, "method"]), ...Object.keys(page.tasks).map((name) => [name, "task"])];
+  document.getElementById("names").replaceChildren(...names.map(([name]) => make("option", { value: name })));
+  const go = () => {
+    const word = form.elements.find.value.trim().toLowerCase();
+    const found = names.find(([name]) => name.toLowerCase() === word) ?? names.find(([name]) => word && name.toLowerCase().includes(word));
+    if (found) location.hash = address(found[1], { name: found[0] });
+    else if (word) say("No method or data set of that name.");
+  };
+  form.addEventListener("submit", (event) => { event.preventDefault(); go(); });
+  form.hidden = false;
 }
 
-/** Unpack what the page holds, then make its tables and charts work. */
+/** One place for what is under the pointer or has the keyboard: what a column means, what a point is. */
+function startTips() {
+  const tip = document.getElementById("tip");
+  const tell = (event) => {
+    const about = event.target.closest?.("[data-about]") ?? event.target.querySelector?.("[data-about]");
+    tip.hidden = !about?.dataset.about;
+    if (tip.hidden) return;
+    tip.textContent = about.dataset.about;
+    const box = about.getBoundingClientRect();
+    const left = Math.min(Math.max(8, box.x + box.width / 2 - tip.offsetWidth / 2), innerWidth - tip.offsetWidth - 8);
+    const top = box.bottom + 8 + tip.offsetHeight < innerHeight ? box.bottom + 8 : box.top - tip.offsetHeight - 8;
+    tip.style.translate = `${left}px ${top}px`;
+  };
+  for (const event of ["pointerover", "focusin"]) document.addEventListener(event, tell);
+  for (const event of ["scroll", "hashchange"]) addEventListener(event, () => { tip.hidden = true; }, { passive: true });
+  addEventListener("keydown", (event) => { if (event.key === "Escape") tip.hidden = true; });
+}
+
+/** Unpack what the page holds and make it work. */
 async function start() {
   Object.assign(page, JSON.parse(await unpacked("data")));
-  page.methods = distinct(page.boards.flatMap((board) => board.rows.map((row) => row.method)));
-  await runPlotly();
-  fillFilters();
-  page.boards.forEach((board, number) => {
-    const section = document.getElementById(board.id);
-    if (!board.rows.length) return;
-    makeSortable(section, board);
-    if (board.kind !== "overall") makeTelling(section, number);
-    if (board.kind === "transfer") redraws.set(section, () => drawCharts(section, board, number));
-  });
-  startGaps();
-  filter();
-  page.boards.forEach((board) => {
-    if (board.kind === "transfer" && board.rows.length) placeCharts(document.getElementById(board.id), board);
-  });
-
-  const watch = new IntersectionObserver((entries) => {
-    for (const { target, isIntersecting } of entries) {
-      if (isIntersecting) inView.add(target);
-      else inView.delete(target);
-    }
-    draw();
-  }, { rootMargin: "200px" });
-  for (const section of redraws.keys()) watch.observe(section);
-
-  filters.addEventListener("submit", (event) => event.preventDefault());
-  filters.addEventListener("input", filter);
-  filters.addEventListener("reset", () => setTimeout(filter));
-  filters.addEventListener("filtered", redraw);
-  filters.addEventListener("filtered", () => {
-    document.body.classList.toggle("all-columns", filters.elements.all.checked);
-  });
-  matchMedia("(prefers-color-scheme: dark)").addEventListener("change", redraw);
-  redraw();
+  page.names = Object.keys(page.methods);
+  document.querySelector("nav").replaceChildren(...Object.entries(VIEWS).map(([view, { title }]) => make("a", { href: address(view), "data-view": view }, title)));
+  document.addEventListener("submit", (event) => event.preventDefault());
+  startFinding();
+  startTips();
+  addEventListener("hashchange", moved);
+  addEventListener("beforeprint", () => more(Infinity));
+  show();
+  document.documentElement.dataset.ready = "";
 }
 
 start();
