@@ -2,7 +2,7 @@
 // Drawings of points, lines, bands and fronts on two axes; text is text, and labels that find no room are left out.
 
 const HEIGHT = 380;
-const EDGE = { left: 56, right: 16, top: 12, bottom: 46 };
+const EDGE = { left: 64, right: 16, top: 12, bottom: 46 };
 
 /** Round steps from below the least to above the largest of some values.
  *
@@ -161,7 +161,7 @@ function mark(point, { colour, shape, isHollow }, at, height) {
   const dot = drawn("g", { class: "point", transform: `translate(${at} ${height})`, "data-about": point.tip }, drawn("circle", { r: 9, fill: "transparent" }), symbol(shape, colour, isHollow));
   const link = point.href ? drawn("a", { href: point.href, "aria-label": point.tip }, dot) : dot;
   if (!point.label) return link;
-  return drawn("g", {}, link, drawn("text", { class: "label", x: at + 9, y: height + 4, "data-at": `${at},${height}` }, isolated(point.label)));
+  return drawn("g", {}, link, drawn("text", { class: "label", x: at + 9, y: height + 4, "data-at": `${at},${height}`, "data-right": point.isRight ? "" : null }, isolated(point.label)));
 }
 
 /** Move labels to where they hide nothing, and take away those for which there is no such place. */
@@ -179,6 +179,7 @@ function placeLabels(svg) {
     const [x, y] = text.dataset.at.split(",").map(Number);
     const own = text.getAttribute("text-anchor") === "end" ? [["end", 0, -5], ["end", 0, 14]]
       : [["end", -8, -7], ["start", 8, 15], ["start", 9, 4], ["end", -9, 4], ["start", 8, -8], ["end", -8, 15], ["middle", 0, -11], ["middle", 0, 20]];
+    if ("right" in text.dataset) own.unshift(...own.splice(2, 1));
     const fits = own.some(([anchor, dx, dy]) => {
       for (const [key, value] of Object.entries({ "text-anchor": anchor, x: x + dx, y: y + dy })) text.setAttribute(key, value);
       const found = box(text);

@@ -36,8 +36,8 @@ function sharedBy() {
 
 /** What is compared when nobody chose: the two that share most; beside one that was chosen its nearest rival. */
 function defaults(names, pairs) {
-  const isPlain = (pair) => pair[0].split("|").every((number) => !names[number].includes(" of "));
   const own = [state.get("a"), state.get("b")].filter(Boolean).map((name) => names.indexOf(name));
+  const isPlain = (pair) => pair[0].split("|").every((number) => !names[number].includes(" of ") && (own.length || names[number] !== "dense"));
   const fits = pairs.filter(isPlain).find(([key]) => own.every((number) => key.split("|").map(Number).includes(number))) ?? pairs[0];
   if (!fits) return [names[0] ?? "", names[1] ?? ""];
   const [one, other] = fits[0].split("|").map(Number);
@@ -85,7 +85,7 @@ function fillCompare(body) {
   const counts = { won: 0, lost: 0, undecided: 0 };
   for (const one of found) counts[outcome(one)] += 1;
   body.replaceChildren(make("section", { class: "card" }, make("h3", {}, named(a), " less ", named(b)), verdict(a, b),
-    make("p", {}, `Of ${found.length} cell${found.length === 1 ? "" : "s"} by itself: ${counts.won} won, ${counts.lost} lost, ${counts.undecided} undecided (paired t-intervals over seeds, not adjusted for their number).`),
+    make("p", {}, `Of ${found.length} cell${found.length === 1 ? "" : "s"} by itself: ${counts.won} won, ${counts.lost} lost, ${counts.undecided} undecided (paired t-intervals over seeds, not adjusted for their number). ${distinct(found.map(({ cell }) => cell.setting)).length === 1 ? `All ${found[0].cell.setting}.` : ""}`),
     forest(found, a, b), compareExports(found, a, b)));
 }
 
@@ -104,15 +104,16 @@ function verdict(a, b) {
 /** A line a cell with its difference drawn on one scale. */
 function forest(found, a, b) {
   const most = Math.max(0.005, ...found.map((one) => Math.abs(one.mean) + Math.min(one.half ?? 0, 0.3)));
-  const head = ["source", "target", "removed", "recipe", "setting", "seeds", a, b, "difference", ""];
+  const varied = ["recipe", "setting"].filter((name) => distinct(found.map(({ cell }) => cell[name])).length > 1);
+  const head = [["source", "w"], ["target", "w"], ["removed", "n"], [a, "n"], [b, "n"], ["difference", "n"], ["its interval", "w"], ["seeds", "n"], ...varied.map((name) => [name, "w"])];
   const lines = found.map((one) => {
     const { cell } = one;
     const words = [cell.source, cell.target].map((text) => make("td", { class: "w" }, named(text)));
-    return make("tr", { class: outcome(one) }, ...words, make("td", {}, percent(cell.sparsity)), make("td", { class: "w" }, named(cell.recipe)), make("td", { class: "w" }, named(cell.setting)),
-      make("td", {}, String(one.n)), make("td", {}, percent(one.left)), make("td", {}, percent(one.right)),
-      make("td", {}, points(one.mean), make("small", {}, one.half === null ? "" : `±${(100 * one.half).toFixed(1)}`)), make("td", { class: "w" }, bar(one, most)));
+    return make("tr", { class: outcome(one) }, ...words, make("td", {}, percent(cell.sparsity)), make("td", {}, percent(one.left)), make("td", {}, percent(one.right)),
+      make("td", {}, points(one.mean), make("small", {}, one.half === null ? "" : `±${(100 * one.half).toFixed(1)}`)), make("td", { class: "w" }, bar(one, most)),
+      make("td", {}, String(one.n)), ...varied.map((name) => make("td", { class: "w" }, named(cell[name]))));
   });
-  const titles = head.map((title, at) => make("th", { scope: "col", class: [0, 1, 3, 4, 9].includes(at) ? "w" : "n" }, title ? named(title) : make("span", { class: "unseen" }, "drawn")));
+  const titles = head.map(([title, kind]) => make("th", { scope: "col", class: kind }, breakable(title)));
   return make("div", { class: "scroll", tabindex: "0", role: "region", "aria-label": `${a} less ${b}` }, make("table", { class: "forest" }, make("thead", {}, make("tr", {}, ...titles)), make("tbody", {}, ...lines)));
 }
 

@@ -83,7 +83,7 @@ def _row(row: Row, shown: Sequence[Column], index: dict[str, int]) -> dict[str, 
         "score": row.mean,
         "half": row.half,
         "gap": row.gap and [row.gap.mean, row.gap.half],
-        "scratch": row.of_scratch,
+        "shares": {"dense": row.of_dense, "scratch": row.of_scratch},
         "costs": {
             "MACs": row.sparse_macs,
             "parameters": row.parameters,

@@ -8,8 +8,8 @@ function methodView(place) {
   const told = page.methods[name];
   const about = told.facts?.["what it does"] ? [make("p", {}, `${name} ${told.facts["what it does"]}.`)] : [];
   place.append(make("h2", { class: "title" }, named(name)), make("section", { class: "card" }, make("h3", {}, "What it does"),
-    ...(told.about ? [make("p", {}, sentences(told.about, 3)), ...about] : [make("p", {}, "No documentation of it is in this checkout; it comes with another package.")]),
-    ...facts(told), ...(told.about && sentences(told.about, 99) !== sentences(told.about, 3) ? [make("details", {}, make("summary", {}, "All that its documentation says"), make("p", {}, told.about))] : [])),
+    ...(told.about ? [...about, make("p", {}, sentences(told.about, about.length ? 2 : 3))] : [make("p", {}, "No documentation of it is in this checkout; it comes with another package.")]),
+    ...facts(told), ...(told.about && told.about.length > sentences(told.about, 2).length ? [make("details", {}, make("summary", {}, "All that its documentation says"), make("p", {}, told.about))] : [])),
     ...settings(told), costsOf(name), rowsOf(`Its rows`, (board, row) => row.method === name));
 }
 
@@ -74,7 +74,8 @@ function taskView(place) {
   const told = page.tasks[name];
   if (!told) return listView(place, "Data sets", "task", Object.keys(page.tasks), (one) => page.tasks[one].citation ?? "");
   const counts = Object.entries(told.counts).map(([split, number]) => `${split} ${number.toLocaleString("en")}`).join(", ");
-  const lines = { splits: counts, "what test is": told.test && `officially ${told.test}`, outputs: told.outputs && `${told.outputs}: ${told.names.join(", ")}`, licence: told.licence, work: told.citation, address: told.url, version: told.version && String(told.version) };
+  const tested = distinct(page.boards.filter((board) => board.task === name && board.split).map((board) => board.split)).join(", ");
+  const lines = { "splits in the records": counts, "tested on": tested && `officially ${tested}`, "in this version": told.version && `version ${told.version}, tested on what is officially ${told.test}`, outputs: told.outputs && `${told.outputs}: ${told.names.join(", ")}`, licence: told.licence, work: told.citation, address: told.url };
   const list = Object.entries(lines).filter(([, text]) => text).map(([title, text]) => make("div", {}, make("dt", {}, title), make("dd", {}, named(text))));
   place.append(make("h2", { class: "title" }, named(name)), make("section", { class: "card" }, make("h3", {}, "What it is"), make("dl", { class: "long" }, ...list), ...samples(told),
     make("p", { class: "exports" }, linked("Its tables", "tables", { target: name }))),

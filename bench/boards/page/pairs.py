@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from itertools import combinations
 from typing import Any
@@ -11,8 +12,8 @@ from bench.boards.leaderboard import Board
 from bench.boards.pairing import OF, Cell
 from bench.numbers import stats
 
-MOST = 1_500
-"""Pairs whose pooled intervals a page holds; of the others it shows the single jobs."""
+MOST = 400
+"""Pairs whose pooled intervals a page holds, those that share most; of the others it shows the single jobs."""
 DEGREES = 40
 
 
@@ -36,7 +37,8 @@ def block(boards: Iterable[Board]) -> dict[str, Any]:
     )
     found = {cell: scores for cell, scores in sorted(cells.items()) if len(scores) > 1}
     names = pairing.names_of(found)
-    pairs = sorted({pair for scores in found.values() for pair in combinations(sorted(scores), 2) if _is_told(*pair)})
+    shared = Counter(pair for scores in found.values() for pair in combinations(sorted(scores), 2) if _is_told(*pair))
+    pairs = sorted(shared, key=lambda pair: (-shared[pair], pair))
     number = {name: at for at, name in enumerate(names)}
     return {
         "names": names,

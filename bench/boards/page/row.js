@@ -29,7 +29,7 @@ function runs(row) {
     return make("tr", {}, ...cells.map((cell) => make("td", {}, String(cell))), make("td", { class: "w" }, link));
   });
   return make("div", { class: "scroll", tabindex: "0", role: "region", "aria-label": "Runs" },
-    make("table", {}, make("thead", {}, make("tr", {}, ...head.map((title) => make("th", { scope: "col" }, title)))),
+    make("table", { class: "runs" }, make("thead", {}, make("tr", {}, ...head.map((title) => make("th", { scope: "col", class: title === "record" ? "w" : "n" }, title)))),
       make("tbody", {}, ...lines)));
 }
 

@@ -35,6 +35,11 @@ function named(text) {
   return make("bdi", {}, text);
 }
 
+/** The same of a name that may break behind the signs that part it. */
+function breakable(text) {
+  return make("bdi", {}, ...text.split(/(?<=[/@_=])/).flatMap((part, at) => (at ? [make("wbr"), part] : [part])));
+}
+
 /** The same as a text of its own, for options and titles that hold no elements. */
 function isolated(text) {
   return `\u2068${text}\u2069`;

@@ -22,7 +22,10 @@ function show() {
   live.replaceChildren();
   VIEWS[name].make?.(live);
   for (const link of document.querySelectorAll("nav a")) {
-    if (link.dataset.view === name) link.setAttribute("aria-current", "page");
+    if (link.dataset.view === name) {
+      link.setAttribute("aria-current", "page");
+      link.parentElement.scrollLeft = link.offsetLeft - link.parentElement.offsetLeft - 40;
+    }
     else link.removeAttribute("aria-current");
   }
   document.title = `${VIEWS[name].title}${chosen("name") ? `: ${chosen("name")}` : ""} · ticketbench`;

@@ -8,10 +8,11 @@ const GROUPS = [
   ["random", "Controls: kept positions shuffled"],
   ["dense", "References: the dense network"],
 ];
-const AT_ONCE = 4;
+const AT_ONCE = 3;
+const LINES = 24;
 const SHOWN = "columns";
 
-const tables = { slices: [], rest: [] };
+const tables = { slices: [], rest: [], lines: [], timer: 0 };
 
 /** All tables there are: rows of one board and sparsity; references stand in every table of their board. */
 function slices() {
@@ -145,7 +146,9 @@ function bodies(slice, places) {
   const high = Math.min(1, Math.max(...all.map((row) => row.score + (row.half ?? 0))));
   return parts(slice).map(({ caption, role, rows }) => {
     const title = make("tr", { class: "part" }, make("th", { colspan: places.length, scope: "rowgroup" }, make("span", {}, caption)));
-    return make("tbody", { class: role }, title, ...rows.flatMap((row) => lines(slice.board, row, places, [low, high])));
+    const body = make("tbody", { class: role }, title);
+    for (const row of rows) tables.lines.push(() => body.append(...lines(slice.board, row, places, [low, high])));
+    return body;
   });
 }
 
@@ -183,7 +186,7 @@ function whisker(row, [low, high]) {
 
 /** A ticket's name, which opens its row. */
 function opener(board, row, text, isOpen) {
-  const button = make("button", { type: "button", "aria-expanded": String(isOpen) }, named(text));
+  const button = make("button", { type: "button", "aria-expanded": String(isOpen) }, breakable(text));
   button.addEventListener("click", () => {
     choose({ open: isOpen ? "" : row.records[0][0] });
     const holder = button.closest(".board");
@@ -193,6 +196,7 @@ function opener(board, row, text, isOpen) {
       if (one.dataset.board !== holder.dataset.board || one.dataset.sparsity !== holder.dataset.sparsity) return;
       const fresh = card(slice);
       one.replaceWith(fresh);
+      fillLines(Infinity);
       [...fresh.querySelectorAll("tr[data-row]")].find((line) => line.dataset.row === row.records[0][0])?.querySelector("button").focus({ preventScroll: true });
     });
   });
@@ -205,15 +209,17 @@ function tablesView(place) {
   const boards = page.boards.filter((board) => board.rows.length);
   const rows = boards.flatMap((board) => board.rows);
   const form = make("form", { class: "choices", "aria-label": "Choose tables and rows" },
-    choice("kind", "Scores of", [["transfer", "transfers"], ["draw", "draws on their source"]], changed),
     filterChoice("target", "Target", distinct(boards.map((board) => board.task)), changed),
     filterChoice("sparsity", "Removed", distinct(slices().map((slice) => slice.sparsity)), changed, percent),
+    choice("kind", "Scores of", [["transfer", "transfers"], ["draw", "draws on their source"]], changed),
     filterChoice("board", "Setting", boards.map((board) => board.id), changed, boardName),
     filterChoice("method", "Method", distinct(rows.map((row) => row.method)), changed),
     filterChoice("source", "Source", distinct(rows.map((row) => row.source)), changed),
     filterChoice("recipe", "Recipe", distinct(rows.map((row) => row.recipe)), changed),
     wordField(changed), clearing(), columnsField());
-  place.append(make("h2", { class: "title" }, "Leaderboards"), form, exportsBar(), make("div", { id: "tables" }));
+  const isRoomy = matchMedia("(min-width: 40rem)").matches || ["board", "method", "source", "recipe", "text"].some((name) => chosen(name));
+  const folded = make("details", { class: "filters", ...(isRoomy ? { open: "" } : {}) }, make("summary", {}, "Filters"), form);
+  place.append(make("h2", { class: "title" }, "Leaderboards"), folded, exportsBar(), make("div", { id: "tables" }));
   showTables();
 }
 
@@ -271,6 +277,8 @@ function exportsBar() {
 
 /** Make the tables that are asked for: the first ones now, the others as they come near. */
 function showTables() {
+  clearTimeout(tables.timer);
+  tables.lines = [];
   tables.slices = wanted();
   tables.rest = [...tables.slices];
   const place = document.getElementById("tables");
@@ -288,6 +296,7 @@ function more(count) {
   if (!place) return;
   place.querySelector(".end")?.remove();
   place.append(...tables.rest.splice(0, count).map(card));
+  fillLines(count === Infinity || chosen("open") ? Infinity : LINES);
   if (!tables.rest.length) return;
   const end = make("p", { class: "end" }, `${tables.rest.length} more tables`);
   place.append(end);
@@ -296,6 +305,13 @@ function more(count) {
     watch.disconnect();
     more(AT_ONCE);
   }, { rootMargin: "800px" }).observe(end);
+}
+
+/** Fill some rows into the tables that are there, and the others a little later, so that nobody waits for what is below. */
+function fillLines(count) {
+  clearTimeout(tables.timer);
+  for (const fill of tables.lines.splice(0, count)) fill();
+  if (tables.lines.length) tables.timer = setTimeout(() => fillLines(LINES), 16);
 }
 
 /** What is shown as lists: where a row stands, then its columns, numbers in full. */

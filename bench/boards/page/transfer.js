@@ -14,8 +14,8 @@ function transferView(place) {
   const settings = distinct(boards.map((board) => board.setting)).sort((a, b) => cells(boards, b) - cells(boards, a));
   const form = make("form", { class: "choices", "aria-label": "Choose what is shown" },
     choice("method", "Method", methods.map((name) => [name, name]), changed),
-    choice("measure", "Show", Object.entries(MEASURES), changed),
-    choice("other", "Other method", methods.map((name) => [name, name]), changed),
+    choice("measure", "Show", Object.entries(MEASURES), show),
+    ...(chosen("measure") === "difference" ? [choice("other", "Other method", methods.map((name) => [name, name]), changed)] : []),
     choice("sparsity", "Removed", levels.map((level) => [String(level), percent(level)]), changed),
     choice("setting", "Setting", settings.map((one) => [one, one]), changed));
   place.append(make("h2", { class: "title" }, "Transfer: source by target"), form, body);
