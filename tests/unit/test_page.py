@@ -1,4 +1,4 @@
-"""bench.boards.page: the data block's bytes, what is escaped, the structure that people and screen readers find."""
+"""bench.boards.page: the data block, the overview and its numbers, what is escaped, what screen readers find."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ import gzip
 import hashlib
 import json
 import re
-import sys
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
@@ -16,13 +15,17 @@ import pytest
 from samples import record
 
 from bench import table
-from bench.boards import render
+from bench.boards import pairing
 from bench.boards.leaderboard import boards
-from bench.boards.page import data, document
+from bench.boards.page import answers, data, document, pairs, told
+from bench.boards.page.columns import columns
+from bench.boards.places import places
 from bench.command import console
-from bench.records.record import Record
+from bench.records import published
+from bench.records.record import Record, each
+from bench.numbers.amounts import interval
 from bench.request import redraw
-from tickets.errors import UserError
+from tickets.drawers import DRAWERS
 
 SEG, POSE, CLS = "seg/figures", "pose/figures", "cls/figures"
 HOSTILE = """<img src=x onerror="window.hacked=1"></script>&amp;'"""
@@ -41,12 +44,6 @@ def some(drawer: str = "gmp") -> list[Record]:
         records.append(record(source=None, score=0.7, seed=seed))
         records.append(record(target=None, drawer=drawer, score=0.6, seed=seed))
     return [*records, record(drawer="imp", score=None, error=f"{drawer} broke")]
-
-
-@pytest.fixture(autouse=True)
-def no_plotly(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Most tests need no charts."""
-    monkeypatch.setattr(document, "_plotly", lambda: "const Plotly = null;")
 
 
 class Outline(HTMLParser):
@@ -103,12 +100,11 @@ def test_the_data_block_is_the_same_for_any_order_of_the_records_and_any_folder(
 def test_the_data_block_holds_every_complete_row_in_the_order_of_its_table() -> None:
     told = block(some())
     assert [(b["kind"], b["task"], len(b["rows"])) for b in told["boards"]] == [
-        ("overall", CLS, 2),
         ("transfer", POSE, 2),
         ("transfer", SEG, 5),
         ("draw", CLS, 1),
     ]
-    rows = told["boards"][2]["rows"]
+    rows = told["boards"][1]["rows"]
     assert [(row["label"], row["role"]) for row in rows] == [
         ("dense, scratch", "dense"),
         ("gmp from cls/figures", "ticket"),
@@ -117,11 +113,32 @@ def test_the_data_block_holds_every_complete_row_in_the_order_of_its_table() -> 
         ("omp from seg/figures (native)", "native"),
     ]
     ticket = rows[2]
-    assert (ticket["score"], ticket["gap"], ticket["cost"]) == (pytest.approx(0.405), pytest.approx(-0.045), 3 * 10**12)
-    assert (ticket["method"], ticket["source"], ticket["targets"], ticket["sparsity"]) == ("omp", CLS, [SEG], 0.9)
-    seeds = [(seed, score, ticket, told["commands"][command]) for _, seed, score, ticket, command in ticket["records"]]
+    assert (ticket["score"], ticket["gap"][0], ticket["costs"]["training"]) == (
+        pytest.approx(0.405),
+        pytest.approx(-0.045),
+        3 * 10**12,
+    )
+    assert (ticket["method"], ticket["source"], ticket["sparsity"]) == ("omp", CLS, 0.9)
+    seeds = [(one[1], one[2], one[3], told["commands"][one[4]]) for one in ticket["records"]]
     commands = [redraw.of(record(seed=seed, redraw="any")) for seed in (0, 1)]
     assert seeds == [(n, 0.4 + n / 100, "0123456789abcdef", commands[n]) for n in (0, 1)]
+
+
+def test_rows_have_a_text_and_a_value_for_every_column_of_their_board() -> None:
+    told = block(some())
+    for board in told["boards"]:
+        for row in board["rows"]:
+            assert len(row["cells"]) == len(row["keys"]) == len(board["columns"])
+    titles = [told["columns"][number][0] for number in told["boards"][1]["columns"]]
+    row = told["boards"][1]["rows"][2]
+    assert dict(zip(titles, row["cells"], strict=True))["score"] == "40.5% ±6.4"
+    assert row["halves"][str(titles.index("score"))] == pytest.approx(0.0635, abs=1e-4)
+
+
+def test_every_column_tells_what_it_means() -> None:
+    about = {column.title: column.about for column in columns({})}
+    assert all(about.values()), [title for title, text in about.items() if not text]
+    assert about["gap"] == "score - native score, paired by seed."
 
 
 def test_a_ticket_is_told_by_the_first_digits_of_its_hash() -> None:
@@ -129,21 +146,79 @@ def test_a_ticket_is_told_by_the_first_digits_of_its_hash() -> None:
     assert {one[3] for board in told for row in board["rows"] for one in row["records"]} == {"ab" * 8, None}
 
 
-def test_rows_have_a_key_for_every_column_of_their_table() -> None:
+def test_places_are_those_that_the_seeds_leave_a_row() -> None:
+    """Of a, b and c only b and c overlap; d has one difference in sign by seed, and is told from nobody but a."""
+    scores = {"a": (0.9, 0.91, 0.9), "b": (0.5, 0.52, 0.54), "c": (0.51, 0.5, 0.55), "d": (0.1, 0.6, 0.4)}
+    found = [record(drawer=name, score=s, seed=n) for name, by in scores.items() for n, s in enumerate(by)]
+    board = next(one for one in boards(found) if one.place.kind == "transfer")
+    assert {key.drawer: (one.best, one.worst) for key, one in places(board).items()} == {
+        "a": (1, 2),
+        "b": (2, 4),
+        "c": (2, 4),
+        "d": (1, 4),
+    }
+
+
+def test_one_seed_tells_nobody_from_anybody() -> None:
+    board = boards([record(drawer=name, score=s) for name, s in (("a", 0.9), ("b", 0.1))])[0]
+    assert {str(one) for one in places(board).values()} == {"1\u2009\u2013\u20092"}
+
+
+def test_the_answers_are_differences_of_the_records() -> None:
+    """Tickets score 0.505 and 0.405 on seg, 0.2 shuffled, 0.7 dense, 0.45 natively; on pose there is nothing beside them."""
+    found = {answer.question: answer for answer in answers.answers(boards(some()))}
+    shuffled, native, dense = found.values()
+    assert (shuffled.pooled.mean, shuffled.pooled.n, shuffled.verdict) == (pytest.approx(0.205), 2, "yes")
+    assert (native.pooled.mean, native.pooled.n, native.verdict) == (pytest.approx(-0.045), 2, "undecided")
+    assert (dense.pooled.mean, dense.pooled.n, dense.verdict) == (pytest.approx(-0.245), 4, "no")
+    assert dense.sentence.startswith("No: a ticket loses")
+
+
+def test_figures_of_the_overview_are_those_of_the_tables() -> None:
     found = boards(some())
-    outline = Outline(document.to_html(found))
-    columns = [attributes for attributes in outline.all("th") if attributes.get("scope") == "col"]
-    assert len(columns) == sum(len(board["rows"][0]["keys"]) for board in block(some())["boards"])
+    page = Outline(document.to_html(found))
+    best = answers.best(found)
+    assert [(one.board.place.task, one.row.key.drawer, one.rivals) for one in best] == [(POSE, "gmp", 2), (SEG, "gmp", 2)]
+    assert all(interval(one.row.score) in page.texts["small"] for one in best)
+    links = [a["href"] for a in page.all("a")]
+    assert "#view=tables&board=seg-figures-tiny&sparsity=0.9" in links
+    assert page.texts["span"][1] == "+20.5 [+14.1, +26.9]"
+
+
+def test_pooled_differences_are_those_of_bench_compare() -> None:
+    found = pairs.block(boards(some()))
+    one, other = (found["names"].index(name) for name in ("gmp", "omp"))
+    cells = pairing.cells(some())
+    for scope, keep in {"|": (SEG, POSE), f"{SEG}|": (SEG,), f"{SEG}|0.9": (SEG,)}.items():
+        kept = {cell: scores for cell, scores in cells.items() if cell.place.task in keep and cell.source == CLS}
+        whole = pairing.pooled(pairing.differences(kept, "gmp", "omp"))
+        assert found["pooled"][f"{one}|{other}|{scope}"] == [whole.mean, whole.low, whole.high, whole.clusters, whole.n]
+
+
+def test_a_method_is_told_by_its_docstring_and_its_place() -> None:
+    found = told.member(DRAWERS, "imp@rounds=5")
+    path, line = found.place.split(":")
+    assert "class IterativeMagnitude" in Path(path).read_text().splitlines()[int(line) - 1]
+    assert "1803.03635" in found.works and "rounds" in found.settings
+    assert told.member(DRAWERS, "imp/many_rounds").variant == {"rate": 0.2, "share": 1.0}
+    assert told.member(DRAWERS, "of somebody else") is None
+
+
+def test_a_data_set_is_told_by_its_adapter_and_its_records() -> None:
+    task = block(some())["tasks"][SEG]
+    assert task["counts"] == {"train": 3684, "val": 412, "test": 1024}
+    assert task["licence"] == "that of ticketbench" and task["outputs"] == len(task["names"]) == 9
+    assert block([record(source="cls/mine", target="seg/mine")])["tasks"]["seg/mine"].keys() == {"counts"}
 
 
 def test_no_name_becomes_markup() -> None:
     page = document.to_html(boards(some(HOSTILE)), "records/")
     outline = Outline(page)
     assert outline.all("img") == []
-    assert [a for a in outline.all("script") if a] == [{"type": "text/plain", "id": id} for id in ("data", "plotly")]
-    assert len(outline.all("script")) == 2 + len(document.SCRIPTS)
+    assert [a for a in outline.all("script") if a] == [{"type": "text/plain", "id": "data"}]
+    assert len(outline.all("script")) == 1 + len(document.SCRIPTS)
     assert not any(name.startswith("on") for _, attributes in outline.found for name in attributes)
-    assert HOSTILE in "".join(outline.texts["th"])
+    assert HOSTILE in "".join(outline.texts["bdi"])
     assert any(HOSTILE in row["label"] for b in block(some(HOSTILE))["boards"] for row in b["rows"])
 
 
@@ -159,9 +234,7 @@ def test_only_the_pages_own_scripts_may_run_and_nothing_is_asked_for() -> None:
     rules = dict(rule.strip().split(" ", 1) for rule in policy.split(";"))
     assert rules["default-src"] == "'none'"
     scripts = re.findall(r"<script>(.*?)</script>", page, re.S)
-    plotly = unpacked(re.search(r'id="plotly">(.*?)</script>', page).group(1))
-    assert plotly == document._plotly()
-    digests = [base64.b64encode(hashlib.sha256(text.encode()).digest()).decode() for text in (plotly, *scripts)]
+    digests = [base64.b64encode(hashlib.sha256(text.encode()).digest()).decode() for text in scripts]
     assert rules["script-src"] == " ".join(f"'sha256-{digest}'" for digest in digests)
     for tag in ("link", "iframe", "img"):
         assert Outline(page).all(tag) == []
@@ -175,60 +248,27 @@ def test_our_scripts_make_no_code_and_no_markup_of_texts() -> None:
             assert risky not in text.replace("http://www.w3.org/2000/svg", "")
 
 
-def test_tables_have_captions_scopes_and_boxes_that_a_keyboard_scrolls() -> None:
+def test_tables_of_the_overview_have_captions_scopes_and_boxes_that_a_keyboard_scrolls() -> None:
     page = Outline(document.to_html(boards(some())))
-    tables = page.all("table")
-    assert len(tables) == 4
-    assert page.texts["caption"][:2] == [
-        "Tickets of cls/figures over 2 targets: scale tiny",
-        "Transfers to pose/figures: PCK@0.2 on test, scale tiny",
+    assert page.texts["caption"] == [
+        "The best ticket by target and sparsity",
+        "The best of each method by target, at 90.0%",
+        "What a point costs",
     ]
-    assert len(page.texts["caption"]) == len(tables)
     assert {attributes.get("scope") for attributes in page.all("th")} == {"col", "row"}
     boxes = [a for a in page.all("div") if a.get("class") == "scroll"]
-    assert all(box["tabindex"] == "0" and box["role"] == "region" for box in boxes)
-    ids = {a["id"] for _, a in page.found if "id" in a}
-    assert all(a["aria-labelledby"] in {*ids, "details-title"} for _, a in page.found if "aria-labelledby" in a)
-    links = [a["href"] for a in page.all("a")]
-    assert all(link.startswith("#") and link[1:] in ids for link in links)
+    assert len(boxes) == 3 and all(box["tabindex"] == "0" and box["role"] == "region" for box in boxes)
     assert [len(page.all(tag)) for tag in ("main", "header", "nav", "h1")] == [1, 1, 1, 1]
 
 
-def test_a_table_s_classes_tell_which_columns_are_words_and_which_are_extra() -> None:
-    """Of the transfers to seg: rank, ticket, source, score, recipe, ..., as their headers have it."""
-    page = document.to_html(boards(some()))
-    section = re.search(r'id="seg-figures-tiny".*?<table class="([^"]*)">.*?<tr>(.*?)</tr>', page, re.S)
-    marks, titles = section.group(1).split(), re.findall(r"<th[^>]*>(.*?)</th>", section.group(2))
-    columns = {column.title: column for column in render.COLUMNS}
-    assert [titles[int(mark[1:]) - 1] for mark in marks if mark[0] == "x"] == [t for t in titles if t in document.EXTRA]
-    assert [mark[1:] for mark in marks if mark[0] == "w"] == [
-        str(number) for number, title in enumerate(titles, 1) if not columns[title].is_number
-    ]
-    for mark in marks:
-        assert f".{mark} tr > :nth-child({mark[1:]})" in page
+def test_incomplete_rows_are_told_below_their_table() -> None:
+    notes = block(some())["boards"][1]["notes"]
+    assert notes == ["Incomplete: imp from cls/figures, sparsity 90.0%: no record of seed 1; seed 0 failed: gmp broke."]
 
 
-def test_controls_follow_their_tickets_and_incomplete_rows_stand_below() -> None:
-    page = Outline(document.to_html(boards(some())))
-    assert [a["class"] for a in page.all("tr") if "data-row" in a and "class" in a] == [
-        "ticket",
-        "ticket",
-        "dense",
-        "ticket",
-        "ticket",
-        "random control",
-        "native control",
-        "draw",
-    ]
-    assert (
-        "Incomplete: imp from cls/figures, sparsity 90.0%: no record of seed 1; seed 0 failed: gmp broke."
-        in (page.texts["li"])
-    )
-
-
-def test_a_page_of_draws_alone_has_no_overall_board() -> None:
-    told = block([record(target=None)])
-    assert [board["kind"] for board in told["boards"]] == ["draw"]
+def test_a_page_of_draws_alone_has_no_best_ticket() -> None:
+    page = Outline(document.to_html(boards([record(target=None)])))
+    assert page.all("table") == [] and [a["id"] for a in page.all("section") if "id" in a] == ["answers", "check"]
 
 
 def test_it_is_written_where_it_is_asked_for_and_links_to_the_records(
@@ -244,8 +284,6 @@ def test_it_is_written_where_it_is_asked_for_and_links_to_the_records(
     assert Outline(text).all("body") == [{"data-records": "../../my%20runs/records/"}]
 
 
-def test_without_plotly_one_sentence_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.undo()
-    monkeypatch.setitem(sys.modules, "plotly.offline", None)
-    with pytest.raises(UserError, match=r'the page needs the package plotly.*pip install "ticketbench\[page\]"'):
-        document.to_html(boards(some()))
+def test_the_page_of_the_published_records_is_small() -> None:
+    found = boards(each(published.RECORDS))
+    assert len(document.to_html(found, "records/").encode()) < 1_500_000

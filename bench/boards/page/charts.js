@@ -100,7 +100,7 @@ function drawing(chart, width) {
     ...(chart.front?.length ? [frontLine(chart.front, x, y, width)] : []),
     ...chart.series.flatMap((one) => drawnSeries(one, x, y)),
   ];
-  return drawn("svg", { viewBox: `0 0 ${width} ${height}`, width, height, role: "img", "aria-label": chart.name }, ...parts);
+  return drawn("svg", { viewBox: `0 0 ${width} ${height}`, width, height, role: "group", "aria-label": chart.name }, ...parts);
 }
 
 /** Grid, ticks and titles. */

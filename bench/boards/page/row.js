@@ -5,19 +5,19 @@
 function details(board, row) {
   const commands = distinct(row.records.map((record) => record[4])).map((number) => page.commands[number]);
   const again = row.records.find((record) => record[2] !== null);
-  const first = commands[0] ? [make("h4", {}, "Get this ticket"), make("p", { class: "soft" },
+  const first = commands[0] ? [make("h3", {}, "Get this ticket"), make("p", { class: "soft" },
     "Draws it again, into runs/tickets; then python -m bench.show tells its architecture, and python -m bench.export makes a network of it."),
     ...commands.slice(0, 1).map(command)] : [];
   const rest = commands.length > 1 ? [make("details", {}, make("summary", {}, `The other ${commands.length - 1} seeds`),
     ...commands.slice(1).map(command))] : [];
-  const check = again ? [make("h4", {}, "Check this row"), command(`python -m bench.check recompute ${again[0]}`)] : [];
+  const check = again ? [make("h3", {}, "Check this row"), command(`python -m bench.check recompute ${again[0]}`)] : [];
   return make("div", { class: "details" },
     make("p", { class: "links" }, linked(`about ${row.method}`, "method", { name: row.method }), " ",
       linked(`about ${board.task}`, "task", { name: board.task }), " ",
       linked("compare it", "compare", { a: row.method })),
     ...first, ...rest, ...check,
-    make("h4", {}, `${row.records.length} run${row.records.length === 1 ? "" : "s"}`), runs(row),
-    make("h4", {}, "All its numbers"), numbers(board, row));
+    make("h3", {}, `${row.records.length} run${row.records.length === 1 ? "" : "s"}`), runs(row),
+    make("h3", {}, "All its numbers"), numbers(board, row));
 }
 
 /** A line a seed: score, ticket, cost, when and by what code, and the record. */

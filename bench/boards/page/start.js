@@ -22,10 +22,7 @@ function show() {
   live.replaceChildren();
   VIEWS[name].make?.(live);
   for (const link of document.querySelectorAll("nav a")) {
-    if (link.dataset.view === name) {
-      link.setAttribute("aria-current", "page");
-      link.parentElement.scrollLeft = link.offsetLeft - link.parentElement.offsetLeft - 40;
-    }
+    if (link.dataset.view === name) link.setAttribute("aria-current", "page");
     else link.removeAttribute("aria-current");
   }
   document.title = `${VIEWS[name].title}${chosen("name") ? `: ${chosen("name")}` : ""} · ticketbench`;
@@ -79,6 +76,10 @@ async function start() {
   page.names = Object.keys(page.methods);
   document.querySelector("nav").replaceChildren(...Object.entries(VIEWS).map(([view, { title }]) => make("a", { href: address(view), "data-view": view }, title)));
   document.addEventListener("submit", (event) => event.preventDefault());
+  document.querySelector(".skip").addEventListener("click", (event) => {
+    event.preventDefault();
+    document.getElementById("main").focus();
+  });
   startFinding();
   startTips();
   addEventListener("hashchange", moved);

@@ -106,7 +106,7 @@ function card(slice) {
     make("ul", {}, ...board.notes.map((note) => make("li", {}, named(note)))))] : [];
   return make("section", { class: "card board", "data-board": board.id, "data-sparsity": String(sparsity) },
     make("h2", {}, named(titleOf(slice)), " ", link), make("p", { class: "soft" }, about),
-    make("div", { class: "scroll", tabindex: "0", role: "region", "aria-label": titleOf(slice) },
+    make("div", { class: "scroll", tabindex: "0", role: "region", "aria-label": `${titleOf(slice)}, ${board.setting}` },
       make("table", { class: "rows" }, make("caption", {}, titleOf(slice)), header(board, places), ...bodies(slice, places))),
     ...notes);
 }
