@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
+from itertools import chain
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from bench.boards import charts, flat
+from bench.boards import changes, charts, flat
+from bench.boards.feed import to_atom
 from bench.boards.latex import to_latex
 from bench.boards.leaderboard import Board, boards
 from bench.boards.measured import with_speeds
@@ -17,6 +20,7 @@ from bench.boards.page.document import address, to_html
 from bench.boards.render import markdown
 from bench.command import console
 from bench.records import record, speeds
+from bench.records.record import Record
 from tickets import atomic
 from tickets.errors import UserError, unknown
 
@@ -24,7 +28,9 @@ NAME = "leaderboard"
 RUNS = Path("runs/records")
 RECORDS, TABLES = Path("results/records"), Path("results/tables")
 
-TEXTS: dict[str, Callable[[tuple[Board, ...]], str]] = {"md": markdown, "csv": flat.to_csv, "tex": to_latex}
+TEXTS: dict[str, Callable[[tuple[Board, ...]], str]] = {
+    "md": markdown, "csv": flat.to_csv, "tex": to_latex, "atom": to_atom,
+}  # fmt: skip
 """Formats that are one file each."""
 FORMATS = (*TEXTS, "svg", "html")
 COMMITTED = "md,csv,tex,svg"
@@ -57,7 +63,7 @@ def table(
             "--format",
             metavar=",".join(FORMATS),
             help=f"Which formats (default: md; with --out or --check, {COMMITTED}). svg: a chart a target; html: one "
-            "page that sorts, filters and draws, and needs no network.",
+            "page that sorts, filters and draws, and needs no network; atom: a feed of new rows.",
             show_default=False,
         ),
     ] = None,
@@ -65,6 +71,15 @@ def table(
         bool,
         typer.Option("--check", help="Write nothing; exit 1 if a table is not what its records render to."),
     ] = False,
+    since: Annotated[
+        str | None,
+        typer.Option(
+            "--since",
+            metavar="DATE",
+            help="Tell which ranks changed since that day, and why, as 2026-01-31; nothing else.",
+            show_default=False,
+        ),
+    ] = None,
 ) -> None:
     """Turn a folder of records into tables, charts, or a page.
 
@@ -75,13 +90,24 @@ def table(
     python -m bench.table results/records --out results/tables
 
     python -m bench.table results/records --format html --out pages
+
+    python -m bench.table results/records --since 2026-11-24
     """
+    if since is not None:
+        if check or out is not None or formats is not None:
+            raise UserError(f"--since {since} prints what changed; leave --check, --out and --format out.")
+        with console.uncollected():
+            sys.stdout.write(changes.text(changes.changes(_records(folder or RUNS), parse_day(since)), since))
+        return
     to_files = check or out is not None
     names = parse_formats(formats or (COMMITTED if to_files else "md"))
     if not to_files and (len(names) > 1 or "svg" in names):
         raise UserError(f"several files ({formats}) need a folder to go to; give --out DIR or one format but svg.")
-    if check and "html" in names:
-        raise UserError(f"a page is never committed, and so not checked (got --format {formats}); leave html out.")
+    if check and {"html", "atom"}.intersection(names):
+        raise UserError(
+            f"a page and its feed are never committed, and so not checked (got --format {formats}); leave html and "
+            "atom out."
+        )
     folder = folder or (RECORDS if check else RUNS)
     with console.uncollected():
         files = render(folder, names, out or (TABLES if check else Path()))
@@ -122,18 +148,49 @@ def render(folder: Path, formats: list[str], out: Path = Path()) -> dict[str, st
         UserError: the folder is missing or holds no record, a file in it or the speeds beside it are damaged, or a
             format needs a package that is not installed.
     """
-    found = with_speeds(boards(record.each(folder)), speeds.read(speeds.beside(folder)))
-    if not found:
-        raise UserError(f"there is no record in {folder}; run python -m bench.run first, or name another.")
+    found = with_speeds(boards(_records(folder)), speeds.read(speeds.beside(folder)))
     files: dict[str, str] = {}
     for name in formats:
         if name == "svg":
             files |= {f"{NAME}-{slug}.svg": text for slug, text in charts.to_svgs(found).items()}
         elif name == "html":
-            files[f"{NAME}.html"] = to_html(found, address(folder, out))
+            feed = f"{NAME}.atom" if "atom" in formats else ""
+            files[f"{NAME}.html"] = to_html(found, address(folder, out), feed)
         else:
             files[f"{NAME}.{name}"] = TEXTS[name](found)
     return files
+
+
+def parse_day(text: str) -> str:
+    """A day or a UTC time as records write theirs.
+
+    Raises:
+        UserError: it is neither.
+
+    Example:
+        >>> parse_day("2026-01-31")
+        '2026-01-31T00:00:00Z'
+    """
+    try:
+        found = datetime.fromisoformat(text)
+    except ValueError as error:
+        raise UserError(
+            f"--since {text} is no day; give one as 2026-01-31, or a time as 2026-01-31T12:00:00Z."
+        ) from error
+    return f"{found.astimezone(UTC) if found.tzinfo else found:%Y-%m-%dT%H:%M:%SZ}"
+
+
+def _records(folder: Path) -> Iterator[Record]:
+    """The records of a folder.
+
+    Raises:
+        UserError: there is none, or a file is damaged.
+    """
+    found = record.each(folder)
+    first = next(found, None)
+    if first is None:
+        raise UserError(f"there is no record in {folder}; run python -m bench.run first, or name another.")
+    return chain([first], found)
 
 
 def write(files: dict[str, str], out: Path) -> None:

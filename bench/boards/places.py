@@ -50,9 +50,7 @@ def _among(rows: Sequence[Row]) -> dict[Key, Places]:
             first, second = (one, other) if difference.mean > 0 else (other, one)
             better[second] += 1
             worse[first] += 1
-    return {
-        row.key: Places(1 + more, len(rows) - less) for row, more, less in zip(rows, better, worse, strict=True)
-    }
+    return {row.key: Places(1 + more, len(rows) - less) for row, more, less in zip(rows, better, worse, strict=True)}
 
 
 def _by_seed(row: Row) -> Mapping[int, float]:

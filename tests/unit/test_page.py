@@ -21,9 +21,9 @@ from bench.boards.page import answers, data, document, pairs, told
 from bench.boards.page.columns import columns
 from bench.boards.places import places
 from bench.command import console
+from bench.numbers.amounts import interval
 from bench.records import published
 from bench.records.record import Record, each
-from bench.numbers.amounts import interval
 from bench.request import redraw
 from tickets.drawers import DRAWERS
 
@@ -165,7 +165,7 @@ def test_one_seed_tells_nobody_from_anybody() -> None:
 
 
 def test_the_answers_are_differences_of_the_records() -> None:
-    """Tickets score 0.505 and 0.405 on seg, 0.2 shuffled, 0.7 dense, 0.45 natively; on pose there is nothing beside them."""
+    """Tickets score 0.505 and 0.405 on seg, 0.2 shuffled, 0.7 dense, 0.45 natively; on pose nothing is beside them."""
     found = {answer.question: answer for answer in answers.answers(boards(some()))}
     shuffled, native, dense = found.values()
     assert (shuffled.pooled.mean, shuffled.pooled.n, shuffled.verdict) == (pytest.approx(0.205), 2, "yes")
@@ -178,7 +178,10 @@ def test_figures_of_the_overview_are_those_of_the_tables() -> None:
     found = boards(some())
     page = Outline(document.to_html(found))
     best = answers.best(found)
-    assert [(one.board.place.task, one.row.key.drawer, one.rivals) for one in best] == [(POSE, "gmp", 2), (SEG, "gmp", 2)]
+    assert [(one.board.place.task, one.row.key.drawer, one.rivals) for one in best] == [
+        (POSE, "gmp", 2),
+        (SEG, "gmp", 2),
+    ]
     assert all(interval(one.row.score) in page.texts["small"] for one in best)
     links = [a["href"] for a in page.all("a")]
     assert "#view=tables&board=seg-figures-tiny&sparsity=0.9" in links

@@ -271,10 +271,10 @@ def test_the_order_of_the_files_does_not_matter(tmp_path: Path) -> None:
     [
         (["nowhere"], "there is no folder nowhere; run python -m bench.run first, or name another."),
         (["empty"], "there is no record in empty; run python -m bench.run first, or name another."),
-        (["full", "--format", "mdd"], "unknown format 'mdd'. Did you mean 'md'? Known: md, csv, tex, svg, html."),
+        (["full", "--format", "mdd"], "unknown format 'mdd'. Did you mean 'md'? Known: md, csv, tex, atom, svg, html."),
         (["full", "--format", "md,csv"], "several files (md,csv) need a folder to go to; give --out DIR"),
         (["full", "--format", "svg"], "several files (svg) need a folder to go to; give --out DIR"),
-        (["full", "--check", "--format", "md,html"], "a page is never committed, and so not checked (got --format md,"),
+        (["full", "--check", "--format", "md,html"], "a page and its feed are never committed, and so not checked (got"),
         (["full", "--out", "full/one.json"], "cannot write full/one.json/leaderboard.md: "),
         (["damaged"], "the record damaged/one.json is refused: it is no JSON"),
         (["full", "--outt", "x"], "no such option: --outt"),

@@ -1,4 +1,4 @@
-"""What the records say in short: three answers with intervals, the best ticket of every table, what a point costs. Pure."""
+"""What the records say in short: three answers with intervals, the best ticket of every table, hours. Pure."""
 
 from __future__ import annotations
 

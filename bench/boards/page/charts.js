@@ -39,7 +39,8 @@ function scaleOf({ low, high, isLog, floor = -Infinity, ceiling = Infinity }, fr
   const ends = isLog ? [low / 1.25, high * 1.25] : [Math.max(floor, Math.min(ticks[0], low)), Math.min(ceiling, Math.max(ticks.at(-1), high))];
   const [a, b] = ends.map(bend);
   const at = (value) => from + ((to - from) * (bend(Math.min(Math.max(value, ends[0]), ends[1])) - a)) / (b - a || 1);
-  return { at, ticks: ticks.filter((tick) => tick >= ends[0] && tick <= ends[1]) };
+  const inside = ticks.filter((tick) => tick >= ends[0] && tick <= ends[1]);
+  return { at, ticks: inside.length ? inside : [low] };
 }
 
 /** A symbol around the origin. */
@@ -75,7 +76,7 @@ function legendItem(text, colour, shape, isHollow = false) {
  * @param {Element} place that it fills
  * @param {object} chart `name` for those who hear it; `x` and `y` with `title`, `format`, `low`, `high`, `isLog`, `floor`,
  *   `ceiling`; `series`, each with `colour`, `symbol`, `isHollow`, `isLine`, `isBand` and `points` of {x, y, half, tip, row, label};
- *   `lines` of {y, title}; `front`, points joined as steps
+ *   `lines` of {y, title}; `front`, points joined as steps; `edges`, more of them
  */
 function chartIn(place, chart) {
   let width = 0;
@@ -97,7 +98,8 @@ function drawing(chart, width) {
   const parts = [
     ...axes(chart, x, y, width, height),
     ...(chart.lines ?? []).map((line) => reference(line, y, width)),
-    ...(chart.front?.length ? [frontLine(chart.front, x, y, width)] : []),
+    ...(chart.front?.length ? [frontLine("front", chart.front, x, y, width)] : []),
+    ...(chart.edges ?? []).filter((edge) => edge.length).map((edge) => frontLine("edge", edge, x, y, width)),
     ...chart.series.flatMap((one) => drawnSeries(one, x, y)),
   ];
   return drawn("svg", { viewBox: `0 0 ${width} ${height}`, width, height, role: "group", "aria-label": chart.name }, ...parts);
@@ -135,9 +137,9 @@ function reference({ y: level, title }, y, width) {
 }
 
 /** The front as steps: at every cost the best score that is to be had. */
-function frontLine(front, x, y, width) {
+function frontLine(kind, front, x, y, width) {
   const steps = front.map((point, at) => (at ? `H${x.at(point.x)}V${y.at(point.y)}` : `M${x.at(point.x)} ${y.at(point.y)}`));
-  return drawn("path", { class: "front", d: `${steps.join("")}H${width - EDGE.right}` });
+  return drawn("path", { class: kind, d: `${steps.join("")}H${width - EDGE.right}` });
 }
 
 /** Band, line, intervals and symbols of one series. */

@@ -15,8 +15,8 @@ from bench.numbers.amounts import MISSING, counted
 from bench.numbers.stats import Estimate
 
 RANKS = Mapping[Key, Places]
-USUAL = ("rank", "ticket", "source", "recipe", "score", "before last prune", "of dense", "gap", "remaining", "MACs", "cost", "seeds",
-         "speed-up", "marks")  # fmt: skip
+USUAL = ("rank", "ticket", "source", "recipe", "score", "before last prune", "of dense", "gap", "remaining", "MACs",
+         "cost", "seeds", "speed-up", "marks")  # fmt: skip
 """Titles of the columns that a table shows before anybody chooses."""
 
 FIELDS = {
@@ -27,9 +27,12 @@ FIELDS = {
 }  # fmt: skip
 """Fields whose documentation explains a column of another title."""
 
+ESTIMATES = {"score": "score", "gap": "gap", "before last prune": "before", "after last prune": "after"}
+"""Fields with intervals, by the titles of their columns."""
+
 ABOUT = {
-    "rank": "places that the intervals leave the row among the contenders of its table: 1 to 3 says that it is not told "
-    "from two others, by paired 95 % intervals over the seeds that both have",
+    "rank": "places that the intervals leave the row among the contenders of its table: 1 to 3 says that it is not "
+    "told from two others, by paired 95 % intervals over the seeds that both have",
     "ticket": "the method, with its options, and what was made of its ticket",
     "recipe": "how the ticket is trained on the target, and whether the source's head is kept",
     "cost": "training MACs of drawing and transfer together, counted dense as executed",
@@ -89,7 +92,7 @@ def filled(board: Board, found: Sequence[Column]) -> list[Column]:
 
 
 def _kept(column: render.Column) -> Column:
-    name = {"score": "score", "gap": "gap", "before last prune": "before", "after last prune": "after"}.get(column.title)
+    name = ESTIMATES.get(column.title)
     estimate = None if name is None else (lambda row: getattr(row, name))
     return Column(
         column.title, lambda row: column.cell(row).removeprefix(CONTROL), column.value, estimate, column.kinds

@@ -10,11 +10,13 @@ from bench.boards import render
 from bench.boards.leaderboard import Board, Row
 from bench.boards.page import pairs
 from bench.boards.page.columns import USUAL, Column, columns, filled, newest
+from bench.boards.page.samples import picture
 from bench.boards.page.told import Told, member
 from bench.boards.page.works import WORKS
 from bench.boards.places import places
 from bench.boards.result import Key, Result
 from tasks import TASKS
+from tasks.base import Info
 from tickets.drawers import DRAWERS
 from tickets.errors import UserError
 
@@ -31,7 +33,8 @@ def block(boards: Iterable[Board]) -> str:
         `boards`, in the order of their names, each with `id`, `kind` ("transfer" or "draw"), `task`, `metric`,
         `setting`, `notes`, the numbers of its columns, and its complete `rows`, best first;
         `methods` and `tasks`, what is known of each by name;
-        `pairs`, as `pairs.block` tells; `works`, authors, title and year by arXiv number; `commands`, the commands that draw tickets again, each once.
+        `pairs`, as `pairs.block` tells; `works`, authors, title and year by arXiv number;
+        `commands`, the commands that draw tickets again, each once.
         A row has its place among the filters, a text and a value a column, halves of intervals, what charts show, and
         `records` as [id, seed, score, digits of the ticket's hash, number of its command, created, seconds, commit].
     """
@@ -104,8 +107,9 @@ def _half(column: Column, row: Row) -> float | None:
 
 def _record(one: Result, index: dict[str, int]) -> list[Any]:
     ticket = one.ticket and one.ticket[:DIGITS]
-    command = index.get(one.redraw or "")
-    return [one.id, one.seed, one.score, ticket, command, one.created[:10], one.wall_s and round(one.wall_s), one.commit]
+    seconds = None if one.wall_s is None else round(one.wall_s)
+    told = [one.id, one.seed, one.score, ticket, index.get(one.redraw or "")]
+    return [*told, one.created[:10], seconds, one.commit]
 
 
 def _methods(boards: Sequence[Board]) -> dict[str, Key]:
@@ -136,23 +140,15 @@ def _of_member(told: Told | None) -> dict[str, Any]:
 
 
 def _task(name: str, boards: Sequence[Board]) -> dict[str, Any]:
-    counts = next(_counts(name, boards), ())
+    told: dict[str, Any] = {"counts": dict(next(_counts(name, boards), ()))}
     try:
         info = getattr(TASKS.load(name), "info", None)
-    except UserError:  # a plug-in's that is not installed here, or somebody's own folder
-        info = None
-    told = {"counts": dict(counts)}
-    if not hasattr(info, "citation"):
+    except UserError:  # a plug-in's that is not installed here
         return told
-    return told | {
-        "version": info.version,
-        "outputs": info.outputs,
-        "names": list(info.names),
-        "test": info.test,
-        "citation": info.citation,
-        "licence": info.licence,
-        "url": info.url,
-    }
+    if not isinstance(info, Info):  # somebody's own folder tells of itself only where it lies
+        return told
+    names = ("version", "outputs", "names", "test", "citation", "licence", "url")
+    return told | {field: getattr(info, field) for field in names} | {"picture": picture(name)}
 
 
 def _counts(name: str, boards: Sequence[Board]) -> Iterator[tuple[tuple[str, int], ...]]:

@@ -1,4 +1,4 @@
-"""The page's HTML: an overview that reads without scripts, the data block, and the scripts that make the other views."""
+"""The page's HTML: an overview that reads without scripts, the data block, scripts that make the other views."""
 
 from __future__ import annotations
 
@@ -24,12 +24,13 @@ SCRIPTS = (
 """In the order in which they run."""
 
 
-def to_html(boards: Iterable[Board], records: str = "") -> str:
+def to_html(boards: Iterable[Board], records: str = "", feed: str = "") -> str:
     """The whole page.
 
     Args:
         boards: what to show.
         records: address of the folder of records, relative to the page and with a final slash.
+        feed: address of the feed of new rows; "" where there is none.
     """
     boards = tuple(boards)
     scripts = [_asset(name) for name in SCRIPTS]
@@ -40,7 +41,7 @@ def to_html(boards: Iterable[Board], records: str = "") -> str:
         records=escape(records),
         count=f"{len(results):,}",
         newest=max((one.created[:10] for one in results), default=""),
-        overview=overview(boards),
+        overview=overview(boards, feed),
         data=_packed(data.block(boards)),
         scripts="\n".join(f"<script>{script}</script>" for script in scripts),
     )

@@ -54,7 +54,7 @@ function costsOf(name) {
 /** Rows of any board in a table with their target. */
 function rowsOf(title, isWanted) {
   const found = page.boards.flatMap((board) => board.rows.filter((row) => isWanted(board, row)).map((row) => ({ board, row })));
-  const lines = found.map(({ board, row }) => make("tr", {}, make("th", { scope: "row", class: "w ticket" }, make("a", { href: rowAddress(board, row) }, named(row.label))),
+  const lines = found.map(({ board, row }) => make("tr", {}, make("th", { scope: "row", class: "w ticket" }, make("a", { href: rowAddress(board, row) }, breakable(row.label))),
     make("td", { class: "w" }, named(board.kind === "draw" ? `draw on ${board.task}` : board.task)), make("td", {}, percent(row.sparsity)),
     make("td", {}, percent(row.score), make("small", {}, row.half === null ? "" : `±${(100 * row.half).toFixed(1)}`)), make("td", {}, String(row.records.length)), make("td", { class: "w" }, named(board.setting))));
   const head = [["ticket", "w ticket"], ["target", "w"], ["removed", "n"], ["score", "n"], ["seeds", "n"], ["setting", "w"]].map(([text, kind]) => make("th", { scope: "col", class: kind }, text));
@@ -73,7 +73,8 @@ function taskView(place) {
   const name = chosen("name");
   const told = page.tasks[name];
   if (!told) return listView(place, "Data sets", "task", Object.keys(page.tasks), (one) => page.tasks[one].citation ?? "");
-  const counts = Object.entries(told.counts).map(([split, number]) => `${split} ${number.toLocaleString("en")}`).join(", ");
+  const order = ["train", "val", "test"];
+  const counts = Object.entries(told.counts).sort(([a], [b]) => order.indexOf(a) - order.indexOf(b)).map(([split, number]) => `${split} ${number.toLocaleString("en")}`).join(", ");
   const tested = distinct(page.boards.filter((board) => board.task === name && board.split).map((board) => board.split)).join(", ");
   const lines = { "splits in the records": counts, "tested on": tested && `officially ${tested}`, "in this version": told.version && `version ${told.version}, tested on what is officially ${told.test}`, outputs: told.outputs && `${told.outputs}: ${told.names.join(", ")}`, licence: told.licence, work: told.citation, address: told.url };
   const list = Object.entries(lines).filter(([, text]) => text).map(([title, text]) => make("div", {}, make("dt", {}, title), make("dd", {}, named(text))));
@@ -86,5 +87,5 @@ function taskView(place) {
 /** Pictures of samples, of data that are drawn here alone. */
 function samples(told) {
   if (!told.picture) return [];
-  return [make("img", { src: `data:image/png;base64,${told.picture}`, alt: "Some samples, as they are drawn", class: "samples" })];
+  return [make("img", { src: `data:image/jpeg;base64,${told.picture}`, alt: "Some samples, as they are drawn", class: "samples" })];
 }

@@ -1,4 +1,4 @@
-"""The page's first view, which reads without scripts: what was asked, the answer, the best tickets, costs, how to check."""
+"""The page's first view, which reads without scripts: question, answer, the best tickets, costs, how to check."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ from bench.numbers.stats import Pooled
 RECOMPUTE = "python -m bench.check recompute "
 
 
-def overview(boards: Sequence[Board]) -> Markup:
-    """All cards of the first view."""
+def overview(boards: Sequence[Board], feed: str = "") -> Markup:
+    """All cards of the first view; with a link to a feed of new rows where there is one."""
     named = dict(zip(map(id, boards), render.slugs(boards), strict=True))
     best = answers.best(boards)
     parts = [_answers(answers.answers(boards))]
     if best:
         parts += [_best(best, named), _methods(best, boards, named), _costs(best, boards, named)]
-    return joined([*parts, _checking(boards)])
+    return joined([*parts, _checking(boards, feed)])
 
 
 def _card(title: str, *parts: str, **attributes: str) -> Markup:
@@ -108,7 +108,9 @@ def _target(board: Board, boards: Sequence[Board], named: dict[int, str]) -> Mar
 def _first(best: Best, named: dict[int, str]) -> Markup:
     row = best.row
     where = {"board": named[id(best.board)], "sparsity": f"{row.key.sparsity:g}"}
-    ties = f"not told from {len(best.ties)} of {best.rivals - 1}" if best.ties else f"ahead of {best.rivals - 1}"
+    others = best.rivals - 1
+    ahead = f"ahead of {others}" if others else "no rival"
+    ties = f"not told from {len(best.ties)} of {others}" if best.ties else ahead
     return joined([link(row.key.ticket, "tables", **where), tag("small", f"{interval(row.score)}"), tag("small", ties)])
 
 
@@ -178,7 +180,7 @@ def _price(row: Row, hours: float | None) -> list[str]:
     return [interval(row.score), counted(macs, "M"), counted(each, "M"), *told]
 
 
-def _checking(boards: Sequence[Board]) -> Markup:
+def _checking(boards: Sequence[Board], feed: str) -> Markup:
     results = [one for board in boards for row in (*board.rows, *board.incomplete) for one in row.results]
     example = next((one.id for one in results if one.score is not None), "ID")
     spent = sum(one.wall_s or 0 for one in results) / 3600
@@ -195,4 +197,7 @@ def _checking(boards: Sequence[Board]) -> Markup:
     )
     export = tag("code", "python -m bench.export")
     card = [tag("p", told), tag("ul", *items, class_="commands"), tag("h3", "Where the network is to be had")]
-    return _card("How a row is checked", *card, tag("p", get, export, " makes a deployable network of it."), id="check")
+    card.append(tag("p", get, export, " makes a deployable network of it."))
+    if feed:
+        card.append(tag("p", tag("a", "New rows as a feed", href=feed)))
+    return _card("How a row is checked", *card, id="check")

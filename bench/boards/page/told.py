@@ -1,4 +1,4 @@
-"""What docstrings and docs/methods.md say of members and columns, read without importing any member. Pure but for files."""
+"""What docstrings and docs/methods.md say of members and columns, read without importing any member."""
 
 from __future__ import annotations
 

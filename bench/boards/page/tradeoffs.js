@@ -50,12 +50,16 @@ function fillTradeoffs(body) {
       tip: tipOf(row, `; ${counted(row.costs[name])} ${name}`), label: best.includes(row) ? row.method : "" })),
   }));
   const costs = shown.map((row) => row.costs[name]);
+  const rivals = shown.filter((row) => row.role !== "dense");
+  const edges = [-1, 1].map((sign) => frontOf(rivals, (row) => row.costs[name], price.isLess, (row) => row.score + sign * (row.half ?? 0)));
   const plot = make("div", { class: "chart" });
   const title = `${board.metric} on ${board.task} against ${name}`;
+  const same = Math.max(...costs) < 1.02 * Math.min(...costs) ? "All rows cost the same here: there is nothing to trade. " : "";
   body.replaceChildren(make("figure", { class: "card" }, make("figcaption", {}, make("b", {}, named(title)), make("small", {}, figureNote(board, shown))), plot,
-    methodLegend(shown), make("p", { class: "soft" }, "Line: the front, the best mean score of a ticket at no more cost; its points are named, and their intervals say how sure it is. A point opens its row.")));
+    methodLegend(shown), make("p", { class: "soft" }, `${same}Line: the front, the best mean score of a ticket at no more cost; its points are named. Dashed: the same of the lower and of the upper ends of the intervals. A point opens its row.`)));
   chartIn(plot, {
     name: `${title}. The leaderboard has the same numbers.`, series, front: best.map((row) => ({ x: row.costs[name], y: row.score })),
+    edges: edges.map((rows, at) => rows.map((row) => ({ x: row.costs[name], y: row.score + [-1, 1][at] * (row.half ?? 0) }))),
     x: { ...price, low: Math.min(...costs), high: Math.max(...costs) }, y: scoreAxis(board, shown),
   });
 }
@@ -74,11 +78,11 @@ function figureNote(board, rows) {
   return ` ${rows.length} rows of ${some}, 95 % intervals; ${board.setting}; newest record ${rows.map((row) => row.newest).sort().at(-1)}`;
 }
 
-/** Rows that no other beats, by cost. */
-function frontOf(rows, cost, isLess) {
-  const order = [...rows].sort((a, b) => (isLess ? cost(a) - cost(b) : cost(b) - cost(a)) || b.score - a.score);
+/** Rows that no other beats, by cost and score or what is said of it. */
+function frontOf(rows, cost, isLess, score = (row) => row.score) {
+  const order = [...rows].sort((a, b) => (isLess ? cost(a) - cost(b) : cost(b) - cost(a)) || score(b) - score(a));
   let best = -Infinity;
-  const found = order.filter((row) => row.score > best && ((best = row.score), true));
+  const found = order.filter((row) => score(row) > best && ((best = score(row)), true));
   return isLess ? found : found.reverse();
 }
 

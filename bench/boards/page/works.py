@@ -52,7 +52,8 @@ WORKS: dict[str, tuple[str, str, int]] = {
     ),
     "2104.00031": (
         "T.-J. Yang and Y.-L. Liao and V. Sze",
-        "NetAdaptV2: Efficient Neural Architecture Search with Fast Super-Network Training and Architecture Optimization",
+        "NetAdaptV2: Efficient Neural Architecture Search with Fast Super-Network Training and Architecture "
+        "Optimization",
         2021,
     ),
     "2106.12379": (
