@@ -7,6 +7,7 @@ are multiples of a network's whole stride each layer pads by the same numbers, w
 from __future__ import annotations
 
 import copy
+from typing import Any
 
 import torch
 from timm.layers.padding import pad_same_arg
@@ -26,7 +27,7 @@ def settled(module: nn.Module, images: Tensor) -> nn.Module | None:
     """The module with constant padding; equal to it for sides that are multiples of `STEP`. None where there is none.
 
     Args:
-        module: images -> anything. Not modified, shares its parameters.
+        module: in eval mode, images -> anything. Not modified, shares its parameters.
         images: (B, 3, H, W) such as it takes.
     """
     height, width = images.shape[-2:]
@@ -38,7 +39,9 @@ def settled(module: nn.Module, images: Tensor) -> nn.Module | None:
         return None
     made = copy.deepcopy(module, {id(one): one for one in (*module.parameters(), *module.buffers())})
     for name, pad in pads.items():
-        made.set_submodule(name, _constant(made.get_submodule(name), pad))
+        layer = made.get_submodule(name)
+        assert isinstance(layer, nn.Conv2d)
+        made.set_submodule(name, _Constant(layer, pad).eval())
     return made
 
 
@@ -54,13 +57,13 @@ def _pads(module: nn.Module, images: Tensor) -> Pads | None:
         return None
     found: Pads = {}
 
-    def note(name: str, layer: nn.Module, given: tuple[Tensor]) -> None:
-        found[name] = pad_same_arg(given[0].shape[-2:], layer.kernel_size, layer.stride, layer.dilation)
+    def noting(name: str) -> Any:
+        def note(layer: Any, given: tuple[Tensor]) -> None:
+            found[name] = pad_same_arg(list(given[0].shape[-2:]), layer.kernel_size, layer.stride, layer.dilation)
 
-    hooks = [
-        part.register_forward_pre_hook(lambda layer, given, name=name: note(name, layer, given))
-        for name, part in layers.items()
-    ]
+        return note
+
+    hooks = [part.register_forward_pre_hook(noting(name)) for name, part in layers.items()]
     try:
         with torch.no_grad():
             module(images)
@@ -70,18 +73,15 @@ def _pads(module: nn.Module, images: Tensor) -> Pads | None:
     return found
 
 
-def _constant(layer: nn.Module, pad: list[int]) -> nn.Sequential:
-    """The convolution behind its padding."""
-    assert isinstance(layer, nn.Conv2d)
-    plain = nn.Conv2d(
-        layer.in_channels,
-        layer.out_channels,
-        layer.kernel_size,
-        layer.stride,
-        dilation=layer.dilation,
-        groups=layer.groups,
-        bias=layer.bias is not None,
-        device="meta",
-    )
-    plain.weight, plain.bias = layer.weight, layer.bias
-    return nn.Sequential(nn.ZeroPad2d(tuple(pad)), plain).train(layer.training)
+class _Constant(nn.Module):
+    """The convolution behind padding by these numbers."""
+
+    def __init__(self, layer: nn.Conv2d, pad: list[int]) -> None:
+        super().__init__()
+        self.weight, self.bias, self.pad = layer.weight, layer.bias, pad
+        self.stride, self.dilation, self.groups = layer.stride, layer.dilation, layer.groups
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(B, C, H, W) -> (B, K, H', W')."""
+        padded = nn.functional.pad(x, self.pad)
+        return nn.functional.conv2d(padded, self.weight, self.bias, self.stride, 0, self.dilation, self.groups)
