@@ -7,6 +7,7 @@ import gzip
 import hashlib
 import json
 import re
+from email.message import Message
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
@@ -290,3 +291,12 @@ def test_it_is_written_where_it_is_asked_for_and_links_to_the_records(
 def test_the_page_of_the_published_records_is_small() -> None:
     found = boards(each(published.RECORDS))
     assert len(document.to_html(found, "records/").encode()) < 1_500_000
+
+
+def test_the_repository_is_told_where_the_package_tells_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    told = Message()
+    told["Project-URL"] = "Script, javascript:alert(1)"
+    told["Project-URL"] = "Repository, https://example.org/ticketbench"
+    monkeypatch.setattr("bench.boards.page.overview.metadata", lambda name: told)
+    links = [a["href"] for a in Outline(document.to_html(boards(some()), feed="leaderboard.atom")).all("a")]
+    assert links[-2:] == ["leaderboard.atom", "https://example.org/ticketbench"]

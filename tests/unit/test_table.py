@@ -274,7 +274,10 @@ def test_the_order_of_the_files_does_not_matter(tmp_path: Path) -> None:
         (["full", "--format", "mdd"], "unknown format 'mdd'. Did you mean 'md'? Known: md, csv, tex, atom, svg, html."),
         (["full", "--format", "md,csv"], "several files (md,csv) need a folder to go to; give --out DIR"),
         (["full", "--format", "svg"], "several files (svg) need a folder to go to; give --out DIR"),
-        (["full", "--check", "--format", "md,html"], "a page and its feed are never committed, and so not checked (got"),
+        (
+            ["full", "--check", "--format", "md,html"],
+            "a page and its feed are never committed, and so not checked (got",
+        ),
         (["full", "--out", "full/one.json"], "cannot write full/one.json/leaderboard.md: "),
         (["damaged"], "the record damaged/one.json is refused: it is no JSON"),
         (["full", "--outt", "x"], "no such option: --outt"),

@@ -43,26 +43,10 @@ function scaleOf({ low, high, isLog, floor = -Infinity, ceiling = Infinity }, fr
   return { at, ticks: inside.length ? inside : [low] };
 }
 
-/** A symbol around the origin. */
-function symbol(name, colour, isHollow, radius = 5) {
-  const paint = { fill: isHollow ? "var(--paper)" : colour, stroke: colour, "stroke-width": 1.6 };
-  if (name === "circle") return drawn("circle", { r: radius - 0.5, ...paint });
-  return drawn("polygon", { points: corners(name, radius), ...paint });
-}
-
-/** The corners of a symbol, as a polygon lists them. */
-function corners(name, radius) {
-  const around = (count, turn, size = () => radius) => Array.from({ length: count }, (_, at) => {
-    const angle = 2 * Math.PI * (at / count + turn) - Math.PI / 2;
-    return `${(size(at) * Math.cos(angle)).toFixed(2)},${(size(at) * Math.sin(angle)).toFixed(2)}`;
-  }).join(" ");
-  const pointed = (at) => (at % 2 ? 0.45 * radius : 1.15 * radius);
-  const shapes = {
-    square: () => around(4, 1 / 8), diamond: () => around(4, 0, () => 1.1 * radius), triangle: () => around(3, 0, () => 1.1 * radius),
-    wedge: () => around(3, 1 / 2, () => 1.1 * radius), pentagon: () => around(5, 0), star: () => around(10, 0, pointed),
-    cross: () => around(8, 0, pointed), hexagon: () => around(6, 0),
-  };
-  return shapes[name]();
+/** A symbol around the origin, a path of unit size. */
+function symbol(path, colour, isHollow, radius = 5.5) {
+  const paint = { fill: isHollow ? "var(--paper)" : colour, stroke: colour, "stroke-width": 1.5, "vector-effect": "non-scaling-stroke" };
+  return drawn("path", { d: path, transform: `scale(${radius})`, ...paint });
 }
 
 /** A method's symbol beside its name. */

@@ -6,7 +6,7 @@ import json
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
-from bench.boards import render
+from bench.boards import look, render
 from bench.boards.leaderboard import Board, Row
 from bench.boards.page import pairs
 from bench.boards.page.columns import USUAL, Column, columns, filled, newest
@@ -32,6 +32,7 @@ def block(boards: Iterable[Board]) -> str:
         `columns`, title, meaning, and whether numbers stand in them, and whether a table shows them unasked;
         `boards`, in the order of their names, each with `id`, `kind` ("transfer" or "draw"), `task`, `metric`,
         `setting`, `notes`, the numbers of its columns, and its complete `rows`, best first;
+        `looks`, by method the number of its family among `look.COLOURS` and its symbol's path;
         `methods` and `tasks`, what is known of each by name;
         `pairs`, as `pairs.block` tells; `works`, authors, title and year by arXiv number;
         `commands`, the commands that draw tickets again, each once.
@@ -46,6 +47,7 @@ def block(boards: Iterable[Board]) -> str:
         "boards": [_board(board, name, index) for board, name in zip(boards, render.slugs(boards), strict=True)],
         "columns": [[one.title, one.about, one.value is not None, one.title in USUAL] for one in found],
         "commands": commands,
+        "looks": _looks(boards),
         "methods": {name: _method(key) for name, key in sorted(_methods(boards).items())},
         "tasks": {name: _task(name, boards) for name in sorted(_tasks(boards))},
         "pairs": pairs.block(boards),
@@ -118,6 +120,13 @@ def _methods(boards: Sequence[Board]) -> dict[str, Key]:
 
 def _tasks(boards: Sequence[Board]) -> set[str]:
     return {name for board in boards for name in (board.place.task, *(row.key.source for row in board.rows)) if name}
+
+
+def _looks(boards: Sequence[Board]) -> dict[str, tuple[int, str]]:
+    """How methods are drawn wherever they are, here too."""
+    families = list(look.COLOURS)
+    found = look.looks(_methods(boards))
+    return {name: (families.index(one.family), one.path) for name, one in found.items()}
 
 
 def _method(key: Key) -> dict[str, Any]:

@@ -13,6 +13,7 @@ from pathlib import Path
 from string import Template
 from urllib.parse import quote
 
+from bench.boards import look
 from bench.boards.leaderboard import Board
 from bench.boards.page import data
 from bench.boards.page.overview import overview
@@ -37,7 +38,7 @@ def to_html(boards: Iterable[Board], records: str = "", feed: str = "") -> str:
     results = [one for board in boards for row in (*board.rows, *board.incomplete) for one in row.results]
     return Template(_asset("page.html")).substitute(
         policy=_policy(scripts),
-        style=_asset("page.css"),
+        style=_asset("page.css") + _colours(),
         records=escape(records),
         count=f"{len(results):,}",
         newest=max((one.created[:10] for one in results), default=""),
@@ -59,6 +60,17 @@ def address(folder: Path, start: Path) -> str:
 
 def _asset(name: str) -> str:
     return (files("bench.boards.page") / name).read_text(encoding="utf-8")
+
+
+def _colours() -> str:
+    """The style sheet's part of what all figures share: grounds, inks, a colour a family, of maps more and less."""
+    shared = {"more": look.MORE, "less": look.LESS}
+    light = {"ink": look.INK, "soft": look.SOFT, "line": look.GRID, "paper": look.PAPER, **shared}
+    dark = {"ink": look.DARK_INK, "soft": look.DARK_SOFT, "line": look.DARK_GRID, "paper": look.DARK_PAPER}
+    for number, (on_light, on_dark) in enumerate(look.COLOURS.values()):
+        light[f"f{number}"], dark[f"f{number}"] = on_light, on_dark
+    rules = [" ".join(f"--{name}: {colour};" for name, colour in told.items()) for told in (light, dark)]
+    return f":root {{ {rules[0]} }}\n@media (prefers-color-scheme: dark) {{ :root {{ {rules[1]} }} }}\n"
 
 
 def _packed(text: str) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from importlib.metadata import PackageNotFoundError, metadata
 
 from bench.boards import render
 from bench.boards.leaderboard import Board, Row
@@ -24,6 +25,16 @@ def overview(boards: Sequence[Board], feed: str = "") -> Markup:
     if best:
         parts += [_best(best, named), _methods(best, boards, named), _costs(best, boards, named)]
     return joined([*parts, _checking(boards, feed)])
+
+
+def repository() -> str:
+    """Address of the project's repository, as its package tells; "" where it tells none that a browser opens."""
+    try:
+        told = metadata("ticketbench").get_all("Project-URL") or []
+    except PackageNotFoundError:
+        return ""
+    addresses = (one.partition(",")[2].strip() for one in told)
+    return next((address for address in addresses if address.startswith(("https://", "http://"))), "")
 
 
 def _card(title: str, *parts: str, **attributes: str) -> Markup:
@@ -198,6 +209,6 @@ def _checking(boards: Sequence[Board], feed: str) -> Markup:
     export = tag("code", "python -m bench.export")
     card = [tag("p", told), tag("ul", *items, class_="commands"), tag("h3", "Where the network is to be had")]
     card.append(tag("p", get, export, " makes a deployable network of it."))
-    if feed:
-        card.append(tag("p", tag("a", "New rows as a feed", href=feed)))
+    links = {"New rows as a feed": feed, "The repository": repository()}
+    card += [tag("p", tag("a", text, href=address)) for text, address in links.items() if address]
     return _card("How a row is checked", *card, id="check")

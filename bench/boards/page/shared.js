@@ -91,14 +91,12 @@ function estimate(values) {
   return { mean, half: quantile * Math.sqrt(variance / values.length) };
 }
 
-const COLOURS = 8;
-const SYMBOLS = ["circle", "square", "diamond", "triangle", "cross", "star", "pentagon", "wedge"];
+const CIRCLE = "M0,-.9A.9,.9,0,1,1,0,.9A.9,.9,0,1,1,0,-.9Z";
 
-/** A method's colour and symbol, the same in all charts. */
+/** A method's colour and symbol, the same as in all figures. */
 function look(method) {
-  const number = Math.max(page.names.indexOf(method), 0);
-  const round = Math.floor(number / COLOURS);
-  return { colour: `var(--c${number % COLOURS})`, symbol: SYMBOLS[(number + round) % SYMBOLS.length] };
+  const [family, path] = page.looks[method] ?? [0, CIRCLE];
+  return { colour: `var(--f${family})`, symbol: path };
 }
 
 /** A button that puts a text on the clipboard and says so. */

@@ -206,13 +206,15 @@ function opener(board, row, text, isOpen) {
 /** The view: choices above, then the tables. */
 function tablesView(place) {
   const changed = () => { choose({ open: "" }); showTables(); };
+  const narrowed = (name) => () => { choose({ open: "", board: "" }); show(); document.querySelector(`.choices [name="${name}"]`).focus(); };
   const boards = page.boards.filter((board) => board.rows.length);
   const rows = boards.flatMap((board) => board.rows);
+  const settings = boards.filter((board) => board.kind === chosen("kind", "transfer") && (!chosen("target") || board.task === chosen("target")));
   const form = make("form", { class: "choices", "aria-label": "Choose tables and rows" },
-    filterChoice("target", "Target", distinct(boards.map((board) => board.task)), changed),
+    filterChoice("target", "Target", distinct(boards.map((board) => board.task)), narrowed("target")),
     filterChoice("sparsity", "Removed", distinct(slices().map((slice) => slice.sparsity)), changed, percent),
-    choice("kind", "Scores of", [["transfer", "transfers"], ["draw", "draws on their source"]], changed),
-    filterChoice("board", "Setting", boards.map((board) => board.id), changed, boardName),
+    choice("kind", "Scores of", [["transfer", "transfers"], ["draw", "draws on their source"]], narrowed("kind")),
+    filterChoice("board", "Setting", settings.map((board) => board.id), changed, boardName),
     filterChoice("method", "Method", distinct(rows.map((row) => row.method)), changed),
     filterChoice("source", "Source", distinct(rows.map((row) => row.source)), changed),
     filterChoice("recipe", "Recipe", distinct(rows.map((row) => row.recipe)), changed),

@@ -88,14 +88,14 @@ function frontOf(rows, cost, isLess, score = (row) => row.score) {
 
 /** A row's colour and symbol; what was drawn on the target itself is hollow. */
 function lookOf(row) {
-  if (row.role === "dense") return { colour: "var(--ink)", symbol: "hexagon", isHollow: row.source === null };
+  if (row.role === "dense") return { ...look("dense"), isHollow: row.source === null };
   return { ...look(row.method), isHollow: row.role === "native" };
 }
 
 /** The key to the methods of some rows. */
 function methodLegend(rows) {
   const items = distinct(rows.filter((row) => row.role !== "dense").map((row) => row.method)).map((name) => legendItem(name, look(name).colour, look(name).symbol));
-  if (rows.some((row) => row.role === "dense")) items.push(legendItem("dense", "var(--ink)", "hexagon"));
-  if (rows.some((row) => row.role === "native")) items.push(legendItem("hollow: drawn on the target itself", "var(--soft)", "circle", true));
+  if (rows.some((row) => row.role === "dense")) items.push(legendItem("dense", look("dense").colour, look("dense").symbol));
+  if (rows.some((row) => row.role === "native")) items.push(legendItem("hollow: drawn on the target itself", "var(--soft)", CIRCLE, true));
   return make("ul", { class: "key" }, ...items);
 }

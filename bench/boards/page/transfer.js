@@ -85,7 +85,7 @@ function mapCell(value, measure, most, isOwn) {
   const isScore = measure === "score";
   const isDecided = isScore || (value.half !== null && Math.abs(value.mean) > value.half);
   const strength = isScore ? 10 + 40 * value.share ** 2 : isDecided ? 15 + 45 * Math.min(1, Math.abs(value.mean) / most) : 5;
-  const colour = isScore || value.mean > 0 ? "--warm" : "--cold";
+  const colour = isScore || value.mean > 0 ? "--more" : "--less";
   const text = isScore ? percent(value.mean) : points(value.mean);
   const half = value.half === null ? "" : `±${(100 * value.half).toFixed(1)}`;
   return make("td", { class: [isOwn ? "own" : "", isDecided ? "" : "pale"].join(" ").trim(), style: `background: color-mix(in oklab, var(${colour}) ${strength.toFixed(0)}%, var(--paper))` },
