@@ -4,62 +4,33 @@
 const HEIGHT = 380;
 const EDGE = { left: 64, right: 16, top: 12, bottom: 46 };
 
-/** Round steps from below the least to above the largest of some values.
- *
- * @returns {number[]} at most about `most` of them
- */
-function linearTicks(low, high, most) {
-  const rough = (high - low || Math.abs(high) || 1) / most;
-  const power = 10 ** Math.floor(Math.log10(rough));
-  const step = [1, 2, 5, 10].map((one) => one * power).find((one) => one >= rough * 0.999);
-  const first = Math.floor(low / step + 1e-9);
-  const last = Math.ceil(high / step - 1e-9);
-  return Array.from({ length: last - first + 1 }, (_, at) => Number(((first + at) * step).toPrecision(12)));
-}
-
-/** 1, 2 and 5 times powers of ten around some values, powers alone where those are too many. */
-function logTicks(low, high, most) {
-  for (const factors of [[1, 2, 5], [1, 3], [1]]) {
-    const all = [];
-    for (let power = Math.floor(Math.log10(low)) - 1; power <= Math.ceil(Math.log10(high)); power += 1) {
-      all.push(...factors.map((factor) => factor * 10 ** power));
-    }
-    const first = Math.max(all.findLastIndex((tick) => tick <= low), 0);
-    const last = all.findIndex((tick) => tick >= high);
-    const found = all.slice(first, (last < 0 ? all.length - 1 : last) + 1);
-    if (found.length <= most || factors.length === 1) return found;
-  }
-  return [low, high];
-}
-
-/** A scale from values to pixels, and its ticks. */
-function scaleOf({ low, high, isLog, floor = -Infinity, ceiling = Infinity }, from, to, most) {
-  const ticks = isLog ? logTicks(low, high, most) : linearTicks(low, high, most).filter((tick) => tick >= floor && tick <= ceiling);
-  const bend = isLog ? Math.log10 : (value) => value;
-  const ends = isLog ? [low / 1.25, high * 1.25] : [Math.max(floor, Math.min(ticks[0], low)), Math.min(ceiling, Math.max(ticks.at(-1), high))];
-  const [a, b] = ends.map(bend);
-  const at = (value) => from + ((to - from) * (bend(Math.min(Math.max(value, ends[0]), ends[1])) - a)) / (b - a || 1);
-  const inside = ticks.filter((tick) => tick >= ends[0] && tick <= ends[1]);
-  return { at, ticks: inside.length ? inside : [low] };
-}
-
 /** A symbol around the origin, a path of unit size. */
 function symbol(path, colour, isHollow, radius = 5.5) {
-  const paint = { fill: isHollow ? "var(--paper)" : colour, stroke: colour, "stroke-width": 1.5, "vector-effect": "non-scaling-stroke" };
+  const paint = {
+    fill: isHollow ? "var(--paper)" : colour,
+    stroke: colour,
+    "stroke-width": 1.5,
+    "vector-effect": "non-scaling-stroke",
+  };
   return drawn("path", { d: path, transform: `scale(${radius})`, ...paint });
 }
 
 /** A method's symbol beside its name. */
 function legendItem(text, colour, shape, isHollow = false) {
-  const picture = drawn("svg", { viewBox: "-7 -7 14 14", width: 14, height: 14, "aria-hidden": "true" }, symbol(shape, colour, isHollow));
+  const picture = drawn(
+    "svg",
+    { viewBox: "-7 -7 14 14", width: 14, height: 14, "aria-hidden": "true" },
+    symbol(shape, colour, isHollow),
+  );
   return make("li", {}, picture, named(text));
 }
 
 /** A chart in a place, drawn anew when the place changes its width.
  *
  * @param {Element} place that it fills
- * @param {object} chart `name` for those who hear it; `x` and `y` with `title`, `format`, `low`, `high`, `isLog`, `floor`,
- *   `ceiling`; `series`, each with `colour`, `symbol`, `isHollow`, `isLine`, `isBand` and `points` of {x, y, half, tip, row, label};
+ * @param {object} chart `name` for those who hear it; `x` and `y` with `title`, `format`, `low`, `high`, `isLog`,
+ *   `floor`, `ceiling`; `series`, each with `colour`, `symbol`, `isHollow`, `isLine`, `isBand` and `points` of
+ *   {x, y, half, tip, href, label};
  *   `lines` of {y, title}; `front`, points joined as steps; `edges`, more of them
  */
 function chartIn(place, chart) {
@@ -86,7 +57,11 @@ function drawing(chart, width) {
     ...(chart.edges ?? []).filter((edge) => edge.length).map((edge) => frontLine("edge", edge, x, y, width)),
     ...chart.series.flatMap((one) => drawnSeries(one, x, y)),
   ];
-  return drawn("svg", { viewBox: `0 0 ${width} ${height}`, width, height, role: "group", "aria-label": chart.name }, ...parts);
+  return drawn(
+    "svg",
+    { viewBox: `0 0 ${width} ${height}`, width, height, role: "group", "aria-label": chart.name },
+    ...parts,
+  );
 }
 
 /** Grid, ticks and titles. */
@@ -107,22 +82,50 @@ function axes(chart, x, y, width, height) {
     parts.push(drawn("text", { class: "tick", x: at, y: floor + 17, "text-anchor": "middle" }, text));
     free = at + half + 6;
   }
-  parts.push(drawn("text", { class: "axis", x: (EDGE.left + width - EDGE.right) / 2, y: height - 6, "text-anchor": "middle" }, chart.x.title));
+  parts.push(
+    drawn(
+      "text",
+      { class: "axis", x: (EDGE.left + width - EDGE.right) / 2, y: height - 6, "text-anchor": "middle" },
+      chart.x.title,
+    ),
+  );
   const middle = (EDGE.top + floor) / 2;
-  parts.push(drawn("text", { class: "axis", x: 0, y: 0, transform: `translate(12 ${middle}) rotate(-90)`, "text-anchor": "middle" }, chart.y.title));
+  parts.push(
+    drawn(
+      "text",
+      { class: "axis", x: 0, y: 0, transform: `translate(12 ${middle}) rotate(-90)`, "text-anchor": "middle" },
+      chart.y.title,
+    ),
+  );
   return parts;
 }
 
 /** A level that others are held against. */
 function reference({ y: level, title }, y, width) {
   const at = y.at(level);
-  return drawn("g", {}, drawn("line", { class: "reference", x1: EDGE.left, x2: width - EDGE.right, y1: at, y2: at }),
-    drawn("text", { class: "label", x: width - EDGE.right, y: at - 5, "text-anchor": "end", "data-at": `${width - EDGE.right},${at}` }, title));
+  return drawn(
+    "g",
+    {},
+    drawn("line", { class: "reference", x1: EDGE.left, x2: width - EDGE.right, y1: at, y2: at }),
+    drawn(
+      "text",
+      {
+        class: "label",
+        x: width - EDGE.right,
+        y: at - 5,
+        "text-anchor": "end",
+        "data-at": `${width - EDGE.right},${at}`,
+      },
+      title,
+    ),
+  );
 }
 
 /** The front as steps: at every cost the best score that is to be had. */
 function frontLine(kind, front, x, y, width) {
-  const steps = front.map((point, at) => (at ? `H${x.at(point.x)}V${y.at(point.y)}` : `M${x.at(point.x)} ${y.at(point.y)}`));
+  const steps = front.map((point, at) =>
+    at ? `H${x.at(point.x)}V${y.at(point.y)}` : `M${x.at(point.x)} ${y.at(point.y)}`,
+  );
   return drawn("path", { class: kind, d: `${steps.join("")}H${width - EDGE.right}` });
 }
 
@@ -132,11 +135,25 @@ function drawnSeries({ colour, symbol: shape, isHollow, isLine, isBand, points: 
   const halves = found.filter((point) => point.half !== null && point.half !== undefined);
   const ends = halves.map((point) => [x.at(point.x), y.at(point.y + point.half), y.at(point.y - point.half)]);
   if (isBand && ends.length > 1) {
-    const outline = [...ends.map(([at, top]) => `${at},${top}`), ...ends.reverse().map(([at, , foot]) => `${at},${foot}`)];
+    const outline = [
+      ...ends.map(([at, top]) => `${at},${top}`),
+      ...ends.reverse().map(([at, , foot]) => `${at},${foot}`),
+    ];
     parts.push(drawn("polygon", { class: "band", fill: colour, points: outline.join(" ") }));
-  } else parts.push(...ends.map(([at, top, foot]) => drawn("line", { class: "whisk", stroke: colour, x1: at, x2: at, y1: top, y2: foot })));
+  } else
+    parts.push(
+      ...ends.map(([at, top, foot]) =>
+        drawn("line", { class: "whisk", stroke: colour, x1: at, x2: at, y1: top, y2: foot }),
+      ),
+    );
   if (isLine && found.length > 1) {
-    parts.push(drawn("polyline", { class: "curve", stroke: colour, points: found.map((point) => `${x.at(point.x)},${y.at(point.y)}`).join(" ") }));
+    parts.push(
+      drawn("polyline", {
+        class: "curve",
+        stroke: colour,
+        points: found.map((point) => `${x.at(point.x)},${y.at(point.y)}`).join(" "),
+      }),
+    );
   }
   for (const point of found) parts.push(mark(point, { colour, shape, isHollow }, x.at(point.x), y.at(point.y)));
   return parts;
@@ -144,51 +161,30 @@ function drawnSeries({ colour, symbol: shape, isHollow, isLine, isBand, points: 
 
 /** A point that tells of itself and leads to its row. */
 function mark(point, { colour, shape, isHollow }, at, height) {
-  const dot = drawn("g", { class: "point", transform: `translate(${at} ${height})`, "data-about": point.tip }, drawn("circle", { r: 9, fill: "transparent" }), symbol(shape, colour, isHollow));
+  const dot = drawn(
+    "g",
+    { class: "point", transform: `translate(${at} ${height})`, "data-about": point.tip },
+    drawn("circle", { r: 9, fill: "transparent" }),
+    symbol(shape, colour, isHollow),
+  );
   const link = point.href ? drawn("a", { href: point.href, "aria-label": point.tip }, dot) : dot;
   if (!point.label) return link;
-  return drawn("g", {}, link, drawn("text", { class: "label", x: at + 9, y: height + 4, "data-at": `${at},${height}`, "data-right": point.isRight ? "" : null }, isolated(point.label)));
-}
-
-/** Move labels to where they hide nothing, and take away those for which there is no such place. */
-function placeLabels(svg) {
-  const { width, height } = svg.viewBox.baseVal;
-  const box = (text) => { const { x, y, width: w, height: h } = text.getBBox(); return [x, y, x + w, y + h]; };
-  const taken = [...svg.querySelectorAll("text:not(.label, .axis)")].map(box);
-  for (const dot of svg.querySelectorAll(".point")) {
-    const { e, f } = dot.transform.baseVal.consolidate().matrix;
-    taken.push([e - 5, f - 5, e + 5, f + 5]);
-  }
-  taken.push(...lineBoxes(svg.querySelector(".front")));
-  const meets = (a) => taken.some((b) => a[0] < b[2] + 2 && a[2] > b[0] - 2 && a[1] < b[3] && a[3] > b[1]);
-  for (const text of svg.querySelectorAll("text.label")) {
-    const [x, y] = text.dataset.at.split(",").map(Number);
-    const own = text.getAttribute("text-anchor") === "end" ? [["end", 0, -5], ["end", 0, 14]]
-      : [["end", -8, -7], ["start", 8, 15], ["start", 9, 4], ["end", -9, 4], ["start", 8, -8], ["end", -8, 15], ["middle", 0, -11], ["middle", 0, 20]];
-    if ("right" in text.dataset) own.unshift(...own.splice(2, 1));
-    const fits = own.some(([anchor, dx, dy]) => {
-      for (const [key, value] of Object.entries({ "text-anchor": anchor, x: x + dx, y: y + dy })) text.setAttribute(key, value);
-      const found = box(text);
-      if (found[0] < EDGE.left || found[2] > width || found[1] < 0 || found[3] > height - EDGE.bottom || meets(found)) return false;
-      taken.push(found);
-      return true;
-    });
-    if (!fits) text.remove();
-  }
-}
-
-/** Boxes along the steps of a front. */
-function lineBoxes(path) {
-  if (!path) return [];
-  const found = [];
-  let [x, y] = [0, 0];
-  for (const [, kind, numbers] of path.getAttribute("d").matchAll(/([MHV])([-\d. ]+)/g)) {
-    const [a, b] = numbers.trim().split(" ").map(Number);
-    const [toX, toY] = kind === "M" ? [a, b] : kind === "H" ? [a, y] : [x, a];
-    if (kind !== "M") found.push([Math.min(x, toX), Math.min(y, toY) - 1, Math.max(x, toX), Math.max(y, toY) + 1]);
-    [x, y] = [toX, toY];
-  }
-  return found;
+  return drawn(
+    "g",
+    {},
+    link,
+    drawn(
+      "text",
+      {
+        class: "label",
+        x: at + 9,
+        y: height + 4,
+        "data-at": `${at},${height}`,
+        "data-right": point.isRight ? "" : null,
+      },
+      isolated(point.label),
+    ),
+  );
 }
 
 /** What a row says of itself in a chart. */
@@ -199,5 +195,10 @@ function tipOf(row, more = "") {
 
 /** Where a row stands in its table, opened. */
 function rowAddress(board, row) {
-  return address("tables", { board: board.id, sparsity: String(row.sparsity), open: row.records[0][0], kind: board.kind === "draw" ? "draw" : "" });
+  return address("tables", {
+    board: board.id,
+    sparsity: String(row.sparsity),
+    open: row.records[0][0],
+    kind: board.kind === "draw" ? "draw" : "",
+  });
 }

@@ -19,8 +19,8 @@ from bench.boards.page import data
 from bench.boards.page.overview import overview
 
 SCRIPTS = (
-    "shared.js", "state.js", "exports.js", "row.js", "tables.js", "charts.js", "tradeoffs.js", "retention.js",
-    "transfer.js", "compare.js", "members.js", "start.js",
+    "shared.js", "state.js", "exports.js", "row.js", "slices.js", "cards.js", "files.js", "tables.js", "scales.js",
+    "labels.js", "charts.js", "tradeoffs.js", "retention.js", "transfer.js", "compare.js", "members.js", "start.js",
 )  # fmt: skip
 """In the order in which they run."""
 

@@ -20,8 +20,21 @@ function toCsv(titles, lines) {
   return [titles, ...lines].map((cells) => cells.map(csvCell).join(",")).join("\n") + "\n";
 }
 
-const TEX = { "\\": "\\textbackslash{}", "{": "\\{", "}": "\\}", $: "\\$", "&": "\\&", "#": "\\#", _: "\\_", "%": "\\%",
-  "~": "\\textasciitilde{}", "^": "\\textasciicircum{}", "±": "$\\pm$", "\u2013": "--", "\u2009": "\\," };
+const TEX = {
+  "\\": "\\textbackslash{}",
+  "{": "\\{",
+  "}": "\\}",
+  $: "\\$",
+  "&": "\\&",
+  "#": "\\#",
+  _: "\\_",
+  "%": "\\%",
+  "~": "\\textasciitilde{}",
+  "^": "\\textasciicircum{}",
+  "±": "$\\pm$",
+  "\u2013": "--",
+  "\u2009": "\\,",
+};
 
 /** Text that LaTeX sets as it is. */
 function tex(text) {
@@ -30,10 +43,13 @@ function tex(text) {
 
 /** Tables one below the other, for booktabs. */
 function toTex(titles, numeric, groups) {
-  const head = `\\begin{tabular}{${numeric.map((is) => (is ? "r" : "l")).join("")}}\n\\toprule\n${titles.map(tex).join(" & ")} \\\\\n`;
-  const body = groups.map(({ caption, lines }) =>
-    `\\midrule\n\\multicolumn{${titles.length}}{l}{${tex(caption)}} \\\\\n` +
-    lines.map((cells) => `${cells.map(tex).join(" & ")} \\\\\n`).join(""));
+  const kinds = numeric.map((is) => (is ? "r" : "l")).join("");
+  const head = `\\begin{tabular}{${kinds}}\n\\toprule\n${titles.map(tex).join(" & ")} \\\\\n`;
+  const body = groups.map(
+    ({ caption, lines }) =>
+      `\\midrule\n\\multicolumn{${titles.length}}{l}{${tex(caption)}} \\\\\n` +
+      lines.map((cells) => `${cells.map(tex).join(" & ")} \\\\\n`).join(""),
+  );
   return `${head}${body.join("")}\\bottomrule\n\\end{tabular}\n`;
 }
 
@@ -43,10 +59,13 @@ function toBib(methods) {
   for (const name of methods) {
     for (const work of page.methods[name]?.works ?? []) works.set(work, [...(works.get(work) ?? []), name]);
   }
-  return [...works].sort().map(([work, names]) => {
-    const told = page.works[work];
-    const known = told ? `  author = {${told[0]}},\n  title = {${told[1]}},\n  year = {${told[2]}},\n` : "";
-    const note = tex(distinct(names).join(", "));
-    return `@misc{arxiv:${work},\n${known}  eprint = {${work}},\n  archivePrefix = {arXiv},\n  note = {${note}}\n}\n`;
-  }).join("\n");
+  return [...works]
+    .sort()
+    .map(([work, names]) => {
+      const told = page.works[work];
+      const known = told ? `  author = {${told[0]}},\n  title = {${told[1]}},\n  year = {${told[2]}},\n` : "";
+      const note = tex(distinct(names).join(", "));
+      return `@misc{arxiv:${work},\n${known}  eprint = {${work}},\n  archivePrefix = {arXiv},\n  note = {${note}}\n}\n`;
+    })
+    .join("\n");
 }

@@ -5,19 +5,52 @@
 function details(board, row) {
   const commands = distinct(row.records.map((record) => record[4])).map((number) => page.commands[number]);
   const again = row.records.find((record) => record[2] !== null);
-  const first = commands[0] ? [make("h3", {}, "Get this ticket"), make("p", { class: "soft" },
-    "Draws it again, into runs/tickets; then python -m bench.show tells its architecture, and python -m bench.export makes a network of it."),
-    ...commands.slice(0, 1).map(command)] : [];
-  const rest = commands.length > 1 ? [make("details", {}, make("summary", {}, `The other ${commands.length - 1} seeds`),
-    ...commands.slice(1).map(command))] : [];
-  const check = again ? [make("h3", {}, "Check this row"), command(`python -m bench.check recompute ${again[0]}`)] : [];
-  return make("div", { class: "details" },
-    make("p", { class: "links" }, linked(`about ${row.method}`, "method", { name: row.method }), " ",
-      linked(`about ${board.task}`, "task", { name: board.task }), " ",
-      linked("compare it", "compare", { a: row.method })),
-    ...first, ...rest, ...check,
-    make("h3", {}, `${row.records.length} run${row.records.length === 1 ? "" : "s"}`), runs(row),
-    make("h3", {}, "All its numbers"), numbers(board, row));
+  const first = commands[0]
+    ? [
+        make("h3", {}, "Get this ticket"),
+        make(
+          "p",
+          { class: "soft" },
+          "Draws it again, into runs/tickets; then python -m bench.show tells its architecture, and python -m " +
+            "bench.export makes a network of it.",
+        ),
+        ...commands.slice(0, 1).map(command),
+      ]
+    : [];
+  const rest =
+    commands.length > 1
+      ? [
+          make(
+            "details",
+            {},
+            make("summary", {}, `The other ${commands.length - 1} seeds`),
+            ...commands.slice(1).map(command),
+          ),
+        ]
+      : [];
+  const check = again
+    ? [make("h3", {}, "Check this row"), command(`python -m bench.check recompute ${again[0]}`)]
+    : [];
+  return make(
+    "div",
+    { class: "details" },
+    make(
+      "p",
+      { class: "links" },
+      linked(`about ${row.method}`, "method", { name: row.method }),
+      " ",
+      linked(`about ${board.task}`, "task", { name: board.task }),
+      " ",
+      linked("compare it", "compare", { a: row.method }),
+    ),
+    ...first,
+    ...rest,
+    ...check,
+    make("h3", {}, plural(row.records.length, "run")),
+    runs(row),
+    make("h3", {}, "All its numbers"),
+    numbers(board, row),
+  );
 }
 
 /** A line a seed: score, ticket, cost, when and by what code, and the record. */
@@ -25,12 +58,34 @@ function runs(row) {
   const head = ["seed", "score", "ticket", "seconds", "written", "code", "record"];
   const lines = row.records.map(([id, seed, score, ticket, , day, seconds, commit]) => {
     const link = make("a", { href: `${page.records}${encodeURIComponent(id)}.json` }, `${id}.json`);
-    const cells = [seed, score === null ? DASH : score.toFixed(6), ticket ?? DASH, seconds ?? DASH, day, commit ?? DASH];
+    const cells = [
+      seed,
+      score === null ? DASH : score.toFixed(6),
+      ticket ?? DASH,
+      seconds ?? DASH,
+      day,
+      commit ?? DASH,
+    ];
     return make("tr", {}, ...cells.map((cell) => make("td", {}, String(cell))), make("td", { class: "w" }, link));
   });
-  return make("div", { class: "scroll", tabindex: "0", role: "region", "aria-label": "Runs" },
-    make("table", { class: "runs" }, make("thead", {}, make("tr", {}, ...head.map((title) => make("th", { scope: "col", class: title === "record" ? "w" : "n" }, title)))),
-      make("tbody", {}, ...lines)));
+  return make(
+    "div",
+    { class: "scroll", tabindex: "0", role: "region", "aria-label": "Runs" },
+    make(
+      "table",
+      { class: "runs" },
+      make(
+        "thead",
+        {},
+        make(
+          "tr",
+          {},
+          ...head.map((title) => make("th", { scope: "col", class: title === "record" ? "w" : "n" }, title)),
+        ),
+      ),
+      make("tbody", {}, ...lines),
+    ),
+  );
 }
 
 /** All that the row says, whether its column is shown or not. */

@@ -64,6 +64,11 @@ function counted(value) {
   return `${Number(value.toPrecision(3))}${units[power]}`;
 }
 
+/** A number of things. */
+function plural(count, noun) {
+  return `${count.toLocaleString("en")} ${noun}${count === 1 ? "" : "s"}`;
+}
+
 /** The different values of a list, sorted. */
 function distinct(values) {
   const by = (a, b) => (typeof a === "number" ? a - b : String(a).localeCompare(String(b), "en"));
@@ -111,7 +116,8 @@ function copying(text, words = "Copy") {
 
 /** A command with a button that copies it. */
 function command(text) {
-  return make("div", { class: "command" }, make("code", {}, text), copying(text));
+  const words = text.split(" ").flatMap((word, at) => [at ? " " : null, make("span", {}, word)]);
+  return make("div", { class: "command" }, make("code", {}, ...words), copying(text));
 }
 
 /** Tell somebody who hears the page, and show for a moment. */
@@ -119,5 +125,7 @@ function say(text) {
   const place = document.getElementById("said");
   place.textContent = text;
   clearTimeout(say.timer);
-  say.timer = setTimeout(() => { place.textContent = ""; }, 2500);
+  say.timer = setTimeout(() => {
+    place.textContent = "";
+  }, 2500);
 }

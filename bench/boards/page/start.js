@@ -40,15 +40,23 @@ function moved() {
 /** The field above that finds methods and data sets by name. */
 function startFinding() {
   const form = document.querySelector(".find");
-  const names = [...page.names.map((name) => [name, "method"]), ...Object.keys(page.tasks).map((name) => [name, "task"])];
+  const names = [
+    ...page.names.map((name) => [name, "method"]),
+    ...Object.keys(page.tasks).map((name) => [name, "task"]),
+  ];
   document.getElementById("names").replaceChildren(...names.map(([name]) => make("option", { value: name })));
   const go = () => {
     const word = form.elements.find.value.trim().toLowerCase();
-    const found = names.find(([name]) => name.toLowerCase() === word) ?? names.find(([name]) => word && name.toLowerCase().includes(word));
+    const found =
+      names.find(([name]) => name.toLowerCase() === word) ??
+      names.find(([name]) => word && name.toLowerCase().includes(word));
     if (found) location.hash = address(found[1], { name: found[0] });
     else if (word) say("No method or data set of that name.");
   };
-  form.addEventListener("submit", (event) => { event.preventDefault(); go(); });
+  form.addEventListener("submit", (event) => {
+    event.preventDefault();
+    go();
+  });
   form.hidden = false;
 }
 
@@ -66,15 +74,30 @@ function startTips() {
     tip.style.translate = `${left}px ${top}px`;
   };
   for (const event of ["pointerover", "focusin"]) document.addEventListener(event, tell);
-  for (const event of ["scroll", "hashchange"]) addEventListener(event, () => { tip.hidden = true; }, { passive: true });
-  addEventListener("keydown", (event) => { if (event.key === "Escape") tip.hidden = true; });
+  for (const event of ["scroll", "hashchange"])
+    addEventListener(
+      event,
+      () => {
+        tip.hidden = true;
+      },
+      { passive: true },
+    );
+  addEventListener("keydown", (event) => {
+    if (event.key === "Escape") tip.hidden = true;
+  });
 }
 
 /** Unpack what the page holds and make it work. */
 async function start() {
   Object.assign(page, JSON.parse(await unpacked("data")));
   page.names = Object.keys(page.methods);
-  document.querySelector("nav").replaceChildren(...Object.entries(VIEWS).map(([view, { title }]) => make("a", { href: address(view), "data-view": view }, title)));
+  document
+    .querySelector("nav")
+    .replaceChildren(
+      ...Object.entries(VIEWS).map(([view, { title }]) =>
+        make("a", { href: address(view), "data-view": view }, title),
+      ),
+    );
   document.addEventListener("submit", (event) => event.preventDefault());
   document.querySelector(".skip").addEventListener("click", (event) => {
     event.preventDefault();

@@ -56,5 +56,5 @@ function filterChoice(name, title, values, changed, text = (value) => value) {
 /** What stands for an address's choice among values: itself where there is such a one, else the first. */
 function among(name, values) {
   const texts = values.map(String);
-  return texts.includes(chosen(name)) ? chosen(name) : texts[0] ?? "";
+  return texts.includes(chosen(name)) ? chosen(name) : (texts[0] ?? "");
 }
