@@ -15,6 +15,7 @@ import typer
 
 from bench.command import console, flags
 from bench.request import scale as scales
+from bench.request.claim import FOLDER
 from tasks import TASKS
 from tickets import contract
 from tickets.contract.promise import Verdict
@@ -187,6 +188,32 @@ def results(
         return
     print(f"{len(records)} records in {folder}, {wrong} files with mistakes")
     if wrong:
+        raise typer.Exit(1)
+
+
+@app.command()
+def claims(
+    folder: Annotated[Path, typer.Argument(metavar="FOLDER", help="Files of claims (*.yaml).")] = FOLDER,
+    records: Annotated[Path, typer.Option("--records", metavar="DIR", help="What they are held against.")] = PUBLISHED,
+) -> None:
+    """Check files of claims: their form, and that each was registered before its records or says that it was not.
+
+    The form is told in results/claims/README.md. Exit code 1 where there are mistakes, a line each.
+
+    Examples:
+
+    python -m bench.check claims
+
+    python -m bench.check claims my/claims --records runs/records
+    """
+    from bench.audit.registered import findings
+    from bench.records import record
+
+    count, found = findings(folder, record.each(records))
+    for one in found:
+        print(f"FAILED  {plain(one.file)}: {plain(one.sentence)}")
+    print(f"{count} claims in {folder}, {len({one.file for one in found})} files with mistakes")
+    if found:
         raise typer.Exit(1)
 
 
