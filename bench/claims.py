@@ -38,8 +38,8 @@ def claims(
     """Tell of every registered claim what the records say: supported, not supported, undecided.
 
     Differences are in points. "as first registered" takes tickets of one source and seed as one of several independent
-    clusters; "two factors" takes sources and seeds as two samples, so that it says something of other sources; "adjusted"
-    is that at the level which Holm's procedure leaves one of so many claims, and the verdict follows from it.
+    clusters; "two factors" takes sources and seeds as two samples, so that it says something of other sources;
+    "adjusted" is that at the level which Holm's procedure leaves one of so many claims; the verdict follows from it.
 
     Examples:
 

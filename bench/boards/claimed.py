@@ -73,7 +73,7 @@ def filled(page: str, verdicts: Mapping[str, Sequence[Verdict]], where: str = "t
     text, count = BLOCK.subn(table, page)
     if not count:
         raise UserError(
-            f"{where} has no block of claims; write <!-- claims: NAME --> and <!-- end of claims -->, a line each, where "
-            "their table is to stand."
+            f"{where} has no block of claims; write <!-- claims: NAME --> and <!-- end of claims -->, a line each,"
+            " where their table is to stand."
         )
     return text

@@ -86,10 +86,6 @@ class Bench:
         self._records = list(records)
         self._cells: dict[tuple[str, bool], dict[Cell, Scores]] = {}
 
-    def verdicts(self, families: Iterable[Registration]) -> list[Verdict]:
-        """All claims of all families, each adjusted within its own."""
-        return [one for found in families for one in self.of(found)]
-
     def of(self, registration: Registration) -> list[Verdict]:
         """The claims of one family, in its order."""
         claims, found = registration.family.claims, []
@@ -122,8 +118,8 @@ class Bench:
 def adjusted(found: Sequence[Verdict]) -> list[Verdict]:
     """Verdicts of one family, adjusted for their number by Holm's step-down procedure, in their order.
 
-    Claims are taken by p, the smallest first; the k-th of N is tested at 5 % / (N - k + 1), and once one is not decided,
-    all that follow have its level. A claim without a p value counts as one, too.
+    Claims are taken by p, the smallest first; the k-th of N is tested at 5 % / (N - k + 1), and once one is not
+    decided, all that follow have its level. A claim without a p value counts as one, too.
     """
     ps = [_p(one) for one in found]
     told = stats.holm(ps)
@@ -148,22 +144,14 @@ def _p(verdict: Verdict) -> float:
 def _is_asked(cell: Cell, arms: Arms) -> bool:
     """Whether a contrast names what a cell has; a method that removes nothing stands for every sparsity."""
     place = cell.place
-    lists = [
-        (cell.source, arms.source),
-        (cell.method, arms.method),
-        (cell.recipe, arms.recipe),
-        (place.task, arms.target),
-    ]
-    if any(value not in map(_resolved, names) for value, names in lists if names and names != [NONE]):
+    told = {"source": cell.source, "method": cell.method, "recipe": cell.recipe, "target": place.task}
+    asked = {name: [TASKS.aliases.get(one, one) for one in getattr(arms, name)] for name in told}
+    if any(told[name] not in names for name, names in asked.items() if names not in ([], [NONE])):
         return False
     if arms.sparsity and cell.sparsity not in (*arms.sparsity, 0.0):
         return False
     wanted = {"host": arms.host, "scale": arms.scale, "budget": arms.budget}
     return all(value is None or getattr(place, name) == value for name, value in wanted.items())
-
-
-def _resolved(name: str) -> str:
-    return TASKS.aliases.get(name, name)
 
 
 def _pooled(found: Sequence[Difference], contrast: Contrast) -> stats.Pooled:
@@ -203,3 +191,9 @@ def _merged(found: Iterable[Difference]) -> dict[Cell, dict[int, float]]:
         for seed, value in one.by_seed.items():
             into[seed].append(value)
     return {cell: {seed: stats.mean(part) for seed, part in by_seed.items()} for cell, by_seed in values.items()}
+
+
+def verdicts(records: Iterable[Record], families: Iterable[Registration]) -> list[Verdict]:
+    """What some records say of all claims of some families, each adjusted within its own."""
+    bench = Bench(records)
+    return [one for found in families for one in bench.of(found)]

@@ -1,4 +1,4 @@
-"""A mean over two sampled factors that cross, as sources and seeds: how far it would come out elsewhere on other ones."""
+"""A mean over two sampled factors that cross, as sources and seeds: how sure it is for other values of both."""
 
 from __future__ import annotations
 
@@ -51,11 +51,12 @@ def crossed(values: Mapping[tuple[Name, int], float]) -> Crossed | None:
     """The mean of a table whose rows and columns are both samples, with y = mean + row + column + rest.
 
     The analysis of variance of random effects: with mean squares A of rows, B of columns and E of the rest, the
-    variance of the mean is estimated by (A + B - E) / n, and never by less than A / n or B / n, the degrees of freedom by
-    F. E. Satterthwaite (Biometrics Bulletin 2, 1946). At 3 x 5 the 95 % interval covers the mean in 94 to 99 % of normal
-    samples, whatever the three variances are (tests/unit/test_crossed.py), where 15 values taken as independent cover
-    55 to 95 %; that of three rows that differ is a t-interval of about 2 degrees of freedom, and as wide as that is.
-    One row alone is no sample of rows: its interval is the t-interval over columns.
+    variance of the mean is estimated by (A + B - E) / n, and never by less than A / n or B / n; the degrees of freedom
+    are those of F. E. Satterthwaite (Biometrics Bulletin 2, 1946). At 3 x 5 the 95 % interval covers the mean in 94 to
+    99 % of normal samples, whatever the three variances are (tests/unit/test_crossed.py), where that of 15 values
+    taken as independent covers it in 55 to 95 %. Where rows differ it is a t-interval of about as many degrees of
+    freedom as there are rows, less one: with three rows it is wide. One row is no sample of rows: it has the
+    t-interval over columns.
 
     Args:
         values: by (row, column); columns that not all rows have are left out.

@@ -86,11 +86,11 @@ class Arms(Part):
     first: Line
     second: Line
     by: Literal["method", "recipe", "origin", "members"] = "method"
-    source: list[Line] = []
-    target: list[Line] = []
-    method: list[Line] = []
-    recipe: list[Line] = []
-    sparsity: list[Sparsity] = []
+    source: list[Line] = Field(default=[])
+    target: list[Line] = Field(default=[])
+    method: list[Line] = Field(default=[])
+    recipe: list[Line] = Field(default=[])
+    sparsity: list[Sparsity] = Field(default=[])
     host: Line | None = None
     scale: Line | None = None
     budget: float | None = None
@@ -137,7 +137,7 @@ class Claim(Part):
     claim: Line
     over: Line
     contrast: Contrast
-    controls: list[Line] = []
+    controls: list[Line] = Field(default=[])
     margin: Points = 0.0
     seeds: Annotated[int, Field(ge=2, le=10_000)]
     refuted: Line
