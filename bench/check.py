@@ -287,13 +287,16 @@ def spread(
     python -m bench.check spread --home spread --collect --out mine.yaml
     """
     from bench.audit import reruns
+    from bench.audit.spread import markdown
     from bench.records import record
 
     flags.out_file(out, (".yaml",))
     for line in () if collect else reruns.run(home):
         print(line)
         sys.stdout.flush()
-    reruns.measured(home, record.each(records)).save(out)
+    found = reruns.measured(home, record.each(records))
+    found.save(out)
+    print(markdown(found), end="")
     print(out)
 
 

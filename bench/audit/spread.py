@@ -56,6 +56,11 @@ class Rerun(Part):
         return self.kind, "draw" if self.job == "draw" else TRAINING
 
     @property
+    def apart(self) -> float:
+        """How far the lowest and the highest score lie apart."""
+        return max(self.scores.values()) - min(self.scores.values())
+
+    @property
     def distinct(self) -> list[float]:
         """Scores that are not the same to the last digit: paths that compute the same bits are one."""
         return sorted(set(self.scores.values()))
@@ -167,6 +172,24 @@ def right(reruns: Sequence[Rerun]) -> Iterator[tuple[Rerun, float, float | None]
         fitting = [group for group in others if (group.kind, group.job) == one.group]
         reach = fitting[0].reach() if fitting and fitting[0].degrees >= FEWEST else None
         yield from ((one, b - a, reach) for a, b in combinations(one.distinct, 2))
+
+
+def markdown(found: Spread) -> str:
+    """A table of what is measured and how often the rule errs, a line each kind of task and job; points."""
+    lines = ["| kind | score of a | reruns | deviation | largest | reach of one seed | of five | right pairs refused |"
+             " changed reruns refused |", "| :-- | :-- |" + " --: |" * 7]  # fmt: skip
+    for one in found.groups:
+        pairs = [
+            abs(apart) > reach
+            for job, apart, reach in right(found.reruns)
+            if job.group == (one.kind, one.job) and reach
+        ]
+        wrong = [abs(c.rerun.apart) > one.reach() for c in found.changed if c.rerun.group == (one.kind, one.job)]
+        numbers = [one.deviation, one.largest, one.reach(), one.reach(5)]
+        cells = [one.kind, one.job, str(one.scores), *(f"{100 * number:.1f}" for number in numbers)]
+        cells += [f"{sum(told)} of {len(told)}" if told else "-" for told in (pairs, wrong)]
+        lines.append(f"| {' | '.join(cells)} |")
+    return "\n".join(lines) + "\n"
 
 
 def read(path: Path) -> Spread | None:

@@ -178,7 +178,7 @@ def _less(found: Iterable[Difference], other: Iterable[Difference]) -> list[Diff
     both = {cell: {s: v - right[cell][s] for s, v in by_seed.items() if s in right[cell]}
             for cell, by_seed in left.items() if cell in right}  # fmt: skip
     return [
-        Difference(cell, *[stats.mean(list(side[cell].values())) for side in (left, right)], by_seed,
+        Difference(cell, stats.mean(list(left[cell].values())), stats.mean(list(right[cell].values())), by_seed,
                    stats.estimate(list(by_seed.values())), None, None)
         for cell, by_seed in both.items() if by_seed
     ]  # fmt: skip
