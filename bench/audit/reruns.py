@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from bench.audit.spread import Changed, Spread, groups, merged, same_path
+from bench.audit.spread import Changed, Spread, groups, key, merged, path_of
 from bench.records import provenance, record
 from bench.records.record import Record
 from tickets.errors import UserError
@@ -116,10 +116,12 @@ def measured(home: Path, others: Iterable[Record]) -> Spread:
     """
     homes = {name: _records(home / name) for name in (*WAYS, *CHANGES)}
     here = {name: homes[name] for name in WAYS}
-    own = [one for records in here.values() for one in records]
+    own = [one for records in here.values() for one in records if one.status == "ok"]
     if not own:
         raise UserError(f"{home} holds no record of any path; run {COMMAND} --home {home} without --collect first.")
-    paths = {**here, PUBLISHED: [one for one in others if not same_path(one, own[0])]}
+    others, mine = [one for one in others if one.status == "ok"], {(key(one), path_of(one)): one for one in own}
+    again = [(one, mine[name]) for one in others if (name := (key(one), path_of(one))) in mine]
+    paths = {**here, PUBLISHED: [one for one in others if path_of(one)[:2] != path_of(own[0])[:2]]}
     reruns = [one for one in merged(paths) if set(one.scores) - {PUBLISHED}]
     changed = [
         Changed(change=change, rerun=one)
@@ -135,6 +137,8 @@ def measured(home: Path, others: Iterable[Record]) -> Spread:
         paths={**{name: str(way) for name, way in WAYS.items()}, PUBLISHED: _elsewhere(paths[PUBLISHED])},
         reruns=reruns,
         changed=changed,
+        repeated=len(again),
+        equal=sum(old.scored.score == new.scored.score for old, new in again),
         groups=groups(reruns),
     )
 

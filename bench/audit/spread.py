@@ -117,6 +117,8 @@ class Spread(Part):
         paths: what each changes, by name.
         reruns: all that was measured.
         changed: reruns with something changed, which the rule shall refuse.
+        repeated: published records that were computed again on their own path.
+        equal: how many of them came out the same to the last digit.
         groups: what the reruns say, computed from them.
     """
 
@@ -128,6 +130,8 @@ class Spread(Part):
     paths: dict[str, str]
     reruns: list[Rerun]
     changed: list[Changed]
+    repeated: int
+    equal: int
     groups: list[Group]
 
     @validator(mode="after")
@@ -225,11 +229,12 @@ def beside(records: Path) -> Spread | None:
 
 
 def same_path(one: Record, other: Record) -> bool:
-    """Whether two records of a job were computed alike to the last bit: processor, PyTorch, kernels and threads."""
-    return _path(one) == _path(other)
+    """Whether two records of a job were computed alike to the last bit."""
+    return path_of(one) == path_of(other)
 
 
-def _path(found: Record) -> tuple[str, str | None, str, int]:
+def path_of(found: Record) -> tuple[str, str | None, str, int]:
+    """What decides a record's last bits: processor, PyTorch, kernels and threads."""
     return found.device, found.packages.get("torch"), found.setting.kernels, found.setting.threads
 
 
@@ -240,16 +245,16 @@ def merged(scores: Mapping[str, Iterable[Record]]) -> list[Rerun]:
     for path, records in scores.items():
         for one in records:
             if one.status == "ok":
-                key = _key(one)
-                found[key][path], seeds[key] = one.scored.score, one
+                name = key(one)
+                found[name][path], seeds[name] = one.scored.score, one
     return [
         Rerun(kind=one.task.partition("/")[0], job=one.kind, drawer=one.job.drawer, told=_told(one), seed=one.job.seed,
-              scores=found[key])
-        for key, one in sorted(seeds.items()) if len(found[key]) > 1
+              scores=found[name])
+        for name, one in sorted(seeds.items(), key=lambda item: item[0]) if len(found[name]) > 1
     ]  # fmt: skip
 
 
-def _key(one: Record) -> tuple[str, ...]:
+def key(one: Record) -> tuple[str, ...]:
     """What reruns of a job have in common: everything but kernels, threads and the machine."""
     setting = one.setting.model_dump(exclude={"kernels", "threads"})
     job = one.job.model_dump(exclude={"redraw"})

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import Field, ValidationError, field_validator
+from pydantic import AfterValidator, Field, ValidationError, field_validator
 from pydantic import model_validator as validator
 
 from bench.records.record import Part, Sparsity, explain
@@ -23,8 +23,24 @@ from tickets.plain import plain
 FOLDER = Path("results/claims")
 NAME = re.compile(r"[a-z0-9]+(?:-[a-z0-9]+)*")
 
-Text = Annotated[str, Field(min_length=1, max_length=2000)]
-Line = Annotated[str, Field(min_length=1, max_length=200)]
+MARKUP = "|<>`\\"
+"""Signs that mean something in the tables that claims are shown in."""
+
+
+def _text(value: str) -> str:
+    if not value.replace("\n", " ").isprintable():
+        raise ValueError("it holds a sign that cannot be printed; write plain text")
+    return value
+
+
+def _line(value: str) -> str:
+    if not value.isprintable() or any(sign in value for sign in MARKUP):
+        raise ValueError(f"one line of plain text is allowed, without any of {MARKUP}")
+    return value
+
+
+Text = Annotated[str, Field(min_length=1, max_length=2000), AfterValidator(_text)]
+Line = Annotated[str, Field(min_length=1, max_length=200), AfterValidator(_line)]
 Commit = Annotated[str, Field(pattern=r"^[0-9a-f]{7,40}$")]
 Time = Annotated[str, Field(pattern=r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ$")]
 Points = Annotated[float, Field(ge=-100, le=100)]

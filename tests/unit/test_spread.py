@@ -14,7 +14,10 @@ from samples import record
 from bench import check
 from bench.audit import reruns, spread
 from bench.audit.spread import Group, Rerun, groups
+from bench.boards.leaderboard import grouped, placed
 from bench.command import console
+from bench.numbers import stats
+from bench.records import record as records
 from tickets.errors import UserError
 
 ROOT = Path(__file__).parents[2]
@@ -74,7 +77,8 @@ def test_every_kind_of_task_is_measured(measured):
 
 
 def test_no_right_rerun_is_refused(measured):
-    """Reruns that were measured, each against the others of its job and seed, by a reach that all other jobs give."""
+    """Published records were equal on their own path; each rerun on others lies within what all other jobs say."""
+    assert measured.equal == measured.repeated >= 3
     told = [(abs(apart), reach) for _, apart, reach in spread.right(measured.reruns) if reach is not None]
     assert len(told) >= 20 and not [apart for apart, reach in told if apart > reach]
 
@@ -90,6 +94,18 @@ def test_a_rerun_with_another_learning_rate_is_refused(measured):
 
 def test_the_page_shows_what_the_file_says(measured):
     assert spread.markdown(measured) in (ROOT / "docs" / "reproduced.md").read_text(encoding="utf-8")
+
+
+def test_intervals_of_rows_say_nothing_of_reruns():
+    """What docs/reproduced.md tells of the rule that was: published scores that their own row's interval leaves out."""
+    boards = placed(records.each(ROOT / "results" / "records")).values()
+    found = [by_seed.values() for board in boards for by_seed in grouped(board)[0].values()]
+    rows = [[one.score for one in row if one.score is not None] for row in found]
+    rows = [(scores, stats.estimate(scores)) for scores in rows if len(scores) > 1]
+    outside = sum(abs(score - row.mean) > row.half for scores, row in rows for score in scores)
+    said = f"{outside} of {sum(len(scores) for scores, _ in rows):,} published scores"
+    page = (ROOT / "docs" / "reproduced.md").read_text(encoding="utf-8")
+    assert said in page and f"up to {100 * max(row.half for _, row in rows):.1f} points" in page
 
 
 def test_the_file_follows_from_its_reruns(tmp_path):
@@ -136,7 +152,17 @@ def test_homes_are_collected_beside_records_of_other_machines(homes):
     assert [(one.change, one.rerun.scores) for one in found.changed] == [
         (reruns.CHANGES["avx512-lr-tenth"], {"avx512": 0.50, "changed": 0.1})
     ]
-    assert found.paths["published"] == "cpu (Linux x86_64), torch 2.15.0" and found.groups == groups(found.reruns)
+    assert (
+        (found.repeated, found.equal) == (0, 0)
+        and found.paths["published"] == "cpu (Linux x86_64), torch 2.15.0"
+        and found.groups == groups(found.reruns)
+    )
+
+
+def test_published_records_of_a_path_that_is_here_are_counted_as_repeated(homes):
+    here = {"packages": {"torch": "2.14.1"}, "kernels": "avx512"}
+    found = reruns.measured(homes, [record(score=0.5, id="a", **here), record(score=0.7, seed=1, id="b", **here)])
+    assert (found.repeated, found.equal) == (2, 1) and found.paths["published"] == "none"
 
 
 def test_the_command_collects_and_writes(homes, tmp_path, capsys):
