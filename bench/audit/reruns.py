@@ -126,7 +126,7 @@ def measured(home: Path, others: Iterable[Record]) -> Spread:
     changed = [
         Changed(change=change, rerun=one)
         for name, change in CHANGES.items()
-        for one in merged({RIGHT: here[RIGHT], WRONG: homes[name]})
+        for one in merged({RIGHT: here[RIGHT], WRONG: map(_unchanged, homes[name])})
     ]
     return Spread(
         about="Reruns of one seed over compute paths, and what they say; docs/reproduced.md tells how it is used.",
@@ -141,6 +141,12 @@ def measured(home: Path, others: Iterable[Record]) -> Spread:
         equal=sum(old.scored.score == new.scored.score for old, new in again),
         groups=groups(reruns),
     )
+
+
+def _unchanged(found: Record) -> Record:
+    """The same under the scale's own name, which tells what was changed."""
+    scale = found.setting.scale.partition("@")[0]
+    return found.model_copy(update={"setting": found.setting.model_copy(update={"scale": scale})})
 
 
 def _elsewhere(found: Iterable[Record]) -> str:

@@ -137,8 +137,11 @@ def homes(tmp_path):
     scores = {"avx512": (0.50, 0.60), "torch": (0.52, 0.63), "avx512-lr-tenth": (0.1,)}
     for path, values in scores.items():
         kernels = "torch" if path == "torch" else "avx512"
+        scale = f"tiny@{path.partition('-')[2]}" if path in reruns.CHANGES else "tiny"
         for seed, score in enumerate(values):
-            one = record(score=score, seed=seed, kernels=kernels, id=f"r{seed}", packages={"torch": "2.14.1"})
+            one = record(
+                score=score, seed=seed, kernels=kernels, id=f"r{seed}", scale=scale, packages={"torch": "2.14.1"}
+            )
             one.write(tmp_path / path / "records")
     return tmp_path
 
