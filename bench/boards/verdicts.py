@@ -119,7 +119,7 @@ def adjusted(found: Sequence[Verdict]) -> list[Verdict]:
     """Verdicts of one family, adjusted for their number by Holm's step-down procedure, in their order.
 
     Claims are taken by p, the smallest first; the k-th of N is tested at 5 % / (N - k + 1), and once one is not
-    decided, all that follow have its level. A claim without a p value counts as one, too.
+    decided, all that follow have its level. A claim that was not run, or is void, counts as one that is not decided.
     """
     ps = [_p(one) for one in found]
     told = stats.holm(ps)
@@ -134,7 +134,7 @@ def adjusted(found: Sequence[Verdict]) -> list[Verdict]:
 def _p(verdict: Verdict) -> float:
     """The least level at which an interval of two factors decides the claim: for it, or that it falls short."""
     found, margin = verdict.crossed, verdict.claim.margin / 100
-    if found is None:
+    if found is None or verdict.claim.void:
         return 1.0
     bar = min(0.0, margin)
     above = found.p(bar) if found.mean > bar else 1.0

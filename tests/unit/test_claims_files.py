@@ -14,6 +14,7 @@ from bench.boards.verdicts import NOT_RUN, REFUTED, SUPPORTED, UNDECIDED, VOID, 
 from bench.command import console
 from bench.numbers.crossed import Crossed
 from bench.records import provenance
+from bench.records import record as records
 from bench.request import claim, suite
 from tickets.errors import UserError
 
@@ -236,6 +237,21 @@ def test_the_published_claims_are_sound_and_their_pages_current(capsys, monkeypa
     assert told(capsys, check.app, "claims")[:2] == (0, "27 claims in results/claims, 0 files with mistakes\n")
     code, out, err = told(capsys, claims.app, "--check")
     assert (code, err) == (0, "") and out.startswith("2 pages are what the claims")
+
+
+def test_what_the_page_says_of_the_two_factors_is_so():
+    """Three lines are decided before the adjustment, none after it; and what three sources ask of one of fourteen."""
+    from scipy.special import stdtrit
+
+    page = " ".join((ROOT / "docs" / "claims.md").read_text(encoding="utf-8").split())
+    found = verdicts(records.each(ROOT / "results" / "records"), [claim.read(FOLDER / "supertickets.yaml")])
+    decided = {one.name for one in found if not one.crossed.interval()[0] <= 0 <= one.crossed.interval()[1]}
+    assert decided == {"joint-imp", "shuffled-photographs", "dense-drawn"} and {one.word for one in found} == {
+        UNDECIDED
+    }
+    assert "two factors still decide three lines" in page and "after it, none is decided" in page
+    asked = sorted(float(stdtrit(one.crossed.degrees, 1 - 0.05 / 28)) for one in found)
+    assert len(found) == 14 and f"of {asked[0]:.0f} to {asked[-1]:.0f} times its standard error" in page
 
 
 def test_every_suite_that_a_claim_names_says_where_the_claim_stands():
