@@ -1,6 +1,7 @@
 """Claims as data: their form, when they were registered, what records say of them, and the pages that show it."""
 
 import re
+from collections import defaultdict
 from pathlib import Path
 
 import pytest
@@ -10,8 +11,9 @@ from samples import record
 from bench import check, claims
 from bench.audit.registered import findings, fixed
 from bench.boards import claimed
-from bench.boards.verdicts import NOT_RUN, REFUTED, SUPPORTED, UNDECIDED, VOID, Verdict, adjusted, verdicts
+from bench.boards.verdicts import NOT_RUN, REFUTED, SUPPORTED, UNDECIDED, VOID, Bench, Verdict, adjusted, verdicts
 from bench.command import console
+from bench.numbers import stats
 from bench.numbers.crossed import Crossed
 from bench.records import provenance
 from bench.records import record as records
@@ -252,6 +254,36 @@ def test_what_the_page_says_of_the_two_factors_is_so():
     assert "two factors still decide three lines" in page and "after it, none is decided" in page
     asked = sorted(float(stdtrit(one.crossed.degrees, 1 - 0.05 / 28)) for one in found)
     assert len(found) == 14 and f"of {asked[0]:.0f} to {asked[-1]:.0f} times its standard error" in page
+
+
+BESIDE = {
+    "+0.7 to within 7.1": {"first": "rst", "second": "rst@gradient=blocked", "recipe": ["finetune"]},
+    "+2.9 to within 6.4": {"by": "recipe", "first": "kd", "second": "scratch", "method": ["omp"], "sparsity": [0.9]},
+    "+4.8 to within 7.5": {
+        "by": "recipe",
+        "first": "kd",
+        "second": "scratch",
+        "method": ["random of omp"],
+        "sparsity": [0.9],
+    },
+    "-24.9 to within 5.7": {"first": "dst@share=1", "second": "rigl@share=3", "target": ["none"]},
+    "0.0 to within 7.5": {"first": "imp", "second": "random of imp", "recipe": ["rewind"], "host": "supernet/tiny2"},
+    "+8.5 to within 2.3": {"first": "imp", "second": "random of imp", "recipe": ["rewind"], "host": "spiking/tiny"},
+}
+"""Contrasts that docs/further-claims.md tells beside the registered ones, each over five seeds of one source."""
+
+
+def test_what_stands_beside_the_further_claims_is_so():
+    page = " ".join((ROOT / "docs" / "further-claims.md").read_text(encoding="utf-8").split())
+    bench = Bench(records.each(ROOT / "results" / "records"))
+    for told, contrast in BESIDE.items():
+        values = defaultdict(list)
+        for one in bench.differences(claim.Contrast.model_validate(contrast)):
+            for seed, value in one.by_seed.items():
+                values[seed].append(value)
+        found = stats.estimate([stats.mean(part) for part in values.values()])
+        sign = f"{100 * found.mean:+.1f}".replace("+0.0", "0.0").replace("-0.0", "0.0")
+        assert f"{sign} to within {100 * found.half:.1f}" == told and told in page and found.n == 5
 
 
 def test_every_suite_that_a_claim_names_says_where_the_claim_stands():
