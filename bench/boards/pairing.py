@@ -110,6 +110,15 @@ def celled(
     return dict(found)
 
 
+def results(records: Iterable[Record], by: str = "method", draws: bool = False) -> Iterator[tuple[Cell, str, Result]]:
+    """Every result that `cells` may read, older ones too, with its cell and what it is compared as."""
+    for place, members in placed(records).items():
+        for result in members:
+            if result.key.source is not None and (result.key.target is None) == draws:
+                cell, name, _ = _cell(place, result.key, by)
+                yield cell, name, result
+
+
 def _of_members(by_seed: Mapping[int, Result]) -> Scores:
     """What sets score together and their members alone; nothing of single tickets."""
     sets = {seed: one for seed, one in by_seed.items() if one.members}
@@ -270,19 +279,26 @@ def differences(found: dict[Cell, Scores], left: str, right: str) -> list[Differ
     ]
 
 
-def pooled(found: Sequence[Difference], by: str = "method") -> stats.Pooled:
-    """All differences together, clustered by what they are not independent in: see `CLUSTERS`."""
-    return pooled_by_seed([(one.cell, one.by_seed) for one in found], by)
+def pooled(found: Sequence[Difference], by: str = "method", clusters: str | None = None) -> stats.Pooled:
+    """All differences together, clustered by what they are not independent in: see `CLUSTERS`, unless it is told."""
+    return pooled_by_seed([(one.cell, one.by_seed) for one in found], by, clusters)
 
 
-def pooled_by_seed(found: Iterable[tuple[Cell, Mapping[int, float]]], by: str = "method") -> stats.Pooled:
+def pooled_by_seed(
+    found: Iterable[tuple[Cell, Mapping[int, float]]], by: str = "method", clusters: str | None = None
+) -> stats.Pooled:
     """The same of differences by seed, as `paired` gives them."""
-    clusters: dict[tuple[Place, str, int], list[float]] = defaultdict(list)
+    by_seed_alone = (clusters or CLUSTERS[by]) == "seed"
+    values: dict[tuple[Place, str, int], list[float]] = defaultdict(list)
     for cell, by_seed in found:
-        setting = replace(cell.place, task="", data="")
         for seed, value in by_seed.items():
-            clusters[setting, "" if by == "origin" else cell.source, seed].append(value)
-    return stats.clustered(clusters)
+            values[setting_of(cell), "" if by_seed_alone else cell.source, seed].append(value)
+    return stats.clustered(values)
+
+
+def setting_of(cell: Cell) -> Place:
+    """What a cell was computed by, its task apart: what is compared in one go has it in common."""
+    return replace(cell.place, task="", data="")
 
 
 def ranked(found: dict[Cell, Scores]) -> tuple[dict[str, float], int]:
