@@ -18,9 +18,11 @@ from bench.boards.leaderboard import Board, boards
 from bench.boards.measured import with_speeds
 from bench.boards.page.document import address, to_html
 from bench.boards.render import markdown
+from bench.boards.verdicts import Verdict, verdicts
 from bench.command import console
 from bench.records import record, speeds
 from bench.records.record import Record
+from bench.request import claim
 from tickets import atomic
 from tickets.errors import UserError, unknown
 
@@ -155,7 +157,7 @@ def render(folder: Path, formats: list[str], out: Path = Path()) -> dict[str, st
             files |= {f"{NAME}-{slug}.svg": text for slug, text in charts.to_svgs(found).items()}
         elif name == "html":
             feed = f"{NAME}.atom" if "atom" in formats else ""
-            files[f"{NAME}.html"] = to_html(found, address(folder, out), feed)
+            files[f"{NAME}.html"] = to_html(found, address(folder, out), feed, _verdicts(folder))
         else:
             files[f"{NAME}.{name}"] = TEXTS[name](found)
     return files
@@ -178,6 +180,16 @@ def parse_day(text: str) -> str:
             f"--since {text} is no day; give one as 2026-01-31, or a time as 2026-01-31T12:00:00Z."
         ) from error
     return f"{found.astimezone(UTC) if found.tzinfo else found:%Y-%m-%dT%H:%M:%SZ}"
+
+
+def _verdicts(folder: Path) -> list[Verdict]:
+    """Of the claims that lie beside a folder of records, as in results/claims; none where there are none.
+
+    Raises:
+        UserError: a file of claims is damaged.
+    """
+    claims = folder.parent / claim.FOLDER.name
+    return verdicts(record.each(folder), claim.each(claims)) if claims.is_dir() else []
 
 
 def _records(folder: Path) -> Iterator[Record]:

@@ -16,16 +16,17 @@ import pytest
 from samples import record
 
 from bench import table
-from bench.boards import pairing
+from bench.boards import claimed, pairing
 from bench.boards.leaderboard import boards
 from bench.boards.page import answers, data, document, pairs, told
 from bench.boards.page.columns import columns
 from bench.boards.places import places
+from bench.boards.verdicts import verdicts
 from bench.command import console
 from bench.numbers.amounts import interval
 from bench.records import published
 from bench.records.record import Record, each
-from bench.request import redraw
+from bench.request import claim, redraw
 from tickets.drawers import DRAWERS
 
 SEG, POSE, CLS = "seg/figures", "pose/figures", "cls/figures"
@@ -169,9 +170,9 @@ def test_the_answers_are_differences_of_the_records() -> None:
     """Tickets score 0.505 and 0.405 on seg, 0.2 shuffled, 0.7 dense, 0.45 natively; on pose nothing is beside them."""
     found = {answer.question: answer for answer in answers.answers(boards(some()))}
     shuffled, native, dense = found.values()
-    assert (shuffled.pooled.mean, shuffled.pooled.n, shuffled.verdict) == (pytest.approx(0.205), 2, "yes")
-    assert (native.pooled.mean, native.pooled.n, native.verdict) == (pytest.approx(-0.045), 2, "undecided")
-    assert (dense.pooled.mean, dense.pooled.n, dense.verdict) == (pytest.approx(-0.245), 4, "no")
+    assert (shuffled.whole.mean, shuffled.whole.jobs, shuffled.verdict) == (pytest.approx(0.205), 2, "yes")
+    assert (native.whole.mean, native.whole.jobs, native.verdict) == (pytest.approx(-0.045), 2, "undecided")
+    assert (dense.whole.mean, dense.whole.jobs, dense.verdict) == (pytest.approx(-0.245), 4, "no")
     assert dense.sentence.startswith("No: a ticket loses")
 
 
@@ -300,3 +301,17 @@ def test_the_repository_is_told_where_the_package_tells_it(monkeypatch: pytest.M
     monkeypatch.setattr("bench.boards.page.overview.metadata", lambda name: told)
     links = [a["href"] for a in Outline(document.to_html(boards(some()), feed="leaderboard.atom")).all("a")]
     assert links[-2:] == ["leaderboard.atom", "https://example.org/ticketbench"]
+
+
+def test_an_answer_of_one_seed_is_undecided_and_has_no_interval() -> None:
+    found = [one for one in some() if one.job.seed == 0]
+    (shuffled, *_) = answers.answers(boards(found))
+    assert (shuffled.verdict, shuffled.whole.interval, shuffled.whole.mean) == ("undecided", None, pytest.approx(0.2))
+
+
+def test_verdicts_of_claims_that_lie_beside_the_records_are_shown_as_bench_claims_tells_them() -> None:
+    rows = [claimed.row(one) for one in verdicts(each(published.RECORDS), claim.each(claim.FOLDER))]
+    page = Outline(table.render(published.RECORDS, ["html"])["leaderboard.html"])
+    pills = page.texts["span"][-len(rows) :]
+    assert pills == [row[-1].partition(":")[0] for row in rows]
+    assert set(page.texts["td"]) >= {row[4] for row in rows}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
@@ -11,10 +12,35 @@ from bench.boards.pairing import NATIVE, TRANSFERRED, Cell
 from bench.boards.places import Places, places
 from bench.boards.result import Key
 from bench.numbers import stats
+from bench.numbers.crossed import crossed
 from tasks import EMBEDDED
 
 Differences = list[tuple[Cell, Mapping[int, float]]]
 DRAWN, PHOTOGRAPHS = "on drawn images", "on photographs"
+
+
+@dataclass(frozen=True)
+class Sure:
+    """A difference, and how sure it is for other sources and seeds than those that were seen.
+
+    Args:
+        mean: as a fraction; over sources and seeds where those tell an interval, else over jobs.
+        interval: of 95 %, sources and seeds taken as two samples; None where too few tell a spread.
+        jobs: that it was seen on.
+        sources: that the mean is over.
+        seeds: likewise.
+    """
+
+    mean: float
+    interval: tuple[float, float] | None
+    jobs: int
+    sources: int
+    seeds: int
+
+    @property
+    def is_decided(self) -> bool:
+        """Whether the interval leaves out zero."""
+        return self.interval is not None and not self.interval[0] <= 0 <= self.interval[1]
 
 
 @dataclass(frozen=True)
@@ -24,19 +50,19 @@ class Answer:
     Args:
         question: in words.
         words: what is said where the interval lies above zero, below, and where it holds zero.
-        pooled: the difference over all jobs, as a fraction.
+        whole: the difference over all jobs.
         parts: the same on drawn images and on photographs, where there are both.
     """
 
     question: str
     words: tuple[str, str, str]
-    pooled: stats.Pooled
-    parts: Mapping[str, stats.Pooled]
+    whole: Sure
+    parts: Mapping[str, Sure]
 
     @property
     def verdict(self) -> str:
         """ "yes", "no" or "undecided"."""
-        return ("yes" if self.pooled.mean > 0 else "no") if self.pooled.is_decided else "undecided"
+        return ("yes" if self.whole.mean > 0 else "no") if self.whole.is_decided else "undecided"
 
     @property
     def sentence(self) -> str:
@@ -75,20 +101,30 @@ QUESTIONS = {
 def answers(boards: Sequence[Board]) -> list[Answer]:
     """What the transfers of pruned tickets say; questions that no record bears upon are left out."""
     found = {"shuffled": _shuffled(boards), "native": _native(boards), "dense": _dense(boards)}
-    return [
-        Answer(*QUESTIONS[name], _pooled(name, cells), _parts(name, cells)) for name, cells in found.items() if cells
-    ]
+    return [Answer(*QUESTIONS[name], _sure(cells), _parts(cells)) for name, cells in found.items() if cells]
 
 
-def _parts(name: str, found: Differences) -> dict[str, stats.Pooled]:
+def _parts(found: Differences) -> dict[str, Sure]:
     split: dict[str, Differences] = {DRAWN: [], PHOTOGRAPHS: []}
     for one in found:
         split[DRAWN if one[0].place.task.endswith(f"/{EMBEDDED}") else PHOTOGRAPHS].append(one)
-    return {part: _pooled(name, cells) for part, cells in split.items()} if all(split.values()) else {}
+    return {part: _sure(cells) for part, cells in split.items()} if all(split.values()) else {}
 
 
-def _pooled(name: str, found: Differences) -> stats.Pooled:
-    return pairing.pooled_by_seed(found, "origin" if name == "native" else "method")
+def _sure(found: Differences) -> Sure:
+    """All differences together, the mean of each source and seed counting once; sources of one seed tell no spread."""
+    values: dict[tuple[str, int], list[float]] = defaultdict(list)
+    for cell, by_seed in found:
+        for seed, value in by_seed.items():
+            values[cell.source, seed].append(value)
+    jobs = sum(map(len, values.values()))
+    seeds = Counter(source for source, _ in values)
+    several = {key: stats.mean(part) for key, part in values.items() if seeds[key[0]] > 1}
+    whole = crossed(several)
+    if whole is None:
+        everything = [value for part in values.values() for value in part]
+        return Sure(stats.mean(everything), None, jobs, len(seeds), max(seeds.values()))
+    return Sure(whole.mean, whole.interval(), jobs, whole.rows, whole.columns)
 
 
 def _contenders(boards: Iterable[Board]) -> Iterator[tuple[Board, Row]]:

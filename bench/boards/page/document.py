@@ -17,6 +17,7 @@ from bench.boards import look
 from bench.boards.leaderboard import Board
 from bench.boards.page import data
 from bench.boards.page.overview import overview
+from bench.boards.verdicts import Verdict
 
 SCRIPTS = (
     "shared.js", "state.js", "exports.js", "row.js", "slices.js", "cards.js", "files.js", "tables.js", "scales.js",
@@ -25,13 +26,14 @@ SCRIPTS = (
 """In the order in which they run."""
 
 
-def to_html(boards: Iterable[Board], records: str = "", feed: str = "") -> str:
+def to_html(boards: Iterable[Board], records: str = "", feed: str = "", verdicts: Sequence[Verdict] = ()) -> str:
     """The whole page.
 
     Args:
         boards: what to show.
         records: address of the folder of records, relative to the page and with a final slash.
         feed: address of the feed of new rows; "" where there is none.
+        verdicts: of registered claims.
     """
     boards = tuple(boards)
     scripts = [_asset(name) for name in SCRIPTS]
@@ -42,7 +44,7 @@ def to_html(boards: Iterable[Board], records: str = "", feed: str = "") -> str:
         records=escape(records),
         count=f"{len(results):,}",
         newest=max((one.created[:10] for one in results), default=""),
-        overview=overview(boards, feed),
+        overview=overview(boards, feed, verdicts),
         data=_packed(data.block(boards)),
         scripts="\n".join(f"<script>{script}</script>" for script in scripts),
     )

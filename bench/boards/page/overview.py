@@ -6,24 +6,32 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from importlib.metadata import PackageNotFoundError, metadata
 
-from bench.boards import render
+from bench.boards import claimed, render
 from bench.boards.leaderboard import Board, Row
 from bench.boards.page import answers
-from bench.boards.page.answers import Answer, Best
+from bench.boards.page.answers import Answer, Best, Sure
 from bench.boards.page.markup import Markup, joined, link, name, table, tag
+from bench.boards.verdicts import REFUTED, SUPPORTED, Verdict
 from bench.numbers.amounts import MISSING, counted, interval, percent
-from bench.numbers.stats import Pooled
 
 RECOMPUTE = "python -m bench.check recompute "
 
 
-def overview(boards: Sequence[Board], feed: str = "") -> Markup:
-    """All cards of the first view; with a link to a feed of new rows where there is one."""
+def overview(boards: Sequence[Board], feed: str = "", verdicts: Sequence[Verdict] = ()) -> Markup:
+    """All cards of the first view.
+
+    Args:
+        boards: what to show.
+        feed: address of the feed of new rows; "" where there is none.
+        verdicts: of registered claims.
+    """
     named = dict(zip(map(id, boards), render.slugs(boards), strict=True))
     best = answers.best(boards)
     parts = [_answers(answers.answers(boards))]
     if best:
         parts += [_best(best, named), _methods(best, boards, named), _costs(best, boards, named)]
+    if verdicts:
+        parts.append(_claims(verdicts))
     return joined([*parts, _checking(boards, feed)])
 
 
@@ -50,14 +58,15 @@ def _answers(found: Sequence[Answer]) -> Markup:
         tag(
             "li",
             tag("span", answer.verdict, class_=f"verdict {answer.verdict}"),
-            tag("p", tag("strong", answer.question), " ", answer.sentence, ": ", _difference(answer.pooled), "."),
+            tag("p", tag("strong", answer.question), " ", answer.sentence, ": ", _difference(answer.whole), "."),
             tag("p", *_parts(answer), class_="soft"),
         )
         for answer in found
     ]
     note = (
-        "Differences in points of the target's metric, paired by job and seed, with 95 % intervals over clusters of "
-        "source and seed (of seed alone against tickets drawn on the target), all sparsities and budgets together. "
+        "Differences in points of the target's metric, paired by job and seed, over all sparsities and budgets; 95 % "
+        "intervals with sources and seeds as two samples, so that they speak of other sources, not adjusted for the "
+        "number of questions. "
     )
     told = [tag("ol", *items, class_="answers")] if items else []
     more = tag("p", note, link("Compare any two methods", "compare"), ".", class_="soft")
@@ -65,18 +74,16 @@ def _answers(found: Sequence[Answer]) -> Markup:
 
 
 def _parts(answer: Answer) -> Iterator[str]:
-    whole = answer.pooled
-    yield f"{whole.n:,} jobs in {whole.clusters} clusters"
-    for words, pooled in answer.parts.items():
-        yield from ("; ", words, " ", _difference(pooled))
+    whole = answer.whole
+    yield f"{whole.jobs:,} jobs, {whole.sources} sources, {whole.seeds} seeds"
+    for words, part in answer.parts.items():
+        yield from ("; ", words, " ", _difference(part))
 
 
-def _difference(pooled: Pooled) -> Markup:
-    """A pooled difference in points with its interval."""
-    between = (
-        "" if pooled.low is None or pooled.high is None else f" [{100 * pooled.low:+.1f}, {100 * pooled.high:+.1f}]"
-    )
-    return tag("span", f"{100 * pooled.mean:+.1f}{between}", class_="figure")
+def _difference(found: Sure) -> Markup:
+    """A difference in points with its interval."""
+    between = claimed.between(*found.interval) if found.interval else ""
+    return tag("span", f"{claimed.points(found.mean)}{between}", class_="figure")
 
 
 def _setting(board: Board, others: Sequence[Board]) -> str:
@@ -189,6 +196,29 @@ def _price(row: Row, hours: float | None) -> list[str]:
     each = None if macs is None or not points else macs / points
     told = [MISSING, MISSING] if hours is None else [f"{hours:.3f}", f"{3600 * hours / points:.1f} s" if points else ""]
     return [interval(row.score), counted(macs, "M"), counted(each, "M"), *told]
+
+
+PILLS = {SUPPORTED: "yes", REFUTED: "no"}
+"""How the verdicts look that decide something."""
+
+
+def _claims(verdicts: Sequence[Verdict]) -> Markup:
+    """Registered claims with what the records say, as bench.claims tells them."""
+    lines = []
+    for one in verdicts:
+        claim, over, first, _, adjusted, count, _, word = claimed.row(one)
+        pill = tag("span", one.word, class_=f"verdict {PILLS.get(one.word, 'undecided')}")
+        more = [tag("small", word.partition(": ")[2])] if ": " in word else []
+        told = joined([claim, tag("small", f"{one.family}: {over}")])
+        lines.append([told, joined([pill, *more]), first.partition(":")[0], adjusted, count])
+    head = ["claim", "verdict", "as first registered", "adjusted", "of claims"]
+    note = (
+        "Each was fixed with its controls and its margin, most before their runs (results/claims). Points; as first "
+        "registered: clusters of source and seed; adjusted: sources and seeds as two samples, so that it speaks of "
+        "other sources, at the level that Holm's procedure leaves one of so many claims. The verdict follows from it."
+    )
+    title = "Registered claims"
+    return _card(title, tag("p", note, class_="soft"), table(title, head, lines, words=2), id="claims")
 
 
 def _checking(boards: Sequence[Board], feed: str) -> Markup:
