@@ -58,7 +58,7 @@ def _of_board(old: Board | None, new: Board, heading: str, since: str) -> Iterat
         was = before.get(row.key)
         fresh = sum(one.created >= since for one in row.results)
         if was is None or was.rank != row.rank or (fresh and row.rank is not None):
-            yield Change(heading, row, was and was.rank, _why(row, was, fresh, before, new.rows))
+            yield Change(heading, row, was.rank if was else None, _why(row, was, fresh, before, new.rows))
 
 
 def _why(row: Row, was: Row | None, fresh: int, before: dict[Key, Row], rows: Sequence[Row]) -> str:

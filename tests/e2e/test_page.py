@@ -348,5 +348,5 @@ def test_after_a_choice_among_many_rows_the_first_ones_are_there_at_once(tmp_pat
         assert len(shown(page, "ticket")) == 120
         count = "document.querySelectorAll('tr[data-row]').length"
         at_once = page.run(f"choose({{ target: '{SEG}' }}), showTables(), {count}")
-        assert 20 <= at_once <= 40
+        assert 10 <= at_once <= 40
         page.wait_until(f"{count} === 60")

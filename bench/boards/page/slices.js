@@ -29,8 +29,13 @@ function matches(row, word) {
     const value = chosen(name);
     if (value && String(row[name]) !== value) return false;
   }
+  return !word || textOf(row).includes(word);
+}
+
+/** All that a row says, to be searched. */
+function textOf(row) {
   row.text ??= [row.label, ...row.cells].join("\n").toLowerCase();
-  return !word || row.text.includes(word);
+  return row.text;
 }
 
 /** The tables that are asked for, with the rows of them that are. */

@@ -109,6 +109,7 @@ async function start() {
   addEventListener("beforeprint", () => more(Infinity));
   show();
   document.documentElement.dataset.ready = "";
+  requestIdleCallback(() => page.boards.forEach((board) => board.rows.forEach(textOf)));
 }
 
 start();

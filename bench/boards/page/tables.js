@@ -1,8 +1,8 @@
 "use strict";
 // The leaderboards: choices above, then the tables that are asked for, made as they come near.
 
-const AT_ONCE = 3;
-const LINES = 24;
+const AT_ONCE = 2;
+const LINES = 16;
 
 const tables = { slices: [], rest: [], lines: [], timer: 0 };
 
