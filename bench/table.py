@@ -96,8 +96,9 @@ def table(
     python -m bench.table results/records --since 2026-11-24
     """
     if since is not None:
-        if check or out is not None or formats is not None:
-            raise UserError(f"--since {since} prints what changed; leave --check, --out and --format out.")
+        others = {"--check": check or None, "--out": out, "--format": formats}
+        if given := [name for name, value in others.items() if value is not None]:
+            raise UserError(f"--since {since} prints what changed; leave {given[0]} out.")
         with console.uncollected():
             sys.stdout.write(changes.text(changes.changes(_records(folder or RUNS), parse_day(since)), since))
         return

@@ -73,7 +73,7 @@ def test_the_command_prints_changes_and_refuses_what_does_not_go_with_them(
     for arguments, said in {
         (DAY,): "imp from cls/figures, 90.0%",
         ("yesterday",): "error: --since yesterday is no day; give one as 2026-01-31",
-        (DAY, "--format", "csv"): "error: --since 2026-02-01 prints what changed; leave --check, --out and --format",
+        (DAY, "--format", "csv"): "error: --since 2026-02-01 prints what changed; leave --format out.",
     }.items():
         with pytest.raises(SystemExit) as left:
             console.main(table.app, "table", [str(tmp_path), "--since", *arguments])
