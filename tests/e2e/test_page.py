@@ -10,6 +10,7 @@ import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlencode
 
 import chromium
 import pytest
@@ -350,3 +351,48 @@ def test_after_a_choice_among_many_rows_the_first_ones_are_there_at_once(tmp_pat
         at_once = page.run(f"choose({{ target: '{SEG}' }}), showTables(), {count}")
         assert 10 <= at_once <= 40
         page.wait_until(f"{count} === 60")
+
+
+TEXT = HOSTILE + " &amp; ' _{}\\ % " + TURNED
+WORD = TEXT.replace(" ", "_")
+
+
+def hostile(seed: int, **changes: Any) -> Any:
+    """A record with such a text in every field that takes one."""
+    names = ("scale", "host", "device", "test_split", "hash", "commit", "redraw")
+    texts = dict.fromkeys(names, TEXT)
+    metric = {"primary": TEXT, "test": {TEXT: 0.4 + seed / 100}, "val": {TEXT: 0.4}, "score": 0.4 + seed / 100}
+    more = {"packages": {TEXT: TEXT}, "config": {TEXT: TEXT}, "fingerprints": {TEXT: {TEXT: TEXT}}, "pattern": WORD}
+    job = {"source": f"cls/{TEXT}", "target": f"seg/{TEXT}", "drawer": TEXT, "recipe": TEXT, "transform": WORD}
+    asked = {**texts, **metric, **more, **job, "host_drawn": WORD, "seed": seed}
+    score = changes.pop("score", metric["score"])
+    return record(**{**asked, **changes, "score": score, "test": {TEXT: score}})
+
+
+@pytest.mark.parametrize(("width", "dark"), LOOKS)
+def test_a_record_with_hostile_text_in_every_field_leaves_the_page_whole(
+    width: int, dark: bool, tmp_path: Path
+) -> None:
+    for seed in (0, 1):
+        for sparsity in (0.5, 0.9):
+            hostile(seed, sparsity=sparsity).write(tmp_path / "records")
+        hostile(seed, drawer="omp", score=0.3).write(tmp_path / "records")
+    table.write(table.render(tmp_path / "records", ["html", "atom"], tmp_path), tmp_path)
+    path = tmp_path / "leaderboard.html"
+    with chromium.opened(path, tmp_path / "browser", width=width, dark=dark) as page:
+        names = page.run("[page.names[0], Object.keys(page.tasks)[0], page.boards[0].rows[0].records[0][0]]")
+        views = [view for view in VIEWS if SEG not in view]
+        views += [f"view=tables&open={names[2]}", f"view=method&{_stated(names[0])}", f"view=task&{_stated(names[1])}"]
+        for view in views:
+            go(page, view)
+            assert (view, overlapping(page), too_wide(page)) == (view, [], [])
+        assert page.run("document.querySelectorAll('main b, main img').length") == page.run(
+            "[...document.querySelectorAll('main b')].filter((one) => one.closest('.tick, figcaption, .whole')).length"
+        )
+        go(page, "view=tables")
+        assert any(TEXT in text for text in shown(page, "ticket"))
+        is_innocent(page, path)
+
+
+def _stated(name: str) -> str:
+    return urlencode({"name": name})
