@@ -37,7 +37,7 @@ function card(slice) {
   return make(
     "section",
     { class: "card board", "data-board": board.id, "data-sparsity": String(sparsity) },
-    make("h2", {}, named(titleOf(slice)), " ", link),
+    make("h2", {}, titleOf(slice), " ", link),
     make("p", { class: "soft" }, about),
     make(
       "div",

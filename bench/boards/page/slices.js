@@ -96,8 +96,8 @@ function parts({ board, rows, references }) {
   })).filter((part) => part.rows.length);
 }
 
-/** A table's name. */
+/** A table's name, that of its task isolated from what stands around it. */
 function titleOf({ board, sparsity }) {
   const way = board.kind === "draw" ? "Drawn on" : "To";
-  return `${way} ${board.task}, ${sparsity ? `${percent(sparsity)} removed` : "nothing removed"}`;
+  return `${way} ${isolated(board.task)}, ${sparsity ? `${percent(sparsity)} removed` : "nothing removed"}`;
 }
