@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
+from hashlib import blake2b
 
 import numpy as np
 import torch
@@ -12,6 +13,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from tasks.base import Task
+from tasks.data import likeness
+from tasks.data.split import Split
 from tasks.feed import Feed
 from tickets.seeding import seeded
 from tickets.source import head_of
@@ -19,8 +22,38 @@ from tickets.training.network import Network
 
 FEATURES = [(6, 4), (8, 8)]  # (width, stride) of the maps that heads are tried on
 PAGE = 8  # samples that are looked at together
+MOST_DECODED = 2000  # images a split of a full pipeline that are compared with the other splits'
 
 Batch = Mapping[str, Tensor]
+
+
+@dataclass(frozen=True, eq=False)
+class Pictures:
+    """The images of a split, or so many that are spread over it where each has to be decoded.
+
+    Args:
+        digests: of the pixels of each.
+        looks: of each.
+    """
+
+    digests: list[bytes]
+    looks: likeness.Looks
+
+    @classmethod
+    def of(cls, data: Split) -> Pictures:
+        """Those of a split."""
+        digests: list[bytes] = []
+
+        def noted() -> Iterator[tuple[int, np.ndarray]]:
+            for row, image in data.images(MOST_DECODED):
+                digests.append(blake2b(repr(image.shape).encode() + image.tobytes(), digest_size=16).digest())
+                yield row, image
+
+        return cls(digests, likeness.looks(noted()))
+
+    def rows(self) -> Iterator[tuple[int, bytes]]:
+        """The number of each image, and the digest of its pixels."""
+        return zip(self.looks.rows.tolist(), self.digests, strict=True)
 
 
 @dataclass(frozen=True, eq=False)
@@ -33,6 +66,7 @@ class Subject:
         heads: "light" or "paper", which head is tried.
         most: samples a split that checks of values look at, spread evenly over it.
         seconds: how long the loader's speed is measured, for each number of workers.
+        looked: the images that were looked at, by split.
     """
 
     name: str
@@ -40,11 +74,19 @@ class Subject:
     heads: str = "light"
     most: int = 256
     seconds: float = 1.0
+    looked: dict[str, Pictures] = field(default_factory=dict)
 
     @cached_property
     def prints(self) -> dict[str, str]:
         """The fingerprints; everything is prepared."""
         return self.task.prepare()
+
+    def pictures(self, split: str) -> Pictures:
+        """The images of a split; looked at once."""
+        self.prints  # noqa: B018  prepares everything
+        if split not in self.looked:
+            self.looked[split] = Pictures.of(self.task.split(split))
+        return self.looked[split]
 
     def page(self, split: str, rows: list[int]) -> Batch:
         """Samples of a split as they are scored."""

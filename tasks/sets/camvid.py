@@ -63,6 +63,10 @@ class CamVid(Segmentation):
             for image, label in listed
         ]
 
+    def scene(self, sample: Sample) -> str:
+        """The drive: half of 0001TP is in train and half in test; val is a clip of 0016E5, of which train has more."""
+        return sample.name.partition("_")[0]
+
 
 def _below(place: Path, name: str) -> Path:
     return place.joinpath(*PurePosixPath(name).parts[-2:])
