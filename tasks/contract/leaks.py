@@ -21,7 +21,7 @@ MOST_SEEN = 0.5
 def _disjoint(subject: Subject) -> str:
     told = []
     for split in SPLITS:
-        require(count := len(subject.task.split(split)), f"{split} holds no sample")
+        require(count := len(subject.split(split)), f"{split} holds no sample")
         told.append(f"{split} {count:,}")
     for one, other in combinations(SPLITS, 2):
         known = set(subject.pictures(one).digests)

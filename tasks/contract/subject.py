@@ -67,6 +67,7 @@ class Subject:
         most: samples a split that checks of values look at, spread evenly over it.
         seconds: how long the loader's speed is measured, for each number of workers.
         looked: the images that were looked at, by split.
+        kept: the splits that were asked for; the task looks at all files each time, seconds where there are many.
     """
 
     name: str
@@ -75,26 +76,33 @@ class Subject:
     most: int = 256
     seconds: float = 1.0
     looked: dict[str, Pictures] = field(default_factory=dict)
+    kept: dict[str, Split] = field(default_factory=dict)
 
     @cached_property
     def prints(self) -> dict[str, str]:
         """The fingerprints; everything is prepared."""
         return self.task.prepare()
 
+    def split(self, name: str) -> Split:
+        """The samples of a split; asked for once."""
+        if name not in self.kept:
+            self.kept[name] = self.task.split(name)
+        return self.kept[name]
+
     def pictures(self, split: str) -> Pictures:
         """The images of a split; looked at once."""
         self.prints  # noqa: B018  prepares everything
         if split not in self.looked:
-            self.looked[split] = Pictures.of(self.task.split(split))
+            self.looked[split] = Pictures.of(self.split(split))
         return self.looked[split]
 
     def page(self, split: str, rows: list[int]) -> Batch:
         """Samples of a split as they are scored."""
-        return self.task.split(split).batch(self.task, rows)
+        return self.split(split).batch(self.task, rows)
 
     def pages(self, split: str) -> Iterator[Batch]:
         """At most `most` samples of a split, some at a time."""
-        count = len(self.task.split(split))
+        count = len(self.split(split))
         rows = np.linspace(0, count - 1, min(count, self.most)).astype(int).tolist()
         size = min(PAGE, self.task.scoring_batch)
         return (self.page(split, rows[start : start + size]) for start in range(0, len(rows), size))
