@@ -138,6 +138,7 @@ class Task(ABC):
     read: ClassVar[Reader]  # of a torch-free function of a module
     load: ClassVar[Loader | None] = None  # the same at full size, for the full pipeline
     is_own: ClassVar[bool] = False  # whether the samples are the user's, who may part them as they like
+    field_counts: ClassVar[Mapping[str, int]] = {}  # samples of the official splits on which the field reports
     is_game: ClassVar[bool] = False  # whether its loss is the sum of several players', each with parameters of its own
     stands_on: ClassVar[tuple[Taken, ...]] = ("image",)  # what hosts that it can be trained on take
     exported: ClassVar[str] = "outputs"  # what an exported network's outputs are called; empty where none is exported

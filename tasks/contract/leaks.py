@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Iterator
 from itertools import combinations
 
-from tasks.contract.promise import Broken, Doubted, promise, require
+from tasks.contract.promise import Broken, Doubted, Skipped, promise, require
 from tasks.contract.subject import Subject
 from tasks.data import likeness
 from tasks.data.samples import SPLITS
@@ -15,6 +15,20 @@ MOST_ALIKE = 0.05
 """Share of a split that may look like another one; CIFAR-10's test split, which the field lives with, has 0.0325."""
 MOST_SEEN = 0.5
 """Share of what is scored that may be of scenes that were trained on."""
+
+
+@promise("its official splits are as large as those that the field reports on")
+def _known(subject: Subject) -> str:
+    if not (known := subject.task.field_counts):
+        raise Skipped("the adapter knows no such numbers")
+    found = {split: len(subject.task.samples(split)) for split in known}
+    told = [
+        f"{split} {found[split]:,}" + (f" of {count:,}" if found[split] != count else "")
+        for split, count in known.items()
+    ]
+    if found != known:
+        raise Doubted(f"{', '.join(told)}; scores on other splits are not the field's")
+    return ", ".join(told)
 
 
 @promise("train, val and test hold samples and share no image")

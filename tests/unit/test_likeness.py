@@ -1,14 +1,16 @@
 """Which images look alike, over splits: copies and neighbours are found, strangers not; CamVid's old split is."""
 
 import io
+import re
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
 from real import root_of
 
-from tasks import contract
+from tasks import TASKS, contract
 from tasks.data import likeness
 from tasks.data.samples import Sample
 from tasks.figures import scenes
@@ -17,6 +19,7 @@ from tasks.sets.camvid import CamVid
 from tasks.sets.folder import Folder
 
 RANDOM = np.random.default_rng(0)
+KINDS = ("cls", "seg", "pose")
 
 
 def picture(size: tuple[int, int] = (48, 64)) -> np.ndarray:
@@ -173,3 +176,45 @@ def test_camvids_first_split_is_found_and_the_present_one_passes(tmp_path):
     found = told("seg/camvid", CamVid(size=(96, 128), root=root, cache=tmp_path))
     assert [outcome for outcome, _ in found] == ["passed", "passed"]
     assert "62 of 233 of test are of scenes of train: 0001TP" in found[1][1]
+
+
+# ---- what the field reports on
+
+COUNTS = {
+    "cls/cifar10": {"train": 50_000, "test": 10_000},
+    "cls/imagenet": {"train": 1_281_167, "test": 50_000},
+    "pose/coco": {"train": 149_813, "test": 6_352},
+    "seg/ade20k": {"train": 20_210, "test": 2_000},
+    "seg/camvid": {"train": 367, "val": 101, "test": 233},
+    "seg/cityscapes": {"train": 2_975, "test": 500},
+}
+"""Samples by official split; docs/data.md names the sources."""
+UNKNOWN = {"pose/lsp"}
+"""The field reports on Leeds Sports' own 1,000 test images; of the extended set, which is read here, it has no split."""
+
+
+def test_every_adapter_of_a_known_set_knows_the_splits_that_the_field_reports_on():
+    known = {name: dict(TASKS.load(name).field_counts) for name in TASKS.builtin if name.split("/")[0] in KINDS}
+    own = {name for name in known if TASKS.load(name).is_own or name.endswith("/figures")}
+    assert {name: counts for name, counts in known.items() if counts} == COUNTS
+    assert set(known) == {*COUNTS, *UNKNOWN, *own}
+
+
+def test_the_documents_table_is_that_of_the_adapters():
+    text = (Path(__file__).parents[2] / "docs" / "data.md").read_text(encoding="utf-8")
+    rows = dict(re.findall(r"^\| `(\w+/\w+)` \| ([\d, ]*\d) \|", text, re.MULTILINE))
+    assert rows == {name: ", ".join(f"{count:,}" for count in counts.values()) for name, counts in COUNTS.items()}
+
+
+def test_a_part_of_a_known_set_is_a_warning(tmp_path, monkeypatch):
+    monkeypatch.setattr(scenes, "TRAIN", 96), monkeypatch.setattr(scenes, "TEST", 40)
+    for counts, outcome, said in (
+        ({"train": 96, "test": 40}, "passed", "train 96, test 40"),
+        ({"train": 960, "test": 40}, "warning", "train 96 of 960, test 40; scores on other splits are not the field's"),
+        ({}, "skipped", "the adapter knows no such numbers"),
+    ):
+        monkeypatch.setattr(FiguresClassification, "field_counts", counts)
+        subject = contract.Subject("cls/figures", FiguresClassification(size=(32, 32), cache=tmp_path), seconds=0)
+        (promise,) = [text for text in contract.CHECKS if "the field reports on" in text]
+        verdict = contract.verdict(promise, subject)
+        assert (verdict.outcome, verdict.detail) == (outcome, said)
