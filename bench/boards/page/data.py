@@ -151,13 +151,15 @@ def _of_member(told: Told | None) -> dict[str, Any]:
 def _task(name: str, boards: Sequence[Board]) -> dict[str, Any]:
     told: dict[str, Any] = {"counts": dict(next(_counts(name, boards), ()))}
     try:
-        info = getattr(TASKS.load(name), "info", None)
+        adapter = TASKS.load(name)
     except UserError:  # a plug-in's that is not installed here
         return told
+    info = getattr(adapter, "info", None)
     if not isinstance(info, Info):  # somebody's own folder tells of itself only where it lies
         return told
     names = ("version", "outputs", "names", "test", "citation", "licence", "url")
-    return told | {field: getattr(info, field) for field in names} | {"picture": picture(name)}
+    told |= {field: getattr(info, field) for field in names}
+    return told | {"field": dict(adapter.field_counts), "picture": picture(name)}
 
 
 def _counts(name: str, boards: Sequence[Board]) -> Iterator[tuple[tuple[str, int], ...]]:

@@ -81,7 +81,7 @@ function tablesTex() {
         caption,
         lines: rows.map((row) => places.map((at) => row.cells[at])),
       }));
-      return `% ${titleOf(slice)}: ${board.metric}, ${board.setting}\n${toTex(
+      return `% ${titleOf(slice).replace(/[\u2068\u2069]/g, "")}: ${board.metric}, ${board.setting}\n${toTex(
         titles.map(([title]) => title),
         titles.map(([, , is]) => is),
         groups,

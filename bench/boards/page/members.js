@@ -183,22 +183,25 @@ function listView(place, title, view, names, about) {
   );
 }
 
+/** Sizes of splits in their usual order. */
+function splitSizes(counts) {
+  const order = ["train", "val", "test"];
+  const sorted = Object.entries(counts).sort(([a], [b]) => order.indexOf(a) - order.indexOf(b));
+  return sorted.map(([split, number]) => `${split} ${number.toLocaleString("en")}`).join(", ");
+}
+
 /** All data sets, or one. */
 function taskView(place) {
   const name = chosen("name");
   const told = page.tasks[name];
   if (!told)
     return listView(place, "Data sets", "task", Object.keys(page.tasks), (one) => page.tasks[one].citation ?? "");
-  const order = ["train", "val", "test"];
-  const counts = Object.entries(told.counts)
-    .sort(([a], [b]) => order.indexOf(a) - order.indexOf(b))
-    .map(([split, number]) => `${split} ${number.toLocaleString("en")}`)
-    .join(", ");
   const tested = distinct(
     page.boards.filter((board) => board.task === name && board.split).map((board) => board.split),
   ).join(", ");
   const lines = {
-    "splits in the records": counts,
+    "splits in the records": splitSizes(told.counts),
+    "the field reports on": told.field && splitSizes(told.field),
     "tested on": tested && `officially ${tested}`,
     "in this version": told.version && `version ${told.version}, tested on what is officially ${told.test}`,
     outputs: told.outputs && `${told.outputs}: ${told.names.join(", ")}`,
