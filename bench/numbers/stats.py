@@ -278,8 +278,8 @@ def average_ranks(cells: Sequence[Mapping[str, float]]) -> dict[str, float]:
 
 
 def friedman(cells: Sequence[Mapping[str, float]]) -> float | None:
-    """The p value of Friedman's test that all methods score alike, by the F of Iman and Davenport (Demsar, JMLR 7, 2006,
-    section 3.2.2).
+    """The p value of Friedman's test that all methods score alike, by the F of Iman and Davenport (Demsar, JMLR 7,
+    2006, section 3.2.2).
 
     Args:
         cells: score by method, all with the same methods.

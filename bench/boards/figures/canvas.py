@@ -28,7 +28,7 @@ EDGE, LINE = 6, 1.3
 
 DATA = re.compile(r"data sha256:([0-9a-f]{64})")
 MAKER = re.compile(r"<dc:title>(Matplotlib [^<]*)</dc:title>")
-SETTINGS = {
+SETTINGS: Any = {
     "svg.hashsalt": "ticketbench",
     "svg.fonttype": "none",
     "pdf.fonttype": 42,
@@ -128,7 +128,8 @@ def _framed(drawn: Drawing, figure: Figure) -> None:
     drawn.text(left, 1 - edge, title, fontsize=LARGE, va="top", linespacing=LINE)
     drawn.text(left, edge, below, fontsize=SMALL, va="bottom", color=SOFT, linespacing=LINE)
     head = (lines(title) * LARGE * LINE + 2 * EDGE) / POINTS / height
-    drawn.get_layout_engine().set(rect=(0.0, 0.0, 1.0, 1 - head), w_pad=EDGE / POINTS, h_pad=EDGE / POINTS)
+    engine: Any = drawn.get_layout_engine()
+    engine.set(rect=(0.0, 0.0, 1.0, 1 - head), w_pad=EDGE / POINTS, h_pad=EDGE / POINTS)
     raised(drawn, lines(below) * SMALL * LINE + 2 * EDGE)
 
 
@@ -139,7 +140,7 @@ def lines(text: str) -> int:
 
 def raised(drawn: Drawing, points: float) -> None:
     """Leave so many more points free at the foot."""
-    engine = drawn.get_layout_engine()
+    engine: Any = drawn.get_layout_engine()
     left, bottom, width, height = engine.get()["rect"]
     more = points / POINTS / drawn.get_figheight()
     engine.set(rect=(left, bottom + more, width, height - more))
@@ -147,7 +148,8 @@ def raised(drawn: Drawing, points: float) -> None:
 
 def foot(drawn: Drawing) -> float:
     """How much of the height is free at the foot."""
-    return float(drawn.get_layout_engine().get()["rect"][1])
+    engine: Any = drawn.get_layout_engine()
+    return float(engine.get()["rect"][1])
 
 
 def wrapped(text: str, width: float, size: float) -> str:

@@ -98,7 +98,7 @@ def _placed(label: Label, taken: Sequence[Bbox], crossed: Sequence[Bbox]) -> Bbo
     text, room = _written(label), label.axes.get_window_extent()
     size = text.get_window_extent()
     ((x, y),) = _pixels((label.axes, [label.x], [label.y]))
-    spots = []
+    spots: list[tuple[float, int, Bbox, tuple[float, int, int]]] = []
     for reach, (right, up) in product(REACH, SIDES):
         box = _box(x + right * (reach + size.width / 2), y + up * (reach + size.height / 2), 0)
         box = box.padded(size.width / 2 + AIR, size.height / 2 + AIR)

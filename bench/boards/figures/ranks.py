@@ -7,8 +7,8 @@ from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
+from bench.boards.facts import called, facts, metric, sentence, until
 from bench.boards.figures.canvas import LARGE, LINE, POINTS, SMALL, Figure, clipped
-from bench.boards.figures.facts import called, facts, metric
 from bench.boards.leaderboard import Board, Row
 from bench.boards.look import INK, SOFT
 from bench.boards.render import setting_of
@@ -16,6 +16,8 @@ from bench.numbers import stats
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure as Drawing
+
+    from bench.boards.comparison import Comparison
 
 NAMELINE = 0.24  # inches from one name to the next
 FEWEST = 3
@@ -41,9 +43,23 @@ def figures(board: Board, boards: Sequence[Board], slug: str) -> Iterator[Figure
         if blocks and len(blocks[0]) >= FEWEST:
             place, title = board.place, f"Average ranks on {board.place.task} at sparsity {100 * sparsity:.3g} %"
             setting = f"{metric(board.metric)}, {', '.join(setting_of(place))}"
-            lack = [f"without {', '.join(left)}, which lack jobs"] if left else []
+            lack = [f"{len(left)} more methods lack some of these jobs"] if left else []
             said = facts(place, shown, *clauses(blocks), *lack)
             yield figure(blocks, f"{slug}-{sparsity:g}", f"{title}: {setting}", said)
+
+
+def compared(found: Comparison) -> Figure:
+    """The diagram of three or more names that were compared.
+
+    Args:
+        found: with at least one job that all of them share.
+    """
+    places = [cell.place for cell in found.cells]
+    n, *more = clauses(found.blocks)
+    settings = sorted({", ".join(setting_of(place)) for place in places})
+    tasks = sorted({place.task for place in places})
+    title = f"Average ranks by {found.by} on {', '.join(tasks)}: {'; '.join(settings)}"
+    return figure(found.blocks, "compared", title, sentence(places, n, until(found.day), *more))
 
 
 def _blocks(rows: Sequence[Row]) -> tuple[list[dict[str, float]], list[str], list[Row]]:
@@ -131,5 +147,5 @@ def _draw(drawn: Drawing, ranks: Mapping[str, float], apart: float, groups: Sequ
         end, side = (low - 0.05 * margin, "right") if is_left else (high + 0.05 * margin, "left")
         axes.plot([rank, rank, end], [0, height, height], color=SOFT, linewidth=0.8)
         shown = clipped(name, LONGEST)
-        shown = f"{shown} ({rank:.2f}) " if is_left else f" {shown} ({rank:.2f})"
-        axes.text(end, height, shown, ha=side, va="center", color=INK, fontsize=SMALL)
+        gap = -0.015 * (high - low) if is_left else 0.015 * (high - low)
+        axes.text(end + gap, height, f"{shown} ({rank:.2f})", ha=side, va="center", color=INK, fontsize=SMALL)

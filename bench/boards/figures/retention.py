@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from bench.boards.facts import called, facts
 from bench.boards.figures import axes, labels
 from bench.boards.figures.canvas import USUAL, Figure, clipped
-from bench.boards.figures.facts import called, facts
 from bench.boards.leaderboard import Board, Row
 from bench.boards.look import INK, Look
 from bench.boards.render import heading
@@ -40,11 +40,11 @@ def figure(board: Board, boards: Sequence[Board], slug: str, looks: Mapping[str,
         return None
     sources = sorted({part[0][0].key.source or "" for part in series})
     rows = [row for part in series for row, _ in part]
-    reading = ("of the dense host trained alike", "bands: 95 % t-intervals of the seeds' shares", "dotted: random")
+    reading = ("shares of the dense host's score, seed by seed", "bands: 95 % t-intervals", "dotted: random")
     return Figure(
         name="retention",
         slug=slug,
-        title=f"What sparsity leaves of the dense score. {heading(board, boards)}",
+        title=f"Share of the dense score. {heading(board, boards)}",
         facts=facts(board.place, rows, *reading[: 2 + any(row.key.role == "random" for row in rows)]),
         size=(max(3.0 * len(sources) + 0.6, 6.6), 4.2),
         draw=lambda drawn: _draw(drawn, series, sources, looks),

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from bench.boards import pareto
+from bench.boards.facts import called, facts, metric
 from bench.boards.figures import axes, labels
 from bench.boards.figures.canvas import Figure, clipped
-from bench.boards.figures.facts import called, facts, metric
 from bench.boards.leaderboard import Board, Row
 from bench.boards.look import INK, SOFT, Look
 from bench.boards.render import heading

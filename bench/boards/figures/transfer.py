@@ -9,8 +9,8 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from bench.boards import look
+from bench.boards.facts import called, counted, facts, sentence, until
 from bench.boards.figures.canvas import POINTS, SMALL, USUAL, Figure, clipped
-from bench.boards.figures.facts import called, facts
 from bench.boards.leaderboard import Board, Row
 from bench.boards.render import setting_of
 from bench.boards.result import Place
@@ -19,6 +19,8 @@ from bench.numbers.stats import Estimate
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure as Drawing
+
+    from bench.boards.comparison import Comparison
 
 WIDTH, HEIGHT = 0.98, 0.52
 """Inches of a cell."""
@@ -138,7 +140,7 @@ def scores(setting: Setting) -> Figure:
         reading.append(f"ground: share of the dense score, white {100 * low:.0f} % to blue {100 * high:.0f} %")
     title = f"Scores by source and target: {setting.title}"
     told = {**({"dense, sparsity 0": dense} if dense else {}), **maps}
-    return _figure("transfer", setting, title, facts(setting.place, rows, *reading), told)
+    return _figure("transfer", setting.slug, setting.tasks, title, facts(setting.place, rows, *reading), told)
 
 
 def _share(row: Row) -> float | None:
@@ -160,7 +162,28 @@ def differences(setting: Setting) -> Figure | None:
     found = {name: _paired(setting.methods[best], setting.methods[name]) for name in others}
     title = f"{best} minus each other method, in points: {setting.title}"
     rows = [row for cells in setting.methods.values() for row in cells.values()]
-    return _figure("difference", setting, title, facts(setting.place, rows, *READING), drawn_of(found))
+    said = facts(setting.place, rows, *READING)
+    return _figure("difference", setting.slug, setting.tasks, title, said, drawn_of(found))
+
+
+def compared(found: Comparison) -> Figure:
+    """The first of two names minus the other, a map for all jobs that differ in nothing but source and target.
+
+    Args:
+        found: of two names with a job in common.
+    """
+    first, second = found.names
+    maps: dict[str, dict[tuple[str, str], Estimate]] = defaultdict(dict)
+    for one in found.differences[second]:
+        cell = one.cell
+        parts = [cell.method, cell.recipe, "head kept" if cell.head == "keep" else "", f"{100 * cell.sparsity:.3g} %"]
+        name = ", ".join(part for part in (*parts, *setting_of(cell.place)) if part)
+        maps[name][cell.source, cell.place.task] = one.estimate
+    pairs = [pair for cells in maps.values() for pair in cells]
+    n = counted(one.estimate.n for one in found.differences[second])
+    said = sentence({one.cell.place for one in found.differences[second]}, n, until(found.day), *READING)
+    tasks = (sorted({source for source, _ in pairs}), sorted({target for _, target in pairs}))
+    return _figure("difference", "compared", tasks, f"{first} minus {second}, in points", said, drawn_of(maps))
 
 
 READING = ("differences paired by seed ± half the 95 % t-interval", "pale: undecided, the interval holds zero",
@@ -178,7 +201,7 @@ def drawn_of(found: Mapping[str, Mapping[tuple[str, str], Estimate]]) -> dict[st
 def _differing(pair: tuple[str, str], value: Estimate, largest: float) -> Shown:
     half = "" if value.half is None else f"\n±{100 * value.half:.1f}"
     ground = look.of_difference(value.mean, largest, value.is_decided)
-    return Shown(f"{100 * value.mean:+.1f}{half}", ground, pair[0] == pair[1])
+    return Shown(f"{round(100 * value.mean, 1) + 0:+.1f}{half}", ground, pair[0] == pair[1])
 
 
 def _paired(one: Cells, other: Cells) -> dict[tuple[str, str], Estimate]:
@@ -191,15 +214,20 @@ def _scores(row: Row) -> dict[int, float]:
 
 
 def _figure(
-    name: str, setting: Setting, title: str, told: str, maps: Mapping[str, Mapping[tuple[str, str], Shown]]
+    name: str,
+    slug: str,
+    tasks: tuple[list[str], list[str]],
+    title: str,
+    told: str,
+    maps: Mapping[str, Mapping[tuple[str, str], Shown]],
 ) -> Figure:
-    sources, targets = setting.tasks
+    sources, targets = tasks
     wide, high = SIDE + WIDTH * len(targets) + BELOW, HEAD + 0.3 + HEIGHT * len(sources) + BELOW
     across = max(1, min(len(maps), int(ACROSS / wide)))
     down = math.ceil(len(maps) / across)
     return Figure(
         name=name,
-        slug=setting.slug,
+        slug=slug,
         title=title,
         facts=told,
         size=(max(wide * across, 5.5), high * down + 1.1),
@@ -227,7 +255,7 @@ def _draw(
         panel.xaxis.tick_top()
         panel.set_xticks([i + 0.5 for i in range(len(targets))], [clipped(t, NAME) for t in targets], fontsize=SMALL)
         panel.set_yticks([i + 0.5 for i in range(len(sources))], [clipped(s, NAME) for s in sources], fontsize=SMALL)
-        panel.tick_params(length=0, pad=2)
+        panel.tick_params(length=0, pad=2, labelcolor=look.INK)
         panel.spines[:].set_visible(False)
         for row, source in enumerate(sources):
             for column, target in enumerate(targets):
@@ -237,10 +265,11 @@ def _draw(
 def _cell(panel: Any, x: int, y: int, shown: Shown | None) -> None:
     from matplotlib.patches import Rectangle
 
+    place = ((x + 0.03, y + 0.04), 0.94, 0.92)
     if shown is None:
-        panel.add_patch(Rectangle((x + 0.03, y + 0.04), 0.94, 0.92, fill=False, edgecolor=look.GRID, linewidth=0.6))
+        panel.add_patch(Rectangle(*place, fill=False, edgecolor=look.GRID, linewidth=0.6))
         return
-    edge = {"edgecolor": look.INK, "linewidth": 1.2} if shown.is_native else {"edgecolor": look.GRID, "linewidth": 0.6}
-    panel.add_patch(Rectangle((x + 0.03, y + 0.04), 0.94, 0.92, facecolor=shown.ground, **edge))
+    edge, width = (look.INK, 1.2) if shown.is_native else (look.GRID, 0.6)
+    panel.add_patch(Rectangle(*place, facecolor=shown.ground, edgecolor=edge, linewidth=width))
     ink = look.ink_on(shown.ground)
     panel.text(x + 0.5, y + 0.5, shown.text, ha="center", va="center", fontsize=SMALL, color=ink, linespacing=1.1)

@@ -1,18 +1,18 @@
-"""What every figure says of itself: how many seeds, under which budget rule, by records up to which day. Pure."""
+"""What figures and tables of papers say of themselves: how many seeds, which budget rule, records up to when. Pure."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
 from bench.boards.leaderboard import Row
-from bench.boards.render import METRICS, setting_of
+from bench.boards.render import METRICS
 from bench.boards.result import Key, Place
 
 RULES = {"steps": "equal steps", "macs": "equal training MACs", "sparse": "equal sparse training MACs"}
 
 
 def facts(place: Place, rows: Iterable[Row], *more: str) -> str:
-    """Seeds, budget rule, setting and date of some rows, as one line.
+    """Seeds, budget rule and date of some rows, as one line; their setting stands in the title.
 
     Args:
         place: of the rows; what they have in common.
@@ -20,14 +20,23 @@ def facts(place: Place, rows: Iterable[Row], *more: str) -> str:
         more: how to read the figure, a clause each.
     """
     rows = list(rows)
-    setting = [part for part in setting_of(place) if not part.startswith("equal ")]
-    parts = [seeds(rows), *more, f"budgets: {RULES.get(place.equal, place.equal)}", *setting, newest(rows)]
-    return "; ".join(parts) + "."
+    return sentence([place], seeds(rows), newest(rows), *more)
+
+
+def sentence(places: Iterable[Place], n: str, day: str, *more: str) -> str:
+    """The same of several places, with n and day in words."""
+    rules = sorted({RULES.get(place.equal, place.equal) for place in places})
+    return "; ".join([n, *more, f"budgets: {', '.join(rules)}", day]) + "."
 
 
 def seeds(rows: Sequence[Row]) -> str:
     """As in "n = 3 to 5 seeds"."""
-    counts = sorted({len(row.seeds) for row in rows}) or [0]
+    return counted(len(row.seeds) for row in rows)
+
+
+def counted(numbers: Iterable[int]) -> str:
+    """As in "n = 1 seed"."""
+    counts = sorted(set(numbers)) or [0]
     if len(counts) > 1:
         return f"n = {counts[0]} to {counts[-1]} seeds"
     return f"n = {counts[0]} seed" + ("" if counts[0] == 1 else "s")
@@ -35,7 +44,11 @@ def seeds(rows: Sequence[Row]) -> str:
 
 def newest(rows: Iterable[Row]) -> str:
     """The day of the newest record, from the records and not from the clock."""
-    day = max((result.when for row in rows for result in row.results), default="")[:10]
+    return until(max((result.when for row in rows for result in row.results), default="")[:10])
+
+
+def until(day: str) -> str:
+    """As in "records up to 2026-11-27"."""
     return f"records up to {day or 'an unknown day'}"
 
 
