@@ -6,6 +6,7 @@ import hashlib
 import io
 import re
 import textwrap
+import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -22,6 +23,8 @@ SMALL, USUAL, LARGE = 7.5, 8.5, 10
 """Sizes of letters in points: of what is said below, of labels, of the title."""
 LETTER = 0.56
 """Width of a letter over its height, more than the mean, so that what is wrapped fits."""
+MOST = 600
+"""Letters of a title or of facts."""
 POINTS = 72  # to an inch
 EDGE, LINE = 6, 1.3
 """Points that stay free around all, and the distance of two lines over the height of letters."""
@@ -71,7 +74,8 @@ class Figure:
     def told(self) -> str:
         """Title, facts and a digest of what is shown, as the file's metadata tell."""
         whole = repr((self.title, self.facts, self.shown))
-        return f"{self.title}; {self.facts}; data sha256:{hashlib.sha256(whole.encode()).hexdigest()}"
+        digest = hashlib.sha256(whole.encode()).hexdigest()
+        return f"{printable(self.title)}; {printable(self.facts)}; data sha256:{digest}"
 
 
 def to_bytes(figure: Figure, kind: str = "svg") -> bytes:
@@ -87,7 +91,7 @@ def to_bytes(figure: Figure, kind: str = "svg") -> bytes:
     with drawing(figure, kind) as drawn:
         out = io.BytesIO()
         if kind == "pdf":
-            told = {"Title": figure.title, "Subject": figure.told, "CreationDate": None}
+            told = {"Title": printable(figure.title), "Subject": figure.told, "CreationDate": None}
             drawn.savefig(out, format="pdf", metadata=told)
             return out.getvalue()
         drawn.savefig(out, format="svg", metadata={"Date": None, "Description": figure.told})
@@ -110,7 +114,8 @@ def drawing(figure: Figure, kind: str = "svg") -> Iterator[Drawing]:
         raise UserError(
             'figures need the package matplotlib, which is not installed; pip install "ticketbench[plots]".'
         ) from error
-    with matplotlib.rc_context():
+    with matplotlib.rc_context(), warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "Glyph")  # a name may have signs that our font lacks, which a reader's has
         matplotlib.rcdefaults()
         matplotlib.rcParams.update(SETTINGS)
         drawn = Drawing(figsize=figure.size, layout="constrained", dpi=POINTS)
@@ -154,7 +159,17 @@ def foot(drawn: Drawing) -> float:
 
 def wrapped(text: str, width: float, size: float) -> str:
     """A text in lines that are no wider than so many inches at letters of so many points."""
-    return textwrap.fill(text, max(int(width * POINTS / (size * LETTER)), 20))
+    return textwrap.fill(clipped(text, MOST), max(int(width * POINTS / (size * LETTER)), 20))
+
+
+def printable(text: str) -> str:
+    """A text on one line; a replacement character for what no font shows and no file holds, as marks of direction.
+
+    Example:
+        >>> printable("a\\n b\\u202ec")
+        'a b\ufffdc'
+    """
+    return "".join(sign if sign.isprintable() else "\ufffd" for sign in " ".join(text.split()))
 
 
 def clipped(text: str, length: int) -> str:
@@ -164,7 +179,7 @@ def clipped(text: str, length: int) -> str:
         >>> clipped("supertickets", 8), clipped("omp", 8)
         ('superti…', 'omp')
     """
-    text = " ".join(text.split())
+    text = printable(text)
     return text if len(text) <= length else text[: length - 1] + "…"
 
 

@@ -95,8 +95,10 @@ def _along(corners: Sequence[tuple[float, float]]) -> Iterator[tuple[float, floa
 
 def _placed(label: Label, taken: Sequence[Bbox], crossed: Sequence[Bbox]) -> Bbox | None:
     """Draw a label at the nearest spot within its axes where it covers nothing; None where there is none."""
+    from matplotlib.text import Text
+
     text, room = _written(label), label.axes.get_window_extent()
-    size = text.get_window_extent()
+    size = Text.get_window_extent(text)  # without the line
     ((x, y),) = _pixels((label.axes, [label.x], [label.y]))
     spots: list[tuple[float, int, Bbox, tuple[float, int, int]]] = []
     for reach, (right, up) in product(REACH, SIDES):

@@ -22,8 +22,8 @@ SAME = 0.02
 """Costs that differ by less than this share are equal by rule, as parameters are at one sparsity, and no panel."""
 WIDE = 8
 """Largest over least cost from which on the axis is logarithmic."""
-LONGEST = 36
-"""Letters of a method in a label."""
+LONGEST, NAME = 36, 20
+"""Letters of a method and of a task in a label."""
 RIVALS = ("ticket", "native")
 """Roles that the front is drawn of."""
 
@@ -135,7 +135,7 @@ def _named(row: Row, rows: Sequence[Row]) -> str:
     rivals = [other for other in rows if other.key.role in RIVALS]
     text = clipped(called(row.key, row.edition), LONGEST)
     if row.key.source and len({other.key.source for other in rivals}) > 1:
-        text += f" from {row.key.source}"
+        text += f" from {clipped(row.key.source, NAME)}"
     if row.key.sparsity and len({other.key.sparsity for other in rivals}) > 1:
         text += f", {100 * row.key.sparsity:.3g} %"
     return text
