@@ -149,7 +149,7 @@ def _files(records: list[record.Record], together: Path) -> tuple[dict[str, str]
         one.write(together)
     tables = render(together, parse_formats(COMMITTED))
     lacks = submitting.missing(record.each(together), records[0].origin)
-    return files | {f"{TABLES}/{file}": text for file, text in tables.items()}, lacks
+    return files | {f"{TABLES}/{file}": str(text) for file, text in tables.items()}, lacks
 
 
 if __name__ == "__main__":

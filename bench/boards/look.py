@@ -14,6 +14,8 @@ from dataclasses import dataclass, replace
 
 INK, SOFT, GRID, PAPER = "#1c2026", "#59626e", "#dde1e6", "#ffffff"
 """Of texts and references, of what stands back, of lines behind, of the ground."""
+BLACK = "#000000"
+"""Of texts on colours."""
 DARK_INK, DARK_SOFT, DARK_GRID, DARK_PAPER = "#e8ecf1", "#a3adb8", "#2c333b", "#14181d"
 """The same on a dark ground."""
 
@@ -58,7 +60,7 @@ def _star(corners: int, turn: float = 0.0, inner: float | None = None) -> str:
     count = corners * len(radii)
     angles = [math.radians(turn + 360 * i / count) for i in range(count)]
     spots = [(radii[i % len(radii)] * math.sin(a), -radii[i % len(radii)] * math.cos(a)) for i, a in enumerate(angles)]
-    return "M" + "L".join(f"{x:.3g},{y:.3g}" for x, y in spots) + "Z"
+    return "M" + "L".join(f"{round(x, 3) + 0:g},{round(y, 3) + 0:g}" for x, y in spots) + "Z"
 
 
 SHAPES = {
@@ -199,9 +201,9 @@ def ink_on(ground: str) -> str:
 
     Example:
         >>> ink_on("#ffffff"), ink_on("#0055cc")
-        ('#1c2026', '#ffffff')
+        ('#000000', '#ffffff')
     """
-    return INK if _contrast(INK, ground) >= _contrast(PAPER, ground) else PAPER
+    return BLACK if _contrast(BLACK, ground) >= _contrast(PAPER, ground) else PAPER
 
 
 def _contrast(one: str, other: str) -> float:
