@@ -238,7 +238,7 @@ def render(
             files |= {f"{file}.{name}": data if name == "pdf" else data.decode() for file, data in drawn.items()}
         elif name == "html":
             feed = f"{NAME}.atom" if "atom" in formats else ""
-            files[f"{NAME}.html"] = to_html(found, address(folder, out), feed, _verdicts(folder))
+            files[f"{NAME}.html"] = to_html(found, address(folder, out), str(folder), feed, _verdicts(folder))
         elif name == "parquet":
             files[f"{NAME}.parquet"] = frame.to_parquet(frame.of_csv(flat.to_csv(found)))
         elif name == "tex" and paper is not None:

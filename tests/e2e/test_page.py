@@ -312,6 +312,9 @@ def test_comparing_tells_what_python_found(whole: Path, tmp_path: Path) -> None:
         go(page, "view=compare&a=stp/magnitude&b=supertickets&sparsity=0.9")
         assert "-3.2 [-5.5, -1.1]" in page.run("document.querySelector('.whole').textContent")
         assert len(page.run("[...document.querySelectorAll('.forest tbody tr')].map((row) => row.textContent)")) == 9
+        told = page.run("document.querySelector('.command code').textContent")
+        flags = f"--sparsity 0.9 --records {published.RECORDS}"
+        assert told == f"python -m bench.compare stp/magnitude supertickets {flags}"
 
 
 def test_finding_leads_to_a_method_or_a_data_set(page: chromium.Page) -> None:
@@ -396,3 +399,12 @@ def test_a_record_with_hostile_text_in_every_field_leaves_the_page_whole(
 
 def _stated(name: str) -> str:
     return urlencode({"name": name})
+
+
+def test_a_command_is_marked_where_no_page_may_copy(page: chromium.Page) -> None:
+    go(page, f"view=tables&target={SEG}&sparsity=0.9")
+    page.click("tr[data-row] button")
+    page.run("navigator.clipboard.writeText = async () => { throw new Error('not here'); }; 0")
+    page.click(".open .copy")
+    page.wait_until("document.getElementById('said').textContent.startsWith('Marked')")
+    assert page.run("getSelection().toString()") == page.run("document.querySelector('.open code').textContent")

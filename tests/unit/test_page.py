@@ -230,7 +230,7 @@ def test_no_name_becomes_markup() -> None:
 def test_the_folder_of_records_cannot_leave_its_attribute(tmp_path: Path) -> None:
     where = document.address(tmp_path / '"><b>' / "records", tmp_path)
     page = Outline(document.to_html(boards(some()), where))
-    assert page.all("body") == [{"data-records": "%22%3E%3Cb%3E/records/"}]
+    assert page.all("body") == [{"data-records": "%22%3E%3Cb%3E/records/", "data-folder": ""}]
 
 
 def test_only_the_pages_own_scripts_may_run_and_nothing_is_asked_for() -> None:
@@ -286,7 +286,7 @@ def test_it_is_written_where_it_is_asked_for_and_links_to_the_records(
         console.main(table.app, "table", ["my runs/records", "--format", "html", "--out", "pages/new"])
     assert (left.value.code, capsys.readouterr().out) == (0, "pages/new/leaderboard.html\n")
     text = (tmp_path / "pages" / "new" / "leaderboard.html").read_text()
-    assert Outline(text).all("body") == [{"data-records": "../../my%20runs/records/"}]
+    assert Outline(text).all("body") == [{"data-records": "../../my%20runs/records/", "data-folder": "my runs/records"}]
 
 
 def test_the_page_of_the_published_records_is_small() -> None:

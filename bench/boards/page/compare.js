@@ -242,14 +242,13 @@ function compareExports(found, a, b) {
     ),
   );
   const quoted = (text) => (/^[\w@=./-]+$/.test(text) ? text : `'${text.replaceAll("'", "'\\''")}'`);
-  const narrowed = [
-    chosen("target") ? ` --target ${quoted(chosen("target"))}` : "",
-    chosen("sparsity") ? ` --sparsity ${chosen("sparsity")}` : "",
-  ].join("");
+  const asked = { target: chosen("target"), sparsity: chosen("sparsity"), records: document.body.dataset.folder };
+  const flags = Object.entries(asked).filter(([, value]) => value);
+  const more = flags.map(([name, value]) => ` --${name} ${quoted(value)}`).join("");
   return make(
     "div",
     {},
     make("p", { class: "exports" }, make("span", { class: "files" }, "What is shown as ", button)),
-    command(`python -m bench.compare ${quoted(a)} ${quoted(b)}${narrowed} --records results/records`),
+    command(`python -m bench.compare ${quoted(a)} ${quoted(b)}${more}`),
   );
 }

@@ -26,12 +26,15 @@ SCRIPTS = (
 """In the order in which they run."""
 
 
-def to_html(boards: Iterable[Board], records: str = "", feed: str = "", verdicts: Sequence[Verdict] = ()) -> str:
+def to_html(
+    boards: Iterable[Board], records: str = "", folder: str = "", feed: str = "", verdicts: Sequence[Verdict] = ()
+) -> str:
     """The whole page.
 
     Args:
         boards: what to show.
         records: address of the folder of records, relative to the page and with a final slash.
+        folder: the same folder as commands name it; "" for the usual one.
         feed: address of the feed of new rows; "" where there is none.
         verdicts: of registered claims.
     """
@@ -42,6 +45,7 @@ def to_html(boards: Iterable[Board], records: str = "", feed: str = "", verdicts
         policy=_policy(scripts),
         style=_asset("page.css") + _colours(),
         records=escape(records),
+        folder=escape(folder),
         count=f"{len(results):,}",
         newest=max((one.created[:10] for one in results), default=""),
         overview=overview(boards, feed, verdicts),

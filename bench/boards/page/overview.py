@@ -75,7 +75,8 @@ def _answers(found: Sequence[Answer]) -> Markup:
 
 def _parts(answer: Answer) -> Iterator[str]:
     whole = answer.whole
-    yield f"{whole.jobs:,} jobs, {whole.sources} sources, {whole.seeds} seeds"
+    sources = f"{whole.sources} sources" if whole.sources > 1 else "one source, which tells nothing of others"
+    yield f"{whole.jobs:,} jobs, {whole.seeds} seeds, {sources}"
     for words, part in answer.parts.items():
         yield from ("; ", words, " ", _difference(part))
 

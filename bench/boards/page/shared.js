@@ -104,12 +104,17 @@ function look(method) {
   return { colour: `var(--f${family})`, symbol: path };
 }
 
-/** A button that puts a text on the clipboard and says so. */
-function copying(text, words = "Copy") {
-  const button = make("button", { type: "button", class: "copy" }, words);
+/** A button that puts a text on the clipboard and says so; where a browser lets no page do that, it marks the text. */
+function copying(text, shown) {
+  const button = make("button", { type: "button", class: "copy" }, "Copy");
   button.addEventListener("click", async () => {
-    await navigator.clipboard.writeText(text);
-    say("Copied.");
+    try {
+      await navigator.clipboard.writeText(text);
+      say("Copied.");
+    } catch {
+      getSelection().selectAllChildren(shown);
+      say("Marked: copy it by the keyboard.");
+    }
   });
   return button;
 }
@@ -117,7 +122,8 @@ function copying(text, words = "Copy") {
 /** A command with a button that copies it. */
 function command(text) {
   const words = text.split(" ").flatMap((word, at) => [at ? " " : null, make("span", {}, word)]);
-  return make("div", { class: "command" }, make("code", {}, ...words), copying(text));
+  const shown = make("code", {}, ...words);
+  return make("div", { class: "command" }, shown, copying(text, shown));
 }
 
 /** Tell somebody who hears the page, and show for a moment. */

@@ -109,7 +109,7 @@ async function start() {
   addEventListener("beforeprint", () => more(Infinity));
   show();
   document.documentElement.dataset.ready = "";
-  requestIdleCallback(() => page.boards.forEach((board) => board.rows.forEach(textOf)));
+  (window.requestIdleCallback ?? setTimeout)(() => page.boards.forEach((board) => board.rows.forEach(textOf)));
 }
 
 start();
