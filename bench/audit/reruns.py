@@ -59,7 +59,7 @@ PLAIN = ("torch", "torch-aten-avx2", "torch-onednn-avx2")
 FIGURES = "--source cls --target cls,seg,pose --control none --equal macs --budget 0.5"
 DENSE = "--source none --target cls,seg,pose --equal macs --budget 0.5"
 VAE = "--source vae --target vae --drawer imp --recipe rewind --control none --budget 0.5"
-GAN = "--host decoder/tiny --source none --target gan --budget 0.1"
+GAN = "--host decoder/tiny --drawer imp --source none --target gan --budget 0.1"
 STUDIES: tuple[tuple[str, tuple[str, ...]], ...] = (
     (f"{FIGURES} --seed 0", (*NATIVE, "avx512-onednn-avx2", "torch-threads-2", *SPOILT)),
     (f"{FIGURES} --seed 1,2", NATIVE),
