@@ -134,7 +134,7 @@ def measured(home: Path, others: Iterable[Record]) -> Spread:
         date=provenance.now(),
         machine=provenance.machine(),
         packages=provenance.packages(),
-        paths={**{name: str(way) for name, way in WAYS.items()}, PUBLISHED: _elsewhere(paths[PUBLISHED])},
+        paths={**{name: str(way) for name, way in WAYS.items() if here[name]}, PUBLISHED: _elsewhere(paths[PUBLISHED])},
         reruns=reruns,
         changed=changed,
         repeated=len(again),
