@@ -23,9 +23,9 @@ from tickets import contract
 from tickets.drawers import DRAWERS
 
 if TYPE_CHECKING:
+    from bench.engines.local import Workers
     from bench.jobs.display import Display
     from bench.jobs.work import Facts
-    from bench.jobs.workers import Workers
     from bench.records.record import Record
     from tasks.base import Task
 
@@ -237,10 +237,10 @@ def _ready(
     asked: RunConfig, todo: list[Job], tasks: dict[str, Task], display: Display, is_new: bool
 ) -> Iterator[tuple[Facts, dict[Job, str], Workers]]:
     """Data prepared, kernels at hand, records named, workers to do the jobs; they end with the block."""
+    from bench.engines.local import Workers
     from bench.jobs.kernels import Kernels
     from bench.jobs.names import named
     from bench.jobs.work import Facts
-    from bench.jobs.workers import Workers
 
     how = asked.how
     preload = JOBS_IMPORT if asked.setting.device == "cpu" else ()  # CUDA wants processes of its own

@@ -217,7 +217,7 @@ def _loaded(draw: str, store: Store) -> Ticket | TicketSet:
 
 
 def fail(work: Work, error: str, report: object = None) -> record.Record:
-    """Write the record of a job that failed, and return it; `report` is there for `bench.jobs.workers`.
+    """Write the record of a job that failed, and return it; `report` is there for `bench.engines.local`.
 
     A record that is ok is never replaced by it.
     """

@@ -200,7 +200,7 @@ def _timed(title: str, runs: Mapping[str, Run], request: Request, deadline: Dead
 
 def _peaks(request: Request, live: Live, deadline: Deadline) -> dict[str, float]:
     """MiB by variant, each in a fresh process and alone, as long as there is time."""
-    from bench.jobs.workers import Workers
+    from bench.engines.local import Workers
 
     found = {}
     live.begin("peak")

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from toy import ToySource, toy_network
 
-from bench.jobs.workers import Workers
+from bench.engines.local import Workers
 from tickets.errors import UserError
 from tickets.training import checkpoint
 from tickets.training.checkpoint import LEAVING, Checkpoint, Left, load_checkpoint
