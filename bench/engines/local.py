@@ -212,6 +212,8 @@ def _heed_signals() -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     if hasattr(signal, "pthread_sigmask"):
         signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
+    if hasattr(signal, "SIGUSR2"):  # by which Slurm announces the end of a job's time, to all of its processes
+        signal.signal(signal.SIGUSR2, signal.SIG_IGN)
     own = os.getpid()
 
     def leave(number: int, frame: object) -> None:

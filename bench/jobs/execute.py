@@ -36,7 +36,7 @@ from tickets.recipes.base import transfers
 from tickets.ticket import Ticket, total
 from tickets.ticket_set import TicketSet, load, members_of
 from tickets.training import progress
-from tickets.training.checkpoint import Checkpoint, turns
+from tickets.training.checkpoint import LEAVING, Checkpoint, Left, turns
 from tickets.training.ensemble import Ensemble, parts_of
 from tickets.training.loop import Training
 from tickets.training.network import Network
@@ -156,6 +156,8 @@ def _done(work: Work, store: Store, report: Report) -> record.Record | Undone:
     except DamagedDrawError as error:
         return Undone(str(error), error.draw)
     except Exception as error:  # whatever it is: it goes into the record, and the grid goes on
+        if LEAVING.is_asked:  # its loaders may have been told to end, too, and were faster
+            raise Left from error
         if not work.retried and _is_for_memory(error):
             return Undone(f"it lacked memory ({str(error).partition(chr(10))[0] or type(error).__name__})")
         return fail(work, f"{type(error).__name__}: {error}\n{traceback.format_exc(limit=-4)}")

@@ -71,7 +71,7 @@ class Work:
 
     def again(self, why: str) -> Work:
         """The same for another try; `why` is a sentence about the last one, which the record tells."""
-        return replace(self, retried=f"{self.retried} {why}".strip())
+        return self if why in self.retried else replace(self, retried=f"{self.retried} {why}".strip())
 
 
 @dataclass(frozen=True)
