@@ -9,7 +9,7 @@ from asked import config, facts
 from bench.engines.contract import Message
 from bench.engines.local import death
 from bench.jobs.grid import Grid
-from bench.jobs.work import Undone
+from bench.jobs.work import Elsewhere, Undone
 from bench.request.plan import jobs
 
 
@@ -58,7 +58,7 @@ class Obedient:
             self.queue.append(Message(key, "result", Undone("x.json is damaged.", next(iter(work.draws.values())))))
         elif self.busy and self.busy in str(key):
             self.busy = ""
-            self.queue.append(Message(key, "result", None))
+            self.queue.append(Message(key, "result", Elsewhere(Path("x.lock"), "process 7 on far")))
         else:
             failed = function.endswith("fail") or (self.broken and self.broken in str(key))
             self.queue.append(Message(key, "result", Record("failed" if failed else "ok")))

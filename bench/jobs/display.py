@@ -13,6 +13,7 @@ from rich.progress import BarColumn, Progress, TaskID, TaskProgressColumn, TextC
 from rich.table import Column
 
 from bench.jobs.notebook import Output
+from bench.jobs.work import Elsewhere
 from bench.numbers.amounts import duration
 from bench.records.record import Record
 from bench.request.plan import Job
@@ -105,10 +106,10 @@ class Display:
         """A job whose record was there."""
         self.say(f"skipped {job}: its record exists{_score(record)}")
 
-    def elsewhere(self, job: Job) -> None:
+    def elsewhere(self, job: Job, found: Elsewhere) -> None:
         """A job that another run of the same home is at."""
         self._leave(job)
-        self.say(f"waiting for {job}: another run is at it")
+        self.say(f"waiting for {job}: another run is at it ({found.owner}; {found.lock})")
 
     def started(self, job: Job) -> None:
         """A job begins."""

@@ -12,7 +12,7 @@ from bench.jobs.again import Again
 from bench.jobs.display import Display
 from bench.jobs.order import Queue
 from bench.jobs.store import Store
-from bench.jobs.work import Facts, Undone, Work
+from bench.jobs.work import Elsewhere, Facts, Undone, Work
 from bench.records.record import Record
 from bench.request.plan import Job
 from tickets.errors import UserError
@@ -109,8 +109,8 @@ class Grid:
             raise UserError(f"{message.value} {GO_ON}")
         elif message.kind == "died":
             return self._bury(message.key, message.value)
-        elif message.value is None:
-            self._is_elsewhere(message.key)
+        elif isinstance(message.value, Elsewhere):
+            self._is_elsewhere(message.key, message.value)
         elif isinstance(message.value, Undone):
             self._is_undone(message.key, message.value)
         else:
@@ -171,10 +171,10 @@ class Grid:
         elif not self._again.with_renewed(job):
             raise UserError(f"{undone.why} It was drawn again in this run and is damaged anew. {GO_ON}")
 
-    def _is_elsewhere(self, job: Job) -> None:
+    def _is_elsewhere(self, job: Job, found: Elsewhere) -> None:
         if job not in self._told:
             self._told.add(job)
-            self.display.elsewhere(job)
+            self.display.elsewhere(job, found)
         self._elsewhere[job] = time.monotonic()
         self._again.over(job)
 

@@ -75,6 +75,19 @@ class Work:
 
 
 @dataclass(frozen=True)
+class Elsewhere:
+    """What a call says whose job another run of the home is at.
+
+    Args:
+        lock: the file that says so.
+        owner: the process that is at it, as part of a sentence.
+    """
+
+    lock: Path
+    owner: str
+
+
+@dataclass(frozen=True)
 class Undone:
     """What a job says that leaves no record yet, and is to be done again.
 
