@@ -5,10 +5,11 @@ from __future__ import annotations
 import os
 import platform
 import secrets
+import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +25,16 @@ TOLD_S = 0.25
 """Seconds between two messages about a call's progress."""
 
 
+def _variables() -> dict[str, str]:
+    """The environment of this process that nodes get: the project's own."""
+    return {name: value for name, value in os.environ.items() if name.startswith(VARIABLES)}
+
+
+def _path() -> tuple[str, ...]:
+    """Where this process finds modules; those of a plug-in need not be installed."""
+    return tuple(os.path.abspath(folder) for folder in sys.path)
+
+
 @dataclass(frozen=True)
 class Call:
     """A call on its way to a node.
@@ -33,12 +44,14 @@ class Call:
         args: of it.
         threads: of the process that does it.
         variables: of the runner's environment.
+        path: on which the runner finds modules.
     """
 
     function: str
     args: tuple[Any, ...]
     threads: int
-    variables: Mapping[str, str]
+    variables: Mapping[str, str] = field(default_factory=_variables)
+    path: tuple[str, ...] = field(default_factory=_path)
 
 
 @dataclass(frozen=True)
@@ -54,11 +67,6 @@ class Seen:
     host: str
     missing: tuple[str, ...]
     code: str
-
-
-def variables() -> dict[str, str]:
-    """The environment of this process that nodes get: the project's own."""
-    return {name: value for name, value in os.environ.items() if name.startswith(VARIABLES)}
 
 
 def code() -> str:
@@ -122,6 +130,7 @@ def served(call: Call, workers: Workers, every_s: float = TOLD_S) -> Iterator[Me
         every_s: seconds between two messages about its progress.
     """
     os.environ.update(call.variables)
+    sys.path += [folder for folder in call.path if folder not in sys.path]
     workers.start(None, call.function, *call.args)
     told = -every_s
     while workers.is_busy:

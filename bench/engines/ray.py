@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import socket
 import time
@@ -19,7 +20,7 @@ from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 from bench.engines.choice import Demand, number, only
 from bench.engines.contract import KILLED_TRIES, LOST_TRIES, Death, Message
 from bench.engines.local import LEAVE_S, Workers
-from bench.engines.node import Call, Seen, check, code, look, marked, served, variables
+from bench.engines.node import Call, Seen, check, code, look, marked, served
 from tickets.errors import UserError
 
 ADDRESS = "RAY_ADDRESS"
@@ -46,8 +47,7 @@ class Ray:
 
     def __init__(self, demand: Demand, address: str, gpus: float) -> None:
         self.demand, self.address, self.gpus = demand, address, gpus
-        self._busy: dict[Any, Any] = {}
-        self._variables = variables()
+        self._busy: dict[Any, Any] = {}  # by the stream of a call's messages
         self._is_ours = False
         self._seen_node = time.monotonic()
 
@@ -77,9 +77,10 @@ class Ray:
     def _connect(self) -> None:
         if self.address != HERE:
             _reach(self.address)
-        here: dict[str, Any] = {"include_dashboard": False, "object_store_memory": STORE_BYTES}
+        quiet: dict[str, Any] = {"log_to_driver": False, "logging_level": logging.ERROR}
+        small: dict[str, Any] = {"include_dashboard": False, "object_store_memory": STORE_BYTES}
         try:
-            ray.init(self.address, log_to_driver=False, logging_level="ERROR", **(here if self.address == HERE else {}))
+            ray.init(self.address, **quiet, **(small if self.address == HERE else {}))
         except Exception as error:  # Ray has one for each way in which it does not come about
             raise _unreachable(self.address, error) from error
 
@@ -126,14 +127,13 @@ class Ray:
 
     def start(self, key: Any, function: str, *args: Any) -> None:
         """Begin a call; it waits for its cores and its GPU."""
-        call = Call(function, args, self.demand.threads, self._variables)
+        call = Call(function, args, self.demand.threads)
         self._busy[_serve.options(num_cpus=self.demand.cpus, num_gpus=self.gpus).remote(call)] = key
 
     def messages(self) -> Iterator[Message]:
         """Wait for the next messages of running calls, of which there must be one; gives all that are at hand."""
-        told: list[Any] = []
-        while not told:  # in steps, since a signal is heeded between them
-            told, _ = ray.wait([*self._busy], num_returns=1, timeout=WAIT_S)
+        while not ray.wait([*self._busy], num_returns=1, timeout=WAIT_S)[0]:
+            continue  # in steps, since a signal is heeded between them
         told, _ = ray.wait([*self._busy], num_returns=len(self._busy), timeout=0)
         for stream in told:
             message = replace(self._next(stream), key=self._busy[stream])

@@ -22,7 +22,7 @@ from submitit.core.utils import DelayedSubmission, FailedJobError, UncompletedJo
 from bench.engines.choice import Demand, number
 from bench.engines.contract import KILLED_TRIES, LOST_TRIES, Death, Message, Retriable
 from bench.engines.local import LEAVE_S, Workers
-from bench.engines.node import Call, check, code, look, served, variables
+from bench.engines.node import Call, check, code, look, served
 from tickets import atomic
 from tickets.errors import UserError
 
@@ -52,7 +52,7 @@ class Slurm:
     def __init__(self, demand: Demand, cluster: str, options: dict[str, str]) -> None:
         self.demand, self.cluster, self.options = demand, cluster, options
         self.folder = demand.home / "slurm" / secrets.token_hex(4)
-        self._variables, self._code = variables(), code()
+        self._code = code()
         self._waiting: list[tuple[Any, Hosted]] = []
         self._busy: dict[Any, _Sent] = {}
         self._has_died = False
@@ -104,7 +104,7 @@ class Slurm:
 
     def start(self, key: Any, function: str, *args: Any) -> None:
         """Begin a call; those that begin before the next messages are waited for become one array."""
-        call = Call(function, args, self.demand.threads, self._variables)
+        call = Call(function, args, self.demand.threads)
         folders = tuple(folder for folder in self.demand.folders if folder.exists())
         self._waiting.append((key, Hosted(call, self.folder, secrets.token_hex(8), folders, self._code)))
 
