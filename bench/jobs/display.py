@@ -72,7 +72,10 @@ class Display:
     def say(self, text: str) -> None:
         """A line of its own; what cannot be written, as on a full disk, stops no grid."""
         with suppress(OSError):
-            self.console.print(escape(text))
+            if self.is_live:
+                self.console.print(escape(text))
+            elif not self.console.quiet:  # without rich, which takes almost a millisecond a line
+                print(text, file=self.console.file)
 
     def preparing(self, task: str, split: str, done: int, total: int) -> None:
         """How far the data of a task are."""

@@ -32,20 +32,7 @@ JOBS, FINISHED = 50, 10_000
 """Jobs without work of a call, and jobs of the suite that is done."""
 SHORT: dict[str, Any] = {"scale": "tiny@size=32x32", "budget": 0.01, "kernels": "torch"}
 """The setting of all of them, and the same as a command has it."""
-WORDS = "--set size=32x32 --budget 0.01 --kernels torch --source none --target cls --keep none".split()  # noqa: SIM905
-    "--set",
-    "size=32x32",
-    "--budget",
-    "0.01",
-    "--kernels",
-    "torch",
-    "--source",
-    "none",
-    "--target",
-    "cls",
-    "--keep",
-    "none",
-]
+WORDS = "--set size=32x32 --budget 0.01 --kernels torch --source none --target cls --keep none"
 
 
 class Idle:
@@ -131,5 +118,5 @@ def _again(asked: RunConfig) -> Run:
         told = first.model_copy(update={"id": name, "job": first.job.model_copy(update={"seed": job.seed})})
         (store.records / f"{name}.json").write_text(told.to_json(), encoding="utf-8")
     where = ["--home", str(asked.how.home), "--threads", str(asked.setting.threads), "--seed", f"0-{FINISHED - 1}"]
-    words = [sys.executable, "-m", "bench.run", *WORDS, *where]
+    words = [sys.executable, "-m", "bench.run", *WORDS.split(), *where]
     return lambda: subprocess.run(words, check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
