@@ -88,6 +88,8 @@ def device(name: str, is_here: bool = True) -> str:
     if kind != "cuda" or (":" in name and not index.isdecimal()):
         raise UserError(f"device '{name}' is not known; give cpu, cuda or cuda:N.")
     if not is_here:
+        if index:
+            raise UserError(f"device '{name}' is one of this machine, and jobs run elsewhere; give cpu or cuda.")
         return name
     import torch  # only here, since it takes a second
 

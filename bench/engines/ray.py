@@ -156,8 +156,8 @@ class Ray:
         """Whether a cancelled call has ended; waits for a moment."""
         ready, _ = ray.wait([stream], num_returns=1, timeout=WAIT_S / 10)
         try:
-            for one in ready:
-                ray.get(next(one))
+            if ready:
+                ray.get(next(stream))
         except (StopIteration, exceptions.RayError):
             return True
         return False

@@ -174,7 +174,7 @@ def gains(parts: Mapping[str, Part]) -> list[str]:
     ]
 
 
-FORMATS: dict[str, Callable[[float], str]] = dict.fromkeys(MASKED, "{:+.1%}".format) | dict.fromkeys(
+FORMATS: Mapping[str, Callable[[float], str]] = dict.fromkeys(MASKED, "{:+.1%}".format) | dict.fromkeys(
     [f"{GRID} {name}" for name in ("local", "ray", "finished")], "{:,.1f} ms".format
 )
 
