@@ -205,13 +205,26 @@ def _calibration(kept: Kept, asked: Asked) -> list[np.ndarray]:
 
 def _freely(module: nn.Module, size: tuple[int, int], asked: Asked, face: Face) -> list[str]:
     """Write the file with free sides where the network can be traced so, else with those of `size`."""
-    try:
-        return [*_written(module, size, asked, replace(face, free_sides=True)), "height and width are free"]
-    except UserError:
-        raise
-    except Exception:  # tracers refuse free sides with many kinds of error
-        told = _written(module, size, asked, face)
-    return [*told, f"height and width are {size[0]}x{size[1]}: the architecture allows no others"]
+    from tickets.deploy.export import random_inputs
+    from tickets.deploy.same import STEP, pads_by_side, settled
+
+    free: nn.Module | None = module
+    freely, told = replace(face, free_sides=True), "height and width are free"
+    if pads_by_side(module):
+        free = settled(module, random_inputs(module, 1, size))
+        sides = f"multiples of {STEP}"
+        freely, told = replace(freely, step=STEP, metadata={**face.metadata, "sides": sides}), f"{told}, in {sides}"
+    if free is not None:
+        try:
+            return [*_written(free, size, asked, freely), told]
+        except UserError:
+            raise
+        except Exception:  # tracers refuse free sides with many kinds of error
+            pass
+    return [
+        *_written(module, size, asked, face),
+        f"height and width are {size[0]}x{size[1]}: the architecture allows no others",
+    ]
 
 
 def _written(module: nn.Module, size: tuple[int, int], asked: Asked, face: Face) -> list[str]:

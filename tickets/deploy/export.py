@@ -34,11 +34,13 @@ class Face:
     Args:
         outputs: their names; None for feature maps, "features_0" and so on.
         free_sides: whether height and width stay free, and not only the batch.
+        step: what free sides are multiples of.
         metadata: what the file tells of itself.
     """
 
     outputs: tuple[str, ...] | None = None
     free_sides: bool = False
+    step: int = 1
     metadata: Mapping[str, str] = field(default_factory=dict)
 
 
@@ -157,8 +159,12 @@ def random_inputs(module: nn.Module, batch: int, size: tuple[int, int]) -> Tenso
 
 def _free(face: Face) -> tuple[dict[int, Any]]:
     """The dynamic shapes of one argument: its first dimension, and its sides where they are free."""
-    sides = {2: torch.export.Dim.DYNAMIC, 3: torch.export.Dim.DYNAMIC} if face.free_sides else {}
-    return ({0: torch.export.Dim("batch"), **sides},)
+    batch = {0: torch.export.Dim("batch")}
+    if not face.free_sides:
+        return (batch,)
+    if face.step == 1:
+        return ({**batch, 2: torch.export.Dim.DYNAMIC, 3: torch.export.Dim.DYNAMIC},)
+    return ({**batch, 2: face.step * torch.export.Dim("rows"), 3: face.step * torch.export.Dim("columns")},)
 
 
 def _more(size: tuple[int, int]) -> tuple[int, int]:
