@@ -58,7 +58,7 @@ def test_a_package_that_is_missing_is_named_with_the_extra_that_brings_it(name, 
 
 def test_a_device_that_this_machine_lacks_is_no_mistake_where_jobs_run_elsewhere():
     assert config(engine="ray", device="cuda").how.device == "cuda"
-    with pytest.raises(UserError, match=r"^device 'cuda:1' is one of this machine, and jobs run elsewhere; give cpu or"):
+    with pytest.raises(UserError, match=r"^device 'cuda:1' is one of this machine, and jobs run elsewhere; give"):
         config(engine="ray", device="cuda:1")
     with pytest.raises(UserError, match="device 'cuda' is not there"):
         config(engine="local", device="cuda")
