@@ -186,8 +186,9 @@ def _serve(pipe: Connection, environment: Mapping[str, str]) -> None:
     def report(progress: Any) -> None:
         try:
             pipe.send(("progress", progress))
-        except OSError:  # nobody listens any more: end here, and leave the rest to the last checkpoint
-            os._exit(0)
+        except OSError:  # nobody listens any more
+            if not leaves():
+                os._exit(0)
 
     _heed_signals()
     try:
@@ -207,6 +208,12 @@ def _serve(pipe: Connection, environment: Mapping[str, str]) -> None:
         os._exit(LEFT)
 
 
+def leaves() -> bool:
+    """Have this process end at its training's next checkpoint, which is due; whether it trains."""
+    training = sys.modules.get("tickets.training.checkpoint")
+    return training is not None and training.LEAVING.ask()
+
+
 def _heed_signals() -> None:
     """Leave interruptions to the runner, which a terminal tells, too; end when asked to, trainings at a checkpoint."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
@@ -217,8 +224,7 @@ def _heed_signals() -> None:
     own = os.getpid()
 
     def leave(number: int, frame: object) -> None:
-        training = sys.modules.get("tickets.training.checkpoint")
-        if os.getpid() != own or training is None or not training.LEAVING.ask():  # a loader is a copy of this process
+        if os.getpid() != own or not leaves():  # a loader is a copy of this process
             os._exit(128 + number)
 
     for number in ENDING:

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import logging
 import os
+import signal
 import socket
+import threading
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from typing import Any, Self
 
@@ -19,7 +21,7 @@ from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from bench.engines.choice import Demand, number, only
 from bench.engines.contract import KILLED_TRIES, LOST_TRIES, Death, Message
-from bench.engines.local import LEAVE_S, Workers
+from bench.engines.local import ENDING, LEAVE_S, Workers
 from bench.engines.node import Call, Seen, check, code, look, marked, served
 from tickets.errors import UserError
 
@@ -80,7 +82,8 @@ class Ray:
         quiet: dict[str, Any] = {"log_to_driver": False, "logging_level": logging.ERROR}
         small: dict[str, Any] = {"include_dashboard": False, "object_store_memory": STORE_BYTES}
         try:
-            ray.init(self.address, **quiet, **(small if self.address == HERE else {}))
+            with _own_signals():
+                ray.init(self.address, **quiet, **(small if self.address == HERE else {}))
         except Exception as error:  # Ray has one for each way in which it does not come about
             raise _unreachable(self.address, error) from error
 
@@ -172,6 +175,19 @@ def made(options: dict[str, str], demand: Demand) -> Ray:
     only(options, ("address", "gpus"))
     gpus = number("gpus", options["gpus"]) if "gpus" in options else float(demand.gpus)
     return Ray(demand, options.get("address") or os.environ.get(ADDRESS) or HERE, gpus if demand.gpus else 0.0)
+
+
+@contextmanager
+def _own_signals() -> Iterator[None]:
+    """What this process does when it is told to end outlives the block, in which Ray has its own way."""
+    before = {number: signal.getsignal(number) for number in (signal.SIGINT, *ENDING)}
+    try:
+        yield
+    finally:
+        if threading.current_thread() is threading.main_thread():
+            for number, how in before.items():
+                if callable(how):
+                    signal.signal(number, how)
 
 
 def _reach(address: str) -> None:
