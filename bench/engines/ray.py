@@ -21,7 +21,7 @@ from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from bench.engines.choice import Demand, number, only
 from bench.engines.contract import KILLED_TRIES, LOST_TRIES, Death, Message
-from bench.engines.local import ENDING, LEAVE_S, Workers
+from bench.engines.local import ENDING, Workers
 from bench.engines.node import Call, Seen, check, code, look, marked, served
 from tickets.errors import UserError
 
@@ -65,13 +65,9 @@ class Ray:
         return self
 
     def __exit__(self, *error: object) -> None:
-        """End the calls, each at its checkpoint if it can be there soon, and the connection."""
-        left = [*self._busy]
-        for stream in left:
-            ray.cancel(stream, force=False)
-        deadline = time.monotonic() + LEAVE_S
-        while left and time.monotonic() < deadline:
-            left = [stream for stream in left if not self._is_over(stream)]
+        """End the calls, whose trainings go on from their last checkpoint, and the connection."""
+        for stream in self._busy:
+            ray.cancel(stream, force=True)
         self._busy.clear()
         if self._is_ours:
             ray.shutdown()
@@ -154,16 +150,6 @@ class Ray:
             return Message(None, "died", Death("the process of Ray that it ran in has ended", KILLED_TRIES))
         except (exceptions.NodeDiedError, exceptions.RaySystemError, exceptions.ObjectLostError):
             return Message(None, "died", Death("the node that it ran on left the cluster", LOST_TRIES))
-
-    def _is_over(self, stream: Any) -> bool:
-        """Whether a cancelled call has ended; waits for a moment."""
-        ready, _ = ray.wait([stream], num_returns=1, timeout=WAIT_S / 10)
-        try:
-            if ready:
-                ray.get(next(stream))
-        except (StopIteration, exceptions.RayError):
-            return True
-        return False
 
 
 def made(options: dict[str, str], demand: Demand) -> Ray:
