@@ -133,8 +133,8 @@ def recompute(
     Raises:
         UserError: this version would compute another job, or the home holds a result already.
     """
+    from bench.engines.local import Workers
     from bench.jobs.grid import Grid
-    from bench.jobs.workers import Workers
 
     works = [replica.work_of(one, home, data, device) for one in chosen]
     for one in chosen:

@@ -59,7 +59,7 @@ PLAIN = ("torch", "torch-aten-avx2", "torch-onednn-avx2")
 FIGURES = "--source cls --target cls,seg,pose --control none --equal macs --budget 0.5"
 DENSE = "--source none --target cls,seg,pose --equal macs --budget 0.5"
 VAE = "--source vae --target vae --drawer imp --recipe rewind --control none --budget 0.5"
-GAN = "--host decoder/tiny --source none --target gan --budget 0.1"
+GAN = "--host decoder/tiny --drawer imp --source none --target gan --budget 0.1"
 STUDIES: tuple[tuple[str, tuple[str, ...]], ...] = (
     (f"{FIGURES} --seed 0", (*NATIVE, "avx512-onednn-avx2", "torch-threads-2", *SPOILT)),
     (f"{FIGURES} --seed 1,2", NATIVE),
@@ -134,7 +134,7 @@ def measured(home: Path, others: Iterable[Record]) -> Spread:
         date=provenance.now(),
         machine=provenance.machine(),
         packages=provenance.packages(),
-        paths={**{name: str(way) for name, way in WAYS.items()}, PUBLISHED: _elsewhere(paths[PUBLISHED])},
+        paths={**{name: str(way) for name, way in WAYS.items() if here[name]}, PUBLISHED: _elsewhere(paths[PUBLISHED])},
         reruns=reruns,
         changed=changed,
         repeated=len(again),
