@@ -106,7 +106,7 @@ def test_labels_of_the_published_figures_do_not_overlap(monkeypatch: pytest.Monk
     published = boards(record_files.each(ROOT / "results" / "records"))
     found = {figure.file: figure for figure in catalogue.figures(published)}
     crowded = ["tradeoff-pose-figures-tiny-macs-0.5", "tradeoff-cls-figures-tiny-macs-0.5-avx512-kernels"]
-    for file in (*crowded, "retention-cls-figures-tiny-spiking-tiny-0.5", "difference-tiny-macs-0.5-0.9"):
+    for file in (*crowded, "retention-cls-figures-tiny-spiking-tiny-0.5", "transfer-tiny-macs-0.5-avx512-kernels-0.9"):
         whole, written = boxes(found[file], monkeypatch)
         assert (file, overlapping(written), outside(whole, written)) == (file, [], [])
 
