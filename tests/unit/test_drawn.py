@@ -201,6 +201,14 @@ def test_ranks_name_their_test_and_say_when_jobs_are_too_few() -> None:
     assert ranks.figure(mixed, "x", "x", "x").shown[2] == [("a", "b", "c")]
 
 
+def test_a_lone_newcomer_empties_no_ranks() -> None:
+    more = [record(source=CLS, drawer="mine", seed=seed, score=0.4) for seed in range(9)]
+    few = [record(source=CLS, drawer="late", seed=0, score=0.4)]
+    found = {figure.slug: figure for figure in drawn([*some(), *more, *few], "ranks")}
+    assert found["seg-figures-tiny-0.9"].facts.count("2 more methods lack some of these jobs") == 1
+    assert set(found["seg-figures-tiny-0.9"].shown[0]) == set(SCORES)
+
+
 def test_the_test_of_ranks_is_that_of_scipy() -> None:
     from scipy.stats import f, friedmanchisquare
 

@@ -12,6 +12,7 @@ from bench.boards import look
 from bench.boards.facts import called, counted, facts, sentence, until
 from bench.boards.figures.canvas import POINTS, SMALL, USUAL, Figure, clipped
 from bench.boards.leaderboard import Board, Row
+from bench.boards.overall import newest
 from bench.boards.render import setting_of
 from bench.boards.result import Place
 from bench.numbers import stats
@@ -95,7 +96,7 @@ def settings(boards: Iterable[Board], slugs: Iterable[str]) -> Iterator[Setting]
     """
     alike: dict[Place, dict[str, tuple[Board, str]]] = defaultdict(dict)
     known = [(board, slug) for board, slug in zip(boards, slugs, strict=True) if board.rows]
-    for board, slug in sorted(known, key=lambda pair: _newest(pair[0])):
+    for board, slug in sorted(known, key=lambda pair: newest(pair[0])):
         if board.place.kind == "transfer":
             alike[replace(board.place, task="", data="")][board.place.task] = (board, slug)
     for place, members in sorted(alike.items()):
@@ -106,10 +107,6 @@ def settings(boards: Iterable[Board], slugs: Iterable[str]) -> Iterator[Setting]
             if len({target for cells in methods.values() for _, target in cells}) > 1:
                 name = min(slug.removeprefix(_slugged(task)) for task, (_, slug) in members.items())
                 yield Setting(place, f"{name.strip('-')}-{sparsity:g}", sparsity, methods, dense)
-
-
-def _newest(board: Board) -> tuple[str, str]:
-    return max(result.when for row in board.rows for result in row.results), board.place.data
 
 
 def _slugged(task: str) -> str:
@@ -211,12 +208,8 @@ def _differing(pair: tuple[str, str], value: Estimate, largest: float) -> Shown:
 
 
 def _paired(one: Cells, other: Cells) -> dict[tuple[str, str], Estimate]:
-    both = {pair: stats.paired(_scores(one[pair]), _scores(other[pair])) for pair in one if pair in other}
+    both = {pair: stats.paired(one[pair].by_seed, other[pair].by_seed) for pair in one if pair in other}
     return {pair: value for pair, value in both.items() if value is not None}
-
-
-def _scores(row: Row) -> dict[int, float]:
-    return {one.seed: one.score for one in row.results if one.score is not None}
 
 
 def _figure(
