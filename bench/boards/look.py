@@ -11,6 +11,9 @@ import math
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
+from pathlib import Path
+
+import yaml
 
 INK, SOFT, GRID, PAPER = "#1c2026", "#59626e", "#dde1e6", "#ffffff"
 """Of texts and references, of what stands back, of lines behind, of the ground."""
@@ -32,26 +35,13 @@ COLOURS = {
 }
 """By family its colour on a light and on a dark ground."""
 
-FAMILIES = {
-    "search": (
-        "supertickets", "supertickets/as_released", "supertickets/one_shot", "supertickets/no_reactivation",
-        "supertickets/prune_only", "supertickets/search_only", "netadaptv2", "netadaptv2/single_layer",
-        "netadaptv2/per_batch", "netadaptv2/no_bypass", "architecture/random",
-    ),
-    "search, then prune": (
-        "stp/magnitude", "stp/random", "stp/snip", "stp/grasp", "stp/synflow", "stp/wanda", "stp/obs",
-    ),
-    "prune once": ("omp", "wanda", "obc"),
-    "prune gradually": ("gmp", "acdc", "rst", "rst/iterative", "rst/as_released"),
-    "rewind": (
-        "imp", "imp/many_rounds", "imp_pretrained", "early_bird", "early_time", "early_time/early_bird",
-        "early_time/as_released",
-    ),
-    "exchange": ("static", "set", "rigl", "dst", "dst/as_released", "edst", "edst/as_released"),
-    "train masks": ("tamt", "tamt/kd", "tamt/both", "tamt/as_released", "edge_popup"),
-    "references": ("dense", "pretrained", "adopted", "dense/ensemble"),
-}  # fmt: skip
+FAMILIES: dict[str, tuple[str, ...]] = {
+    name: tuple(methods)
+    for name, methods in yaml.safe_load(Path(__file__).with_name("looks.yaml").read_text(encoding="utf-8")).items()
+}
 """Methods by family, each with the shape of its place; a new one goes to the end, so that no other changes its look."""
+
+_FAMILY = {method: family for family, methods in FAMILIES.items() for method in methods}
 
 
 def _star(corners: int, turn: float = 0.0, inner: float | None = None) -> str:
@@ -123,8 +113,7 @@ def family(method: str) -> str:
         ('rewind', 'others')
     """
     name = re.sub(r"^.* of | on .*$|@.*$", "", method)
-    listed = {one: known for known, names in FAMILIES.items() for one in names}
-    return listed.get(name) or listed.get(name.partition("/")[0], "others")
+    return _FAMILY.get(name) or _FAMILY.get(name.partition("/")[0], "others")
 
 
 def look(method: str) -> Look:

@@ -106,7 +106,7 @@ def test_labels_of_the_published_figures_do_not_overlap(monkeypatch: pytest.Monk
     published = boards(record_files.each(ROOT / "results" / "records"))
     found = {figure.file: figure for figure in catalogue.figures(published)}
     crowded = ["tradeoff-pose-figures-tiny-macs-0.5", "tradeoff-cls-figures-tiny-macs-0.5-avx512-kernels"]
-    for file in (*crowded, "retention-cls-figures-tiny-spiking-tiny-0.5", "difference-tiny-macs-0.5-0.9"):
+    for file in (*crowded, "retention-cls-figures-tiny-spiking-tiny-0.5", "transfer-tiny-macs-0.5-avx512-kernels-0.9"):
         whole, written = boxes(found[file], monkeypatch)
         assert (file, overlapping(written), outside(whole, written)) == (file, [], [])
 
@@ -199,6 +199,14 @@ def test_ranks_name_their_test_and_say_when_jobs_are_too_few() -> None:
     mixed = [{"a": 0.3, "b": 0.2, "c": 0.1}, {"a": 0.1, "b": 0.2, "c": 0.3}] * 4
     assert "shows no difference" in " ".join(ranks.clauses(mixed))
     assert ranks.figure(mixed, "x", "x", "x").shown[2] == [("a", "b", "c")]
+
+
+def test_a_lone_newcomer_empties_no_ranks() -> None:
+    more = [record(source=CLS, drawer="mine", seed=seed, score=0.4) for seed in range(9)]
+    few = [record(source=CLS, drawer="late", seed=0, score=0.4)]
+    found = {figure.slug: figure for figure in drawn([*some(), *more, *few], "ranks")}
+    assert found["seg-figures-tiny-0.9"].facts.count("2 more methods lack some of these jobs") == 1
+    assert set(found["seg-figures-tiny-0.9"].shown[0]) == set(SCORES)
 
 
 def test_the_test_of_ranks_is_that_of_scipy() -> None:

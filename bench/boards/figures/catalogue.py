@@ -49,4 +49,4 @@ def figures(boards: Iterable[Board], names: Collection[str] = tuple(NAMES)) -> I
             yield from filter(None, map(of, transfer.settings(boards, slugs)))
     if "ranks" in names:
         for board, slug in transfers:
-            yield from ranks.figures(board, boards, slug)
+            yield from ranks.figures(board, slug)

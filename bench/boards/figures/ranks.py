@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
@@ -11,6 +11,7 @@ from bench.boards.facts import called, facts, metric, sentence, until
 from bench.boards.figures.canvas import LARGE, LINE, POINTS, SMALL, Figure, clipped
 from bench.boards.leaderboard import Board, Row
 from bench.boards.look import INK, SOFT
+from bench.boards.overall import MAJORITY
 from bench.boards.render import setting_of
 from bench.numbers import stats
 
@@ -29,12 +30,11 @@ Blocks = Sequence[Mapping[str, float]]
 """Score by method, of jobs that all methods share."""
 
 
-def figures(board: Board, boards: Sequence[Board], slug: str) -> Iterator[Figure]:
+def figures(board: Board, slug: str) -> Iterator[Figure]:
     """A diagram for every sparsity of a target at which three methods share a job.
 
     Args:
         board: of transfers.
-        boards: all there are; not needed, the data of a board are no matter here.
         slug: of the board.
     """
     for sparsity in sorted({row.key.sparsity for row in board.rows if row.key.role == "ticket"}):
@@ -63,18 +63,17 @@ def compared(found: Comparison) -> Figure:
 
 
 def _blocks(rows: Sequence[Row]) -> tuple[list[dict[str, float]], list[str], list[Row]]:
-    """Scores of the jobs that those methods share which have as many as any, and the methods that have fewer."""
+    """Scores of the jobs that half of the methods have, by those that have all of these; the names of the others; the
+    rows that count.
+    """
     scores: dict[str, dict[tuple[str, int], float]] = defaultdict(dict)
     of: dict[str, list[Row]] = defaultdict(list)
     for row in rows:
         name = called(row.key, row.edition)
         of[name].append(row)
-        scores[name] |= {(row.key.source or "", one.seed): one.score for one in row.results if one.score is not None}
-    jobs = max(
-        (frozenset(found) for found in scores.values()),
-        key=lambda found: (len(found), sorted(found)),
-        default=frozenset(),
-    )
+        scores[name] |= {(row.key.source or "", seed): score for seed, score in row.by_seed.items()}
+    counts = Counter(job for found in scores.values() for job in found)
+    jobs = {job for job, count in counts.items() if count >= MAJORITY * len(scores)}
     whole = sorted(name for name, found in scores.items() if found.keys() >= jobs)
     blocks = [{name: scores[name][job] for name in whole} for job in sorted(jobs)]
     return blocks, sorted(scores.keys() - set(whole)), [row for name in whole for row in of[name]]

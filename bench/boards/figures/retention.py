@@ -59,11 +59,11 @@ def figure(board: Board, boards: Sequence[Board], slug: str, looks: Mapping[str,
 def _series(rows: Iterable[Row]) -> list[Series]:
     """All series of at least two sparsities, by source, the best at their least sparsity first."""
     rows = list(rows)
-    dense = {_trained(row): _scores(row) for row in rows if row.key.role == "dense" and row.key.transform is None}
+    dense = {_trained(row): row.by_seed for row in rows if row.key.role == "dense" and row.key.transform is None}
     found: dict[tuple[str, str, str], Series] = {}
     for row in rows:
         reference = dense.get(_trained(row)) or dense.get((None, "scratch", "fresh"))
-        share = _share(_scores(row), reference or {})
+        share = _share(row.by_seed, reference or {})
         if row.key.role in ("ticket", "native", "random") and share:
             name = (row.key.source or "", called(row.key, row.edition), row.key.origin)
             found.setdefault(name, []).append((row, share))
@@ -76,10 +76,6 @@ def _trained(row: Row) -> tuple[str | None, str, str]:
     """What a ticket and its dense reference have in common: a recipe of the ticket's own counts as finetuning."""
     scratch = row.key.source is None
     return row.key.source, "scratch" if scratch else "finetune", row.key.head or "fresh"
-
-
-def _scores(row: Row) -> dict[int, float]:
-    return {one.seed: one.score for one in row.results if one.score is not None}
 
 
 def _share(own: Mapping[int, float], dense: Mapping[int, float]) -> Estimate | None:

@@ -12,6 +12,7 @@ from bench.boards import look
 from bench.boards.facts import called, counted, facts, sentence, until
 from bench.boards.figures.canvas import POINTS, SMALL, USUAL, Figure, clipped
 from bench.boards.leaderboard import Board, Row
+from bench.boards.overall import newest
 from bench.boards.render import setting_of
 from bench.boards.result import Place
 from bench.numbers import stats
@@ -28,6 +29,12 @@ NAME = 15
 """Letters of a task beside a map; above one, as many as a cell is wide."""
 SIDE, HEAD, BELOW = 1.15, 0.42, 0.16
 """Inches of the sources' names, of a map's head, and between maps."""
+BROAD = 0.62
+"""Width of a letter over its height, as broad as names in small letters get."""
+SPREAD = 0.2
+"""Shares of the dense score that differ by this much or more take the whole range of grounds."""
+PALEST, DEEPEST = 0.06, 0.9
+"""Of the colour, that the least and the greatest share have."""
 ACROSS = 8.6
 """Inches that maps take beside one another before they go to the next line."""
 
@@ -89,7 +96,7 @@ def settings(boards: Iterable[Board], slugs: Iterable[str]) -> Iterator[Setting]
     """
     alike: dict[Place, dict[str, tuple[Board, str]]] = defaultdict(dict)
     known = [(board, slug) for board, slug in zip(boards, slugs, strict=True) if board.rows]
-    for board, slug in sorted(known, key=lambda pair: _newest(pair[0])):
+    for board, slug in sorted(known, key=lambda pair: newest(pair[0])):
         if board.place.kind == "transfer":
             alike[replace(board.place, task="", data="")][board.place.task] = (board, slug)
     for place, members in sorted(alike.items()):
@@ -100,10 +107,6 @@ def settings(boards: Iterable[Board], slugs: Iterable[str]) -> Iterator[Setting]
             if len({target for cells in methods.values() for _, target in cells}) > 1:
                 name = min(slug.removeprefix(_slugged(task)) for task, (_, slug) in members.items())
                 yield Setting(place, f"{name.strip('-')}-{sparsity:g}", sparsity, methods, dense)
-
-
-def _newest(board: Board) -> tuple[str, str]:
-    return max(result.when for row in board.rows for result in row.results), board.place.data
 
 
 def _slugged(task: str) -> str:
@@ -126,29 +129,29 @@ def _methods(rows: Iterable[Row]) -> dict[str, Cells]:
 
 def scores(setting: Setting) -> Figure:
     """A map a method and one of the dense references: scores, coloured by their share of the dense reference's."""
-    share = {name: {pair: _share(row) for pair, row in cells.items()} for name, cells in setting.methods.items()}
+    rows = [row for cells in setting.methods.values() for row in cells.values()]
+    of = "of_dense" if any(row.of_dense is not None for row in rows) else "of_scratch"
+    share = {name: {pair: getattr(row, of) for pair, row in cells.items()} for name, cells in setting.methods.items()}
     known = [value for cells in share.values() for value in cells.values() if value is not None]
     low, high = min(known, default=0.0), max(known, default=1.0)
+    reading = ["score in % ± half the 95 % t-interval", "framed: drawn on the target itself"]
+    if known:
+        high = max(high, low + SPREAD)
+        dense = "the dense score" if of == "of_dense" else "that of the dense host trained on the target alone"
+        reading.append(f"ground: share of {dense}, the palest {100 * low:.0f} %, the deepest {100 * high:.0f} %")
     maps = {
         name: {pair: _scored(row, share[name][pair], low, high) for pair, row in cells.items()}
         for name, cells in setting.methods.items()
     }
-    dense = {pair: _scored(row, None, low, high) for pair, row in setting.dense.items()}
-    rows = [row for cells in setting.methods.values() for row in cells.values()]
-    reading = ["score in % ± half the 95 % t-interval", "framed: drawn on the target itself"]
-    if known:
-        reading.append(f"ground: share of the dense score, white {100 * low:.0f} % to blue {100 * high:.0f} %")
+    references = {pair: _scored(row, None, low, high) for pair, row in setting.dense.items()}
     title = f"Scores by source and target: {setting.title}"
-    told = {**({"dense, sparsity 0": dense} if dense else {}), **maps}
+    told = {**({"dense, sparsity 0": references} if references else {}), **maps}
     return _figure("transfer", setting.slug, setting.tasks, title, facts(setting.place, rows, *reading), told)
 
 
-def _share(row: Row) -> float | None:
-    return row.of_dense if row.of_dense is not None else row.of_scratch
-
-
 def _scored(row: Row, share: float | None, low: float, high: float) -> Shown:
-    ground = look.PAPER if share is None else look.of_share(0.9 * (share - low) / ((high - low) or 1))
+    part = None if share is None else PALEST + (DEEPEST - PALEST) * (share - low) / (high - low)
+    ground = look.PAPER if part is None else look.of_share(part)
     half = "" if row.half is None else f"\n±{100 * row.half:.1f}"
     return Shown(f"{100 * row.mean:.1f}{half}", ground, row.key.is_native)
 
@@ -205,12 +208,8 @@ def _differing(pair: tuple[str, str], value: Estimate, largest: float) -> Shown:
 
 
 def _paired(one: Cells, other: Cells) -> dict[tuple[str, str], Estimate]:
-    both = {pair: stats.paired(_scores(one[pair]), _scores(other[pair])) for pair in one if pair in other}
+    both = {pair: stats.paired(one[pair].by_seed, other[pair].by_seed) for pair in one if pair in other}
     return {pair: value for pair, value in both.items() if value is not None}
-
-
-def _scores(row: Row) -> dict[int, float]:
-    return {one.seed: one.score for one in row.results if one.score is not None}
 
 
 def _figure(
@@ -247,7 +246,7 @@ def _draw(
     panels = drawn.subplots(down, across, squeeze=False).flatten()
     for panel in panels[len(maps) :]:
         panel.set_axis_off()
-    letters = int((SIDE + WIDTH * len(targets)) * POINTS / USUAL / 0.6)
+    letters = max(int(WIDTH * len(targets) * POINTS / USUAL / BROAD), NAME)
     for panel, (name, cells) in zip(panels, maps.items(), strict=False):
         panel.set_title(clipped(name, letters), fontsize=USUAL, loc="left", color=look.INK, pad=16)
         panel.set_xlim(0, len(targets))
