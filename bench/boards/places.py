@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from bench.boards.leaderboard import Board, Row
@@ -40,7 +40,7 @@ def places(board: Board) -> dict[Key, Places]:
 
 
 def _among(rows: Sequence[Row]) -> dict[Key, Places]:
-    scores = [_by_seed(row) for row in rows]
+    scores = [row.by_seed for row in rows]
     better, worse = [0] * len(rows), [0] * len(rows)
     for one in range(len(rows)):
         for other in range(one + 1, len(rows)):
@@ -51,7 +51,3 @@ def _among(rows: Sequence[Row]) -> dict[Key, Places]:
             better[second] += 1
             worse[first] += 1
     return {row.key: Places(1 + more, len(rows) - less) for row, more, less in zip(rows, better, worse, strict=True)}
-
-
-def _by_seed(row: Row) -> Mapping[int, float]:
-    return {one.seed: one.score for one in row.results if one.score is not None}

@@ -133,17 +133,12 @@ def _contenders(boards: Iterable[Board]) -> Iterator[tuple[Board, Row]]:
         yield from ((board, row) for row in board.rows if row.rank is not None and row.key.sparsity)
 
 
-def by_seed(row: Row) -> dict[int, float]:
-    """A row's scores."""
-    return {one.seed: one.score for one in row.results if one.score is not None}
-
-
 def _cell(board: Board, key: Key) -> Cell:
     return Cell(board.place, key.source or "", key.ticket, key.recipe or "", key.head or "", key.sparsity)
 
 
 def _against(board: Board, row: Row, other: Row) -> tuple[Cell, Mapping[int, float]] | None:
-    one, two = by_seed(row), by_seed(other)
+    one, two = row.by_seed, other.by_seed
     found = {seed: one[seed] - two[seed] for seed in sorted(one.keys() & two.keys())}
     return (_cell(board, row.key), found) if found else None
 
