@@ -92,7 +92,7 @@ def _host(job: Job, name: str) -> HostSpec:
 
 
 def identify_all(jobs: list[Job], facts: Facts, report: object = None) -> dict[Job, str]:
-    """Names for jobs that are listed draws first; `report` is there for `bench.jobs.workers` and is not used."""
+    """Names for jobs that are listed draws first; `report` is there for `bench.engines.local` and is not used."""
     found: dict[Job, str] = {}
     shared: dict[Job, dict[str, Any]] = {}
     for job in jobs:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from bench.command import curves, flags
+from bench.engines import choice
 from bench.records import setting as settings
 from bench.records.setting import ASKED, AUTO, Setting
 from bench.request import fits, hosts, kernels
@@ -38,6 +39,7 @@ class How:
         device: that jobs run on, as "cuda:1".
         workers: loader processes of a job.
         jobs: at once.
+        engine: what runs them, as `bench.engines.choice.chosen` reads it.
         force: compute jobs whose record exists.
         tensorboard: write curves.
         keep: which trained networks stay, of `KEEP`.
@@ -49,6 +51,7 @@ class How:
     device: str = "cpu"
     workers: int = 0
     jobs: int = 2
+    engine: str = choice.LOCAL
     force: bool = False
     tensorboard: bool = False
     kernels: str = AUTO
@@ -92,7 +95,8 @@ def parse(
     parsed = [parse_sweep(sweep, checked) for sweep in sweeps]
     asked = {**ASKED, **setting}
     wanted = asked.pop("kernels")
-    device = checked(flags.device, asked["device"]) or "cpu"
+    engine = checked(choice.chosen, how.engine)
+    device = checked(flags.device, asked["device"], engine is None or engine.is_here) or "cpu"
     taken, wrong = settings.checked({**asked, "device": device.partition(":")[0]})
     mistakes += wrong
     checked(flags.compiler, asked["compiled"])
@@ -114,7 +118,7 @@ def parse(
         sweeps=tuple(_possible(sweep, texts, host) for sweep, texts in zip(known, sweeps, strict=True)),
         scale=scale,
         setting=Setting(**{**taken, "scale": scale.name, "host": host}),
-        how=How(home, places, device, how.workers, how.jobs, how.force, how.tensorboard, wanted, how.keep),
+        how=replace(how, home=home, places=places, device=device, kernels=wanted),
     )
     fits.check(found.sweeps, scale, found.setting, places)
     return found
