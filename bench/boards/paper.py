@@ -11,6 +11,7 @@ from bench.boards.facts import facts
 from bench.boards.latex import cell, escaped
 from bench.boards.leaderboard import Board, Row
 from bench.boards.render import Column
+from bench.numbers.amounts import MISSING
 from tickets.errors import UserError, unknown
 
 WIDTHS = {"column": 200.0, "page": 345.0}
@@ -141,7 +142,7 @@ class Fitted:
 
     def texts(self, row: Row) -> list[str]:
         """The row's cells."""
-        return [column.cell(row) for column in self.columns]
+        return [_text(column, row, self.columns) for column in self.columns]
 
 
 def _fitted(board: Board, paper: Paper) -> Fitted:
@@ -152,7 +153,7 @@ def _fitted(board: Board, paper: Paper) -> Fitted:
     """
     by_title = {column.title: column for column in render.COLUMNS}
     columns = [by_title[title] for title in paper.titles]
-    texts = [[column.title, *map(column.cell, board.rows)] for column in columns]
+    texts = [[column.title, *(_text(column, row, columns) for row in board.rows)] for column in columns]
     longest = [max(map(len, cells)) for cells in texts]
     kinds = ["r" if c.is_number else "X" if most > LONG else "l" for c, most in zip(columns, longest, strict=True)]
     stiff = sum(most for most, kind in zip(longest, kinds, strict=True) if kind != "X")
@@ -165,6 +166,13 @@ def _fitted(board: Board, paper: Paper) -> Fitted:
         f"{', '.join(paper.titles)} take {needed} letters side by side, more than a {paper.width} has room for even in "
         "the smallest print; name fewer by --columns" + ("." if paper.width == "page" else ", or give --width page.")
     )
+
+
+def _text(column: Column, row: Row, columns: Sequence[Column]) -> str:
+    """A cell; behind the ticket stands its recipe where that goes not without saying and has no column."""
+    text, recipe = column.cell(row), render.recipe(row.key)
+    is_told = recipe in ("finetune", MISSING) or any(one.title == "recipe" for one in columns)
+    return text if column.title != "ticket" or is_told else f"{text}, {recipe}"
 
 
 def pieces(text: str) -> list[str]:

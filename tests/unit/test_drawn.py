@@ -202,11 +202,11 @@ def test_ranks_name_their_test_and_say_when_jobs_are_too_few() -> None:
 
 
 def test_a_lone_newcomer_empties_no_ranks() -> None:
-    more = [record(source=CLS, drawer="mine", seed=seed, score=0.4) for seed in range(9)]
-    few = [record(source=CLS, drawer="late", seed=0, score=0.4)]
-    found = {figure.slug: figure for figure in drawn([*some(), *more, *few], "ranks")}
-    assert found["seg-figures-tiny-0.9"].facts.count("2 more methods lack some of these jobs") == 1
-    assert set(found["seg-figures-tiny-0.9"].shown[0]) == set(SCORES)
+    late = [record(source=CLS, drawer=name, seed=seed, score=0.4) for name in ("mine", "yours") for seed in (0, 1, 2)]
+    late += [record(source="cls/cifar10", drawer="mine", seed=seed, score=0.4) for seed in (0, 1, 2)]
+    found = {figure.slug: figure for figure in drawn([*some(), *late], "ranks")}
+    (crowded,) = [figure for slug, figure in found.items() if slug.startswith("seg") and slug.endswith("-0.9")]
+    assert "2 more methods lack some of these jobs" in crowded.facts and set(crowded.shown[0]) == set(SCORES)
 
 
 def test_the_test_of_ranks_is_that_of_scipy() -> None:

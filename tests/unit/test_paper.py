@@ -53,6 +53,11 @@ def test_the_best_is_bold_and_what_is_undecided_is_marked():
     assert any(line.startswith(r"\quad random of omp") for line in lines)
 
 
+def test_a_recipe_stands_behind_the_ticket_where_it_has_no_column():
+    records = [*some(), *(record(recipe="scratch", seed=seed, score=0.25) for seed in (0, 1, 2))]
+    assert "\nomp, scratch & " in told(records) and "omp, scratch" not in told(records, "ticket,recipe,score")
+
+
 def test_a_caption_says_n_budget_rule_day_and_how_to_read_it():
     caption = re.sub(r"\\allowbreak{}", "", re.search(r"\\caption{(.*)}", told(some()))[1])
     assert (

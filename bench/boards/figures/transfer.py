@@ -246,7 +246,7 @@ def _draw(
     panels = drawn.subplots(down, across, squeeze=False).flatten()
     for panel in panels[len(maps) :]:
         panel.set_axis_off()
-    letters = max(int(WIDTH * len(targets) * POINTS / USUAL / BROAD), NAME)
+    letters = int((drawn.get_figwidth() / across - SIDE) * POINTS / USUAL / BROAD)
     for panel, (name, cells) in zip(panels, maps.items(), strict=False):
         panel.set_title(clipped(name, letters), fontsize=USUAL, loc="left", color=look.INK, pad=16)
         panel.set_xlim(0, len(targets))
