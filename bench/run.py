@@ -17,6 +17,7 @@ from bench.request import scale as scales
 from bench.request import suite as suites
 from bench.request.config import FEW, How, RunConfig
 from bench.request.plan import Job, jobs
+from bench.request.ranks import launched, rank
 from tasks import TASKS
 from tasks.data.places import told
 from tickets import contract
@@ -118,7 +119,7 @@ def run(
             suites.keep_rules(suite, found, typed, changes)
         setting = {**setting, **found.whole, **typed}
         changes, mistakes = [*found.changes, *changes], found.mistakes
-    at_once = jobs_at_once if jobs_at_once is not None else jobs_that_fit(setting["threads"])
+    at_once = jobs_at_once or (1 if launched() > 1 else jobs_that_fit(setting["threads"]))
     asked = configs.parse(
         sweeps,
         {**setting, "scale": "@".join([setting["scale"], *changes])},
@@ -133,9 +134,26 @@ def run(
         ),
         mistakes,
     )
+    if rank() > 0:
+        _follow(asked, dry_run)
+        return
     todo = jobs(asked)
     tasks = _located(asked, todo, download)
     (context.obj or _compute)(asked, todo, tasks, verbose, dry_run)  # bench.api brings its own
+
+
+def _follow(asked: RunConfig, dry_run: bool) -> None:
+    """Be one of the processes of each of rank 0's jobs; it alone tells of them."""
+    from bench.jobs.workers import Workers
+
+    if not dry_run:
+        with Workers(1, asked.setting.threads, _preloaded(asked)) as workers:
+            workers.call("bench.jobs.execute:follow", asked.how.device)
+
+
+def _preloaded(asked: RunConfig) -> tuple[str, ...]:
+    """What workers import before they begin."""
+    return JOBS_IMPORT if asked.setting.device == "cpu" else ()  # CUDA wants processes of its own
 
 
 def jobs_that_fit(threads: int) -> int:
@@ -220,6 +238,8 @@ def computed(asked: RunConfig, todo: list[Job], tasks: dict[str, Task], display:
         except (KeyboardInterrupt, console.Ended):
             display.say("stopping: jobs that are at work note where they are; the same command goes on from there.")
             raise
+        if launched() > 1:
+            workers.call("bench.jobs.execute:dismiss", asked.how.device)
         if grid.unkept and asked.how.keep == AUTO:
             left = ", ".join(ids[job] for job in grid.unkept)
             display.say(f"there before without a trained network, which --keep networks trains once more: {left}")
@@ -243,10 +263,9 @@ def _ready(
     from bench.jobs.workers import Workers
 
     how = asked.how
-    preload = JOBS_IMPORT if asked.setting.device == "cpu" else ()  # CUDA wants processes of its own
     with (
         Kernels(asked.setting, how.kernels, display.say) as kernels,
-        Workers(how.jobs, asked.setting.threads, preload) as workers,
+        Workers(how.jobs, asked.setting.threads, _preloaded(asked)) as workers,
     ):
         if is_new:
             workers.warm()

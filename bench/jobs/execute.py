@@ -6,12 +6,15 @@ import traceback
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import torch
 from filelock import FileLock, Timeout
 
 from bench.command import curves
+from bench.jobs import together
 from bench.jobs.identity import codes, knobs, settings_of, versions
 from bench.jobs.scoring import make_feed, scores_of, synops_of
 from bench.jobs.store import Store
@@ -41,6 +44,7 @@ from tickets.training.ensemble import Ensemble, parts_of
 from tickets.training.loop import Training
 from tickets.training.network import Network
 from tickets.training.progress import Progress
+from tickets.training.ranks import LostRankError
 from tickets.training.spent import Spent
 from tickets.transforms import TRANSFORMS
 
@@ -125,7 +129,7 @@ def execute(work: Work, report: Report = None) -> record.Record | Undone | None:
         store.lock(work.id).parent.mkdir(parents=True, exist_ok=True)
         with lock.acquire(blocking=False):
             since = store.finished(work.job, work.id) if work.unless_finished and not work.for_network else None
-            found = since or _done(work, store, report)
+            found = since or together.led(work, lambda: _done(work, store, report))
             with suppress(OSError):  # held to the end: who waits for it sees that it guards no name any more
                 store.lock(work.id).unlink()
             return found
@@ -133,6 +137,21 @@ def execute(work: Work, report: Report = None) -> record.Record | Undone | None:
         return None
     except OSError as error:
         raise CannotWriteError(f"cannot lock {store.lock(work.id)}: {error.strerror or error}.") from error
+
+
+def follow(device: str, report: object = None) -> None:
+    """Be one of the processes of every job but the first one; `report` is there for `bench.jobs.workers`.
+
+    Raises:
+        LostRankError: another process is gone, or came to something else.
+    """
+    with TemporaryDirectory(prefix="ticketbench") as scratch:
+        together.followed(device, lambda work, store: _done(work, store, None), Path(scratch))
+
+
+def dismiss(device: str, report: object = None) -> None:
+    """Tell the other processes of jobs that there are no more."""
+    together.dismiss(device)
 
 
 def _done(work: Work, store: Store, report: Report) -> record.Record | Undone:
@@ -151,7 +170,7 @@ def _done(work: Work, store: Store, report: Report) -> record.Record | Undone:
         found = _agreeing(found, store) if work.for_network else found
         if work.facts.keep and work.job.kind != "draw":
             _keep(work, outcome, store)
-    except CannotWriteError:  # no fault of the job, and its record would not be taken either
+    except (CannotWriteError, LostRankError):  # no fault of the job, and its record would not be taken either
         raise
     except DamagedDrawError as error:
         return Undone(str(error), error.draw)
