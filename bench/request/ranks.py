@@ -45,5 +45,7 @@ def chosen(setting: Mapping[str, Any], jobs: int) -> int:
     if there > 1 and setting.get("compiled"):
         raise UserError(f"--compile traces no job of {there} processes; leave it out, or torchrun.")
     if there > 1 and jobs > 1:
-        raise UserError(f"--jobs is {jobs}, and torchrun has its {there} processes do one job at a time; give --jobs 1.")
+        raise UserError(
+            f"--jobs is {jobs}, and torchrun has its {there} processes do one job at a time; give --jobs 1."
+        )
     return there
