@@ -94,7 +94,7 @@ def _work(file: Path, found: Record, data: Data) -> Work:
 
 def _computed(works: Mapping[Path, Work], points: int, jobs: int, display: Display) -> dict[Path, list[float]]:
     """The errors along each line."""
-    from bench.jobs.workers import Workers
+    from bench.engines.local import Workers
 
     found: dict[Path, list[float]] = {}
     waiting = list(works.items())
@@ -114,7 +114,7 @@ def _computed(works: Mapping[Path, Work], points: int, jobs: int, display: Displ
                 elif message.kind == "refused":
                     raise UserError(f"{message.key}: {message.value}")
                 else:
-                    raise RuntimeError(f"{message.key}: the worker process ended with code {message.value}")
+                    raise RuntimeError(f"{message.key}: {message.value.why}")
     return found
 
 

@@ -3,30 +3,32 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from bench.command import console, flags
+from bench.engines import choice
 from bench.records.setting import AUTO
 from bench.request import config as configs
 from bench.request import scale as scales
 from bench.request import suite as suites
 from bench.request.config import FEW, How, RunConfig
 from bench.request.plan import Job, jobs
-from bench.request.ranks import launched, rank
+from bench.request.ranks import launched, local, rank
 from tasks import TASKS
 from tasks.data.places import told
 from tickets import contract
 from tickets.drawers import DRAWERS
 
 if TYPE_CHECKING:
+    from bench.engines.contract import Engine
+    from bench.engines.local import Workers
     from bench.jobs.display import Display
     from bench.jobs.work import Facts
-    from bench.jobs.workers import Workers
     from bench.records.record import Record
     from tasks.base import Task
 
@@ -73,7 +75,10 @@ def run(
     ] = None,
     home: Annotated[Path, _option("home", "Where records and tickets go.", RUNNING)] = Path("runs"),
     workers: Annotated[int, _option("workers", "Loader processes of a job.", RUNNING)] = 0,
-    jobs_at_once: Annotated[int | None, _option("jobs", "Jobs at once (default: cores by --threads).", RUNNING)] = None,
+    jobs_at_once: Annotated[int | None, _option("jobs", "Jobs at once (default: what fits).", RUNNING)] = None,
+    engine: Annotated[
+        str, _option("engine", "local, ray or slurm, as in slurm@partition=gpu@time=240 (docs/cluster.md).", RUNNING)
+    ] = choice.LOCAL,
     force: Annotated[bool, _option("force", "Compute jobs whose record exists again.", RUNNING)] = False,
     keep: Annotated[
         str, _option("keep", "Trained networks that stay: networks (all), none, or auto (of at most 4).", RUNNING)
@@ -119,7 +124,8 @@ def run(
             suites.keep_rules(suite, found, typed, changes)
         setting = {**setting, **found.whole, **typed}
         changes, mistakes = [*found.changes, *changes], found.mistakes
-    at_once = jobs_at_once or (1 if launched() > 1 else jobs_that_fit(setting["threads"]))
+    fit = jobs_that_fit(setting["threads"]) if engine == choice.LOCAL else choice.MANY
+    fit = 1 if launched() > 1 else fit
     asked = configs.parse(
         sweeps,
         {**setting, "scale": "@".join([setting["scale"], *changes])},
@@ -127,7 +133,8 @@ def run(
             home,
             told(data_root, data or ()),
             workers=workers,
-            jobs=at_once,
+            jobs=fit if jobs_at_once is None else jobs_at_once,
+            engine=engine,
             force=force,
             tensorboard=tensorboard,
             keep=keep,
@@ -144,16 +151,24 @@ def run(
 
 def _follow(asked: RunConfig, dry_run: bool) -> None:
     """Be one of the processes of each of rank 0's jobs; it alone tells of them."""
-    from bench.jobs.workers import Workers
+    from bench.engines.local import Workers
 
     if not dry_run:
-        with Workers(1, asked.setting.threads, _preloaded(asked)) as workers:
+        with Workers(1, asked.setting.threads, _preloaded(asked), _gpus(asked.how)) as workers:
             workers.call("bench.jobs.execute:follow", asked.how.device)
 
 
 def _preloaded(asked: RunConfig) -> tuple[str, ...]:
     """What workers import before they begin."""
     return JOBS_IMPORT if asked.setting.device == "cpu" else ()  # CUDA wants processes of its own
+
+
+def _gpus(how: How) -> Sequence[str]:
+    """The GPUs that workers share out; of a machine's several ranks each has one."""
+    from bench.engines.gpus import gpus
+
+    found = gpus(how.device)
+    return [found[local() % len(found)]] if found and launched() > 1 else found
 
 
 def jobs_that_fit(threads: int) -> int:
@@ -228,13 +243,13 @@ def computed(asked: RunConfig, todo: list[Job], tasks: dict[str, Task], display:
     from bench.jobs.grid import Grid
 
     is_new = not (asked.how.home / "records").is_dir()  # else there may be nothing to do
-    with _ready(asked, todo, tasks, display, is_new) as (facts, ids, workers):
+    with _elsewhere(asked) as engine, _ready(asked, todo, tasks, display, is_new) as (facts, ids, workers):
         grid = Grid(todo, ids, facts, display, cost=lambda job: _length(asked, job), force=asked.how.force,
                     networks=asked.how.keep != AUTO)  # fmt: skip
         grid.skip_finished()
         display.expect({job: _steps(asked, job) for job in grid.missing})
         try:
-            grid.run(workers)
+            grid.run(engine or workers)
         except (KeyboardInterrupt, console.Ended):
             display.say("stopping: jobs that are at work note where they are; the same command goes on from there.")
             raise
@@ -257,15 +272,16 @@ def _ready(
     asked: RunConfig, todo: list[Job], tasks: dict[str, Task], display: Display, is_new: bool
 ) -> Iterator[tuple[Facts, dict[Job, str], Workers]]:
     """Data prepared, kernels at hand, records named, workers to do the jobs; they end with the block."""
+    from bench.engines.local import Workers
     from bench.jobs.kernels import Kernels
     from bench.jobs.names import named
     from bench.jobs.work import Facts
-    from bench.jobs.workers import Workers
 
-    how = asked.how
+    how, is_here = asked.how, asked.how.engine == choice.LOCAL
+    count = how.jobs if is_here else jobs_that_fit(asked.setting.threads)
     with (
         Kernels(asked.setting, how.kernels, display.say) as kernels,
-        Workers(how.jobs, asked.setting.threads, _preloaded(asked)) as workers,
+        Workers(count, asked.setting.threads, _preloaded(asked), _gpus(how) if is_here else ()) as workers,
     ):
         if is_new:
             workers.warm()
@@ -279,6 +295,22 @@ def _ready(
             keeps(how.keep, todo),
         )  # fmt: skip
         yield facts, named(todo, facts, workers), workers
+
+
+def _elsewhere(asked: RunConfig) -> AbstractContextManager[Engine | None]:
+    """The engine of a cluster, if the run is to have one; else its worker processes do the jobs.
+
+    Raises:
+        UserError: the cluster cannot be had, or does not see the run's folders.
+    """
+    how, chosen = asked.how, choice.chosen(asked.how.engine)
+    if chosen.is_here:
+        return nullcontext()
+    from tickets.cache import cache_folder
+
+    demand = choice.Demand(how.jobs, asked.setting.threads, how.workers, int(how.device != "cpu"), how.home,
+                           (how.home, cache_folder().absolute()))  # fmt: skip
+    return choice.made(chosen, demand)
 
 
 def keeps(keep: str, todo: list[Job]) -> bool:

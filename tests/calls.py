@@ -3,6 +3,7 @@
 import os
 import signal
 import sys
+import time
 
 from tickets.errors import UserError
 
@@ -36,3 +37,24 @@ def killed(report):
 def around(module, report):
     """Whether a module was there before it was asked for, and what else a process has from its parent."""
     return module in sys.modules, os.getcwd(), sys.path[0], os.environ.get("TICKETBENCH_TEST")
+
+
+def gpu(report):
+    """Which GPUs the process sees."""
+    return os.environ.get("CUDA_VISIBLE_DEVICES", "")
+
+
+def again(work, report):
+    """Tell of progress, and wait until a file is there, or be ended; return what a second try is told."""
+    report("begun")
+    while not work.told and not work.go.exists():
+        time.sleep(0.02)
+    return work.told
+
+
+def waiting(go, report):
+    """Tell of progress until a file is there."""
+    while not go.exists():
+        report("waiting")
+        time.sleep(0.05)
+    return "went"

@@ -6,9 +6,10 @@ from pathlib import Path
 
 from asked import config, facts
 
+from bench.engines.contract import Message
+from bench.engines.local import death
 from bench.jobs.grid import Grid
-from bench.jobs.work import Undone
-from bench.jobs.workers import Message
+from bench.jobs.work import Elsewhere, Undone
 from bench.request.plan import jobs
 
 
@@ -34,7 +35,7 @@ class Obedient:
     of that; `once` kills the first try alone; `needy` says so often that its draw is damaged.
     """
 
-    free = 2
+    free, is_one_machine = 2, True
 
     def __init__(self, broken: str = "", deadly: str = "", busy: str = "", full: str = "", worse: bool = False,
                  once: str = "", needy: int = 0, code: int = -9) -> None:  # fmt: skip
@@ -48,16 +49,16 @@ class Obedient:
         if self.full and self.full in str(key):
             self.queue.append(Message(key, "refused", "cannot write it: No space left on device."))
         elif self.deadly and self.deadly in str(key) and (self.worse or function.endswith("execute")):
-            self.queue.append(Message(key, "died", self.code))
+            self.queue.append(Message(key, "died", death(self.code)))
         elif self.once and self.once in str(key):
             self.once = ""
-            self.queue.append(Message(key, "died", self.code))
+            self.queue.append(Message(key, "died", death(self.code)))
         elif self.needy and key.needs:
             self.needy -= 1
             self.queue.append(Message(key, "result", Undone("x.json is damaged.", next(iter(work.draws.values())))))
         elif self.busy and self.busy in str(key):
             self.busy = ""
-            self.queue.append(Message(key, "result", None))
+            self.queue.append(Message(key, "result", Elsewhere(Path("x.lock"), "process 7 on far")))
         else:
             failed = function.endswith("fail") or (self.broken and self.broken in str(key))
             self.queue.append(Message(key, "result", Record("failed" if failed else "ok")))

@@ -101,8 +101,8 @@ def recompute(
     Raises:
         UserError: this version would compute another job, or the home holds the result already.
     """
+    from bench.engines.local import Workers
     from bench.jobs.grid import Grid
-    from bench.jobs.workers import Workers
 
     work = replica.work_of(found, home, data, device)
     _refuse_unlike(found, records, home, data, device)

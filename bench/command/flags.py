@@ -72,8 +72,12 @@ def image_size(text: str) -> tuple[int, int]:
     return int(parts[0]), int(parts[-1])
 
 
-def device(name: str) -> str:
+def device(name: str, is_here: bool = True) -> str:
     """The device's name, if it is there.
+
+    Args:
+        name: as PyTorch calls it.
+        is_here: whether it is used on this machine; else only the name is looked at.
 
     Raises:
         UserError: it is not, or no name of a device.
@@ -83,6 +87,10 @@ def device(name: str) -> str:
     kind, _, index = name.partition(":")
     if kind != "cuda" or (":" in name and not index.isdecimal()):
         raise UserError(f"device '{name}' is not known; give cpu, cuda or cuda:N.")
+    if not is_here:
+        if index:
+            raise UserError(f"device '{name}' is one of this machine, and jobs run elsewhere; give cpu or cuda.")
+        return name
     import torch  # only here, since it takes a second
 
     if int(index or 0) >= torch.cuda.device_count():

@@ -22,11 +22,11 @@ import re
 import time
 from collections import Counter
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 from bench.audit.replica import draw_of
+from bench.jobs.lock import unheld
 from bench.jobs.store import Store
 from bench.records import record
 from bench.records.record import Record
@@ -143,32 +143,9 @@ def _running(home: Path, name: str, files: tuple[Path, ...]) -> str:
     return PERHAPS_RUNNING if time.time() - youngest < FRESH_S else ""
 
 
-@contextmanager
-def free(lock: Path) -> Iterator[bool]:
-    """Hold a lock's file, if nobody does; whether that was so. One that does not exist is free.
-
-    Where the system knows no such locks, a file that exists is taken as held.
-    """
-    if not lock.exists():
-        yield True
-        return
-    try:
-        import fcntl
-    except ImportError:
-        yield False
-        return
-    with lock.open("rb") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
-            yield False
-            return
-        yield True
-
-
 def is_held(lock: Path) -> bool:
     """Whether a process holds this lock."""
-    with free(lock) as is_free:
+    with unheld(lock) as is_free:
         return not is_free
 
 
@@ -183,7 +160,7 @@ def remove(home: Path, item: Item) -> bool:
     Raises:
         OSError: a file cannot be deleted.
     """
-    with free(home / "locks" / f"{item.name}.lock") as is_free:
+    with unheld(home / "locks" / f"{item.name}.lock") as is_free:
         if item.kept_by or not is_free:
             return False
         for path in item.files:

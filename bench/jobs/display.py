@@ -13,6 +13,7 @@ from rich.progress import BarColumn, Progress, TaskID, TaskProgressColumn, TextC
 from rich.table import Column
 
 from bench.jobs.notebook import Output
+from bench.jobs.work import Elsewhere
 from bench.numbers.amounts import duration
 from bench.records.record import Record
 from bench.request.plan import Job
@@ -71,7 +72,10 @@ class Display:
     def say(self, text: str) -> None:
         """A line of its own; what cannot be written, as on a full disk, stops no grid."""
         with suppress(OSError):
-            self.console.print(escape(text))
+            if self.is_live:
+                self.console.print(escape(text))
+            elif not self.console.quiet:  # without rich, which takes almost a millisecond a line
+                print(text, file=self.console.file)
 
     def preparing(self, task: str, split: str, done: int, total: int) -> None:
         """How far the data of a task are."""
@@ -105,10 +109,10 @@ class Display:
         """A job whose record was there."""
         self.say(f"skipped {job}: its record exists{_score(record)}")
 
-    def elsewhere(self, job: Job) -> None:
+    def elsewhere(self, job: Job, found: Elsewhere) -> None:
         """A job that another run of the same home is at."""
         self._leave(job)
-        self.say(f"waiting for {job}: another run is at it")
+        self.say(f"waiting for {job}: another run is at it ({found.owner}; {found.lock})")
 
     def started(self, job: Job) -> None:
         """A job begins."""

@@ -4,21 +4,20 @@ from __future__ import annotations
 
 import traceback
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
-from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
 import torch
-from filelock import FileLock, Timeout
 
 from bench.command import curves
 from bench.jobs import together
 from bench.jobs.identity import codes, knobs, settings_of, versions
+from bench.jobs.lock import taken
 from bench.jobs.scoring import make_feed, scores_of, synops_of
 from bench.jobs.store import Store
-from bench.jobs.work import Facts, Undone, Work, beside, own_draw
+from bench.jobs.work import Elsewhere, Facts, Undone, Work, beside, own_draw
 from bench.records import provenance, record
 from bench.request import redraw
 from bench.request.plan import TICKET, Job, describe
@@ -39,7 +38,7 @@ from tickets.recipes.base import transfers
 from tickets.ticket import Ticket, total
 from tickets.ticket_set import TicketSet, load, members_of
 from tickets.training import progress
-from tickets.training.checkpoint import Checkpoint, turns
+from tickets.training.checkpoint import LEAVING, Checkpoint, Left, turns
 from tickets.training.ensemble import Ensemble, parts_of
 from tickets.training.loop import Training
 from tickets.training.network import Network
@@ -106,37 +105,34 @@ class Place:
     given: dict[str, Ticket | TicketSet] = field(default_factory=dict)
 
 
-def execute(work: Work, report: Report = None) -> record.Record | Undone | None:
+def execute(work: Work, report: Report = None) -> record.Record | Undone | Elsewhere:
     """Do a job and write its record; a job that fails leaves a record that says why.
 
     A damaged ticket is no failure of the job that needs it, nor is a first lack of memory: `Undone` says so.
 
-    Two runs that share a home do each job once: while one does it, the other gets None, and then the record.
+    Two runs that share a home do each job once: while one does it, the other gets `Elsewhere`, and then the record.
 
     Args:
         work: what to do.
         report: told about progress.
 
     Returns:
-        The record, or None where another process is at this job.
+        The record, or what else became of it.
 
     Raises:
         CannotWriteError: the home takes no more files.
     """
     store = Store(work.facts.home)
-    lock = FileLock(store.lock(work.id))
+    lock = store.lock(work.id)
     try:
-        store.lock(work.id).parent.mkdir(parents=True, exist_ok=True)
-        with lock.acquire(blocking=False):
+        lock.parent.mkdir(parents=True, exist_ok=True)
+        with taken(lock) as owner:
+            if owner is not None:
+                return Elsewhere(lock, str(owner))
             since = store.finished(work.job, work.id) if work.unless_finished and not work.for_network else None
-            found = since or together.led(work, lambda: _done(work, store, report))
-            with suppress(OSError):  # held to the end: who waits for it sees that it guards no name any more
-                store.lock(work.id).unlink()
-            return found
-    except Timeout:
-        return None
+            return since or together.led(work, lambda: _done(work, store, report))
     except OSError as error:
-        raise CannotWriteError(f"cannot lock {store.lock(work.id)}: {error.strerror or error}.") from error
+        raise CannotWriteError(f"cannot lock {lock}: {error.strerror or error}.") from error
 
 
 def follow(device: str, report: object = None) -> None:
@@ -175,6 +171,8 @@ def _done(work: Work, store: Store, report: Report) -> record.Record | Undone:
     except DamagedDrawError as error:
         return Undone(str(error), error.draw)
     except Exception as error:  # whatever it is: it goes into the record, and the grid goes on
+        if LEAVING.is_asked:  # its loaders may have been told to end, too, and were faster
+            raise Left from error
         if not work.retried and _is_for_memory(error):
             return Undone(f"it lacked memory ({str(error).partition(chr(10))[0] or type(error).__name__})")
         return fail(work, f"{type(error).__name__}: {error}\n{traceback.format_exc(limit=-4)}")
@@ -236,7 +234,7 @@ def _loaded(draw: str, store: Store) -> Ticket | TicketSet:
 
 
 def fail(work: Work, error: str, report: object = None) -> record.Record:
-    """Write the record of a job that failed, and return it; `report` is there for `bench.jobs.workers`.
+    """Write the record of a job that failed, and return it; `report` is there for `bench.engines.local`.
 
     A record that is ok is never replaced by it.
     """

@@ -1,4 +1,4 @@
-"""Running a grid: which jobs are there already, the others in worker processes, one display for all."""
+"""Running a grid: which jobs are there already, the others by an engine, one display for all."""
 
 from __future__ import annotations
 
@@ -7,11 +7,12 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
+from bench.engines.contract import Death, Engine, Message
+from bench.jobs.again import Again
 from bench.jobs.display import Display
 from bench.jobs.order import Queue
 from bench.jobs.store import Store
-from bench.jobs.work import Facts, Undone, Work
-from bench.jobs.workers import Message, Workers, ended
+from bench.jobs.work import Elsewhere, Facts, Undone, Work
 from bench.records.record import Record
 from bench.request.plan import Job
 from tickets.errors import UserError
@@ -52,10 +53,9 @@ class Grid:
     _elsewhere: dict[Job, float] = field(default_factory=dict, repr=False)  # when each was asked for; the oldest first
     _told: set[Job] = field(default_factory=set, repr=False)
     _began: dict[Job, float] = field(default_factory=dict, repr=False)  # when, on the clock that files bear
-    _again: dict[Job, str] = field(default_factory=dict, repr=False)  # jobs that are tried twice, and why
-    _apart: list[Job] = field(default_factory=list, repr=False)  # of these those that wait until none is running
-    _alone: Job | None = field(default=None, repr=False)
-    _behind: dict[Job, list[Job]] = field(default_factory=dict, repr=False)  # draws that are drawn anew, who waits
+    _engine: Engine = field(init=False, repr=False)
+    _queue: Queue = field(init=False, repr=False)
+    _again: Again = field(init=False, repr=False)
 
     def skip_finished(self) -> None:
         """Take over the records that are there and list the other jobs; with `force`, all, from their start."""
@@ -73,92 +73,74 @@ class Grid:
                 self.records[job] = found
                 self.display.skipped(job, found)
 
-    def run(self, workers: Workers) -> None:
-        """Do all missing jobs, each as soon as its draws are there and a worker is free, the longest way first.
+    def run(self, engine: Engine) -> None:
+        """Do all missing jobs, each as soon as its draws are there and the engine is free, the longest way first.
 
         A job that another run of this home is at is asked for again until its record is there.
 
         Raises:
-            UserError: the home takes no more records.
+            UserError: the home takes no more records, or the engine no more calls.
         """
-        queue = Queue(self.missing, self.cost)
+        self._engine, self._queue = engine, Queue(self.missing, self.cost)
+        self._again = Again(self._queue, engine.is_one_machine)
         running = 0
         while len(self.records) < len(self.jobs):
-            self._ask_again(queue, time.monotonic())
-            for job in self._next(queue, workers.free, running):
-                running += self._start(job, workers)
+            self._ask_again(time.monotonic())
+            for job in self._again.next(engine.free, running):
+                running += self._start(job)
             if not running:
                 time.sleep(AGAIN_S / 4)
                 continue
-            for message in workers.messages():
+            for message in engine.messages():
                 running -= message.kind == "result"
-                running -= self._hear(message, queue, workers)
+                running -= self._hear(message)
 
-    def _ask_again(self, queue: Queue, now: float) -> None:
+    def _ask_again(self, now: float) -> None:
         """Queue the jobs that another run was at when they were asked for long enough ago."""
         for job in [*itertools.takewhile(lambda job: now - self._elsewhere[job] >= AGAIN_S, self._elsewhere)]:
             del self._elsewhere[job]
-            queue.put_back(job)
+            self._queue.put_back(job)
 
-    def _next(self, queue: Queue, free: int, running: int) -> list[Job]:
-        """The jobs to start now; one that is tried again has the machine for itself."""
-        if self._alone is not None:
-            return []
-        if not self._apart:
-            return queue.take(free)
-        if running:
-            return []
-        self._alone = self._apart.pop(0)
-        return [self._alone]
-
-    def _hear(self, message: Message, queue: Queue, workers: Workers) -> bool:
-        """Act on what a worker says; whether the job that it tells of runs no more though there was no result."""
+    def _hear(self, message: Message) -> bool:
+        """Act on what the engine says; whether the job that it tells of runs no more though there was no result."""
         if message.kind == "progress":
             self.display.progress(message.key, message.value)
         elif message.kind == "refused":
             raise UserError(f"{message.value} {GO_ON}")
         elif message.kind == "died":
-            return self._bury(message.key, message.value, queue, workers)
-        elif message.value is None:
-            self._is_elsewhere(message.key)
+            return self._bury(message.key, message.value)
+        elif isinstance(message.value, Elsewhere):
+            self._is_elsewhere(message.key, message.value)
         elif isinstance(message.value, Undone):
-            self._is_undone(message.key, message.value, queue, workers)
+            self._is_undone(message.key, message.value)
         else:
-            self._end(message.key, message.value, queue)
+            self._end(message.key, message.value)
         return False
 
-    def _end(self, job: Job, record: Record, queue: Queue) -> None:
+    def _end(self, job: Job, record: Record) -> None:
         """A job has its record."""
         self.records[job] = record
-        self._is_over(job)
+        self._again.over(job)
         self.display.finished(job, record)
-        if job in self._behind:
-            for waiting in self._behind[job]:
-                queue.put_back(waiting)
-            self._behind[job].clear()
-        queue.end(job)
+        self._again.renewed(job)
+        self._queue.end(job)
 
-    def _is_over(self, job: Job) -> None:
-        """A job runs no more: if it had the machine for itself, others can start."""
-        if job == self._alone:
-            self._alone = None
-
-    def _bury(self, job: Job, code: int, queue: Queue, workers: Workers) -> bool:
-        """A job's process has died: take what it has left, or try it once more, or have a record say so.
+    def _bury(self, job: Job, death: Death) -> bool:
+        """A call has ended without a result: take what it has left, or try it once more, or have a record say so.
 
         Returns:
             Whether nothing runs for the job now.
         """
-        why = f"its worker process {ended(code)}."
+        why = f"{death.why}."
         if job in self._failing:
             raise UserError(f"{self.ids[job]} leaves no record, {why} {GO_ON}")
         if found := self._left(job):
-            self._end(job, found, queue)
+            self._end(job, found)
             return True
-        if code < 0 and job not in self._again:
+        if self._again.tries(job) < death.tries:
             self._try_again(job, why)
             return True
-        self._fail(job, f"{why} {self._again.get(job, '')}".strip(), workers)
+        self._fail(job, f"{why} {self._again.why(job)}".strip())
         return False
 
     def _left(self, job: Job) -> Record | None:
@@ -171,61 +153,52 @@ class Grid:
         return found if (store.records / f"{name}.json").stat().st_mtime >= self._began[job] else None
 
     def _try_again(self, job: Job, why: str) -> None:
-        self._again[job] = f"at its first try {why}"
-        self._apart.append(job)
-        self._is_over(job)
-        self.display.say(f"once more, while no other job is running: {job}, since {why}")
+        self.display.say(f"{self._again.once_more(job, why)}: {job}, since {why}")
 
-    def _is_undone(self, job: Job, undone: Undone, queue: Queue, workers: Workers) -> None:
-        """A job is to be done again: after the draw that it names, or apart."""
+    def _is_undone(self, job: Job, undone: Undone) -> None:
+        """A job is to be done again: after the draw that it names, or for itself."""
         if not undone.draw:
             self._try_again(job, f"{undone.why}.")
             return
-        self._is_over(job)
         draw = next(need for need in job.needs.values() if self.ids[need] == undone.draw)
-        if draw not in self._behind:
+        if not self._again.is_renewed(draw):
             Store(self.facts.home).put_aside(undone.draw)
             self.display.say(f"drawn again: {draw}, since {undone.why}")
-            self._behind[draw] = [job]
             self.records.pop(draw)
-            queue.put_back(draw)
-        elif draw not in self.records:
-            self._behind[draw].append(job)
-        elif job not in self._again:
-            self._again[job] = ""
-            queue.put_back(job)
-        else:
+            self._again.renew(draw)
+        if draw not in self.records:
+            self._again.wait(job, draw)
+        elif not self._again.with_renewed(job):
             raise UserError(f"{undone.why} It was drawn again in this run and is damaged anew. {GO_ON}")
 
-    def _is_elsewhere(self, job: Job) -> None:
+    def _is_elsewhere(self, job: Job, found: Elsewhere) -> None:
         if job not in self._told:
             self._told.add(job)
-            self.display.elsewhere(job)
+            self.display.elsewhere(job, found)
         self._elsewhere[job] = time.monotonic()
-        self._is_over(job)
+        self._again.over(job)
 
-    def _start(self, job: Job, workers: Workers) -> bool:
+    def _start(self, job: Job) -> bool:
         """Begin a job; whether that could be, and it need not wait for a draw that is drawn again."""
         for need in job.needs.values():
             if need not in self.records:
-                self._behind[need].append(job)
-                self._is_over(job)
+                self._again.wait(job, need)
                 return False
         self.display.started(job)
         self._began[job] = time.time() - CLOCK_S
         failed = [(role, need) for role, need in job.needs.items() if self.records[need].status == "failed"]
         if failed:
             role, need = failed[0]
-            self._fail(job, f"the draw of its {role} failed; see the record {self.ids[need]}.", workers)
+            self._fail(job, f"the draw of its {role} failed; see the record {self.ids[need]}.")
         else:
-            workers.start(job, "bench.jobs.execute:execute", self._work(job))
+            self._engine.start(job, "bench.jobs.execute:execute", self._work(job))
         return True
 
-    def _fail(self, job: Job, why: str, workers: Workers) -> None:
+    def _fail(self, job: Job, why: str) -> None:
         """Have a record written for a job that cannot write its own."""
         self._failing.add(job)
-        workers.start(job, "bench.jobs.execute:fail", self._work(job), why)
+        self._engine.start(job, "bench.jobs.execute:fail", self._work(job), why)
 
     def _work(self, job: Job) -> Work:
         draws = {role: self.ids[need] for role, need in job.needs.items()}
-        return Work(job, self.ids[job], self.facts, draws, not self.force, job in self.unkept, self._again.get(job, ""))
+        return Work(job, self.ids[job], self.facts, draws, not self.force, job in self.unkept, self._again.why(job))

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from bench.engines.local import Workers
 from bench.jobs.identity import REGISTRIES
 from bench.jobs.work import Facts
-from bench.jobs.workers import Workers
 from bench.records.record import NAME
 from bench.records.remembered import remembered
 from bench.request.plan import Job

@@ -7,9 +7,10 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass, fields
 from typing import TYPE_CHECKING, Any
 
+from bench.engines.contract import Message
+from bench.engines.local import Workers
 from bench.jobs.names import are_all_ours, shared
 from bench.jobs.work import Facts
-from bench.jobs.workers import Message, Workers
 from bench.records import provenance
 from bench.records.remembered import remembered
 from tickets.errors import UserError
@@ -111,8 +112,8 @@ def _look(message: Message) -> None:
     """See that a measuring process is well."""
     if message.kind == "died":
         raise UserError(
-            f"a few steps on {message.key[1]} ended their process (code {message.value}); was there enough memory? "
-            "Give --jobs 1, or smaller batches by --set batch_size."
+            f"a few steps on {message.key[1]} were not done: {message.value.why}; give --jobs 1, or smaller batches by "
+            "--set batch_size."
         )
     if message.kind == "refused":
         raise UserError(message.value)

@@ -6,7 +6,6 @@ imports PyTorch only where a process joins.
 
 from __future__ import annotations
 
-import os
 import pickle
 import shutil
 from collections.abc import Callable
@@ -18,10 +17,10 @@ from typing import TYPE_CHECKING, Any
 from bench.jobs.store import Store
 from bench.jobs.work import Work
 from bench.records.record import Record
-from bench.request.ranks import launched, local, rank
+from bench.request.ranks import launched, rank
 
 if TYPE_CHECKING:
-    from torch.distributed import Store as Told
+    from torch.distributed.distributed_c10d import Store as Told
 
 LONG_S = 30 * 24 * 3600.0
 """Seconds that a rank waits for the next job, which may be that long in a queue."""
@@ -37,7 +36,7 @@ def led(work: Work, do: Callable[[], Any]) -> Any:
     """
     if launched() == 1:
         return do()
-    group = _joined(_here(work.facts.device))
+    group = _joined(work.facts.device)
     group.tell(work)
     found = do()
     group.ended(found)
@@ -52,23 +51,18 @@ def followed(device: str, do: Callable[[Work, Store], Any], scratch: Path) -> No
         do: a job in a home of this process's own.
         scratch: an empty folder for that home; what lies there afterwards is nobody's.
     """
-    group = _joined(_here(device))
+    group = _joined(device)
     while (work := group.told()) is not None:
         home = Store(scratch / str(group.number))
         _furnish(home, Store(work.facts.home), work)
-        facts = replace(work.facts, home=home.home, device=_here(device), tensorboard=False, keep=False)
+        facts = replace(work.facts, home=home.home, tensorboard=False, keep=False)
         group.ended(do(replace(work, facts=facts), home))
         shutil.rmtree(home.home, ignore_errors=True)
 
 
 def dismiss(device: str) -> None:
     """Tell the other ranks that there are no more jobs."""
-    _joined(_here(device)).tell(None)
-
-
-def _here(device: str) -> str:
-    """A rank's own device; on machines with several GPUs each has the one of its local number."""
-    return f"cuda:{local()}" if device == "cuda" else device
+    _joined(device).tell(None)
 
 
 def _furnish(to: Store, home: Store, work: Work) -> None:
@@ -96,7 +90,7 @@ class _Group:
     def tell(self, work: Work | None) -> None:
         """Put a job, or the end of all jobs, where the others wait for it."""
         self.number += 1
-        self.store.set(f"job/{self.number}", pickle.dumps(work))
+        self.store.set(f"job/{self.number}", pickle.dumps(work).hex())
 
     def told(self) -> Work | None:
         """Wait for the next job."""
@@ -104,7 +98,7 @@ class _Group:
 
         self.number += 1
         self.store.wait([f"job/{self.number}"], timedelta(seconds=LONG_S))
-        found: Work | None = pickle.loads(self.store.get(f"job/{self.number}"))
+        found: Work | None = pickle.loads(bytes.fromhex(self.store.get(f"job/{self.number}").decode()))
         return found
 
     def ended(self, found: Any) -> None:
@@ -145,13 +139,12 @@ def _joined(device: str) -> _Group:
     """Join the other ranks, once a process."""
     from datetime import timedelta
 
-    import torch
     import torch.distributed as dist
+    from torch.distributed import distributed_c10d, rendezvous
 
-    store = dist.TCPStore(os.environ["MASTER_ADDR"], int(os.environ["MASTER_PORT"]), is_master=False)
-    store.set_timeout(timedelta(seconds=LONG_S))
+    store, own, count = next(rendezvous("env://", timeout=timedelta(seconds=LONG_S)))
     backend = "nccl" if device.startswith("cuda") else "gloo"
-    if backend == "nccl":
-        torch.cuda.set_device(device)
-    dist.init_process_group(backend, store=dist.PrefixStore("group", store), rank=rank(), world_size=launched())
-    return _Group(dist.PrefixStore("ticketbench", store))
+    dist.init_process_group(
+        backend, store=distributed_c10d.PrefixStore("group", store), rank=rank(), world_size=launched()
+    )
+    return _Group(distributed_c10d.PrefixStore("ticketbench", store))

@@ -54,7 +54,7 @@ class Work:
         draws: names of the draws that it needs, which are also their tickets', by role.
         facts: what it shares with the run's other jobs; held as they are on its own host.
         for_network: the record is there and stays, whatever happens; its trained network is what is wanted.
-        retried: why this is the second try, told in the record; "" for the first.
+        retried: why this is not the first try, told in the record; "" for that.
         unless_finished: take over a record that has come since the run began, instead of computing the job again.
     """
 
@@ -68,6 +68,23 @@ class Work:
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "facts", self.facts.of(self.job))
+
+    def again(self, why: str) -> Work:
+        """The same for another try; `why` is a sentence about the last one, which the record tells."""
+        return self if why in self.retried else replace(self, retried=f"{self.retried} {why}".strip())
+
+
+@dataclass(frozen=True)
+class Elsewhere:
+    """What a call says whose job another run of the home is at.
+
+    Args:
+        lock: the file that says so.
+        owner: the process that is at it, as part of a sentence.
+    """
+
+    lock: Path
+    owner: str
 
 
 @dataclass(frozen=True)

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from bench.command import curves, flags
+from bench.engines import choice
 from bench.records import setting as settings
 from bench.records.setting import ASKED, AUTO, Setting
 from bench.request import fits, hosts, kernels, ranks
@@ -38,6 +39,7 @@ class How:
         device: that jobs run on, as "cuda:1".
         workers: loader processes of a job.
         jobs: at once.
+        engine: what runs them, as `bench.engines.choice.chosen` reads it.
         force: compute jobs whose record exists.
         tensorboard: write curves.
         keep: which trained networks stay, of `KEEP`.
@@ -49,6 +51,7 @@ class How:
     device: str = "cpu"
     workers: int = 0
     jobs: int = 2
+    engine: str = choice.LOCAL
     force: bool = False
     tensorboard: bool = False
     kernels: str = AUTO
@@ -92,7 +95,8 @@ def parse(
     parsed = [parse_sweep(sweep, checked) for sweep in sweeps]
     asked = {**ASKED, **setting}
     wanted = asked.pop("kernels")
-    device = checked(flags.device, asked["device"]) or "cpu"
+    engine = checked(choice.chosen, how.engine)
+    device = checked(flags.device, asked["device"], engine is None or engine.is_here) or "cpu"
     taken, wrong = settings.checked({**asked, "device": device.partition(":")[0]})
     mistakes += wrong
     checked(flags.compiler, asked["compiled"])
@@ -100,8 +104,8 @@ def parse(
     if how.tensorboard:
         checked(curves.require)
     scale = checked(scales.load, asked["scale"], taken.get("budget", 1.0))
-    host = checked(_host, asked["host"], scale)
-    taken["ranks"] = checked(ranks.chosen, taken, how.jobs) or 1
+    host = checked(_host, asked["host"], scale, _drawn_on(parsed))
+    taken["ranks"] = checked(ranks.chosen, taken, how.jobs, how.engine) or 1
     if host:
         taken["kernels"] = checked(kernels.chosen, wanted, taken, host)
     checked(flags.one_of, how.keep, KEEP, "value of --keep")
@@ -115,7 +119,7 @@ def parse(
         sweeps=tuple(_possible(sweep, texts, host) for sweep, texts in zip(known, sweeps, strict=True)),
         scale=scale,
         setting=Setting(**{**taken, "scale": scale.name, "host": host}),
-        how=How(home, places, device, how.workers, how.jobs, how.force, how.tensorboard, wanted, how.keep),
+        how=replace(how, home=home, places=places, device=device, kernels=wanted),
     )
     fits.check(found.sweeps, scale, found.setting, places)
     return found
@@ -133,10 +137,15 @@ def _possible(sweep: Sweep, texts: Mapping[str, str], host: str) -> Sweep:
     return replace(sweep, **found)
 
 
-def _host(name: str, scale: Scale | None) -> str:
-    """The host's full name; "supernet" alone means the scale's preset."""
+def _drawn_on(sweeps: Iterable[Sweep | None]) -> set[str]:
+    """The tasks on which a run's networks have their first weights: sources, or the targets of references alone."""
+    return {name for sweep in sweeps if sweep is not None for name in sweep.sources or sweep.targets}
+
+
+def _host(name: str, scale: Scale | None, tasks: Iterable[str]) -> str:
+    """The host's full name; "supernet" alone means the scale's preset for tasks like these."""
     if name == SUPERNET:
-        return f"{SUPERNET}/{scale.preset}" if scale else f"{SUPERNET}/{scales.presets()[0]}"
+        return f"{SUPERNET}/{scale.preset_of(tasks) if scale else scales.presets()[0]}"
     return HOSTS.resolve(name)
 
 

@@ -6,6 +6,7 @@ import os
 from collections.abc import Mapping
 from typing import Any
 
+from bench.engines.choice import LOCAL
 from tickets.errors import UserError
 
 START = "torchrun --nproc-per-node {} -m bench.run"
@@ -26,12 +27,13 @@ def local() -> int:
     return int(os.environ["LOCAL_RANK"]) if launched() > 1 else 0
 
 
-def chosen(setting: Mapping[str, Any], jobs: int) -> int:
+def chosen(setting: Mapping[str, Any], jobs: int, engine: str) -> int:
     """The processes of a job: those that torchrun started.
 
     Args:
         setting: what was asked for, by the fields of `Setting`.
         jobs: at once.
+        engine: that does them.
 
     Raises:
         UserError: others were asked for, or something that one job in several processes cannot have.
@@ -47,5 +49,9 @@ def chosen(setting: Mapping[str, Any], jobs: int) -> int:
     if there > 1 and jobs > 1:
         raise UserError(
             f"--jobs is {jobs}, and torchrun has its {there} processes do one job at a time; give --jobs 1."
+        )
+    if there > 1 and engine != LOCAL:
+        raise UserError(
+            f"--engine is {engine}, and torchrun has started this command already; leave one of the two out."
         )
     return there

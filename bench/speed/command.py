@@ -15,7 +15,7 @@ from bench.command import console, flags
 from bench.numbers.amounts import MISSING
 from bench.records import provenance
 from bench.speed.report import Live, Part, show
-from bench.speed.request import ENGINES, LOADER, Request, parse
+from bench.speed.request import ENGINES, GRID, LOADER, Request, parse
 from bench.speed.roof import Roof, roof_runs
 from bench.speed.targets import costs, facts, figures, gains, verdicts
 from bench.speed.timing import Deadline, Run, Times, clock_of, collected, interleaved
@@ -58,6 +58,7 @@ def speed(
     ] = None,
     home: Annotated[Path, _option("home", "Where a record's id is looked for.", SETTING)] = Path("runs"),
     loader: Annotated[bool, _option("loader", "Only the loader of --task's data.", SETTING)] = False,
+    grid: Annotated[bool, _option("grid", "Only what grids cost beside their jobs.", SETTING)] = False,
     data_root: Annotated[
         Path | None, _option("data-root", "Folder of its data, for --loader.", SETTING, envvar="TICKETBENCH_DATA")
     ] = None,
@@ -100,13 +101,15 @@ def speed(
     python -m bench.speed --inference --ticket TICKET_OF_RESNET18 --size 224 --engines torch,onnx
 
     python -m bench.speed --loader --task seg/camvid --data-root DATA
+
+    python -m bench.speed --grid --threads 1 --rounds 3
     """
     request = parse({
         "preset": preset, "task": task, "batch": batch, "latency_batch": latency_batch, "size": size,
         "threads": threads, "kernels": kernels, "layout": layout, "dtype": dtype, "compiled": compiled,
         "sparsity": sparsity, "rounds": rounds, "limit": limit, "device": device,
         "what": "inference" if inference else what,
-        "engines": engines, "ticket": ticket, "home": home, "loader": loader, "data_root": data_root,
+        "engines": engines, "ticket": ticket, "home": home, "loader": loader, "grid": grid, "data_root": data_root,
         "data": data,
     })  # fmt: skip
     if file is not None:
@@ -151,7 +154,7 @@ def _begin(request: Request) -> None:
 
 def measure(request: Request, deadline: Deadline) -> dict[str, Part]:
     """Measure each part that was asked for; what the deadline leaves is shared equally by those that are left."""
-    measures = {"train": _train, "inference": _inference, LOADER: _loader}
+    measures = {"train": _train, "inference": _inference, LOADER: _loader, GRID: _grid}
     found = {}
     for done, name in enumerate(request.what):
         found[name] = measures[name](request, deadline.share(len(request.what) - done))
@@ -187,6 +190,14 @@ def _loader(request: Request, deadline: Deadline) -> Part:
     return Part("training step and loaders", request.batch, roof, loading.a_batch(times), notes=notes)
 
 
+def _grid(request: Request, deadline: Deadline) -> Part:
+    from bench.speed import grids
+
+    with grids.runs(request) as runs:
+        roof, times, notes = _timed("grids", runs, request, deadline)
+    return Part("a job without work", 1, roof, grids.a_job(times), notes=notes, unit="jobs")
+
+
 def _timed(title: str, runs: Mapping[str, Run], request: Request, deadline: Deadline) -> tuple[Roof, Times, list[str]]:
     """The roof, seconds by variant and round, and a note if there are fewer rounds than were asked for."""
     runs = {**runs, **roof_runs(request)}
@@ -200,7 +211,7 @@ def _timed(title: str, runs: Mapping[str, Run], request: Request, deadline: Dead
 
 def _peaks(request: Request, live: Live, deadline: Deadline) -> dict[str, float]:
     """MiB by variant, each in a fresh process and alone, as long as there is time."""
-    from bench.jobs.workers import Workers
+    from bench.engines.local import Workers
 
     found = {}
     live.begin("peak")

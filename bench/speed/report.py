@@ -28,6 +28,7 @@ class Part:
         peaks_mib: peak memory by variant, where it was measured.
         file_mb: size of the file that a variant runs, where it runs one.
         notes: sentences about what is missing, and about what was chosen.
+        unit: what a call makes so many of, where that is no batch of images.
     """
 
     title: str
@@ -38,6 +39,7 @@ class Part:
     peaks_mib: Mapping[str, float] = field(default_factory=dict)
     file_mb: Mapping[str, float] = field(default_factory=dict)
     notes: Sequence[str] = ()
+    unit: str = "images"
 
     def ratio(self, over: str, under: str) -> Spread:
         """Time of one variant over that of another, by rounds."""
@@ -87,7 +89,8 @@ def digits(value: float) -> str:
 
 def show(part: Part) -> None:
     """Print a part's table, without the columns that none of its variants fills, and its notes."""
-    table = [[f"{part.title}, batch {part.images}", *HEADER], *part.rows()]
+    title = f"{part.title}, batch {part.images}" if part.unit == "images" else part.title
+    table = [[title, *(name.replace("images", part.unit) for name in HEADER)], *part.rows()]
     full = [column for column in zip(*table, strict=True) if not set(column[1:]) <= {MISSING}]
     header, *rows = zip(*full, strict=True)
     aligned.show("", header, rows)

@@ -26,7 +26,7 @@ LAYOUTS = ("channels_last", "contiguous")
 Precision = Literal["float32", "bfloat16"]
 DTYPES: tuple[Precision, ...] = ("float32", "bfloat16")
 WHAT = ("train", "inference")
-LOADER = "loader"
+LOADER, GRID = "loader", "grid"
 ENGINES = ("torch", "compiled", "onnx", "openvino")
 SLOW = "compiled"
 """The engine that takes minutes to prepare a network of `paper`."""
@@ -53,7 +53,7 @@ class Request:
         rounds: measured rounds, unless the limit ends them.
         limit: seconds after which no round begins, but the first.
         device: "cpu", "cuda" or "cuda:N".
-        what: "train", "inference" or both, or the loader alone.
+        what: "train", "inference" or both, or the loader or grids alone.
         engines: that run inference, of `ENGINES`.
         ticket: what is run beside a dense network; None for one that is made up.
         host: of the ticket, where that is no supernet; None for the preset.
@@ -113,6 +113,7 @@ class Asked(TypedDict):
     ticket: NotRequired[str | Path | None]
     home: NotRequired[Path]
     loader: NotRequired[bool]
+    grid: NotRequired[bool]
     data_root: NotRequired[Path | None]
     data: NotRequired[list[str] | None]
 
@@ -131,7 +132,7 @@ def parse(asked: Asked) -> Request:
     if not 0 <= sparsity < 1:
         raise UserError(f"--sparsity is {sparsity}; give the removed share of the weights, from 0 to below 1.")
     usual = min(plan.batch_size, LARGEST_BATCH.get(preset, plan.batch_size))
-    what = (LOADER,) if loader else _several(asked["what"], WHAT, "what")
+    what = (LOADER,) if loader else (GRID,) if asked.get("grid", False) else _several(asked["what"], WHAT, "what")
     given = asked.get("ticket")
     ticket = None if given is None else called.located(given, asked.get("home", Path("runs")))
     host = _host(ticket, preset)

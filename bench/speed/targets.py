@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from bench.speed.report import Part
-from bench.speed.request import ENGINES, LOADER, Request
-from bench.speed.timing import Spread
+from bench.speed.request import ENGINES, GRID, LOADER, Request
+from bench.speed.timing import Spread, spread
 
 MASKED = ("projection", "reparam")
 """The variants of the training step that keep masks."""
@@ -76,6 +76,9 @@ TARGETS = (
     Target("projection adds at most 3 % to a dense step", "projection", 0.03, False, {"preset": "paper"}),
     Target("reparam adds at most 8 % to a dense step", "reparam", 0.08, False, {"preset": "paper"}),
     Target("a loader of two processes gives at least 1.5x the images that the step takes", LOADER, 1.5, True, TINY),
+    Target("a local grid takes at most 50 ms a job beside the job's work", f"{GRID} local", 50, False, {}),
+    Target("a grid on Ray takes at most 200 ms a job beside the job's work", f"{GRID} ray", 200, False, {}),
+    Target("a second run of a finished suite of 10,000 jobs takes at most 10 s", f"{GRID} finished", 1e4, False, {}),
     Target("compacted takes at most 0.7 of masked, half of the units dead", "compacted", 0.7, False, {"ticket": None}),
     Target("a ticket in ONNX Runtime at least 1.3x as fast as a dense network", "exported", 1.3, True, ONE_CALL),
     Target("half of each layer's channels gone: at least 1.5x as fast (PyTorch)", "inferred", 1.5, True, HALVED),
@@ -117,6 +120,8 @@ def figures(parts: Mapping[str, Part]) -> dict[str, float]:
         from bench.speed.loading import AHEAD, STEP
 
         found[LOADER] = part.ratio(STEP, AHEAD).median
+    if part := parts.get(GRID):
+        found |= {f"{GRID} {name}": 1000 * spread(taken).median for name, taken in part.times.items()}
     if part := parts.get("inference"):
         pairs = {
             "compacted": ("ticket torch", "ticket host"),
@@ -169,7 +174,9 @@ def gains(parts: Mapping[str, Part]) -> list[str]:
     ]
 
 
-FORMATS: dict[str, Callable[[float], str]] = dict.fromkeys(MASKED, "{:+.1%}".format)
+FORMATS: Mapping[str, Callable[[float], str]] = dict.fromkeys(MASKED, "{:+.1%}".format) | dict.fromkeys(
+    [f"{GRID} {name}" for name in ("local", "ray", "finished")], "{:,.1f} ms".format
+)
 
 
 def verdicts(known: Mapping[str, object], found: Mapping[str, float]) -> list[str]:

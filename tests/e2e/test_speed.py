@@ -7,7 +7,7 @@ import torch
 
 from bench.command import console
 from bench.speed import command as speed
-from bench.speed import loading
+from bench.speed import grids, loading
 from bench.speed.steps import VARIANTS
 from tasks.figures import scenes
 
@@ -60,3 +60,16 @@ def test_a_loader_against_the_step_that_it_feeds(tmp_path, capsys, monkeypatch):
 def test_batches_that_waited_in_the_queue_are_not_counted():
     times = loading.a_batch({loading.STEP: [1.0], loading.ALONE: [32.0], loading.AHEAD: [14.0]})
     assert times == {loading.STEP: [1.0], loading.ALONE: [1.0], loading.AHEAD: [0.5]}
+
+
+@pytest.mark.slow
+def test_grids_without_work_and_a_suite_that_is_done(tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr(grids, "JOBS", 3)
+    monkeypatch.setattr(grids, "FINISHED", 4)
+    file = tmp_path / "grid.json"
+    args = ("--grid", "--rounds", 1, "--threads", torch.get_num_threads(), "--json", file)
+    with pytest.raises(SystemExit) as left:
+        console.main(speed.app, "bench.speed", [*map(str, args)])
+    assert left.value.code == 0 and "a local grid takes at most 50 ms a job" in capsys.readouterr().out
+    taken = json.loads(file.read_text())["parts"]["grid"]["seconds"]
+    assert set(taken) == {"local", "ray", "finished"} and all(values[0] > 0 for values in taken.values())

@@ -8,13 +8,14 @@ from grids import Obedient, run_grid
 from homes import done, few_images, short_facts
 from samples import record
 
+from bench.engines.contract import Message
+from bench.engines.local import death, ended
 from bench.jobs import execute as jobs
 from bench.jobs.execute import execute, fail
 from bench.jobs.grid import Grid
 from bench.jobs.identity import identify_all
 from bench.jobs.store import Store
 from bench.jobs.work import Undone, Work
-from bench.jobs.workers import Message, ended
 from bench.request.plan import Job
 from tickets.errors import CannotWriteError, UserError
 
@@ -163,7 +164,7 @@ def test_a_process_that_dies_behind_its_record_has_done_its_job(tmp_path):
                 (tmp_path / "tickets" / f"{work.id}{half}").write_text("")
             if len(self.calls) == 1 and self.once:
                 os.utime(path, (1, 1))
-            self.queue.append(Message(key, "died", -9))
+            self.queue.append(Message(key, "died", death(-9)))
 
     (tmp_path / "tickets").mkdir()
     grid: Grid = run_grid(Dies(), tmp_path, source="cls", target="none", control="none")

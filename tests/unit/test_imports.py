@@ -17,7 +17,19 @@ ROOMS = ("bench", "tasks", "tickets")
 
 INSIDE = tuple(
     f"bench.{room}"
-    for room in ("sharing", "views", "inventory", "audit", "boards", "jobs", "request", "command", "records", "numbers")
+    for room in (
+        "sharing",
+        "views",
+        "inventory",
+        "audit",
+        "boards",
+        "jobs",
+        "request",
+        "engines",
+        "command",
+        "records",
+        "numbers",
+    )
 )
 """The rooms in bench/, from the top down; what lies beside them is there for all, or a command."""
 
@@ -110,7 +122,7 @@ def loaded_by(*args: str) -> set[str]:
         ("-c", "import tasks.sets.coco, tasks.sets.lsp"),  # as decoding processes do
         (
             "-c",
-            "import bench.jobs.grid, bench.jobs.kernels, bench.jobs.names, bench.jobs.workers",
+            "import bench.jobs.grid, bench.jobs.kernels, bench.jobs.names, bench.engines.local",
         ),  # all of a finished run
         ("-m", "bench.table", "--help"),
         ("-m", "bench.table", "tests/golden/records"),

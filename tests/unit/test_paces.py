@@ -4,9 +4,10 @@ import pytest
 from asked import config
 from asked import facts as facts_of
 
+from bench.engines.contract import Message
+from bench.engines.local import death
 from bench.jobs import paces as module
 from bench.jobs.paces import Pace, paces
-from bench.jobs.workers import Message
 from tickets.errors import UserError
 
 PACE = Pace(start_s=3.0, step_s=0.5, sample_s=0.01, macs=1_000_000, peak_mib=1024.0)
@@ -107,7 +108,9 @@ def test_a_damaged_memory_is_measured_anew(tmp_path):
 
 
 def test_a_probe_that_dies_or_refuses_is_told():
-    with pytest.raises(UserError, match=r"a few steps on cls/figures ended their process \(code -9\).*--jobs 1"):
-        asked(workers=Probes("died", -9))
+    with pytest.raises(
+        UserError, match=r"a few steps on cls/figures were not done: its worker process was ended by SIGKILL.*--jobs 1"
+    ):
+        asked(workers=Probes("died", death(-9)))
     with pytest.raises(UserError, match="no such data"):
         asked(workers=Probes("refused", "no such data"))

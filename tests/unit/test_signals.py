@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from toy import ToySource, toy_network
 
-from bench.jobs.workers import Workers
+from bench.engines.local import Workers, leaves
 from tickets.errors import UserError
 from tickets.training import checkpoint
 from tickets.training.checkpoint import LEAVING, Checkpoint, Left, load_checkpoint
@@ -46,6 +46,12 @@ def test_a_process_that_trains_nothing_or_without_a_checkpoint_is_not_waited_for
     assert not LEAVING.ask() and not LEAVING.is_asked
     Training(toy_network(), ToySource(), SETTINGS, 0).run()
     assert checkpoint.LEAVING.is_training is False
+
+
+def test_a_worker_that_nobody_listens_to_any_more_leaves_at_its_checkpoint_if_it_trains():
+    assert not leaves() and not LEAVING.is_asked
+    with LEAVING.training():
+        assert leaves() and LEAVING.is_asked
 
 
 @pytest.mark.parametrize("preload", [(), ("wave",)])

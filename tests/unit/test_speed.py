@@ -13,7 +13,7 @@ import torch
 
 from bench.command import console
 from bench.speed import command as speed
-from bench.speed import engines, latency
+from bench.speed import engines, grids, latency
 from bench.speed.latency import half_dead, networks
 from bench.speed.report import Live, Part, show
 from bench.speed.request import parse
@@ -482,3 +482,12 @@ def test_help_imports_no_torch():
     )
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True)
     assert done.returncode == 0 and "--latency-batch" in done.stdout, done.stderr
+
+
+def test_what_a_grid_costs_is_told_in_ms_a_job_and_held_against_its_promises():
+    taken = {"local": [1.0, 2.0, 3.0], "ray": [11.0, 11.0, 11.0], grids.DONE: [9.0, 9.5, 30.0]}
+    part = Part("a job without work", 1, ROOF, grids.a_job(taken), unit="jobs")
+    found = figures({"grid": part})
+    assert found == pytest.approx({"grid local": 40, "grid ray": 220, "grid finished": 9500})
+    told = verdicts(facts(parse({**GIVEN, "grid": True})), found)
+    assert [line.split()[0] for line in told] == ["met", "missed", "met"] and told[1].endswith(": 220.0 ms")

@@ -116,12 +116,12 @@ def agree(what: str, tensors: Iterable[Tensor]) -> None:
         return
     digest = hashlib.sha256()
     for tensor in tensors:
-        digest.update(tensor.detach().cpu().contiguous().flatten().view(torch.uint8).numpy())
+        digest.update(tensor.detach().cpu().contiguous().flatten().view(torch.uint8).numpy().tobytes())
     found = gathered(digest.hexdigest())
     if len(set(found)) > 1:
         raise LostRankError(
-            f"{what} differ between the processes of one job ({', '.join(one[:CHECKED] for one in found)}), which would go on "
-            "with other networks; see whether all run the same versions on machines of one kind."
+            f"{what} differ between the processes of one job ({', '.join(one[:CHECKED] for one in found)}), which "
+            "would go on with other networks; see whether all run the same versions on machines of one kind."
         )
 
 

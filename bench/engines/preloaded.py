@@ -11,7 +11,7 @@ import importlib
 import os
 import signal
 
-from bench.jobs.forking import NAMES
+from bench.engines.forking import NAMES
 
 DIE_WITH_PARENT = 1
 """PR_SET_PDEATHSIG of Linux' prctl(2)."""

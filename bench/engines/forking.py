@@ -16,7 +16,7 @@ from multiprocessing.context import BaseContext
 from types import ModuleType
 
 NAMES = "TICKETBENCH_PRELOAD"
-"""The environment variable that tells `bench.jobs.preloaded` what to import, parted by spaces."""
+"""The environment variable that tells `bench.engines.preloaded` what to import, parted by spaces."""
 _SERVED: list[int] = []
 """The OpenMP threads of the fork server of this process, once it has been started; libraries read them but once."""
 
@@ -50,7 +50,7 @@ def _start(variables: Mapping[str, str]) -> None:
     from multiprocessing import forkserver, resource_tracker  # only here: Windows has none
 
     resource_tracker.ensure_running()  # else it would be started with the server, and let interruptions through
-    forkserver.set_forkserver_preload(["bench.jobs.preloaded"])
+    forkserver.set_forkserver_preload(["bench.engines.preloaded"])
     with uninterrupted(), environment(variables):
         forkserver.ensure_running()
     forkserver.set_forkserver_preload([])  # of one that is started because this one was killed

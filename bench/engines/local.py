@@ -7,38 +7,23 @@ import os
 import signal
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import nullcontext
-from dataclasses import dataclass
 from multiprocessing import get_context
 from multiprocessing.connection import Connection, wait
 from multiprocessing.context import BaseContext
 from multiprocessing.process import BaseProcess
 from typing import Any, cast
 
-from bench.jobs.forking import environment, uninterrupted, warmed, without_main
+from bench.engines.contract import KILLED_TRIES, Death, Message
+from bench.engines.forking import environment, uninterrupted, warmed, without_main
 from tickets.errors import UserError
 
-Report = Callable[[Any], None]
 LEAVE_S = 8.0  # seconds that a training has for its step and its checkpoint
 TRIES = 3
 LEFT = 0  # exit code of a process that was asked to end
 ENDING = [getattr(signal, name) for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name)]
-
-
-@dataclass(frozen=True)
-class Message:
-    """What a worker says about the call with this key.
-
-    Args:
-        key: as given to `Workers.start`.
-        kind: "progress", "result", "refused" (a UserError), or "died" where the process ended without either.
-        value: the progress, the result, the error's sentence, or the exit code.
-    """
-
-    key: Any
-    kind: str
-    value: Any
 
 
 def ended(code: int) -> str:
@@ -61,11 +46,15 @@ class Workers:
         count: processes; started when first needed.
         threads: OpenMP threads of each, set before anything is imported.
         preload: modules that all will need. Where that is safe they are imported once for all workers, which are then
-            forked (`bench.jobs.forking`). Without any, or where it is not, each worker is a fresh process.
+            forked (`bench.engines.forking`). Without any, or where it is not, each worker is a fresh process.
+        gpus: as CUDA_VISIBLE_DEVICES names them; each worker sees one, which fewest others see. Without any, each sees
+            what this process sees.
     """
 
-    def __init__(self, count: int, threads: int, preload: Sequence[str] = ()) -> None:
-        self.count, self.threads, self.preload = count, threads, preload
+    is_one_machine = True
+
+    def __init__(self, count: int, threads: int, preload: Sequence[str] = (), gpus: Sequence[str] = ()) -> None:
+        self.count, self.threads, self.preload, self.gpus = count, threads, preload, gpus
         self._idle: list[_Worker] = []
         self._busy: dict[Connection, tuple[_Worker, Any]] = {}
 
@@ -112,7 +101,7 @@ class Workers:
             UserError: worker processes end before they have begun.
         """
         for _ in range(self.count + TRIES):
-            worker = self._idle.pop() if self._idle else _Worker(self.warm(), self.threads)
+            worker = self._idle.pop() if self._idle else _Worker(self.warm(), self.threads, self._gpu())
             try:
                 worker.pipe.send((function, args))
             except OSError:  # it has gone while it had nothing to do
@@ -124,6 +113,11 @@ class Workers:
             return
         raise UserError(f"no worker process stays alive: the last one {how}; see what ends them, or try fewer --jobs.")
 
+    def _gpu(self) -> str | None:
+        """The device that another worker gets."""
+        seen = Counter(worker.gpu for worker in (*self._idle, *(worker for worker, _ in self._busy.values())))
+        return min(self.gpus, key=seen.__getitem__) if self.gpus else None
+
     def messages(self) -> Iterator[Message]:
         """Wait for the next messages of running calls, of which there must be one; gives all that are at hand."""
         for pipe in cast("list[Connection]", wait(list(self._busy))):  # gives back what it was given
@@ -132,7 +126,7 @@ class Workers:
                 kind, value = pipe.recv()
             except (EOFError, OSError):
                 worker.process.join()
-                kind, value = "died", worker.process.exitcode
+                kind, value = "died", death(worker.process.exitcode or 0)
             if kind != "progress":
                 del self._busy[pipe]
             if kind in ("result", "refused"):
@@ -154,16 +148,23 @@ class Workers:
                 if message.kind == "refused":
                     raise UserError(message.value)
                 if message.kind == "died":
-                    raise RuntimeError(f"a worker process ended with code {message.value} in {function}")
+                    raise RuntimeError(f"{message.value.why}, in {function}")
+
+
+def death(code: int) -> Death:
+    """What a call's end is where its process ended so; one that ended by itself would do so again."""
+    return Death(f"its worker process {ended(code)}", KILLED_TRIES if code < 0 else 0)
 
 
 class _Worker:
     """One process and the pipe to it."""
 
-    def __init__(self, context: BaseContext, threads: int) -> None:
+    def __init__(self, context: BaseContext, threads: int, gpu: str | None) -> None:
+        self.gpu = gpu
         self.pipe, theirs = context.Pipe()
+        told = {"OMP_NUM_THREADS": str(threads)} | ({} if gpu is None else {"CUDA_VISIBLE_DEVICES": gpu})
         forks = context.get_start_method() == "forkserver"  # whose processes are born uninterrupted
-        with environment({"OMP_NUM_THREADS": str(threads)}):  # there before anything is imported
+        with environment(told):  # there before anything is imported
             process: BaseProcess = context.Process(target=_serve, args=(theirs, dict(os.environ)))  # type: ignore[attr-defined]
             try:
                 with without_main(), nullcontext() if forks else uninterrupted():
@@ -185,8 +186,9 @@ def _serve(pipe: Connection, environment: Mapping[str, str]) -> None:
     def report(progress: Any) -> None:
         try:
             pipe.send(("progress", progress))
-        except OSError:  # nobody listens any more: end here, and leave the rest to the last checkpoint
-            os._exit(0)
+        except OSError:  # nobody listens any more
+            if not leaves():
+                os._exit(0)
 
     _heed_signals()
     try:
@@ -206,16 +208,23 @@ def _serve(pipe: Connection, environment: Mapping[str, str]) -> None:
         os._exit(LEFT)
 
 
+def leaves() -> bool:
+    """Have this process end at its training's next checkpoint, which is due; whether it trains."""
+    training = sys.modules.get("tickets.training.checkpoint")
+    return training is not None and training.LEAVING.ask()
+
+
 def _heed_signals() -> None:
     """Leave interruptions to the runner, which a terminal tells, too; end when asked to, trainings at a checkpoint."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     if hasattr(signal, "pthread_sigmask"):
         signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
+    if hasattr(signal, "SIGUSR2"):  # by which Slurm announces the end of a job's time, to all of its processes
+        signal.signal(signal.SIGUSR2, signal.SIG_IGN)
     own = os.getpid()
 
     def leave(number: int, frame: object) -> None:
-        training = sys.modules.get("tickets.training.checkpoint")
-        if os.getpid() != own or training is None or not training.LEAVING.ask():  # a loader is a copy of this process
+        if os.getpid() != own or not leaves():  # a loader is a copy of this process
             os._exit(128 + number)
 
     for number in ENDING:
