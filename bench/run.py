@@ -23,6 +23,7 @@ from tasks import TASKS
 from tasks.data.places import told
 from tickets import contract
 from tickets.drawers import DRAWERS
+from tickets.errors import UserError
 
 if TYPE_CHECKING:
     from bench.engines.contract import Engine
@@ -155,7 +156,10 @@ def _follow(asked: RunConfig, dry_run: bool) -> None:
 
     if not dry_run:
         with Workers(1, asked.setting.threads, _preloaded(asked), _gpus(asked.how)) as workers:
-            workers.call("bench.jobs.execute:follow", asked.how.device)
+            try:
+                workers.call("bench.jobs.execute:follow", asked.how.device)
+            except RuntimeError as error:
+                raise UserError(f"process {rank()} of {launched()}: {error}.") from error
 
 
 def _preloaded(asked: RunConfig) -> tuple[str, ...]:

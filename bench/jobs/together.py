@@ -140,9 +140,10 @@ def _joined(device: str) -> _Group:
     from datetime import timedelta
 
     import torch.distributed as dist
-    from torch.distributed import distributed_c10d, rendezvous
+    from torch.distributed import distributed_c10d
+    from torch.distributed.rendezvous import rendezvous
 
-    store, own, count = next(rendezvous("env://", timeout=timedelta(seconds=LONG_S)))
+    store, _, _ = next(rendezvous("env://", timeout=timedelta(seconds=LONG_S)))
     backend = "nccl" if device.startswith("cuda") else "gloo"
     dist.init_process_group(
         backend, store=distributed_c10d.PrefixStore("group", store), rank=rank(), world_size=launched()
