@@ -3,8 +3,8 @@
 # make lint    ruff
 # make types   mypy
 # make docs    docs, README and the reference from docstrings -> build/site, which opens without a network
-# make results are the published records sound, and do the committed tables follow from them?
-# make table   results/records -> results/tables (Markdown, CSV, LaTeX, SVG)
+# make results are published records and claims sound, and do the committed tables follow from them?
+# make table   results/records -> results/tables (Markdown, CSV, LaTeX, SVG) and the tables of claims in docs/
 # Each sets up .venv by itself, with the Python that PYTHON names, and reuses it until pyproject.toml changes.
 
 PYTHON ?= python3
@@ -35,9 +35,12 @@ docs: $(INSTALLED_DEV)
 results: $(INSTALLED)
 	$(BIN)/python -m bench.check results
 	$(BIN)/python -m bench.table --check
+	$(BIN)/python -m bench.check claims
+	$(BIN)/python -m bench.claims --check
 
 table: $(INSTALLED)
 	$(BIN)/python -m bench.table results/records --out results/tables
+	$(BIN)/python -m bench.claims --write
 
 $(INSTALLED): pyproject.toml
 	@command -v "$(PYTHON)" >/dev/null || { \

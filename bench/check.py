@@ -15,6 +15,7 @@ import typer
 
 from bench.command import console, flags
 from bench.request import scale as scales
+from bench.request.claim import FOLDER
 from tasks import TASKS
 from tickets import contract
 from tickets.contract.promise import Verdict
@@ -142,7 +143,7 @@ for _noun in LOOKED_AT:
     app.command(_noun)(_member(_noun))
 
 
-PUBLISHED = Path("results/records")
+PUBLISHED, SPREAD = Path("results/records"), Path("results/spread.yaml")
 
 
 @app.command()
@@ -192,6 +193,32 @@ def results(
 
 
 @app.command()
+def claims(
+    folder: Annotated[Path, typer.Argument(metavar="FOLDER", help="Files of claims (*.yaml).")] = FOLDER,
+    records: Annotated[Path, typer.Option("--records", metavar="DIR", help="What they are held against.")] = PUBLISHED,
+) -> None:
+    """Check files of claims: their form, and that each was registered before its records or says that it was not.
+
+    The form is told in results/claims/README.md. Exit code 1 where there are mistakes, a line each.
+
+    Examples:
+
+    python -m bench.check claims
+
+    python -m bench.check claims my/claims --records runs/records
+    """
+    from bench.audit.registered import findings
+    from bench.records import record
+
+    count, found = findings(folder, record.each(records))
+    for one in found:
+        print(f"FAILED  {plain(one.file)}: {plain(one.sentence)}")
+    print(f"{count} claims in {folder}, {len({one.file for one in found})} files with mistakes")
+    if found:
+        raise typer.Exit(1)
+
+
+@app.command()
 def recompute(
     name: Annotated[str, typer.Argument(metavar="ID", help="The record: its file's name without .json.")],
     records: Annotated[Path, typer.Option("--records", metavar="DIR", help="The folder that holds it.")] = PUBLISHED,
@@ -202,22 +229,27 @@ def recompute(
     device: Annotated[
         str | None, typer.Option("--device", help="cpu, cuda or cuda:N.", show_default="as in the record")
     ] = None,
+    row: Annotated[bool, typer.Option("--row", help="All seeds of its row, whose means are compared.")] = False,
     data_root: flags.DataRoot = None,
     data: flags.Data = None,
 ) -> None:
     """Draw a record's ticket again and train it again, with the record's settings, and compare the score.
 
-    Exit code 0 where the new score equals the record's to the last digit, as it does on the same machine type, or lies
-    inside the 95 % t-interval over the seeds of its row; else 1. A version that would compute another job, since a
-    method, a scale or the data changed, refuses and names the commit to check out.
+    Exit code 0 where the new score equals the record's to the last digit, as it does on the same processor family by
+    the same PyTorch, or, on others, lies no further off than reruns of one seed do (results/spread.yaml); else 1. --row
+    compares means over all seeds, which tell far more. A version that would compute another job, since a method, a
+    scale or the data changed, refuses and names the commit to check out.
 
     Examples:
 
     python -m bench.check recompute ID
 
+    python -m bench.check recompute ID --row
+
     python -m bench.check recompute ID --records runs/records --home again
     """
     from bench.audit import recompute as again
+    from bench.audit import spread as spreads
 
     found, all_records = again.find(records, name)
     places = flags.places(data_root, data)
@@ -228,11 +260,45 @@ def recompute(
 
     place = nullcontext(str(home)) if home else tempfile.TemporaryDirectory(prefix="ticketbench-")
     with place as folder, Display() as display:
-        verdict = again.recompute(found, all_records, Path(folder), Data(places, display), display, device)
+        chosen = again.row_of(found, all_records) if row else [found]
+        spread = spreads.beside(records)
+        group = spread.of(found) if spread else None
+        verdict = again.recompute(chosen, all_records, Path(folder), Data(places, display), display, device, group)
     for line in again.lines(verdict):
         print(line)
     if not verdict.is_reproduced:
         raise typer.Exit(1)
+
+
+@app.command()
+def spread(
+    home: Annotated[Path, typer.Option("--home", metavar="DIR", help="A folder for the runs, a home a compute path.")],
+    out: Annotated[Path, typer.Option("--out", metavar="FILE.yaml", help="Where what was measured goes.")] = SPREAD,
+    records: Annotated[Path, typer.Option("--records", metavar="DIR", help="Published ones beside it.")] = PUBLISHED,
+    collect: Annotated[bool, typer.Option("--collect", help="Run nothing; take what the folder holds.")] = False,
+) -> None:
+    """Measure how far reruns of one seed lie apart over compute paths: kernels, instruction sets, threads, machines.
+
+    Takes about an hour on a core; what is done already is skipped. recompute decides by what it writes.
+
+    Examples:
+
+    python -m bench.check spread --home spread
+
+    python -m bench.check spread --home spread --collect --out mine.yaml
+    """
+    from bench.audit import reruns
+    from bench.audit.spread import markdown
+    from bench.records import record
+
+    flags.out_file(out, (".yaml",))
+    for line in () if collect else reruns.run(home):
+        print(line)
+        sys.stdout.flush()
+    found = reruns.measured(home, record.each(records))
+    found.save(out)
+    print(markdown(found), end="")
+    print(out)
 
 
 @app.command()

@@ -16,6 +16,7 @@ COMMANDS = {
     "run": "bench.run",
     "table": "bench.table",
     "compare": "bench.compare",
+    "claims": "bench.claims",
     "connect": "bench.connect",
     "show": "bench.show",
     "adopt": "bench.adopt",

@@ -17,7 +17,14 @@ ROOT = Path(__file__).parents[1]
 STAGED = ROOT / "build" / "pages"
 SITE = ROOT / "build" / "site"
 ELSEWHERE = re.compile(r'<script src="https?://[^"]*"[^>]*>')
-PAGES = ("README.md", "CONTRIBUTING.md", "CHANGELOG.md", "results/README.md", "results/tables/leaderboard.md")
+PAGES = (
+    "README.md",
+    "CONTRIBUTING.md",
+    "CHANGELOG.md",
+    "results/README.md",
+    "results/claims/README.md",
+    "results/tables/leaderboard.md",
+)
 """Beside all of docs/."""
 LINK = re.compile(r"!?\[[^\]]*\]\(([^)\s]+)\)|(?:src|href)=\"([^\"]+)\"")
 CODE = re.compile(r"^```.*?^```|`[^`\n]*`", re.M | re.S)

@@ -1,4 +1,7 @@
-"""A published row's job once more, from nothing, with the record's own settings; and whether its score comes out."""
+"""A published row's job once more, from nothing, with the record's own settings; and whether its score comes out.
+
+docs/reproduced.md tells the rule.
+"""
 
 from __future__ import annotations
 
@@ -8,9 +11,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bench.audit import replica
+from bench.audit.spread import Group, same_path
 from bench.boards.leaderboard import grouped, placed
 from bench.numbers import stats
-from bench.numbers.stats import Estimate
 from bench.records import record
 from bench.records.record import Record
 from bench.request.plan import chain
@@ -21,32 +24,53 @@ if TYPE_CHECKING:
     from bench.audit.replica import Data
     from bench.jobs.display import Display
 
+Pair = tuple[Record, Record]
+"""A published record and the new one of its job."""
+
 
 @dataclass(frozen=True)
 class Verdict:
-    """What a recomputation says of a record.
+    """What a recomputation says of a record, or of several that differ in nothing but the seed.
 
     Args:
-        published: the record.
-        again: the new one.
-        row: the mean of the published records that differ in nothing but the seed, this one included, and its interval.
+        pairs: published and new records, at least one.
+        group: how far right reruns on other compute paths lie apart; None where nobody has measured it.
     """
 
-    published: Record
-    again: Record
-    row: Estimate
+    pairs: Sequence[Pair]
+    group: Group | None
+
+    @property
+    def failed(self) -> Record | None:
+        """The first new record without a score, if any."""
+        return next((again for _, again in self.pairs if again.status != "ok"), None)
 
     @property
     def is_equal(self) -> bool:
-        """Whether the score is the same to the last digit."""
-        return self.again.status == "ok" and self.again.scored.score == self.published.scored.score
+        """Whether all scores are the same to the last digit."""
+        return not self.failed and all(new.scored.score == old.scored.score for old, new in self.pairs)
+
+    @property
+    def is_same_path(self) -> bool:
+        """Whether all were computed alike to the last bit, so that nothing but equality will do."""
+        return all(same_path(*pair) for pair in self.pairs)
+
+    @property
+    def apart(self) -> float:
+        """The new scores minus the published ones, the mean over seeds; a fraction."""
+        return stats.mean([new.scored.score - old.scored.score for old, new in self.pairs])
+
+    @property
+    def reach(self) -> float | None:
+        """How far right reruns lie apart elsewhere, these many seeds; None where that is not known."""
+        return self.group.reach(len(self.pairs)) if self.group else None
 
     @property
     def is_inside(self) -> bool:
-        """Whether it lies in the row's 95 % t-interval; never so for a row of one seed."""
-        if self.again.status != "ok" or self.row.half is None:
+        """Whether they were computed elsewhere and lie no further apart than right reruns do."""
+        if self.failed or self.reach is None or self.is_same_path:
             return False
-        return abs(self.again.scored.score - self.row.mean) <= self.row.half
+        return abs(self.apart) <= self.reach
 
     @property
     def is_reproduced(self) -> bool:
@@ -74,48 +98,60 @@ def find(folder: Path, name: str) -> tuple[Record, list[Record]]:
     return found, records
 
 
-def row_of(found: Record, records: Sequence[Record]) -> Estimate:
-    """Mean and 95 % t-interval over the seeds of a record's row, the record itself standing for its seed."""
+def row_of(found: Record, records: Sequence[Record]) -> list[Record]:
+    """The records of a record's row, a seed each in their order, the record itself standing for its seed."""
     others = [one for one in records if one.job.seed != found.job.seed and one.status == "ok"]
+    by_id = {one.id: one for one in [*others, found]}
     for members in placed([*others, found]).values():
         for by_seed in grouped(members)[0].values():
             own = by_seed.get(found.job.seed)
             if own is not None and own.id == found.id:
-                return stats.estimate([one.score for one in by_seed.values() if one.score is not None])
-    return stats.estimate([found.scored.score])
+                return [by_id[by_seed[seed].id] for seed in sorted(by_seed)]
+    return [found]
 
 
 def recompute(
-    found: Record, records: Sequence[Record], home: Path, data: Data, display: Display, device: str | None
+    chosen: Sequence[Record],
+    records: Sequence[Record],
+    home: Path,
+    data: Data,
+    display: Display,
+    device: str | None,
+    group: Group | None,
 ) -> Verdict:
-    """Draw the record's ticket again and, for a transfer or control, train it again.
+    """Draw the records' tickets again and, for transfers and controls, train them again.
 
     Args:
-        found: what is recomputed.
-        records: the published ones, for the row's interval and the draw's settings.
-        home: where the new records and tickets go; it must hold none of this job.
+        chosen: what is recomputed: one record, or several that differ in nothing but the seed.
+        records: the published ones, for the draws' settings.
+        home: where the new records and tickets go; it must hold none of these jobs.
         data: gives the tasks.
         display: told about progress.
         device: "cpu", "cuda" or "cuda:N"; default the record's kind.
+        group: how far right reruns lie apart elsewhere.
 
     Raises:
-        UserError: this version would compute another job, or the home holds the result already.
+        UserError: this version would compute another job, or the home holds a result already.
     """
     from bench.engines.local import Workers
     from bench.jobs.grid import Grid
 
-    work = replica.work_of(found, home, data, device)
-    _refuse_unlike(found, records, home, data, device)
-    jobs = chain(work.job)
-    with Workers(1, found.setting.threads) as workers:
-        ids = workers.call("bench.jobs.identity:identify_all", jobs, work.facts)
-        path = home / "records" / f"{ids[work.job]}.json"
-        if path.exists():
-            raise UserError(f"{path} is there already and would be taken for the result; give another --home, or none.")
-        grid = Grid(jobs, ids, work.facts, display)
+    works = [replica.work_of(one, home, data, device) for one in chosen]
+    for one in chosen:
+        _refuse_unlike(one, records, home, data, device)
+    jobs, facts = list(dict.fromkeys(job for work in works for job in chain(work.job))), works[0].facts
+    with Workers(1, chosen[0].setting.threads) as workers:
+        ids = workers.call("bench.jobs.identity:identify_all", jobs, facts)
+        for work in works:
+            path = home / "records" / f"{ids[work.job]}.json"
+            if path.exists():
+                raise UserError(
+                    f"{path} is there already and would be taken for the result; give another --home, or none."
+                )
+        grid = Grid(jobs, ids, facts, display)
         grid.skip_finished()
         grid.run(workers)
-    return Verdict(found, grid.records[work.job], row_of(found, records))
+    return Verdict([(one, grid.records[work.job]) for one, work in zip(chosen, works, strict=True)], group)
 
 
 def _refuse_unlike(found: Record, records: Sequence[Record], home: Path, data: Data, device: str | None) -> None:
@@ -130,28 +166,44 @@ def _refuse_unlike(found: Record, records: Sequence[Record], home: Path, data: D
 
 
 def lines(verdict: Verdict) -> list[str]:
-    """What a verdict says, for people: both scores, the ticket, the row's interval, the conclusion."""
-    published, again, row = verdict.published, verdict.again, verdict.row
-    if again.status != "ok":
-        return [f"not reproduced: the job failed here: {(again.error or '').strip().splitlines()[0]}"]
-    primary = published.scored.primary
-    told = [f"{primary}: {published.scored.score!r} in the record, {again.scored.score!r} recomputed"]
-    if published.ticket and again.ticket:
-        same = "the same" if published.ticket.hash == again.ticket.hash else "another one"
-        told.append(f"ticket: {same}, hash {again.ticket.hash[:16]}...")
-    if row.half is None:
-        told.append("row: one seed, which has no interval")
-    else:
-        told.append(f"row: {row.mean!r} +- {row.half!r} over {row.n} seeds")
+    """What a verdict says, for people: scores, tickets, how far right reruns lie apart, the conclusion."""
+    if failed := verdict.failed:
+        return [f"not reproduced: the job failed here: {(failed.error or '').strip().splitlines()[0]}"]
+    told = [line for pair in verdict.pairs for line in _scores(*pair, len(verdict.pairs) > 1)]
     if verdict.is_equal:
         return [*told, "reproduced: equal to the last digit"]
-    if verdict.is_inside:
-        return [*told, "reproduced: inside the 95 % interval of its row"]
-    elsewhere = f"; it was measured on {published.device}, and this is {again.device}"
-    where = elsewhere if again.device != published.device else ""
+    published, again = verdict.pairs[0]
     clock = "" if _repeats(published) else "; its ticket was drawn by a clock, and need not come out the same twice"
-    why = "outside the 95 % interval of its row" if row.half else "not equal"
-    return [*told, f"not reproduced: {why}{where}{clock}"]
+    if verdict.is_same_path:
+        return [*told, f"not reproduced: not equal, on the processor and PyTorch that it was measured by{clock}"]
+    where = f"it was measured on {_place(published)}, and this is {_place(again)}"
+    if verdict.group is None or verdict.reach is None:
+        return [
+            *told,
+            f"not reproduced: not equal, and no spread of reruns is measured for {published.task}; {where}{clock}",
+        ]
+    count = f"means over {len(verdict.pairs)} seeds" if len(verdict.pairs) > 1 else "scores"
+    beyond = "up to" if verdict.is_inside else "only up to"
+    apart = (
+        f"{count} {100 * abs(verdict.apart):.1f} points apart, where right reruns of {verdict.group.kind} lie {beyond} "
+        f"{100 * verdict.reach:.1f}; {where}"
+    )
+    return [*told, f"reproduced: {apart}" if verdict.is_inside else f"not reproduced: {apart}{clock}"]
+
+
+def _scores(published: Record, again: Record, is_one_of_many: bool) -> list[str]:
+    seed = f"seed {published.job.seed}: " if is_one_of_many else ""
+    score = f"{published.scored.score!r} in the record, {again.scored.score!r} recomputed"
+    told = [f"{seed}{published.scored.primary}: {score}"]
+    if published.ticket and again.ticket:
+        same = "the same" if published.ticket.hash == again.ticket.hash else "another one"
+        told.append(f"{seed}ticket: {same}, hash {again.ticket.hash[:16]}...")
+    return told
+
+
+def _place(found: Record) -> str:
+    """Processor and PyTorch in words."""
+    return f"{found.device} by torch {found.packages.get('torch', 'of no version')}"
 
 
 def _repeats(found: Record) -> bool:

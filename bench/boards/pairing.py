@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 
 from bench.boards.leaderboard import grouped, placed
@@ -97,6 +97,15 @@ def cells(records: Iterable[Record], by: str = "method", draws: bool = False) ->
         for other in [c for c in found if replace(c, **{field: getattr(cell, field)}) == cell]:
             found[other].setdefault(name, found[cell][name])
     return dict(found)
+
+
+def results(records: Iterable[Record], by: str = "method", draws: bool = False) -> Iterator[tuple[Cell, str, Result]]:
+    """Every result that `cells` may read, older ones too, with its cell and what it is compared as."""
+    for place, members in placed(records).items():
+        for result in members:
+            if result.key.source is not None and (result.key.target is None) == draws:
+                cell, name, _ = _cell(place, result.key, by)
+                yield cell, name, result
 
 
 def _of_members(by_seed: Mapping[int, Result]) -> Scores:
@@ -254,15 +263,20 @@ def differences(found: dict[Cell, Scores], left: str, right: str) -> list[Differ
     ]
 
 
-def pooled(found: Sequence[Difference], by: str = "method") -> stats.Pooled:
-    """All differences together, clustered by what they are not independent in: see `CLUSTERS`."""
-    clusters: dict[tuple[Place, str, int], list[float]] = defaultdict(list)
+def pooled(found: Sequence[Difference], by: str = "method", clusters: str | None = None) -> stats.Pooled:
+    """All differences together, clustered by what they are not independent in: see `CLUSTERS`, unless it is told."""
+    by_seed_alone = (clusters or CLUSTERS[by]) == "seed"
+    values: dict[tuple[Place, str, int], list[float]] = defaultdict(list)
     for difference in found:
         cell = difference.cell
-        setting = replace(cell.place, task="", data="")
         for seed, value in difference.by_seed.items():
-            clusters[setting, "" if by == "origin" else cell.source, seed].append(value)
-    return stats.clustered(clusters)
+            values[setting_of(cell), "" if by_seed_alone else cell.source, seed].append(value)
+    return stats.clustered(values)
+
+
+def setting_of(cell: Cell) -> Place:
+    """What a cell was computed by, its task apart: what is compared in one go has it in common."""
+    return replace(cell.place, task="", data="")
 
 
 def ranked(found: dict[Cell, Scores]) -> tuple[dict[str, float], int]:

@@ -133,6 +133,7 @@ def loaded_by(*args: str) -> set[str]:
         ("-m", "bench.check", "drawer", "--help"),
         ("-m", "bench.check", "results", "--help"),
         ("-m", "bench.check", "recompute", "--help"),
+        ("-m", "bench.claims", "--help"),
         ("-m", "bench.check", "schema"),
         ("-m", "bench.publish", "--help"),
         ("-m", "bench.share", "--help"),
