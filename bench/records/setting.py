@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal, get_args, get_origin
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, SerializerFunctionWrapHandler, model_serializer
 
 from tickets.errors import UserError, unknown
 
@@ -67,6 +67,11 @@ class Setting(BaseModel):
         "cpu"
     )
     ranks: Annotated[int, Field(description="Processes of a job; torchrun starts them.", ge=1, le=MOST)] = 1
+
+    @model_serializer(mode="wrap")
+    def _told(self, told: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """Without later fields where they are usual, as records of before them are."""
+        return {name: value for name, value in told(self).items() if name not in LATER or value != USUAL[name]}
 
     @property
     def compute(self) -> str:
