@@ -46,7 +46,7 @@ table: $(INSTALLED)
 	$(BIN)/python -m bench.table results/records --out results/tables
 
 fuzz: $(INSTALLED)
-	for reader in $(READERS); do $(BIN)/python -W ignore tests/fuzz $$reader $(MINUTES) || exit 1; done
+	for reader in $(READERS); do PYTHONPATH=.:tests $(BIN)/python -W ignore tests/fuzz $$reader $(MINUTES) || exit 1; done
 
 endurance: $(INSTALLED)
 	$(BIN)/python -m pytest -m slow -s tests/endurance

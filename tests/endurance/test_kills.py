@@ -17,8 +17,20 @@ from tickets.search.searchable import live_units
 from tickets.training.checkpoint import EVERY_S, load_checkpoint
 
 ROOT = Path(__file__).parents[2]
-GRID = ("--source", "cls", "--target", "seg", "--control", "none", "--budget", "0.1")
-HOW = ("--drawer", "supertickets@macs_target=0.8", "--set", "size=32x32", "--jobs", "1", "--threads", "1", "--workers", "2")
+LARGE = ("--target", "seg", "--budget", "0.2", "--set", "size=32x32")
+SMALL = ("--target", "none", "--budget", "0.05", "--set", "size=32x32", "--set", "batch_size=8")
+HOW = (
+    "--drawer",
+    "supertickets@macs_target=0.8",
+    "--set",
+    "size=32x32",
+    "--jobs",
+    "1",
+    "--threads",
+    "1",
+    "--workers",
+    "2",
+)
 SEED = 19
 GENERATION = {"runner": 0, "worker": 2, "loader": 3}
 SAVED = ("checkpoints/*", "records/*", "tickets/*")
@@ -26,14 +38,11 @@ STEP_S = 5.0
 """What a step, or the writing of a checkpoint that is due, takes at the most on a busy machine."""
 
 
-def command(home):
-    return [sys.executable, "-m", "bench.run", *GRID, *HOW, "--home", str(home)]
-
-
-def started(home):
-    """The grid, going on."""
+def started(home, grid):
+    """The grid, going on in a home."""
+    command = [sys.executable, "-m", "bench.run", *grid, *HOW, "--home", str(home)]
     with open(home.with_suffix(".log"), "ab") as log:
-        return subprocess.Popen(command(home), cwd=ROOT, stdout=log, stderr=log)
+        return subprocess.Popen(command, cwd=ROOT, stdout=log, stderr=log)
 
 
 def outcomes(home):
@@ -50,7 +59,11 @@ def digests(home):
 def target(run, who):
     """A process of that kind, as soon as there is one; None where the run ends before."""
     while run.poll() is None:
-        found = [run.pid] if who == "runner" else [one for one, depth in processes.below(run.pid).items() if depth == GENERATION[who]]
+        found = (
+            [run.pid]
+            if who == "runner"
+            else [one for one, depth in processes.below(run.pid).items() if depth == GENERATION[who]]
+        )
         if found:
             return min(found)
         time.sleep(0.1)
@@ -78,10 +91,10 @@ def shrunk(home):
 
 @pytest.mark.slow
 @pytest.mark.skipif(not Path("/proc/self/statm").exists(), reason="processes are found in /proc")
-@pytest.mark.parametrize(("kills", "terminations"), [(20, 10), (6, 3)])
-def test_killed_at_random_moments_nothing_is_lost(tmp_path, kills, terminations):
+@pytest.mark.parametrize(("kills", "terminations", "grid"), [(20, 10, LARGE), (3, 1, SMALL)], ids=["thirty", "four"])
+def test_killed_at_random_moments_nothing_is_lost(tmp_path, kills, terminations, grid):
     whole = tmp_path / "whole"
-    assert started(whole).wait() == 0, whole.with_suffix(".log").read_text()
+    assert started(whole, grid).wait() == 0, whole.with_suffix(".log").read_text()
     chance = random.Random(SEED)
     moments = [(chance.choice(list(GENERATION)), signal.SIGKILL) for _ in range(kills)]
     moments += [("runner", signal.SIGTERM)] * terminations
@@ -90,7 +103,7 @@ def test_killed_at_random_moments_nothing_is_lost(tmp_path, kills, terminations)
     for who, how in moments:
         home = tmp_path / f"cut{number}"
         if run is None or run.poll() is not None:
-            since, run = time.time(), started(home)
+            since, run = time.time(), started(home, grid)
         try:
             code = run.wait(chance.uniform(3, 15))
         except subprocess.TimeoutExpired:
@@ -100,7 +113,7 @@ def test_killed_at_random_moments_nothing_is_lost(tmp_path, kills, terminations)
             assert run.wait() == 0, home.with_suffix(".log").read_text()
             number += 1
             home = tmp_path / f"cut{number}"
-            since, run = time.time(), started(home)
+            since, run = time.time(), started(home, grid)
             time.sleep(chance.uniform(3, 6))
             victim = target(run, who)
         lost, after = unsaved_s(home, since), shrunk(home)
@@ -116,6 +129,6 @@ def test_killed_at_random_moments_nothing_is_lost(tmp_path, kills, terminations)
         run.wait()
     for each in range(number + 1):
         home = tmp_path / f"cut{each}"
-        assert started(home).wait() == 0, home.with_suffix(".log").read_text()
+        assert started(home, grid).wait() == 0, home.with_suffix(".log").read_text()
         assert outcomes(home) == outcomes(whole) and digests(home) == digests(whole)
     print("homes", number + 1, "all equal", flush=True)

@@ -1,4 +1,4 @@
-"""`python tests/fuzz READER MINUTES`: damage files for so long, and say what a reader did that it may not."""
+"""`PYTHONPATH=.:tests python tests/fuzz READER MINUTES`: damage files, and tell a reader's faults."""
 
 from __future__ import annotations
 

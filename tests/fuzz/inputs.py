@@ -9,8 +9,8 @@ from typing import Any
 from hypothesis import strategies as st
 
 ODD = (
-    None, True, -1, 0, 1e308, float("nan"), float("inf"), 2**63, 10**400, "", "\x1b[2J", "../../x", "x" * 5000, "\ud800",
-    [], {}, [[[[]]]], {"": {"": []}}, [0] * 1000, "hf_hub:x/y",
+    None, True, -1, 0, 1e308, float("nan"), float("inf"), 2**63, 10**400, "", "\x1b[2J", "../../x", "x" * 5000,
+    "\ud800", [], {}, [[[[]]]], {"": {"": []}}, [0] * 1000, "hf_hub:x/y",
 )  # fmt: skip
 """Values that stand where others belong."""
 SPECIAL = (b"", b"\0" * 8, b"\xff" * 8, b"\x7f\xff\xff\xff", b"[" * 50_000, b"{" * 2000, b"9" * 5000, b"*a", b"&a ")
