@@ -19,18 +19,8 @@ from tickets.training.checkpoint import EVERY_S, load_checkpoint
 ROOT = Path(__file__).parents[2]
 LARGE = ("--target", "seg", "--budget", "0.2", "--set", "size=32x32")
 SMALL = ("--target", "none", "--budget", "0.05", "--set", "size=32x32", "--set", "batch_size=8")
-HOW = (
-    "--drawer",
-    "supertickets@macs_target=0.8",
-    "--set",
-    "size=32x32",
-    "--jobs",
-    "1",
-    "--threads",
-    "1",
-    "--workers",
-    "2",
-)
+DRAWN = ("--source", "cls", "--control", "none", "--drawer", "supertickets@macs_target=0.8")
+HOW = (*DRAWN, "--jobs", "1", "--threads", "1", "--workers", "2")
 SEED = 19
 GENERATION = {"runner": 0, "worker": 2, "loader": 3}
 SAVED = ("checkpoints/*", "records/*", "tickets/*")
