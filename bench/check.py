@@ -86,7 +86,8 @@ def _tell(verdicts: Iterable[Verdict]) -> None:
         count[found.outcome] += 1
         print(f"{found.outcome:<8}{found.check}: {found.detail}")
         sys.stdout.flush()
-    print(f"{count['passed']} passed, {count['FAILED']} failed, {count['skipped']} skipped")
+    warned = f", {count['warning']} with a warning" if count["warning"] else ""
+    print(f"{count['passed'] + count['warning']} passed{warned}, {count['FAILED']} failed, {count['skipped']} skipped")
     if count["FAILED"]:
         raise typer.Exit(1)
 

@@ -137,6 +137,8 @@ class Task(ABC):
     columns: ClassVar[Mapping[str, str]] = {}  # key of a sample -> key that `read` gives; all, unrenamed, where empty
     read: ClassVar[Reader]  # of a torch-free function of a module
     load: ClassVar[Loader | None] = None  # the same at full size, for the full pipeline
+    is_own: ClassVar[bool] = False  # whether the samples are the user's, who may part them as they like
+    field_counts: ClassVar[Mapping[str, int]] = {}  # samples of the official splits on which the field reports
     is_game: ClassVar[bool] = False  # whether its loss is the sum of several players', each with parameters of its own
     stands_on: ClassVar[tuple[Taken, ...]] = ("image",)  # what hosts that it can be trained on take
     exported: ClassVar[str] = "outputs"  # what an exported network's outputs are called; empty where none is exported
@@ -192,6 +194,10 @@ class Task(ABC):
     @abstractmethod
     def samples(self, split: str) -> Sequence[Sample]:
         """All samples of an official split, in a fixed order."""
+
+    def scene(self, sample: Sample) -> str:
+        """What a sample shows that others show, too, as the drive that a frame is of; empty where nothing is known."""
+        return sample.group
 
     def remarks(self) -> Iterable[str]:
         """What a person should know of how the data were read, a sentence each without a full stop; none is a mistake.

@@ -12,7 +12,7 @@ import os
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, fields, is_dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
 from importlib.metadata import Distribution, EntryPoint, entry_points
 from typing import Any, Generic, TypeVar, cast
 
@@ -345,10 +345,10 @@ def validated(cls: type, noun: str, own: str, given: Mapping[str, Any], options:
             return cls()
         except TypeError as error:  # an option without a default, or a method that is still missing
             raise UserError(f"{noun} {own}: {error}; give every option a default.") from error
-    from pydantic import TypeAdapter, ValidationError
+    from pydantic import ValidationError
 
     try:
-        made: Any = TypeAdapter(cls).validate_python(dict(given))
+        made: Any = _reader(cls).validate_python(dict(given))
     except ValidationError as error:
         first = error.errors()[0]
         where = f", option {first['loc'][0]}" if first["loc"] else ""
@@ -358,6 +358,14 @@ def validated(cls: type, noun: str, own: str, given: Mapping[str, Any], options:
         if isinstance(value := getattr(made, name), float) and not math.isfinite(value):
             raise UserError(f"{noun} {own}, option {name}: {value} is no number to work with; give a finite one.")
     return made
+
+
+@lru_cache(maxsize=256)
+def _reader(cls: type) -> Any:
+    """What reads the options of a class; ten milliseconds to make, and a grid asks a thousand times."""
+    from pydantic import TypeAdapter
+
+    return TypeAdapter(cls)
 
 
 def _attribute(target: str) -> Any:

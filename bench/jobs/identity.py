@@ -31,6 +31,9 @@ REGISTRIES: dict[str, Registry[Any]] = {TASKS.noun: TASKS, **contract.REGISTRIES
 SEARCH = "supertickets"
 """Whose `rho` and `interval` identities have stated for all drawers since before knobs had their owners' names."""
 
+HEADS = {("paper", "pose"): 2}
+"""Editions of heads of a kind where they are not the first: pose's had the norms and first weights of the others."""
+
 
 def identify(job: Job, draws: Mapping[str, str], facts: Facts) -> str:
     """The name of a job's record.
@@ -74,8 +77,9 @@ def _shared(job: Job, facts: Facts) -> dict[str, Any]:
         "device": setting.device,
     }
     kernels: dict[str, Any] = {} if setting.kernels == "torch" else {"kernels": setting.kernels}
-    further = {
+    further: dict[str, Any] = {
         "knobs": {key: value for key, value in said.items() if key not in ("rho", "interval")},
+        "head": max(HEADS.get((facts.scale.heads, task.partition("/")[0]), 0) for task in job.tasks),
         "code": [[one.noun, one.name, one.distribution, one.version, one.source] for one in codes(job, facts)],
     }
     return found | kernels | {name: value for name, value in further.items() if value}
@@ -123,6 +127,9 @@ def settings_of(job: Job, facts: Facts) -> Settings:
         decay=plan.decay,
         falls=plan.falls,
         warmup=plan.warmup,
+        calibration_batches=plan.calibration_batches,
+        beta_range=plan.beta_range,
+        average_from=plan.average_from,
         equal=setting.equal,
         precision=setting.precision,
         compiled=setting.compiled,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -100,7 +100,7 @@ def parse(
     if how.tensorboard:
         checked(curves.require)
     scale = checked(scales.load, asked["scale"], taken.get("budget", 1.0))
-    host = checked(_host, asked["host"], scale)
+    host = checked(_host, asked["host"], scale, _drawn_on(parsed))
     if host:
         taken["kernels"] = checked(kernels.chosen, wanted, taken, host)
     checked(flags.one_of, how.keep, KEEP, "value of --keep")
@@ -132,10 +132,15 @@ def _possible(sweep: Sweep, texts: Mapping[str, str], host: str) -> Sweep:
     return replace(sweep, **found)
 
 
-def _host(name: str, scale: Scale | None) -> str:
-    """The host's full name; "supernet" alone means the scale's preset."""
+def _drawn_on(sweeps: Iterable[Sweep | None]) -> set[str]:
+    """The tasks on which a run's networks have their first weights: sources, or the targets of references alone."""
+    return {name for sweep in sweeps if sweep is not None for name in sweep.sources or sweep.targets}
+
+
+def _host(name: str, scale: Scale | None, tasks: Iterable[str]) -> str:
+    """The host's full name; "supernet" alone means the scale's preset for tasks like these."""
     if name == SUPERNET:
-        return f"{SUPERNET}/{scale.preset}" if scale else f"{SUPERNET}/{scales.presets()[0]}"
+        return f"{SUPERNET}/{scale.preset_of(tasks) if scale else scales.presets()[0]}"
     return HOSTS.resolve(name)
 
 

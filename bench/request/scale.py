@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import math
+from collections.abc import Iterable, Mapping
 from dataclasses import fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
@@ -21,10 +22,14 @@ if TYPE_CHECKING:
 FOLDER = Path(__file__).parent / "scales"
 PHASES = ("draw", "transfer")
 WHOLE = ("preset", "heads")
+PRESETS = "presets"
 
 
 Side = Annotated[int, Field(ge=1, le=65_536)]
 """Pixels."""
+
+
+Share = Annotated[float, Field(ge=0, lt=1)]
 
 
 class _Part(BaseModel):
@@ -52,7 +57,9 @@ class Plan(_Part):
         draw: the training in which a ticket is drawn.
         transfer: the training on the target; the scratch references get the same.
         weight_decay: L2 factor on weights.
-        optimizer, eps, beta, schedule, decay, falls, warmup: as `tickets.training.loop.Settings` has them.
+        optimizer, eps, beta, beta_range, schedule, decay, falls, warmup, average_from: as
+            `tickets.training.settings.Settings` has them.
+        calibration: images over which batch-norm statistics are recomputed, in whole batches; None for ten batches.
         options: fields of the task's adapter, as pipeline: full.
         drawers: options of drawers, by the first part of their names or by all of it, as supertickets: {rho: 0.001};
             they hold where the drawer has such an option and its name does not say otherwise.
@@ -63,15 +70,23 @@ class Plan(_Part):
     draw: Phase
     transfer: Phase
     weight_decay: float = Field(default=1e-5, ge=0, le=1e6)
-    optimizer: Literal["adam", "rmsprop"] = "adam"
+    optimizer: Literal["adam", "rmsprop", "rmsprop/as_released"] = "adam"
     eps: float = Field(default=1e-8, gt=0, le=1)
     beta: float = Field(default=0.9, ge=0, lt=1)
+    beta_range: tuple[Share, Share] | tuple[()] = ()
     schedule: Literal["onecycle", "staircase", "multistep"] = "onecycle"
     decay: float = Field(default=0.1, gt=0, le=1)
     falls: tuple[float, ...] = ()
     warmup: float = Field(default=0.0, ge=0, lt=1)
+    average_from: int = Field(default=0, ge=0, le=10**9)
+    calibration: int | None = Field(default=None, ge=1, le=10**9)
     options: dict[str, Any] = {}
     drawers: dict[str, dict[str, Any]] = {}
+
+    @property
+    def calibration_batches(self) -> int:
+        """Batches that hold the images of the calibration."""
+        return 10 if self.calibration is None else math.ceil(self.calibration / self.batch_size)
 
     def knobs(self, drawer: str) -> dict[str, Any]:
         """What the scale says to a drawer: under the first part of its name, then under the whole of it."""
@@ -107,6 +122,7 @@ class Scale(_Part):
     Args:
         name: as in "tiny", or with its options "tiny@batch_size=16".
         preset: the supernet's preset.
+        presets: other ones of runs whose tickets are all drawn, or whose references are all trained, on one kind.
         heads: "light" or "paper".
         plans: by kind (as "cls") or by task ("seg/camvid"); the nearest one counts.
     """
@@ -115,10 +131,16 @@ class Scale(_Part):
     preset: Literal["tiny", "small", "paper"]
     heads: Literal["light", "paper"]
     plans: dict[str, Plan]
+    presets: dict[str, Literal["tiny", "small", "paper", "paper_pose"]] = {}
 
     def plan(self, task: str) -> Plan:
         """What the scale says about a task: its own entry, or that of its kind."""
         return _nearest(self.plans, task)
+
+    def preset_of(self, tasks: Iterable[str]) -> str:
+        """The supernet's preset of a run that draws on these tasks: that of their kind, where they are of one."""
+        kinds = {name.partition("/")[0] for name in tasks}
+        return self.presets.get(kinds.pop(), self.preset) if len(kinds) == 1 else self.preset
 
 
 def names() -> list[str]:
@@ -148,7 +170,7 @@ def load(name: str, budget: float = 1.0) -> Scale:
     if base not in names():
         raise unknown("scale", base, names())
     data = _read(base)
-    whole = {key: data.pop(key) for key in WHOLE}
+    whole = {key: data.pop(key) for key in WHOLE} | {PRESETS: data.pop(PRESETS, {})}
     kinds, tasks = data.pop("kinds", {}), data.pop("tasks", {})
     plans = {"default": data}
     for kind, entry in kinds.items():
@@ -158,7 +180,7 @@ def load(name: str, budget: float = 1.0) -> Scale:
     given = dict(_option(option) for option in options)
     for key, value in given.items():
         if key in WHOLE:
-            whole[key] = value
+            whole |= {key: value} | ({PRESETS: {}} if key == "preset" else {})
         else:
             _override(plans, key, value)
     try:

@@ -2,20 +2,16 @@
 
 from __future__ import annotations
 
-from hashlib import blake2b
-
 import torch
 from torch import Tensor
 
 from tasks.base import Task
-from tasks.contract.promise import Broken, promise, require
+from tasks.contract.promise import promise, require
 from tasks.contract.subject import PAGE, Batch, Subject
 from tasks.data.samples import IGNORED, SPLITS
 from tasks.kinds.classification import Classification
 from tasks.kinds.pose import Pose
 from tasks.kinds.segmentation import Segmentation
-
-MOST_DECODED = 2000  # images a split of a full pipeline that are compared with the other splits'
 
 
 @promise("its info is complete")
@@ -35,30 +31,6 @@ def _info(subject: Subject) -> str:
     if isinstance(subject.task, Pose):
         require(all(set(side) <= set(joints) for side in info.torso), f"info.torso is {info.torso}")
     return f"version {info.version}, {info.outputs} outputs, {info.primary} on {info.test}"
-
-
-@promise("train, val and test hold samples and share no image")
-def _disjoint(subject: Subject) -> str:
-    subject.prints  # noqa: B018  prepares everything
-    seen: dict[str, dict[bytes, int]] = {split: {} for split in SPLITS}
-    told = []
-    for split in SPLITS:
-        data = subject.task.split(split)
-        require(len(data), f"{split} holds no sample")
-        for row, image in data.images(MOST_DECODED):
-            seen[split].setdefault(blake2b(image, digest_size=16).digest(), row)
-        told.append(f"{split} {len(data):,}")
-    for one, other in (("train", "val"), ("train", "test"), ("val", "test")):
-        if shared := sorted(seen[one][key] for key in seen[one].keys() & seen[other].keys()):
-            raise Broken(
-                f"{one} and {other} share {len(shared):,} images, as {_named(subject, one, shared[0])}; remove them "
-                "from one split, or let samples of the same image have the same group"
-            )
-    return ", ".join(told)
-
-
-def _named(subject: Subject, split: str, row: int) -> str:
-    return subject.task.members(split)[row].where
 
 
 @promise("its fingerprints are stable and differ between the splits")

@@ -36,7 +36,7 @@ def _deterministic(subject: Subject) -> str:
 
 @promise("augmentation leaves the stored samples as they are")
 def _untouched(subject: Subject) -> str:
-    data = subject.task.split("train")
+    data = subject.split("train")
     rows = range(min(PAGE, len(data)))
     raw = data.take(rows)
     kept = deepcopy(raw)

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
+from hashlib import blake2b
 
 import numpy as np
 import torch
@@ -12,6 +13,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from tasks.base import Task
+from tasks.data import likeness
+from tasks.data.split import Split
 from tasks.feed import Feed
 from tickets.seeding import seeded
 from tickets.source import head_of
@@ -19,8 +22,38 @@ from tickets.training.network import Network
 
 FEATURES = [(6, 4), (8, 8)]  # (width, stride) of the maps that heads are tried on
 PAGE = 8  # samples that are looked at together
+MOST_DECODED = 2000  # images a split of a full pipeline that are compared with the other splits'
 
 Batch = Mapping[str, Tensor]
+
+
+@dataclass(frozen=True, eq=False)
+class Pictures:
+    """The images of a split, or so many that are spread over it where each has to be decoded.
+
+    Args:
+        digests: of the pixels of each.
+        looks: of each.
+    """
+
+    digests: list[bytes]
+    looks: likeness.Looks
+
+    @classmethod
+    def of(cls, data: Split) -> Pictures:
+        """Those of a split."""
+        digests: list[bytes] = []
+
+        def noted() -> Iterator[tuple[int, np.ndarray]]:
+            for row, image in data.images(MOST_DECODED):
+                digests.append(blake2b(repr(image.shape).encode() + image.tobytes(), digest_size=16).digest())
+                yield row, image
+
+        return cls(digests, likeness.looks(noted()))
+
+    def rows(self) -> Iterator[tuple[int, bytes]]:
+        """The number of each image, and the digest of its pixels."""
+        return zip(self.looks.rows.tolist(), self.digests, strict=True)
 
 
 @dataclass(frozen=True, eq=False)
@@ -33,6 +66,8 @@ class Subject:
         heads: "light" or "paper", which head is tried.
         most: samples a split that checks of values look at, spread evenly over it.
         seconds: how long the loader's speed is measured, for each number of workers.
+        looked: the images that were looked at, by split.
+        kept: the splits that were asked for; the task looks at all files each time, seconds where there are many.
     """
 
     name: str
@@ -40,19 +75,34 @@ class Subject:
     heads: str = "light"
     most: int = 256
     seconds: float = 1.0
+    looked: dict[str, Pictures] = field(default_factory=dict)
+    kept: dict[str, Split] = field(default_factory=dict)
 
     @cached_property
     def prints(self) -> dict[str, str]:
         """The fingerprints; everything is prepared."""
         return self.task.prepare()
 
+    def split(self, name: str) -> Split:
+        """The samples of a split; asked for once."""
+        if name not in self.kept:
+            self.kept[name] = self.task.split(name)
+        return self.kept[name]
+
+    def pictures(self, split: str) -> Pictures:
+        """The images of a split; looked at once."""
+        self.prints  # noqa: B018  prepares everything
+        if split not in self.looked:
+            self.looked[split] = Pictures.of(self.split(split))
+        return self.looked[split]
+
     def page(self, split: str, rows: list[int]) -> Batch:
         """Samples of a split as they are scored."""
-        return self.task.split(split).batch(self.task, rows)
+        return self.split(split).batch(self.task, rows)
 
     def pages(self, split: str) -> Iterator[Batch]:
         """At most `most` samples of a split, some at a time."""
-        count = len(self.task.split(split))
+        count = len(self.split(split))
         rows = np.linspace(0, count - 1, min(count, self.most)).astype(int).tolist()
         size = min(PAGE, self.task.scoring_batch)
         return (self.page(split, rows[start : start + size]) for start in range(0, len(rows), size))

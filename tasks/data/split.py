@@ -7,6 +7,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 if TYPE_CHECKING:
     from torch import Tensor
 
@@ -64,12 +66,13 @@ class Split(ABC):
         """The batch of these samples; see `made`."""
         return self.made(task, self.take(indices), draw)
 
-    def images(self, most: int) -> Iterator[tuple[int, bytes]]:
-        """Numbers and contents of the images; where each has to be decoded of so many at most, spread evenly."""
+    def images(self, most: int) -> Iterator[tuple[int, np.ndarray]]:
+        """Numbers and pixels of the images, uint8 (H, W, 3); where each has to be decoded of so many at most, spread
+        evenly.
+        """
         count = min(len(self), most)
         for row in (number * len(self) // count for number in range(count)):
-            image = self[row]["image"]
-            yield row, repr(image.shape).encode() + image.tobytes()
+            yield row, np.asarray(self[row]["image"])
 
 
 class AtOnce(Split):

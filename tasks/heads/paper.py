@@ -21,9 +21,14 @@ PAPER_NORM = Norm(momentum=0.01, eps=1e-3)
 EXPANSION = 4
 
 
-def _block(name: str, w_in: int, w_out: int, stride: int, units: Mapping[str, Units] | None) -> SearchBlock:
+POSE_NORM, POSE_STD = Norm(), 1e-3
+
+
+def _block(
+    name: str, w_in: int, w_out: int, stride: int, units: Mapping[str, Units] | None, norm: Norm = PAPER_NORM
+) -> SearchBlock:
     live = dict.fromkeys(KERNELS, EXPANSION * w_in) if units is None else units[name]
-    return SearchBlock(w_in, w_out, stride, live, PAPER_NORM)
+    return SearchBlock(w_in, w_out, stride, live, norm)
 
 
 class PaperClassifier(nn.Module):
@@ -65,13 +70,19 @@ class PaperDense(nn.Module):
         outputs: classes or keypoints.
         width: channels before the prediction: 90, or 180 for ADE20K.
         units: live units per search block after a search; None for all.
+        norm: settings of its batch norms.
     """
 
     def __init__(
-        self, features: Features, outputs: int, width: int = 90, units: Mapping[str, Units] | None = None
+        self,
+        features: Features,
+        outputs: int,
+        width: int = 90,
+        units: Mapping[str, Units] | None = None,
+        norm: Norm = PAPER_NORM,
     ) -> None:
         super().__init__()
-        self.transform = _block("transform", sum(w for w, _ in features), width, 1, units)
+        self.transform = _block("transform", sum(w for w, _ in features), width, 1, units, norm)
         self.predict = nn.Conv2d(width, outputs, 1)
 
     def forward(self, maps: list[Tensor]) -> Tensor:
@@ -79,6 +90,20 @@ class PaperDense(nn.Module):
         size = maps[0].shape[-2:]
         up = [F.interpolate(m, size=size, mode="bilinear", align_corners=False) for m in maps[1:]]
         return self.predict(self.transform(torch.cat([maps[0], *up], dim=1)))
+
+
+class PaperPose(PaperDense):
+    """The dense head as pose has it: PyTorch's batch norms, weights of convolutions from N(0, 1e-3), biases 0."""
+
+    def __init__(
+        self, features: Features, outputs: int, width: int = 90, units: Mapping[str, Units] | None = None
+    ) -> None:
+        super().__init__(features, outputs, width, units, POSE_NORM)
+        for module in self.modules():
+            if isinstance(module, nn.Conv2d):
+                nn.init.normal_(module.weight, std=POSE_STD)
+        assert self.predict.bias is not None
+        nn.init.zeros_(self.predict.bias)
 
 
 def make_head(
@@ -92,7 +117,7 @@ def make_head(
 
     Args:
         task: whose outputs it predicts.
-        heads: "light" or "paper"; the released heads of segmentation and pose are the same.
+        heads: "light" or "paper".
         features: (width, stride) of the host's maps, finest first.
         units: live units per search block after a search; None for all.
         width: channels before the prediction of a released dense head; None for the task's own.
@@ -101,4 +126,5 @@ def make_head(
         return task.head(features)
     if task.info.kind == "cls":
         return PaperClassifier(features, task.info.outputs, units)
-    return PaperDense(features, task.info.outputs, width or task.head_width, units)
+    dense = PaperPose if task.info.kind == "pose" else PaperDense
+    return dense(features, task.info.outputs, width or task.head_width, units)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import ClassVar
 
 from tasks.base import Info
 from tasks.data import pairs
@@ -59,6 +61,7 @@ class ADE20K(Segmentation):
         url="http://sceneparsing.csail.mit.edu/",
     )  # fmt: skip
     store = "ade20k"
+    field_counts: ClassVar[Mapping[str, int]] = {"train": 20_210, "test": 2_000}  # Zhou et al., section 4
     read = staticmethod(read)
     load = staticmethod(load)
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
+from typing import ClassVar
 
 from tasks.base import Info
 from tasks.data import pairs
@@ -48,6 +50,11 @@ class CamVid(Segmentation):
         url="http://mi.eng.cam.ac.uk/research/projects/VideoRec/CamVid/",
     )  # fmt: skip
     store = "camvid"
+    field_counts: ClassVar[Mapping[str, int]] = {
+        "train": 367,
+        "val": 101,
+        "test": 233,
+    }  # SegNet, section 4.1 and its lists of files
     official = SPLITS
     base = (480, 360)
     crop = (360, 480)
@@ -62,6 +69,10 @@ class CamVid(Segmentation):
             Sample(PurePosixPath(image).stem, (_below(place, label), _below(place, image)), split == "train")
             for image, label in listed
         ]
+
+    def scene(self, sample: Sample) -> str:
+        """The drive: half of 0001TP is in train and half in test; val is a clip of 0016E5, of which train has more."""
+        return sample.name.partition("_")[0]
 
 
 def _below(place: Path, name: str) -> Path:

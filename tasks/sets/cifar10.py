@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import tempfile
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import ClassVar
 
 from tasks.base import Info
 from tasks.data.listing import Listing
@@ -20,6 +22,7 @@ class Cifar10(Tree):
     """CIFAR-10 as a tree of images: `root/cifar10/train/<class>/*` and `root/cifar10/test/<class>/*`."""
 
     store = "cifar10"
+    field_counts: ClassVar[Mapping[str, int]] = {"train": 50_000, "test": 10_000}  # the data set's page
     names = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")
     info = Info(
         kind="cls", version=1, primary="top1", outputs=10, names=names, test="test",

@@ -143,6 +143,7 @@ class Folder(Tree):
     """
 
     store = "folder"
+    is_own = True
     read = staticmethod(read_upright)
     load = staticmethod(load_upright)
 

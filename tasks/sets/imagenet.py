@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, ClassVar
@@ -18,6 +19,10 @@ class ImageNet(Tree):
     """
 
     store = "imagenet"
+    field_counts: ClassVar[Mapping[str, int]] = {
+        "train": 1_281_167,
+        "test": 50_000,
+    }  # Russakovsky et al., table 2; test is val
     about: ClassVar[dict[str, Any]] = {
         "citation": "O. Russakovsky et al., ImageNet Large Scale Visual Recognition Challenge, IJCV 115(3), 2015",
         "licence": "non-commercial research and education; not redistributed with this project",

@@ -37,6 +37,7 @@ class KeypointFolder(Annotated):
     """
 
     store = "pose-folder"
+    is_own = True
     read = staticmethod(read)
     load = staticmethod(load)
 

@@ -63,6 +63,7 @@ class MaskFolder(Segmentation):
     """
 
     store = "mask_folder"
+    is_own = True
     read = staticmethod(read)
     load = staticmethod(load)
 

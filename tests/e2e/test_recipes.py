@@ -59,7 +59,7 @@ def test_every_pair_goes_through_the_papers_pipelines(data, tmp_path):
 @pytest.mark.slow
 def test_a_pair_with_the_papers_network(data, tmp_path):
     """ImageNet -> COCO at 224 and 256 x 192, two images a step."""
-    short = "paper@batch_size=2@draw.steps=2@transfer.steps=2"
+    short = "paper@batch_size=2@calibration=20@draw.steps=2@transfer.steps=2"
     found = run(data, tmp_path, "cls/imagenet", "pose/coco", short)
     assert [each.status for each in found] == ["ok"] * 3
     (transfer,) = [each for each in found if each.kind == "transfer"]

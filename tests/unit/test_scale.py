@@ -2,6 +2,7 @@
 
 import pytest
 import yaml
+from asked import config
 from foreign import register
 
 from bench.request import scale as scales
@@ -28,10 +29,34 @@ def test_what_differs_between_the_papers_tasks():
     assert [own["rho"] for own in knobs] == [1.8e-4, 1.4e-4, 1.4e-4, 1e-6]
     assert [own["interval"] for own in knobs] == [0.0714, 0.0581, 0.075, 0.0714]
     assert [p.knobs("gmp") for p in (imagenet, city, ade, coco)] == [{"interval": own["interval"]} for own in knobs]
-    assert (imagenet.optimizer, city.optimizer, coco.optimizer) == ("rmsprop", "adam", "adam")
+    assert (imagenet.optimizer, city.optimizer, coco.optimizer) == ("rmsprop/as_released", "adam", "adam")
     assert (imagenet.eps, city.eps, coco.eps) == (1e-3, 1e-3, 1e-8)
     assert (ade.options["head_width"], city.options.get("head_width")) == (180, None)
     assert imagenet.options["smoothing"] == 0.1 and coco.options["flip_test"] is True
+
+
+def test_the_papers_schedules_shrinks_averages_and_calibration_are_the_releases():
+    """Shrinks every 10 of 350, 10 of 430, 25 of 200 and 10 of 210 epochs; 20,480 images of ImageNet, else 1,280."""
+    plans = {task: scales.load("paper").plan(task) for task in IMAGES}
+    shrinks = [plan.knobs("supertickets/as_released")["shrink_interval"] * EPOCHS[task] for task, plan in plans.items()]
+    assert shrinks == pytest.approx([10, 10, 25, 10], rel=1e-3)
+    assert {plan.knobs("supertickets/as_released")["least_macs"] for plan in plans.values()} == {1_000_000}
+    assert "least_macs" not in plans["cls/imagenet"].knobs("supertickets")
+    assert [plan.beta_range for plan in plans.values()] == [(), (0.95, 0.85), (0.95, 0.85), ()]
+    assert [plan.calibration_batches for plan in plans.values()] == [40, 40, 20, 4]  # of 512, 32, 64 and 384
+    assert {plan.average_from for plan in plans.values()} == {1}
+    tiny = scales.load("tiny").plan("seg/camvid")
+    assert (tiny.beta_range, tiny.calibration_batches, tiny.average_from) == ((), 10, 0)
+
+
+def test_pose_alone_has_a_preset_of_its_own():
+    paper = scales.load("paper")
+    runs = (["pose/coco"], ["pose/coco", "pose/lsp"], ["cls/imagenet"], ["cls/imagenet", "pose/coco"], [])
+    assert [paper.preset_of(run) for run in runs] == ["paper_pose", "paper_pose", "paper", "paper", "paper"]
+    for name in ("paper@preset=small", "rehearsal", "tiny"):
+        assert scales.load(name).preset_of(["pose/coco"]) == scales.load(name).preset
+    for source, target, host in (("pose/coco", "pose/lsp", "paper_pose"), ("seg/camvid", "pose/coco", "paper")):
+        assert config(scale="paper", source=source, target=target).setting.host == f"supernet/{host}"
 
 
 def test_a_rehearsal_is_the_paper_in_small():

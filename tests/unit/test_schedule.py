@@ -50,6 +50,27 @@ def test_the_multistep_falls_tenfold_at_170_and_200_of_210():
     assert [found[i] for i in (0, 169, 170, 199, 200, 209)] == pytest.approx([1e-3, 1e-3, 1e-4, 1e-4, 1e-5, 1e-5])
 
 
+def test_the_share_of_the_first_moment_is_what_pytorchs_one_cycle_makes_it():
+    """0.95 down to 0.85 where the rate is highest and up again, bit by bit; elsewhere it stays."""
+    settings = Settings(99, 0.04, beta_range=(0.95, 0.85))
+    ours, theirs = adam(settings), torch.optim.Adam([nn.Parameter(torch.zeros(1))], lr=0.04)
+    schedule = Schedule(ours, settings)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of a scheduler that moves before its optimiser
+        other, found = torch.optim.lr_scheduler.OneCycleLR(theirs, 0.04, total_steps=100), []
+        for step in range(99):
+            schedule.advance(step)
+            assert ours.param_groups[1]["betas"] == theirs.param_groups[0]["betas"]
+            found.append(ours.param_groups[0]["betas"][0])
+            other.step()
+    assert (found[0], min(found)) == (0.95, pytest.approx(0.85)) and found.index(min(found)) == 29
+    assert found[-1] == pytest.approx(0.95, abs=1e-3)
+    for name in ("multistep", "constant"):
+        made = adam(fixed := replace(settings, schedule=name, falls=(0.5,)))
+        Schedule(made, fixed).advance(50)
+        assert made.param_groups[0]["betas"] == (0.9, 0.999)
+
+
 def test_a_constant_rate_is_the_peak_of_every_group_from_the_first_step_to_the_last():
     made = adam(settings := Settings(9, 0.04, schedule="constant", warmup=0.5))
     schedule = Schedule(made, settings)

@@ -20,7 +20,7 @@ from tickets.errors import UserError
 from tickets.hosts.supernet import Supernet
 from tickets.pruning.masks import Masks, keep_top, project
 from tickets.scorers import SCORERS, synflow
-from tickets.scorers.base import Scorer
+from tickets.scorers.base import Scorer, below
 from tickets.scorers.grasp import Grasp
 from tickets.scorers.magnitude import Magnitude
 from tickets.scorers.snip import Snip
@@ -415,6 +415,35 @@ def test_under_projection_a_masked_weight_is_gone_and_ranks_below_all_others(nam
         assert torch.equal(flattened(found), flattened(again))
         chosen = keep_top(found, sparsity)
         assert all((chosen[weight] <= mask).all() for weight, mask in network.masks.items())
+
+
+@pytest.fixture
+def flushed():
+    """Denormal numbers are zero, as while jobs run."""
+    if not torch.set_flush_denormal(True):
+        pytest.skip("this processor flushes no denormal numbers")
+    yield
+    torch.set_flush_denormal(False)
+
+
+@pytest.mark.usefixtures("flushed")
+def test_a_removed_weight_ranks_below_live_ones_of_score_zero_where_denormals_are_flushed():
+    """Half of the live weights are zero, and score zero: as many are kept as are live, and not one removed one."""
+    network = masked(Projection)
+    with torch.no_grad():
+        for weight in network.weights().values():
+            weight.masked_fill_(torch.rand(weight.shape) < 0.5, 0.0)
+    live = sum(int(mask.sum()) for mask in network.masks.values())
+    sparsity = 1 - live / sum(mask.numel() for mask in network.masks.values())
+    for name in ("snip", "magnitude", "wanda"):
+        chosen = keep_top(values(name, network, sparsity), sparsity)
+        assert sum(int((chosen[weight] & ~mask).sum()) for weight, mask in network.masks.items()) == 0
+
+
+@pytest.mark.parametrize("lowest", [0.0, 1e-40, 0.25, -1e-40, -0.25, -1e30])
+def test_what_is_removed_scores_a_normal_number_below_all_others(lowest):
+    floor = below({"a": torch.tensor([3.0, lowest])}, {"a": torch.tensor([False, True])})["a"][0]
+    assert floor < lowest and floor.abs() >= torch.finfo().tiny
 
 
 @pytest.mark.parametrize("name", ["magnitude", "snip", "grasp"])

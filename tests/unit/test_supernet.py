@@ -5,7 +5,8 @@ import torch
 from torch import nn
 from toy import SPEC, ToySource, toy_network
 
-from tasks.heads.paper import PaperClassifier, PaperDense
+from tasks import TASKS
+from tasks.heads.paper import PaperClassifier, PaperDense, make_head
 from tickets.cost import dense_macs, layer_costs
 from tickets.errors import UserError
 from tickets.hosts.blocks import KERNELS, Norm, SearchBlock
@@ -37,6 +38,22 @@ def test_paper_preset_counts(classes, width, size, parameters, macs, units, bloc
     assert sum(p.numel() for p in network.parameters()) == parameters
     assert dense_macs(layer_costs(network, size)) == macs
     assert (sum(sum(u.values()) for u in live.values()), len(live)) == (units, blocks)
+
+
+def test_released_pose_has_norms_and_first_weights_of_its_own():
+    """Momentum 0.1, eps 1e-5 and N(0, 1e-3), head and host; elsewhere 0.01, 1e-3 and 2 / fan-out."""
+    torch.manual_seed(0)
+    for kind, norm, std in (("pose", (0.1, 1e-5), 1e-3), ("seg", (0.01, 1e-3), (2 / 90) ** 0.5)):
+        host = Supernet(preset("paper_pose" if kind == "pose" else "paper"))
+        head = make_head(TASKS.make(f"{kind}/figures"), "paper", host.features)
+        network = Network(host, head)
+        norms = [m for m in network.modules() if isinstance(m, torch.nn.BatchNorm2d)]
+        assert {(m.momentum, m.eps) for m in norms} == {norm}
+        assert head.transform.project.weight.std().item() == pytest.approx(std, rel=0.05)
+        if kind == "pose":
+            convs = [m.weight.flatten() for m in network.modules() if isinstance(m, torch.nn.Conv2d)]
+            assert torch.cat(convs).std().item() == pytest.approx(1e-3, rel=0.01)
+            assert not head.predict.bias.any()
 
 
 @pytest.mark.parametrize("name", PRESETS)

@@ -16,7 +16,7 @@ from tickets.drawers.supertickets import SuperTickets
 from tickets.pruning.masks import sparsity_of
 from tickets.recipes.base import transfer
 from tickets.recipes.finetune import Finetune
-from tickets.search.costs import total_unit_macs
+from tickets.search.costs import per_unit, total_unit_macs, unit_costs
 from tickets.search.searchable import search_blocks
 from tickets.training.loop import Training
 from tickets.training.masking import masking
@@ -55,12 +55,18 @@ def added(found: Training) -> float:
     return (found.method.loss(found, seen) - found.source.loss(seen.outputs, batch)).item()
 
 
-def kill_two_units(found: Training) -> None:
+def kill_two_units(found: Training, in_the_average_alone: bool = False) -> None:
     """Two dead units in one block."""
     name = "host.fuses.1.new"
     with torch.no_grad():
-        found.network.get_submodule(name).gamma[:2] = 0
+        if not in_the_average_alone:
+            found.network.get_submodule(name).gamma[:2] = 0
         found.ema.values[f"{name}.depthwise_bn.weight"][:2] = 0
+
+
+def units_of(found: Training) -> int:
+    """Live units of the whole network."""
+    return sum(sum(block.units.values()) for block in search_blocks(found.network).values())
 
 
 def test_a_shrink_wipes_the_released_masks_and_keeps_the_intended_ones():
@@ -128,6 +134,56 @@ def test_the_released_penalty_stays_on_in_later_trainings():
                 if block.units:
                     block.gamma.fill_(-1.0)
         assert added(found) == pytest.approx(KNOBS["rho"] * units if stays else 0.0, rel=1e-4)
+
+
+def test_the_released_trigger_counts_units_that_are_dead_in_the_average_alone(monkeypatch):
+    """What is cut is dead in both in either case: two units that live in the raw weights stay, and set it off."""
+    cuts = []
+    monkeypatch.setattr("tickets.drawers.supertickets.shrink", lambda *args: cuts.append(args[-1]))
+    for drawer in (RELEASED, INTENDED):
+        cuts.clear()
+        drawer.do_shrink(found := training(drawer))
+        assert not cuts, drawer
+        kill_two_units(found, in_the_average_alone=True)
+        drawer.do_shrink(found)
+        assert len(cuts) == (drawer is RELEASED)
+        assert all(keep.all() for live in cuts for keep in live.values())
+
+
+def test_the_released_shrink_waits_for_a_number_of_macs():
+    """The two units' MACs by the layers' costs, to the MAC: 4 images' pixels of 3x3 maps, widths 4 in and 6 out."""
+    found = training(INTENDED)
+    block = "host.fuses.1.new"
+    costs = unit_costs(found.network, found.layers)
+    two = int(sum(per_unit(found.network.get_submodule(block), costs[block])[:2]))
+    for least, cut in ((two, 2), (two + 1, 0)):
+        found = training(drawer := DRAWERS.make(f"supertickets/as_released@least_macs={least}", KNOBS))
+        before = units_of(found)
+        kill_two_units(found)
+        drawer.do_shrink(found)
+        assert before - units_of(found) == cut
+
+
+def test_the_released_average_counts_from_one():
+    """After one step it holds 1 - 2/11 of the new weight, the intended one 1 - 1/10."""
+    for drawer, share in ((RELEASED, 2 / 11), (INTENDED, 1 / 10)):
+        rounds = drawer.trainings(REQUEST.settings.steps, 0.8)
+        found = drawer.begin(REQUEST, rounds[0], None)
+        name, weight = next(iter(found.network.weights().items()))
+        with torch.no_grad():
+            found.ema.values[name].zero_()
+            weight.fill_(1.0)
+        found.ema.update(found.network)
+        assert found.ema.values[name].mean().item() == pytest.approx(1 - share)
+
+
+def test_released_shrinks_are_ten_of_350_epochs_apart():
+    steps = [[e.step for e in d.events(350, 0.9) if e.do == "shrink"] for d in (RELEASED, INTENDED)]
+    assert steps[0][:4] == [10, 20, 30, 40] and steps[1][:4] == [12, 25, 38, 50]
+
+
+def test_the_released_semantics_have_another_version_since_they_changed():
+    assert (RELEASED.version, INTENDED.version) == (2, 1)
 
 
 def test_weight_decay_is_on_in_every_later_training():

@@ -15,6 +15,10 @@ class Broken(Exception):
     """A promise is not kept; the message says which, with the value found."""
 
 
+class Doubted(Exception):
+    """A promise is kept, and a person should know what the message says."""
+
+
 class Skipped(Exception):
     """A check does not apply; the message says why."""
 
@@ -30,7 +34,7 @@ class Verdict:
     """
 
     check: str
-    outcome: Literal["passed", "FAILED", "skipped"]
+    outcome: Literal["passed", "warning", "FAILED", "skipped"]
     detail: str
 
 
@@ -59,6 +63,8 @@ class Contract(Generic[S]):
         """Check one of the promises; whatever error the member raises is a promise that it does not keep."""
         try:
             return Verdict(text, "passed", self.checks[text](subject))
+        except Doubted as reason:
+            return Verdict(text, "warning", str(reason))
         except Skipped as reason:
             return Verdict(text, "skipped", str(reason))
         except Broken as reason:

@@ -18,6 +18,20 @@ def _supertickets(searches: bool = True, prunes: bool = True, **options: Any) ->
     return Member("tickets.drawers.supertickets:SuperTickets", options, Traits(searches=searches, prunes=prunes))
 
 
+SEARCHED_AS_RELEASED = {
+    "semantics": "reparam",
+    "after_prune": "keep",
+    "on_shrink": "reset",
+    "joint": True,
+    "last": 1.0,
+    "penalty_stays": True,
+    "shrink_interval": 10 / 350,
+    "trigger": "averaged",
+    "average_from": 1,
+}
+"""How the released code of SuperTickets searches and prunes; the scale `paper` sets what differs between its tasks."""
+
+
 def _pruned_once(base: str, scorer: str, **more: Any) -> Member:
     options = {"base": base, "scorer": scorer, **more}
     return Member("tickets.drawers.prune_once:PruneOnce", options, Traits(based_on(base), searches=base == SEARCHED))
@@ -71,8 +85,8 @@ DRAWERS: Registry[Drawer] = Registry(
     "drawer",
     {
         "supertickets": _supertickets(),
-        "supertickets/as_released": _supertickets(
-            semantics="reparam", after_prune="keep", on_shrink="reset", joint=True, last=1.0, penalty_stays=True
+        "supertickets/as_released": Member(
+            "tickets.drawers.supertickets:AsReleased", SEARCHED_AS_RELEASED, Traits(searches=True)
         ),
         "supertickets/one_shot": _supertickets(progressive=False),
         "supertickets/no_reactivation": _supertickets(after_prune="keep"),

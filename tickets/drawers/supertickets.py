@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import ClassVar, Literal
 
 import torch
 from torch import Tensor
@@ -24,7 +24,7 @@ from tickets.search.costs import Penalty, penalties, total_unit_macs, unit_costs
 from tickets.search.searchable import search_blocks
 from tickets.search.surgery import in_multiples, live_units_mask, shrink, within_macs
 from tickets.source import head_of
-from tickets.stated import ELSEWHERE
+from tickets.stated import ELSEWHERE, LATER
 from tickets.training.events import Event, at
 from tickets.training.loop import Training
 from tickets.training.method import Pass
@@ -55,6 +55,11 @@ class SuperTickets(Drawer):
         threshold: a unit with |gamma| at or below it is dead.
         least_cut: a shrink waits until the dead units hold this share of all units' MACs
             (released: 1e6 MACs of 5.9e9).
+        least_macs: the same in MACs of an image, which then rule instead; 0 for the share.
+        trigger: which units a shrink counts to find whether it waits: those "dead", which it would cut, or those whose
+            averaged |gamma| is at or below the threshold, "averaged", as the released code does.
+        average_from: the number that the first update of the average has in its warm-up rule, where the settings' is
+            smaller (released: 1).
         macs_target: share of the units' MACs that shall stay, in (0, 1]; the bound falls linearly to it, and
             a shrink also cuts the units of smallest |gamma| above it. 1 for no target.
         penalty_stays: whether the L1 penalty goes on in later trainings of the ticket.
@@ -74,12 +79,18 @@ class SuperTickets(Drawer):
     macs_target: float = 1.0
     penalty_stays: bool = False
     rho: float = field(default=0.0, metadata=ELSEWHERE)
+    least_macs: int = field(default=0, metadata=LATER)
+    trigger: Literal["dead", "averaged"] = field(default="dead", metadata=LATER)
+    average_from: int = field(default=0, metadata=LATER)
 
     def __post_init__(self) -> None:
         super().__post_init__()
         for name in ("interval", "last", "shrink_interval", "macs_target"):
             if not 0 < getattr(self, name) <= 1:
                 raise UserError(f"{name} is {getattr(self, name)}; give a fraction above 0 and at most 1")
+        for name in ("least_macs", "average_from"):
+            if getattr(self, name) < 0:
+                raise UserError(f"{name} is {getattr(self, name)}; give a whole number of at least 0")
         if self.rho < 0:
             raise UserError(f"rho is {self.rho}; give a weight of at least 0")
         if not (self.search or self.prune):
@@ -120,6 +131,7 @@ class SuperTickets(Drawer):
     def begin(self, request: Request, this: Round, before: Training | None) -> Training:
         """With the units' penalty factors, which are those of the full network throughout."""
         training = super().begin(request, this, before)
+        training.ema.updates = max(training.ema.updates, self.average_from)
         if self.search:
             with torch.device("meta"):
                 host = request.spec.build()
@@ -149,12 +161,22 @@ class SuperTickets(Drawer):
         if self.macs_target < 1:
             live = within_macs(network, ema, live, unit_costs(network, training.layers), self._bound(training))
         live = in_multiples(network, ema, live, PATTERNS.make(self.pattern).multiple)
-        if not final and _dead_share(training, live) < self.least_cut:
+        if not final and self._waits(training, live):
             return
         if shrink(network, ema, training.optimizer, live):
             if self.on_shrink == "reset":
                 network.masks = _reset_blocks(network)
             training.masks_changed()
+
+    def _waits(self, training: Training, live: Mapping[str, Tensor]) -> bool:
+        """Whether too little is dead for a shrink."""
+        if self.trigger == "averaged":
+            live = live_units_mask(training.network, training.ema, self.threshold, by_average=True)
+        total = total_unit_macs(training.network, training.layers)
+        stays = total_unit_macs(training.network, training.layers, live)
+        if self.least_macs:
+            return total - stays < self.least_macs
+        return (1 - stays / total if total else 0.0) < self.least_cut
 
     def _bound(self, training: Training) -> float:
         """MACs that the units may have at this step; of the full network's, those at the first shrink, remembered."""
@@ -164,10 +186,11 @@ class SuperTickets(Drawer):
         return share * full
 
 
-def _dead_share(training: Training, live: Mapping[str, Tensor]) -> float:
-    """MACs of the units that are not live over the MACs of all units."""
-    total = total_unit_macs(training.network, training.layers)
-    return 1 - total_unit_macs(training.network, training.layers, live) / total if total else 0.0
+@dataclass(frozen=True)
+class AsReleased(SuperTickets):
+    """`supertickets/as_released`: its options are those of its row; version 1 triggered and averaged as intended."""
+
+    version: ClassVar[int] = 2
 
 
 def _reset_blocks(network: Network) -> Masks:

@@ -34,6 +34,7 @@ HOSTS: Registry[HostSpec] = Registry(
         "supernet/tiny3": Member("tickets.hosts.supernet:TINY3", traits=_SEARCHED),
         "supernet/small": Member("tickets.hosts.supernet:SMALL", traits=_SEARCHED),
         "supernet/paper": Member("tickets.hosts.supernet:PAPER", traits=_SEARCHED),
+        "supernet/paper_pose": Member("tickets.hosts.supernet:PAPER_POSE", traits=_SEARCHED),
         "decoder/tiny": Member("tickets.hosts.decoder:TINY", traits=Traits(takes="latent")),
         **_spiking("TINY"),
         **_spiking("VGG16"),

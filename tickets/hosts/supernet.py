@@ -144,9 +144,18 @@ PAPER = Spec(
     norm=Norm(momentum=0.01, eps=1e-3),
 )
 
-PRESETS: dict[str, Spec] = {"tiny": TINY, "tiny2": TINY2, "tiny3": TINY3, "small": SMALL, "paper": PAPER}
-"""`tiny` and `small` for CPUs, `paper` as released; `tiny2` and `tiny3` are `tiny` with twice and three times the
-blocks in every branch, hosts without a scale of their own."""
+PAPER_POSE = replace(PAPER, norm=Norm(), initial_std=1e-3)
+
+PRESETS: dict[str, Spec] = {
+    "tiny": TINY,
+    "tiny2": TINY2,
+    "tiny3": TINY3,
+    "small": SMALL,
+    "paper": PAPER,
+    "paper_pose": PAPER_POSE,
+}
+"""`tiny` and `small` for CPUs, `paper` as released, `paper_pose` as released for pose; `tiny2` and `tiny3` are
+`tiny` with twice and three times the blocks in every branch, hosts without a scale of their own."""
 
 
 def preset(name: str) -> Spec:

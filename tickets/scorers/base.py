@@ -59,12 +59,15 @@ class DataScorer(Scorer):
 
 
 def below(scores: Mapping[str, Tensor], present: Masks) -> dict[str, Tensor]:
-    """The scores with all that is not present at one value strictly below the rest, zero if that is."""
+    """The scores with all that is not present at one value strictly below the rest.
+
+    It is no denormal number: where those are flushed to zero, as they are while jobs run, one would tie with a zero.
+    """
     rest = torch.cat([score[present[name]] for name, score in scores.items()])
     rest = rest[rest.isfinite()]
     if not len(rest):
         return dict(scores)
-    floor = torch.nextafter(rest.min(), rest.new_tensor(-torch.inf)).clamp_max(0)
+    floor = torch.nextafter(rest.min(), rest.new_tensor(-torch.inf)).clamp_max(-torch.finfo(rest.dtype).tiny)
     return {name: torch.where(present[name], score, floor) for name, score in scores.items()}
 
 

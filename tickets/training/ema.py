@@ -32,10 +32,11 @@ class Ema:
     Args:
         network: whose tensors are averaged; its current values are the start.
         decay: nominal decay per update, in [0, 1).
+        updates: the n of the first one.
     """
 
-    def __init__(self, network: nn.Module, decay: float) -> None:
-        self.decay, self.updates = decay, 0
+    def __init__(self, network: nn.Module, decay: float, updates: int = 0) -> None:
+        self.decay, self.updates = decay, updates
         self.values = {name: t.detach().clone() for name, t in averaged_tensors(network).items()}
         self._of: dict[str, Tensor] | None = None
 

@@ -81,7 +81,8 @@ class Training:
         device = self.source.device
         self.network.to(device).to(memory_format=torch.channels_last)
         self.network.masks = {name: mask.to(device) for name, mask in self.network.masks.items()}
-        self.ema = Ema(self.network, self.settings.ema_decay ** (self.source.batch_size / 4096))
+        decay = self.settings.ema_decay ** (self.source.batch_size / 4096)
+        self.ema = Ema(self.network, decay, self.settings.average_from)
         self.optimizer = optimizer(self.network, self.settings)
         self.schedule = Schedule(self.optimizer, self.settings)
         self.layers: list[LayerCost] = []

@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING
 
 import torch
 
+from tickets.training.rmsprop import ReleasedRMSprop
+
 if TYPE_CHECKING:
     from tickets.training.network import Network
     from tickets.training.settings import Settings
@@ -27,5 +29,7 @@ def optimizer(network: Network, settings: Settings) -> torch.optim.Optimizer:
         from timm.optim.rmsprop_tf import RMSpropTF  # only here: importing timm takes a second
 
         return RMSpropTF(groups, lr=settings.learning_rate, alpha=0.9, momentum=0.9, eps=settings.eps)
+    if settings.optimizer == "rmsprop/as_released":
+        return ReleasedRMSprop(groups, settings.learning_rate, settings.eps)
     betas = (settings.beta, 0.999)
     return torch.optim.Adam(groups, lr=settings.learning_rate, betas=betas, eps=settings.eps, fused=True)

@@ -23,15 +23,15 @@ HALF = 0.5
 
 def one_cycle(steps: int) -> Rule:
     """A cosine up from a 25th of the peak for 30 % of the steps, and one down to a 10,000th of that."""
-    top = RISE * (steps + 1) - 1
+    return lambda step, rate, peak: _cycle(step, steps, peak / START, peak, peak / START / END)
 
-    def rate(step: int, rate: float, peak: float) -> float:
-        low = peak / START
-        if step <= top:
-            return _cosine(low, peak, step / top)
-        return _cosine(peak, low / END, (step - top) / (steps - top))
 
-    return rate
+def _cycle(step: int, steps: int, first: float, top: float, last: float) -> float:
+    """What a cosine there and back is at a step."""
+    turn = RISE * (steps + 1) - 1
+    if step <= turn:
+        return _cosine(first, top, step / turn)
+    return _cosine(top, last, (step - turn) / (steps - turn))
 
 
 def _cosine(start: float, end: float, way: float) -> float:
@@ -86,6 +86,7 @@ class Schedule:
     def __init__(self, optimizer: torch.optim.Optimizer, settings: Settings) -> None:
         self.optimizer, self.rules = optimizer, rules(settings)
         self.peaks: list[float] = [group["lr"] for group in optimizer.param_groups]
+        self.steps, self.betas = settings.steps, settings.beta_range if settings.schedule == "onecycle" else ()
         self.step = -1
         self.advance(0)
 
@@ -96,6 +97,15 @@ class Schedule:
             for group, peak in zip(self.optimizer.param_groups, self.peaks, strict=True):
                 for rule in self.rules:
                     group["lr"] = rule(self.step, group["lr"], peak)
+        self._cycle_betas()
+
+    def _cycle_betas(self) -> None:
+        """Bring Adam's share of the first moment to this step, as PyTorch's OneCycleLR does unless told otherwise."""
+        if not self.betas:
+            return
+        high, low = self.betas
+        for group in self.optimizer.param_groups:
+            group["betas"] = (_cycle(self.step, self.steps, high, low, high), group["betas"][1])
 
     def state_dict(self) -> list[dict[str, int]]:
         """Where the schedules stand; plain values."""

@@ -9,6 +9,7 @@ from typing import Any, Literal
 from tickets.stated import LATER, stated
 
 ScheduleName = Literal["onecycle", "staircase", "multistep", "constant"]
+OptimizerName = Literal["adam", "rmsprop", "rmsprop/as_released"]
 
 
 @dataclass(frozen=True)
@@ -19,7 +20,8 @@ class Settings:
         steps: optimiser steps, at least 1.
         learning_rate: its peak.
         weight_decay: L2 factor on convolution and linear weights, masked ones included.
-        optimizer: "adam", or "rmsprop" as TensorFlow has it (decay and momentum 0.9).
+        optimizer: "adam"; "rmsprop" as TensorFlow has it (decay and momentum 0.9); or "rmsprop/as_released", as the
+            release of SuperTickets has it.
         eps: the optimiser's, beside the second moment's root (adam) or inside it (rmsprop).
         schedule: of the learning rate: "onecycle" (cosine, 30 % up), "staircase", "multistep", or "constant" (the peak
             throughout, without a warm-up).
@@ -36,13 +38,16 @@ class Settings:
         precision: "float32", or "bfloat16" for the forward pass under autocast.
         compiled: whether the network runs through `torch.compile`.
         beta: share of Adam's first moment that a step keeps, in [0, 1); players that answer each other want less.
+        beta_range: the share under "onecycle", at the first and the last step and where the rate is highest; () leaves
+            it at `beta`.
+        average_from: the number that the first update of the average has in its warm-up rule.
         knobs: numbers of single methods that identities used to state here (`to_json`); nothing is trained by them.
     """
 
     steps: int
     learning_rate: float
     weight_decay: float = 1e-5
-    optimizer: Literal["adam", "rmsprop"] = "adam"
+    optimizer: OptimizerName = "adam"
     eps: float = 1e-8
     schedule: ScheduleName = "onecycle"
     decay: float = 0.1
@@ -54,6 +59,8 @@ class Settings:
     precision: Literal["float32", "bfloat16"] = "float32"
     compiled: bool = False
     beta: float = field(default=0.9, metadata=LATER)
+    beta_range: tuple[float, float] | tuple[()] = field(default=(), metadata=LATER)
+    average_from: int = field(default=0, metadata=LATER)
     knobs: Mapping[str, float] = field(default_factory=dict)
 
     @property
