@@ -12,7 +12,7 @@ from typing import Any
 import torch
 
 from bench.command import curves
-from bench.jobs import together
+from bench.jobs import memory, together
 from bench.jobs.identity import codes, knobs, settings_of, versions
 from bench.jobs.lock import taken
 from bench.jobs.scoring import make_feed, scores_of, synops_of
@@ -153,7 +153,7 @@ def dismiss(device: str, report: object = None) -> None:
 
 def _done(work: Work, store: Store, report: Report) -> record.Record | Undone:
     torch.set_flush_denormal(True)
-    provenance.forget_peak()
+    memory.forget_peak(torch.device(work.facts.device))
     try:
         checkpoint = Checkpoint(store.checkpoint(work.id))
         verify_data(work.job, work.facts)
@@ -399,7 +399,7 @@ def _succeeded(work: Work, outcome: Outcome, wall_s: float) -> record.Record:
             "timesteps": timesteps_of(parts_of(outcome.network)[0].get_submodule("host")),
             "images": spent.images,
             "wall_s": wall_s,
-            "peak_mib": provenance.peak_mib(),
+            "peak_mib": memory.peak_mib(feed.device),
         },
     }
     if work.job.kind == "draw" and (told := outcome.ticket.provenance.get("timesteps")):
@@ -411,7 +411,7 @@ def frame(work: Work) -> dict[str, Any]:
     """What a record says whether or not the job succeeded."""
     job, facts = work.job, work.facts
     plan, foreign = facts.scale.plan(job.trained_on), codes(job, facts)
-    is_gpu, said = facts.setting.device == "cuda", knobs(job, plan)
+    is_cuda, said = facts.setting.device == "cuda", knobs(job, plan)
     return {
         "id": work.id,
         "kind": job.kind,
@@ -433,7 +433,7 @@ def frame(work: Work) -> dict[str, Any]:
         "fingerprints": {task: facts.fingerprints[task] for task in job.tasks},
         "redraw": redraw_command(job, facts) if job.source else None,
         "code": foreign,
-        **provenance.stamp(torch.cuda.get_device_name(facts.device) if is_gpu else facts.device, foreign),
+        **provenance.stamp(torch.cuda.get_device_name(facts.device) if is_cuda else facts.device, foreign),
     }
 
 

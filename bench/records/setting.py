@@ -63,9 +63,9 @@ class Setting(BaseModel):
     threads: Annotated[
         int, Field(description="Of a job; with kernels of PyTorch they change last bits.", ge=1, le=MOST)
     ] = 1
-    device: Annotated[Literal["cpu", "cuda"], Field(description="cpu or cuda; asked for as cpu, cuda or cuda:N.")] = (
-        "cpu"
-    )
+    device: Annotated[
+        Literal["cpu", "cuda", "mps"], Field(description="cpu, cuda or mps; asked for as cpu, cuda, cuda:N or mps.")
+    ] = "cpu"
     ranks: Annotated[int, Field(description="Processes of a job; torchrun starts them.", ge=1, le=MOST)] = 1
 
     @model_serializer(mode="wrap")

@@ -53,8 +53,8 @@ def moved(setting: Setting, host: str) -> Setting:
 
 def unserved(setting: Mapping[str, Any], host: str) -> str:
     """Why our kernels for CPUs do not serve a run, as part of a sentence; "" where they do."""
-    if setting.get("device") == "cuda":
-        return "the device is cuda"
+    if (device := setting.get("device", "cpu")) != "cpu":
+        return f"the device is {device}"
     if setting.get("precision") == "bfloat16":
         return "the precision is bfloat16"
     return _unserved_anywhere(setting, host)
@@ -63,7 +63,7 @@ def unserved(setting: Mapping[str, Any], host: str) -> str:
 def unserved_by_triton(setting: Mapping[str, Any], host: str) -> str:
     """Why Triton's kernels do not serve a run, likewise; `auto` leaves them out until they are measured."""
     if setting.get("device") != "cuda":
-        return "the device is cpu"
+        return f"the device is {setting.get('device', 'cpu')}"
     if not triton.is_installed():
         return "Triton is not installed"
     return _unserved_anywhere(setting, host)

@@ -19,7 +19,7 @@ from tickets.search.searchable import live_units
 from tickets.seeding import seeded
 from tickets.source import Batch, Source
 from tickets.ticket import Ticket
-from tickets.training import ranks
+from tickets.training import devices, ranks
 from tickets.training.checkpoint import LEAVING, Checkpoint
 from tickets.training.ema import Ema, recalibrate
 from tickets.training.events import Event, known
@@ -342,7 +342,7 @@ class Training:
             "scores": self.scores,
             "spent": dict(vars(self.spent)),  # which goes on being counted when the last state is kept
             "rng": torch.get_rng_state(),
-            "cuda_rng": torch.cuda.get_rng_state_all() if torch.cuda.is_available() else [],
+            "cuda_rng": [] if (own := devices.random_state(self.source.device)) is None else [own],
         }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
@@ -363,8 +363,8 @@ class Training:
             self.network.host.timesteps = steps
         self.memory, self.scores, self.spent = state["memory"], state["scores"], Spent(**state["spent"])
         torch.set_rng_state(state["rng"])
-        if state["cuda_rng"] and torch.cuda.is_available():
-            torch.cuda.set_rng_state_all(state["cuda_rng"])
+        if state["cuda_rng"] and self.source.device.type != "cpu":
+            devices.set_random_state(self.source.device, state["cuda_rng"][-1])
         self.masks_changed()
 
 
