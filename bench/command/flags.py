@@ -84,9 +84,11 @@ def device(name: str, is_here: bool = True) -> str:
     """
     if name == "cpu":
         return name
+    if name == "mps":
+        return _apples(is_here)
     kind, _, index = name.partition(":")
     if kind != "cuda" or (":" in name and not index.isdecimal()):
-        raise UserError(f"device '{name}' is not known; give cpu, cuda or cuda:N.")
+        raise UserError(f"device '{name}' is not known; give cpu, cuda, cuda:N or mps.")
     if not is_here:
         if index:
             raise UserError(f"device '{name}' is one of this machine, and jobs run elsewhere; give cpu or cuda.")
@@ -97,6 +99,15 @@ def device(name: str, is_here: bool = True) -> str:
         count = torch.cuda.device_count()
         raise UserError(f"device '{name}' is not there: PyTorch finds {count} CUDA devices; use --device cpu.")
     return name
+
+
+def _apples(is_here: bool) -> str:
+    """The name of an Apple GPU, if there is one."""
+    import torch
+
+    if is_here and not torch.backends.mps.is_available():
+        raise UserError("device 'mps' is not there: it is an Apple GPU's, and PyTorch finds none; use --device cpu.")
+    return "mps"
 
 
 def compiler(wanted: bool) -> bool:

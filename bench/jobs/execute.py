@@ -5,11 +5,14 @@ from __future__ import annotations
 import traceback
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import torch
 
 from bench.command import curves
+from bench.jobs import memory, together
 from bench.jobs.identity import codes, knobs, settings_of, versions
 from bench.jobs.lock import taken
 from bench.jobs.scoring import make_feed, scores_of, synops_of
@@ -19,6 +22,7 @@ from bench.records import provenance, record
 from bench.request import redraw
 from bench.request.plan import TICKET, Job, describe
 from tasks import TASKS
+from tasks.data.loaders import is_lost_loader
 from tasks.feed import Feed
 from tasks.network import kept
 from tickets.cost import dense_macs, layer_costs, sparse_macs
@@ -40,6 +44,7 @@ from tickets.training.ensemble import Ensemble, parts_of
 from tickets.training.loop import Training
 from tickets.training.network import Network
 from tickets.training.progress import Progress
+from tickets.training.ranks import LostRankError
 from tickets.training.spent import Spent
 from tickets.transforms import TRANSFORMS
 
@@ -126,14 +131,29 @@ def execute(work: Work, report: Report = None) -> record.Record | Undone | Elsew
             if owner is not None:
                 return Elsewhere(lock, str(owner))
             since = store.finished(work.job, work.id) if work.unless_finished and not work.for_network else None
-            return since or _done(work, store, report)
+            return since or together.led(work, lambda: _done(work, store, report))
     except OSError as error:
         raise CannotWriteError(f"cannot lock {lock}: {error.strerror or error}.") from error
 
 
+def follow(device: str, report: object = None) -> None:
+    """Be one of the processes of every job but the first one; `report` is there for `bench.jobs.workers`.
+
+    Raises:
+        LostRankError: another process is gone, or came to something else.
+    """
+    with TemporaryDirectory(prefix="ticketbench") as scratch:
+        together.followed(device, lambda work, store: _done(work, store, None), Path(scratch))
+
+
+def dismiss(device: str, report: object = None) -> None:
+    """Tell the other processes of jobs that there are no more."""
+    together.dismiss(device)
+
+
 def _done(work: Work, store: Store, report: Report) -> record.Record | Undone:
     torch.set_flush_denormal(True)
-    provenance.forget_peak()
+    memory.forget_peak(torch.device(work.facts.device))
     try:
         checkpoint = Checkpoint(store.checkpoint(work.id))
         verify_data(work.job, work.facts)
@@ -147,15 +167,15 @@ def _done(work: Work, store: Store, report: Report) -> record.Record | Undone:
         found = _agreeing(found, store) if work.for_network else found
         if work.facts.keep and work.job.kind != "draw":
             _keep(work, outcome, store)
-    except CannotWriteError:  # no fault of the job, and its record would not be taken either
+    except (CannotWriteError, LostRankError):  # no fault of the job, and its record would not be taken either
         raise
     except DamagedDrawError as error:
         return Undone(str(error), error.draw)
     except Exception as error:  # whatever it is: it goes into the record, and the grid goes on
         if LEAVING.is_asked:  # its loaders may have been told to end, too, and were faster
             raise Left from error
-        if not work.retried and _is_for_memory(error):
-            return Undone(f"it lacked memory ({str(error).partition(chr(10))[0] or type(error).__name__})")
+        if not work.retried and (why := _may_pass(error)):
+            return Undone(f"{why} ({str(error).partition(chr(10))[0] or type(error).__name__})")
         return fail(work, f"{type(error).__name__}: {error}\n{traceback.format_exc(limit=-4)}")
     if not work.for_network:
         found.write(store.records)
@@ -163,9 +183,14 @@ def _done(work: Work, store: Store, report: Report) -> record.Record | Undone:
     return found
 
 
-def _is_for_memory(error: Exception) -> bool:
-    """Whether an error says that there was too little memory; on the CPU PyTorch has no class of its own for it."""
-    return isinstance(error, MemoryError | torch.OutOfMemoryError) or "can't allocate memory" in str(error)
+def _may_pass(error: Exception) -> str:
+    """Why a job that ended so is worth a second try, as part of a sentence; "" where it is not.
+
+    On the CPU PyTorch has no class of its own for a lack of memory.
+    """
+    if isinstance(error, MemoryError | torch.OutOfMemoryError) or "can't allocate memory" in str(error):
+        return "it lacked memory"
+    return "it lost a loader" if is_lost_loader(error) else ""
 
 
 def _computed(work: Work, place: Place) -> Outcome:
@@ -374,7 +399,7 @@ def _succeeded(work: Work, outcome: Outcome, wall_s: float) -> record.Record:
             "timesteps": timesteps_of(parts_of(outcome.network)[0].get_submodule("host")),
             "images": spent.images,
             "wall_s": wall_s,
-            "peak_mib": provenance.peak_mib(),
+            "peak_mib": memory.peak_mib(feed.device),
         },
     }
     if work.job.kind == "draw" and (told := outcome.ticket.provenance.get("timesteps")):
@@ -386,7 +411,7 @@ def frame(work: Work) -> dict[str, Any]:
     """What a record says whether or not the job succeeded."""
     job, facts = work.job, work.facts
     plan, foreign = facts.scale.plan(job.trained_on), codes(job, facts)
-    is_gpu, said = facts.setting.device == "cuda", knobs(job, plan)
+    is_cuda, said = facts.setting.device == "cuda", knobs(job, plan)
     return {
         "id": work.id,
         "kind": job.kind,
@@ -408,7 +433,7 @@ def frame(work: Work) -> dict[str, Any]:
         "fingerprints": {task: facts.fingerprints[task] for task in job.tasks},
         "redraw": redraw_command(job, facts) if job.source else None,
         "code": foreign,
-        **provenance.stamp(torch.cuda.get_device_name(facts.device) if is_gpu else facts.device, foreign),
+        **provenance.stamp(torch.cuda.get_device_name(facts.device) if is_cuda else facts.device, foreign),
     }
 
 

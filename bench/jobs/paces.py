@@ -28,7 +28,7 @@ class Pace:
         step_s: a training step of the full network with masks to keep.
         sample_s: scoring a sample of val or test.
         macs: forward MACs of one image through the full network.
-        peak_mib: memory of the process.
+        peak_mib: memory of the process, or of what it has on a GPU.
     """
 
     start_s: float

@@ -5,11 +5,11 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 
+from bench.jobs import memory
 from bench.jobs.identity import settings_of
 from bench.jobs.paces import Pace
 from bench.jobs.scoring import make_feed
 from bench.jobs.work import Facts
-from bench.records import provenance
 from bench.request.plan import Job
 from tasks.feed import Feed
 from tickets.hosts import HOSTS
@@ -17,6 +17,7 @@ from tickets.hosts.base import HostSpec
 from tickets.hosts.native import force
 from tickets.recipes.base import full_macs
 from tickets.source import initial_head
+from tickets.training import devices
 from tickets.training.loop import Training
 from tickets.training.network import Network
 
@@ -44,16 +45,18 @@ def _timed(task: str, facts: Facts, report: Callable[[float], None]) -> Pace:
     ends = [started]
     for step in range(1, WARM_UP + TIMED + 1):
         training._step(next(batches))
+        devices.finish(feed.device)
         ends.append(time.perf_counter())
         report(step / (WARM_UP + TIMED + 1))
     count = feed.measure(training.network, "val", PAGES).count
+    devices.finish(feed.device)
     scored = time.perf_counter()
     return Pace(
         ends[WARM_UP] - started,
         (ends[-1] - ends[WARM_UP]) / TIMED,
         (scored - ends[-1]) / count,
         full_macs(spec, feed),
-        provenance.peak_mib(),
+        memory.peak_mib(feed.device),
     )
 
 

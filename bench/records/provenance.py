@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import functools
 import platform
 import subprocess
@@ -109,27 +108,6 @@ def _processor() -> str:
         return platform.processor() if platform.processor() != platform.machine() else ""
     models = (line.partition(":")[2].strip() for line in lines if line.startswith("model name"))
     return next(models, "")
-
-
-def forget_peak() -> None:
-    """Start counting this process's peak memory anew, where the system allows it (Linux)."""
-    with contextlib.suppress(OSError):
-        Path("/proc/self/clear_refs").write_text("5")
-
-
-def peak_mib() -> float:
-    """The peak resident memory of this process since `forget_peak`, in MiB; 0.0 where the system does not tell."""
-    try:  # not getrusage first: Linux hands its maximum on from the parent to the child
-        lines = Path("/proc/self/status").read_text().splitlines()
-        return next(int(line.split()[1]) for line in lines if line.startswith("VmHWM")) / 1024
-    except (OSError, StopIteration):
-        pass
-    try:
-        import resource
-    except ImportError:
-        return 0.0
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return peak / 2**20 if platform.system() == "Darwin" else peak / 1024
 
 
 def now() -> str:

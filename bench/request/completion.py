@@ -61,7 +61,7 @@ OFFERS: dict[str, Offer] = {
     "host": _members(HOSTS),
     "scale": lambda _: scale.names(),
     "suite": lambda _: suite.names(),
-    "device": lambda _: ("cpu", "cuda"),
+    "device": lambda _: ("cpu", "cuda", "mps"),
     "ticket": _files("tickets"),
     "network": _files("networks", "tickets"),
     "file": _files("records", "tickets"),

@@ -53,8 +53,8 @@ def moved(setting: Setting, host: str) -> Setting:
 
 def unserved(setting: Mapping[str, Any], host: str) -> str:
     """Why our kernels for CPUs do not serve a run, as part of a sentence; "" where they do."""
-    if setting.get("device") == "cuda":
-        return "the device is cuda"
+    if (device := setting.get("device", "cpu")) != "cpu":
+        return f"the device is {device}"
     if setting.get("precision") == "bfloat16":
         return "the precision is bfloat16"
     return _unserved_anywhere(setting, host)
@@ -63,13 +63,15 @@ def unserved(setting: Mapping[str, Any], host: str) -> str:
 def unserved_by_triton(setting: Mapping[str, Any], host: str) -> str:
     """Why Triton's kernels do not serve a run, likewise; `auto` leaves them out until they are measured."""
     if setting.get("device") != "cuda":
-        return "the device is cpu"
+        return f"the device is {setting.get('device', 'cpu')}"
     if not triton.is_installed():
         return "Triton is not installed"
     return _unserved_anywhere(setting, host)
 
 
 def _unserved_anywhere(setting: Mapping[str, Any], host: str) -> str:
+    if setting.get("ranks", 1) > 1:
+        return "a job of several processes shares its batch norms, which they compute within blocks"
     if setting.get("compiled"):
         return "--compile gives them to the compiler of PyTorch"
     if not HOSTS.traits(host).has_search_blocks:

@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from bench.records.provenance import peak_mib
+from bench.jobs.memory import peak_mib
 from bench.speed.request import Request
 from bench.speed.synthetic import SEED, Synthetic, as_asked, layout_of, masks_of, network_of
 from bench.speed.timing import Run
@@ -177,6 +177,4 @@ def peak(request: Request, name: str, report: Callable[[Any], None]) -> float:
     run = training_step(request, name)
     for _ in range(PEAK_STEPS):
         run()
-    if request.device == "cpu":
-        return peak_mib()
-    return torch.cuda.max_memory_allocated(request.device) / 2**20
+    return peak_mib(torch.device(request.device))
