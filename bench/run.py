@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -18,10 +18,12 @@ from bench.request import scale as scales
 from bench.request import suite as suites
 from bench.request.config import FEW, How, RunConfig
 from bench.request.plan import Job, jobs
+from bench.request.ranks import launched, local, rank
 from tasks import TASKS
 from tasks.data.places import told
 from tickets import contract
 from tickets.drawers import DRAWERS
+from tickets.errors import UserError
 
 if TYPE_CHECKING:
     from bench.engines.contract import Engine
@@ -124,6 +126,7 @@ def run(
         setting = {**setting, **found.whole, **typed}
         changes, mistakes = [*found.changes, *changes], found.mistakes
     fit = jobs_that_fit(setting["threads"]) if engine == choice.LOCAL else choice.MANY
+    fit = 1 if launched() > 1 else fit
     asked = configs.parse(
         sweeps,
         {**setting, "scale": "@".join([setting["scale"], *changes])},
@@ -139,9 +142,37 @@ def run(
         ),
         mistakes,
     )
+    if rank() > 0:
+        _follow(asked, dry_run)
+        return
     todo = jobs(asked)
     tasks = _located(asked, todo, download)
     (context.obj or _compute)(asked, todo, tasks, verbose, dry_run)  # bench.api brings its own
+
+
+def _follow(asked: RunConfig, dry_run: bool) -> None:
+    """Be one of the processes of each of rank 0's jobs; it alone tells of them."""
+    from bench.engines.local import Workers
+
+    if not dry_run:
+        with Workers(1, asked.setting.threads, _preloaded(asked), _gpus(asked.how)) as workers:
+            try:
+                workers.call("bench.jobs.execute:follow", asked.how.device)
+            except RuntimeError as error:
+                raise UserError(f"process {rank()} of {launched()}: {error}.") from error
+
+
+def _preloaded(asked: RunConfig) -> tuple[str, ...]:
+    """What workers import before they begin."""
+    return JOBS_IMPORT if asked.setting.device == "cpu" else ()  # CUDA wants processes of its own
+
+
+def _gpus(how: How) -> Sequence[str]:
+    """The GPUs that workers share out; of a machine's several ranks each has one."""
+    from bench.engines.gpus import gpus
+
+    found = gpus(how.device)
+    return [found[local() % len(found)]] if found and launched() > 1 else found
 
 
 def jobs_that_fit(threads: int) -> int:
@@ -226,6 +257,8 @@ def computed(asked: RunConfig, todo: list[Job], tasks: dict[str, Task], display:
         except (KeyboardInterrupt, console.Ended):
             display.say("stopping: jobs that are at work note where they are; the same command goes on from there.")
             raise
+        if launched() > 1:
+            workers.call("bench.jobs.execute:dismiss", asked.how.device)
         if grid.unkept and asked.how.keep == AUTO:
             left = ", ".join(ids[job] for job in grid.unkept)
             display.say(f"there before without a trained network, which --keep networks trains once more: {left}")
@@ -243,22 +276,16 @@ def _ready(
     asked: RunConfig, todo: list[Job], tasks: dict[str, Task], display: Display, is_new: bool
 ) -> Iterator[tuple[Facts, dict[Job, str], Workers]]:
     """Data prepared, kernels at hand, records named, workers to do the jobs; they end with the block."""
-    from bench.engines.gpus import gpus
     from bench.engines.local import Workers
     from bench.jobs.kernels import Kernels
     from bench.jobs.names import named
     from bench.jobs.work import Facts
 
     how, is_here = asked.how, asked.how.engine == choice.LOCAL
-    preload = JOBS_IMPORT if asked.setting.device == "cpu" else ()  # CUDA wants processes of its own
+    count = how.jobs if is_here else jobs_that_fit(asked.setting.threads)
     with (
         Kernels(asked.setting, how.kernels, display.say) as kernels,
-        Workers(
-            how.jobs if is_here else jobs_that_fit(asked.setting.threads),
-            asked.setting.threads,
-            preload,
-            gpus(how.device) if is_here else (),
-        ) as workers,
+        Workers(count, asked.setting.threads, _preloaded(asked), _gpus(how) if is_here else ()) as workers,
     ):
         if is_new:
             workers.warm()

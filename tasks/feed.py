@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Generator, Iterator
 from dataclasses import dataclass, field, replace
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import Any
 
 import numpy as np
@@ -23,6 +23,7 @@ from tickets.search.searchable import Units
 from tickets.seeding import derive, generator
 from tickets.source import Batch, Reduction
 from tickets.ticket_set import member_seed
+from tickets.training import ranks
 from tickets.training.ensemble import parts_of
 
 NAMED = 8  # samples of a batch that are named
@@ -205,7 +206,7 @@ class Feed:
         for batch in self._loaded(data, range(len(data))[:pages], self.workers):
             image = batch["image"].contiguous(memory_format=torch.channels_last)
             shown = {**batch, "image": image}
-            each: Any = [self.task.predict(one, shown) for one in networks]
+            each: Any = [ranks.predicted(partial(self.task.predict, one), shown) for one in networks]
             metric.update(each[0] if alone else each, batch)
         return metric
 

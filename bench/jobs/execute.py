@@ -5,11 +5,14 @@ from __future__ import annotations
 import traceback
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import torch
 
 from bench.command import curves
+from bench.jobs import together
 from bench.jobs.identity import codes, knobs, settings_of, versions
 from bench.jobs.lock import taken
 from bench.jobs.scoring import make_feed, scores_of, synops_of
@@ -40,6 +43,7 @@ from tickets.training.ensemble import Ensemble, parts_of
 from tickets.training.loop import Training
 from tickets.training.network import Network
 from tickets.training.progress import Progress
+from tickets.training.ranks import LostRankError
 from tickets.training.spent import Spent
 from tickets.transforms import TRANSFORMS
 
@@ -126,9 +130,24 @@ def execute(work: Work, report: Report = None) -> record.Record | Undone | Elsew
             if owner is not None:
                 return Elsewhere(lock, str(owner))
             since = store.finished(work.job, work.id) if work.unless_finished and not work.for_network else None
-            return since or _done(work, store, report)
+            return since or together.led(work, lambda: _done(work, store, report))
     except OSError as error:
         raise CannotWriteError(f"cannot lock {lock}: {error.strerror or error}.") from error
+
+
+def follow(device: str, report: object = None) -> None:
+    """Be one of the processes of every job but the first one; `report` is there for `bench.jobs.workers`.
+
+    Raises:
+        LostRankError: another process is gone, or came to something else.
+    """
+    with TemporaryDirectory(prefix="ticketbench") as scratch:
+        together.followed(device, lambda work, store: _done(work, store, None), Path(scratch))
+
+
+def dismiss(device: str, report: object = None) -> None:
+    """Tell the other processes of jobs that there are no more."""
+    together.dismiss(device)
 
 
 def _done(work: Work, store: Store, report: Report) -> record.Record | Undone:
@@ -147,7 +166,7 @@ def _done(work: Work, store: Store, report: Report) -> record.Record | Undone:
         found = _agreeing(found, store) if work.for_network else found
         if work.facts.keep and work.job.kind != "draw":
             _keep(work, outcome, store)
-    except CannotWriteError:  # no fault of the job, and its record would not be taken either
+    except (CannotWriteError, LostRankError):  # no fault of the job, and its record would not be taken either
         raise
     except DamagedDrawError as error:
         return Undone(str(error), error.draw)

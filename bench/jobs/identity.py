@@ -10,6 +10,7 @@ from bench.jobs.work import Facts, beside, own_draw
 from bench.records import record
 from bench.records.members import code_of
 from bench.records.record import Code
+from bench.records.setting import USUAL
 from bench.request.plan import Job, describe
 from bench.request.scale import Plan
 from tasks import TASKS
@@ -76,13 +77,15 @@ def _shared(job: Job, facts: Facts) -> dict[str, Any]:
         "threads": setting.threads,
         "device": setting.device,
     }
-    kernels: dict[str, Any] = {} if setting.kernels == "torch" else {"kernels": setting.kernels}
+    unusual: dict[str, Any] = {
+        name: value for name in ("kernels", "ranks") if (value := getattr(setting, name)) != USUAL[name]
+    }
     further: dict[str, Any] = {
         "knobs": {key: value for key, value in said.items() if key not in ("rho", "interval")},
         "head": max(HEADS.get((facts.scale.heads, task.partition("/")[0]), 0) for task in job.tasks),
         "code": [[one.noun, one.name, one.distribution, one.version, one.source] for one in codes(job, facts)],
     }
-    return found | kernels | {name: value for name, value in further.items() if value}
+    return found | unusual | {name: value for name, value in further.items() if value}
 
 
 def _host(job: Job, name: str) -> HostSpec:

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal, get_args, get_origin
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, SerializerFunctionWrapHandler, model_serializer
 
 from tickets.errors import UserError, unknown
 
@@ -66,6 +66,12 @@ class Setting(BaseModel):
     device: Annotated[Literal["cpu", "cuda"], Field(description="cpu or cuda; asked for as cpu, cuda or cuda:N.")] = (
         "cpu"
     )
+    ranks: Annotated[int, Field(description="Processes of a job; torchrun starts them.", ge=1, le=MOST)] = 1
+
+    @model_serializer(mode="wrap")
+    def _told(self, told: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """Without later fields where they are usual, as records of before them are."""
+        return {name: value for name, value in told(self).items() if name not in LATER or value != USUAL[name]}
 
     @property
     def compute(self) -> str:
@@ -81,6 +87,7 @@ class Setting(BaseModel):
             "kernels": f"{self.kernels} kernels",
             "threads": f"{self.threads} threads",
             "device": self.device,
+            "ranks": f"{self.ranks} ranks",
         }
         return ", ".join([text for name, text in told.items() if getattr(self, name) != USUAL[name]])
 
@@ -95,6 +102,8 @@ class Setting(BaseModel):
         words = []
         for name, flag in FLAGS.items():
             value = getattr(self, name)
+            if name in LATER and value == USUAL[name]:
+                continue
             if isinstance(value, bool):
                 words += [f"--{flag}"] * value
             else:
@@ -102,6 +111,8 @@ class Setting(BaseModel):
         return " ".join(words)
 
 
+LATER = ("ranks",)
+"""Fields that commands of before them do not name, and none names where they are usual."""
 USUAL: dict[str, Any] = {name: info.default for name, info in Setting.model_fields.items()}
 """What holds where nothing is said."""
 

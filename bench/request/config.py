@@ -12,7 +12,7 @@ from bench.command import curves, flags
 from bench.engines import choice
 from bench.records import setting as settings
 from bench.records.setting import ASKED, AUTO, Setting
-from bench.request import fits, hosts, kernels
+from bench.request import fits, hosts, kernels, ranks
 from bench.request import scale as scales
 from bench.request.hosts import SUPERNET
 from bench.request.scale import Scale
@@ -105,6 +105,7 @@ def parse(
         checked(curves.require)
     scale = checked(scales.load, asked["scale"], taken.get("budget", 1.0))
     host = checked(_host, asked["host"], scale, _drawn_on(parsed))
+    taken["ranks"] = checked(ranks.chosen, taken, how.jobs, how.engine) or 1
     if host:
         taken["kernels"] = checked(kernels.chosen, wanted, taken, host)
     checked(flags.one_of, how.keep, KEEP, "value of --keep")

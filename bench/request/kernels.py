@@ -70,6 +70,8 @@ def unserved_by_triton(setting: Mapping[str, Any], host: str) -> str:
 
 
 def _unserved_anywhere(setting: Mapping[str, Any], host: str) -> str:
+    if setting.get("ranks", 1) > 1:
+        return "a job of several processes shares its batch norms, which they compute within blocks"
     if setting.get("compiled"):
         return "--compile gives them to the compiler of PyTorch"
     if not HOSTS.traits(host).has_search_blocks:

@@ -6,7 +6,7 @@ import shlex
 
 from bench.records.record import Record
 from bench.records.setting import Setting, exact
-from bench.request import kernels
+from bench.request import kernels, ranks
 from tickets.errors import UserError
 
 START = "python -m bench.run "
@@ -26,7 +26,8 @@ def command(source: str, drawer: str, sparsity: float, seed: int, setting: Setti
     asked = {"source": source, "target": "none", "drawer": drawer, "sparsity": exact(sparsity), "seed": str(seed)}
     flags = [f"--{name} {shlex.quote(value)}" for name, value in asked.items()]
     own = [f"--data {shlex.quote(folder(source))}"] if is_elsewhere else []
-    return START + " ".join([*flags, *own, setting.flags])
+    start = f"{ranks.START.format(setting.ranks)} " if setting.ranks > 1 else START
+    return start + " ".join([*flags, *own, setting.flags])
 
 
 def folder(source: str) -> str:

@@ -74,6 +74,7 @@ FIRST = "fuses.0.paths.0to0"
         (("spec", "stages", 0, "blocks"), [10**9], "blocks of a branch is 1000000000"),
         (("spec", "stages", 0, "blocks"), [1, 1, 1], "blocks of 3 branches"),
         (("spec", "stages", 0, "widths"), [0], "the width of a branch is 0"),
+        (("spec", "norm"), "x" * 5000, "is none of the kind supernet"),
         (("spec", "kind"), "pickle", "unknown kind of host 'pickle'"),
         (("units", "host", FIRST, "3"), -1, "the units of"),
         (("units", "host", FIRST, "3"), 2.5, "the units of"),

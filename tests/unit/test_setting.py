@@ -15,6 +15,7 @@ from bench.jobs import identity
 from bench.jobs.execute import redraw_command
 from bench.records.record import read
 from bench.records.setting import FLAGS, Setting
+from bench.request import ranks
 from bench.request.plan import jobs
 from tasks import TASKS
 from tickets.errors import UserError
@@ -23,6 +24,7 @@ from tickets.hosts.native import processor
 OTHER = {
     "scale": "small", "host": "supernet/small", "budget": 1 / 3, "equal": "macs", "precision": "bfloat16",
     "compiled": True, "kernels": processor.usable()[0].name, "threads": 3, "device": "cuda",
+    "ranks": 2,
 }  # fmt: skip
 """A value of every field that is not its default."""
 TOGETHER = {**OTHER, "kernels": "torch"}
@@ -33,8 +35,9 @@ TOGETHER = {**OTHER, "kernels": "torch"}
 def asked(monkeypatch, capsys):
     """Runs the real command up to where data are looked for, and gives what it asks for."""
     seen = []
-    monkeypatch.setattr(flags, "device", lambda name: name)  # neither a GPU nor a compiler need be here
+    monkeypatch.setattr(flags, "device", lambda name, *_: name)  # neither a GPU nor a compiler need be here
     monkeypatch.setattr(flags, "compiler", lambda wanted: wanted)
+    monkeypatch.setattr(ranks, "chosen", lambda setting, *_: setting["ranks"])  # torchrun starts them
     monkeypatch.setattr(run, "_located", lambda config, *rest: seen.append(config) or {})
     monkeypatch.setattr(run, "_compute", lambda *rest: None)
 
@@ -120,7 +123,7 @@ def test_all_mistakes_of_a_setting_are_told_at_once_and_once():
         "scale": ("hug", "unknown scale 'hug'"), "host": ("nowhere", "unknown host 'nowhere'"),
         "budget": (float("inf"), "--budget is inf; give a factor above 0"), "equal": ("time", "unknown equal 'time'"),
         "precision": ("half", "unknown precision 'half'"), "threads": (0, "--threads is 0; give a whole number"),
-        "device": ("gpu", "device 'gpu' is not known"),
+        "device": ("gpu", "device 'gpu' is not known"), "ranks": (0, "--ranks is 0; give a whole number"),
     }  # fmt: skip
     # kernels that are not known are told once the host is
     assert set(wrong) == set(OTHER) - {"compiled", "kernels"}
@@ -152,7 +155,8 @@ def test_two_values_of_a_field_never_share_a_row(name):
 @pytest.mark.parametrize("name", OTHER)
 def test_every_field_changes_the_name_of_a_job(name, monkeypatch):
     """But the scale, whose numbers do, and hosts that are the same."""
-    monkeypatch.setattr(flags, "device", lambda device: device)
+    monkeypatch.setattr(flags, "device", lambda device, *_: device)
+    monkeypatch.setattr(ranks, "chosen", lambda setting, *_: setting["ranks"])
     monkeypatch.setattr(flags, "compiler", lambda wanted: wanted)
     tasks = {"cls/figures": TASKS.load("cls/figures")()}
     prints = {"cls/figures": {"train": "a1b2c3d4e5f60718"}}

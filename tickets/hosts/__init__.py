@@ -13,6 +13,9 @@ from tickets.traits import Traits
 if TYPE_CHECKING:
     from tickets.hosts.base import HostSpec
 
+LONGEST = 400
+"""Characters of a description that a message shows."""
+
 _SEARCHED = Traits(has_units=True, has_search_blocks=True)
 
 
@@ -76,9 +79,8 @@ def spec_from_json(data: Mapping[str, Any]) -> HostSpec:
         if kind in KINDS:
             _check_types(cls, told)
     except (KeyError, TypeError, AttributeError) as error:
-        raise UserError(
-            f"the host's description {dict(data)} is none of the kind {kind}: {error!r} is wrong."
-        ) from error
+        shown = repr(dict(data))[:LONGEST]
+        raise UserError(f"the host's description {shown} is none of the kind {kind}: {error!r} is wrong.") from error
     return spec
 
 

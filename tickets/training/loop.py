@@ -19,6 +19,7 @@ from tickets.search.searchable import live_units
 from tickets.seeding import seeded
 from tickets.source import Batch, Source
 from tickets.ticket import Ticket
+from tickets.training import ranks
 from tickets.training.checkpoint import LEAVING, Checkpoint
 from tickets.training.ema import Ema, recalibrate
 from tickets.training.events import Event, known
@@ -244,10 +245,11 @@ class Training:
         cost, worth, self._taught = self.step_cost, self._worth, 0
         image = batch["image"].contiguous(memory_format=torch.channels_last)
         with self.autocast():
-            maps, outputs = self._forward(image)
+            maps, outputs = ranks.shared(self._forward, image)
         with self.meter.on():
             loss = self.method.loss(self, Pass(maps, outputs.float() if self.settings.is_low else outputs, batch))
             loss.backward()
+            ranks.mean_gradients(self.network.parameters())
             self.method.on_gradient(self)
             self.optimizer.step()
             self.method.after_step(self)
@@ -264,13 +266,16 @@ class Training:
         return loss.detach()
 
     def _fire(self) -> None:
-        """Do what the events say whose time has come."""
+        """Do what the events say whose time has come; ranks must have come to the same."""
+        before = self._fired
         while self._fired < len(self.events) and self.events[self._fired].step <= self.clock:
             event = self.events[self._fired]
             self._fired += 1
             self.due = event.step
             with self.meter.on():
                 self._actions[event.do](self, **event.to)
+        if self._fired > before:
+            ranks.agree("masks and weights", (*self.network.masks.values(), *self.network.state_dict().values()))
 
     def _tell(self, loss: float, report: Callable[[Progress], None] | None) -> None:
         if not loss - loss == 0:
