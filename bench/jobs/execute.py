@@ -22,6 +22,7 @@ from bench.records import provenance, record
 from bench.request import redraw
 from bench.request.plan import TICKET, Job, describe
 from tasks import TASKS
+from tasks.data.loaders import is_lost_loader
 from tasks.feed import Feed
 from tasks.network import kept
 from tickets.cost import dense_macs, layer_costs, sparse_macs
@@ -173,8 +174,8 @@ def _done(work: Work, store: Store, report: Report) -> record.Record | Undone:
     except Exception as error:  # whatever it is: it goes into the record, and the grid goes on
         if LEAVING.is_asked:  # its loaders may have been told to end, too, and were faster
             raise Left from error
-        if not work.retried and _is_for_memory(error):
-            return Undone(f"it lacked memory ({str(error).partition(chr(10))[0] or type(error).__name__})")
+        if not work.retried and (why := _may_pass(error)):
+            return Undone(f"{why} ({str(error).partition(chr(10))[0] or type(error).__name__})")
         return fail(work, f"{type(error).__name__}: {error}\n{traceback.format_exc(limit=-4)}")
     if not work.for_network:
         found.write(store.records)
@@ -182,9 +183,14 @@ def _done(work: Work, store: Store, report: Report) -> record.Record | Undone:
     return found
 
 
-def _is_for_memory(error: Exception) -> bool:
-    """Whether an error says that there was too little memory; on the CPU PyTorch has no class of its own for it."""
-    return isinstance(error, MemoryError | torch.OutOfMemoryError) or "can't allocate memory" in str(error)
+def _may_pass(error: Exception) -> str:
+    """Why a job that ended so is worth a second try, as part of a sentence; "" where it is not.
+
+    On the CPU PyTorch has no class of its own for a lack of memory.
+    """
+    if isinstance(error, MemoryError | torch.OutOfMemoryError) or "can't allocate memory" in str(error):
+        return "it lacked memory"
+    return "it lost a loader" if is_lost_loader(error) else ""
 
 
 def _computed(work: Work, place: Place) -> Outcome:

@@ -21,6 +21,15 @@ HANG_S = 600.0
 MIB = 2**20
 
 
+class LostLoaderError(UserError):
+    """A loader process ended before its time, which need not happen again."""
+
+
+def is_lost_loader(error: Exception) -> bool:
+    """Whether an error says so; PyTorch raises its own wherever the job is when a loader is killed."""
+    return isinstance(error, LostLoaderError) or str(error).startswith("DataLoader worker (pid")
+
+
 def loaded(
     data: Dataset[Any],
     numbers: range,
@@ -40,26 +49,36 @@ def loaded(
         named: says of a batch's number which samples it holds.
 
     Raises:
-        UserError: there is too little shared memory, or a process hangs or dies; names it, or the batch.
+        UserError: there is too little shared memory, or a process hangs; names it, or the batch.
+        LostLoaderError: a process dies.
     """
     if len(numbers) and SHARED.is_dir():
         _require_room(data[numbers[0]], workers)
-    loader = iter(
-        DataLoader(data, None, sampler=numbers, num_workers=workers, generator=generator, pin_memory=pins,
-                   timeout=HANG_S)
-    )  # fmt: skip
+    try:
+        loader = iter(
+            DataLoader(data, None, sampler=numbers, num_workers=workers, generator=generator, pin_memory=pins,
+                       timeout=HANG_S)
+        )  # fmt: skip
+    except (OSError, EOFError) as error:  # what starts them was killed
+        raise LostLoaderError(f"loader processes cannot be started ({_first(error)}); give --workers 0.") from error
     for number in numbers:
         try:
             yield next(loader)
         except (RuntimeError, OSError, EOFError) as error:  # the latter where it dies while it hands over a batch
-            first = str(error).partition("\n")[0].rstrip(".") or type(error).__name__
+            first = _first(error)
             if isinstance(error, RuntimeError) and not first.startswith("DataLoader"):
                 raise
-            how = "hangs" if "timed out" in first else f"ended ({first})"
-            raise UserError(
+            hangs = "timed out" in first
+            how = "hangs" if hangs else f"ended ({first})"
+            raise (UserError if hangs else LostLoaderError)(
                 f"a loader process {how} at {named(number)}; look at these samples and at the room in {SHARED}, or "
                 "give --workers 0."
             ) from error
+
+
+def _first(error: Exception) -> str:
+    """The first line of what an error says, or its name."""
+    return str(error).partition("\n")[0].rstrip(".") or type(error).__name__
 
 
 def _require_room(batch: Mapping[str, torch.Tensor] | DataError, workers: int) -> None:

@@ -17,6 +17,7 @@ from bench.jobs.identity import identify_all
 from bench.jobs.store import Store
 from bench.jobs.work import Undone, Work
 from bench.request.plan import Job
+from tasks.data.loaders import LostLoaderError
 from tickets.errors import CannotWriteError, UserError
 
 DRAW = Job("draw", "cls/figures", None, "gmp", 0.9, 0)
@@ -130,6 +131,19 @@ def test_too_little_memory_is_tried_again_and_then_the_records_to_say(home, monk
     assert second.status == "failed" and second.config["retried"] == "before"
     monkeypatch.setattr(jobs, "_transfer", lambda *_: (_ for _ in ()).throw(torch.OutOfMemoryError("CUDA")))
     assert isinstance(execute(work(home, TRANSFER, unless_finished=False)), Undone)
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        LostLoaderError("a loader process ended (EOFError) at batch 2, samples 7"),
+        RuntimeError("DataLoader worker (pid 7) is killed by signal: Killed."),
+    ],
+)
+def test_a_lost_loader_is_tried_again_and_then_the_records_to_say(home, monkeypatch, error):
+    monkeypatch.setattr(jobs, "_transfer", lambda *_: (_ for _ in ()).throw(error))
+    assert execute(work(home, TRANSFER, unless_finished=False)) == Undone(f"it lost a loader ({error})")
+    assert execute(work(home, TRANSFER, unless_finished=False, retried="before")).status == "failed"
 
 
 def test_a_record_that_is_ok_is_not_replaced_by_a_failure(home):
