@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import os
+import shutil
 import tempfile
 from contextlib import suppress
 from pathlib import Path
@@ -144,7 +144,7 @@ def _files(records: list[record.Record], together: Path) -> tuple[dict[str, str]
 
     together.mkdir()
     for path in theirs.glob("*.json"):
-        os.symlink(path.resolve(), together / path.name)
+        shutil.copyfile(path, together / path.name)
     for one in records:
         one.write(together)
     tables = render(together, parse_formats(COMMITTED))

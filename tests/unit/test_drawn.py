@@ -102,6 +102,12 @@ def test_no_labels_overlap_and_none_is_cut_off(monkeypatch: pytest.MonkeyPatch) 
         assert (figure.file, overlapping(written), outside(whole, written)) == (figure.file, [], [])
 
 
+def test_ranks_of_many_methods_are_legible(monkeypatch: pytest.MonkeyPatch) -> None:
+    many = [{f"method{number}": (number * 7 + job) % 40 / 40 for number in range(40)} for job in range(5)]
+    whole, written = boxes(ranks.figure(many, "x", "many", "; ".join(ranks.clauses(many))), monkeypatch)
+    assert len(written) > 40 and (overlapping(written), outside(whole, written)) == ([], [])
+
+
 def test_labels_of_the_published_figures_do_not_overlap(monkeypatch: pytest.MonkeyPatch) -> None:
     published = boards(record_files.each(ROOT / "results" / "records"))
     found = {figure.file: figure for figure in catalogue.figures(published)}

@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 NAMELINE = 0.24  # inches from one name to the next
 FEWEST = 3
 """Methods from which on ranks are compared; two are compared in pairs."""
+TICKS = 12
+"""Ranks that are named on the axis at most."""
 LONGEST = 40
 """Letters of a method."""
 
@@ -131,7 +133,7 @@ def _draw(drawn: Drawing, ranks: Mapping[str, float], apart: float, groups: Sequ
     axes.set_xlim(low - margin, high + margin)
     axes.set_ylim(-(len(groups) * 0.5 + rows + 0.4), 2.4)
     axes.plot([low, high], [0, 0], color=INK, linewidth=1)
-    for tick in range(1, len(ranks) + 1):
+    for tick in range(1, len(ranks) + 1, math.ceil(len(ranks) / TICKS)):
         axes.plot([tick, tick], [0, 0.16], color=INK, linewidth=1)
         axes.text(tick, 0.25, str(tick), ha="center", va="bottom", color=INK)
     axes.plot([low, min(low + apart, high + margin)], [1.3, 1.3], color=SOFT, linewidth=2, solid_capstyle="butt")
