@@ -7,8 +7,8 @@ from typing import Annotated
 
 import typer
 
-from bench.boards.comparison import compared
-from bench.boards.ranks import to_svg
+from bench.boards.comparison import Comparison, compared
+from bench.boards.figures import canvas, ranks, transfer
 from bench.command import console, flags
 from bench.records import published as together
 from bench.records import record
@@ -40,7 +40,11 @@ def compare(
     sparsity: Annotated[str | None, typer.Option("--sparsity", help="Only these sparsities.")] = None,
     out: Annotated[
         Path | None,
-        typer.Option("--out", metavar="FILE.svg", help="Write the ranks of three or more as a diagram."),
+        typer.Option(
+            "--out",
+            metavar="FILE.svg|pdf",
+            help="Draw the differences of two as a map by source and target, the ranks of more as a diagram.",
+        ),
     ] = None,
 ) -> None:
     """Compare the first method with each of the others, over jobs that share everything but the method.
@@ -66,25 +70,34 @@ def compare(
 
     python -m bench.compare supertickets stp/magnitude imp --out ranks.svg
 
+    python -m bench.compare supertickets stp/magnitude --out map.pdf
+
     python -m bench.compare mine --published
     """
     asked = {"source": source, "target": None if target == NONE else target}
     asked |= {"method": method, "recipe": recipe, "sparsity": sparsity}
     if out is not None:
-        flags.out_file(out, (".svg",))
-        if len(set(names)) < 3:
-            shown = " and ".join(dict.fromkeys(names))
-            raise UserError(f"--out draws the average ranks of three or more and got {shown}; add some.")
+        flags.out_file(out, tuple(f".{kind}" for kind in canvas.KINDS))
     records = record.each(folder)
     found = compared(
         together.beside(records) if published else records, names, by, asked, target == NONE, str(folder), published
     )
     found.show()
     if out is not None:
-        ranks, count = found.ranks
-        if not ranks:
-            raise UserError(f"{out} was not written: there are no ranks to draw.")
-        atomic.write(out, to_svg(ranks, count).encode())
+        atomic.write(out, canvas.to_bytes(_figure(found, out), out.suffix[1:]))
+
+
+def _figure(found: Comparison, out: Path) -> canvas.Figure:
+    """Of two names a map of their differences, of more a diagram of their ranks.
+
+    Raises:
+        UserError: there is nothing to draw.
+    """
+    if len(found.names) == 2:
+        return transfer.compared(found)
+    if not found.blocks:
+        raise UserError(f"{out} was not written: there are no ranks to draw.")
+    return ranks.compared(found)
 
 
 if __name__ == "__main__":

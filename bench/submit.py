@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import os
+import shutil
 import tempfile
 from contextlib import suppress
 from pathlib import Path
@@ -144,12 +144,12 @@ def _files(records: list[record.Record], together: Path) -> tuple[dict[str, str]
 
     together.mkdir()
     for path in theirs.glob("*.json"):
-        os.symlink(path.resolve(), together / path.name)
+        shutil.copyfile(path, together / path.name)
     for one in records:
         one.write(together)
     tables = render(together, parse_formats(COMMITTED))
     lacks = submitting.missing(record.each(together), records[0].origin)
-    return files | {f"{TABLES}/{file}": text for file, text in tables.items()}, lacks
+    return files | {f"{TABLES}/{file}": str(text) for file, text in tables.items()}, lacks
 
 
 if __name__ == "__main__":

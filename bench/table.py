@@ -1,16 +1,17 @@
-"""python -m bench.table: records -> tables, charts and a page, or a check that committed ones are not stale."""
+"""python -m bench.table: records -> tables, figures and a page, or a check that committed ones are not stale."""
 
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from bench.boards import charts, flat
-from bench.boards.latex import to_latex
+from bench.boards import flat, frame, latex
+from bench.boards import paper as papers
+from bench.boards.figures import canvas, catalogue
 from bench.boards.leaderboard import Board, boards
 from bench.boards.measured import with_speeds
 from bench.boards.page.document import address, to_html
@@ -24,10 +25,16 @@ NAME = "leaderboard"
 RUNS = Path("runs/records")
 RECORDS, TABLES = Path("results/records"), Path("results/tables")
 
-TEXTS: dict[str, Callable[[tuple[Board, ...]], str]] = {"md": markdown, "csv": flat.to_csv, "tex": to_latex}
-"""Formats that are one file each."""
-FORMATS = (*TEXTS, "svg", "html")
+TEXTS: dict[str, Callable[[tuple[Board, ...]], str]] = {"md": markdown, "csv": flat.to_csv, "tex": latex.to_latex}
+"""Formats that are one text each."""
+FORMATS = (*TEXTS, "parquet", *canvas.KINDS, "html")
 COMMITTED = "md,csv,tex,svg"
+
+BINARY, ALONE = {"parquet", *canvas.KINDS}, (*TEXTS, "html")
+"""Formats that go to files only, and those of which one may be printed."""
+
+Content = str | bytes
+"""Of a file."""
 
 app = console.application()
 
@@ -56,8 +63,35 @@ def table(
         typer.Option(
             "--format",
             metavar=",".join(FORMATS),
-            help=f"Which formats (default: md; with --out or --check, {COMMITTED}). svg: a chart a target; html: one "
-            "page that sorts, filters and draws, and needs no network.",
+            help=f"Which formats (default: md; with --out or --check, {COMMITTED}). csv and parquet: every row, every "
+            "digit; svg and pdf: a file a figure; html: one page that sorts, filters and draws, and needs no network.",
+            show_default=False,
+        ),
+    ] = None,
+    figure: Annotated[
+        str | None,
+        typer.Option(
+            "--figure",
+            metavar=",".join(catalogue.NAMES),
+            help="Only these figures, as SVG or with --format pdf as PDF (default: all).",
+            show_default=False,
+        ),
+    ] = None,
+    columns: Annotated[
+        str | None,
+        typer.Option(
+            "--columns",
+            metavar="TITLE,...",
+            help="Of tex: tables for a paper with these columns, as Markdown calls them, the best in bold.",
+            show_default=False,
+        ),
+    ] = None,
+    width: Annotated[
+        str | None,
+        typer.Option(
+            "--width",
+            metavar="|".join(papers.WIDTHS),
+            help="Of tex: tables for a paper that fit into a column (the default with --columns) or a page.",
             show_default=False,
         ),
     ] = None,
@@ -75,22 +109,51 @@ def table(
     python -m bench.table results/records --out results/tables
 
     python -m bench.table results/records --format html --out pages
+
+    python -m bench.table results/records --figure retention,transfer --format pdf --out paper
+
+    python -m bench.table results/records --format tex --columns ticket,source,sparsity,score,MACs --out paper
     """
     to_files = check or out is not None
-    names = parse_formats(formats or (COMMITTED if to_files else "md"))
-    if not to_files and (len(names) > 1 or "svg" in names):
-        raise UserError(f"several files ({formats}) need a folder to go to; give --out DIR or one format but svg.")
-    if check and "html" in names:
-        raise UserError(f"a page is never committed, and so not checked (got --format {formats}); leave html out.")
+    names = parse_formats(formats or _usual(figure, columns or width, to_files))
+    figures = parse(figure or ",".join(catalogue.NAMES), "figure", tuple(catalogue.NAMES))
+    paper = papers.Paper.of(columns, width) if columns is not None or width is not None else None
+    _refuse(names, figure, paper, check, to_files)
     folder = folder or (RECORDS if check else RUNS)
     with console.uncollected():
-        files = render(folder, names, out or (TABLES if check else Path()))
+        files = render(folder, names, out or (TABLES if check else Path()), figures, paper)
     if check:
-        verify(files, out or TABLES)
+        verify(files, out or TABLES, figures if "svg" in names else ())
     elif out is None:
-        sys.stdout.write(files[f"{NAME}.{names[0]}"])
+        sys.stdout.write(str(files[f"{NAME}.{names[0]}"]))
     else:
         write(files, out)
+
+
+def _usual(figure: str | None, paper: str | None, to_files: bool) -> str:
+    """The formats of a call that names none."""
+    asked = [*(["svg"] if figure is not None else []), *(["tex"] if paper is not None else [])]
+    return ",".join(asked) or (COMMITTED if to_files else "md")
+
+
+def _refuse(names: Sequence[str], figure: str | None, paper: papers.Paper | None, check: bool, to_files: bool) -> None:
+    """Refuse what cannot be asked for together, before any record is read.
+
+    Raises:
+        UserError: with what does not fit.
+    """
+    text = ",".join(names)
+    if not to_files and (len(names) > 1 or set(names) & BINARY):
+        raise UserError(f"several files ({text}) need a folder to go to; give --out DIR, or one of {', '.join(ALONE)}.")
+    if check and (loose := sorted(set(names) - set(COMMITTED.split(",")))):
+        raise UserError(
+            f"{loose[0]} is never committed, and so not checked (got --format {text}); leave {loose[0]} out."
+        )
+    if figure is not None and not set(names) & set(canvas.KINDS):
+        raise UserError(f"--figure {figure} draws nothing as {text}; give --format svg or pdf, or leave --format out.")
+    if paper is not None and ("tex" not in names or check):
+        why = "--check compares the tables of all columns" if check else f"--format {text} has no tables for a paper"
+        raise UserError(f"--columns and --width are of --format tex, and {why}; leave them out, or give --format tex.")
 
 
 def parse_formats(text: str) -> list[str]:
@@ -103,20 +166,37 @@ def parse_formats(text: str) -> list[str]:
         >>> parse_formats("csv, md")
         ['csv', 'md']
     """
+    return parse(text, "format", FORMATS)
+
+
+def parse(text: str, noun: str, known: Sequence[str]) -> list[str]:
+    """The names of a comma-separated list, in its order, each once.
+
+    Raises:
+        UserError: one of them is unknown.
+    """
     names = list(dict.fromkeys(part.strip() for part in text.split(",")))
     for name in names:
-        if name not in FORMATS:
-            raise unknown("format", name, FORMATS)
+        if name not in known:
+            raise unknown(noun, name, known)
     return names
 
 
-def render(folder: Path, formats: list[str], out: Path = Path()) -> dict[str, str]:
-    """The text of every table file of a folder of records, by file name; with what bench.measure left beside it.
+def render(
+    folder: Path,
+    formats: Sequence[str],
+    out: Path = Path(),
+    figures: Sequence[str] = tuple(catalogue.NAMES),
+    paper: papers.Paper | None = None,
+) -> dict[str, Content]:
+    """The content of every file of a folder of records, by file name; with what bench.measure left beside it.
 
     Args:
         folder: of records.
         formats: from `FORMATS`.
         out: where the files will lie; a page links from there to the records.
+        figures: from `catalogue.NAMES`.
+        paper: how LaTeX is set for a paper; None for all columns.
 
     Raises:
         UserError: the folder is missing or holds no record, a file in it or the speeds beside it are damaged, or a
@@ -125,38 +205,42 @@ def render(folder: Path, formats: list[str], out: Path = Path()) -> dict[str, st
     found = with_speeds(boards(record.each(folder)), speeds.read(speeds.beside(folder)))
     if not found:
         raise UserError(f"there is no record in {folder}; run python -m bench.run first, or name another.")
-    files: dict[str, str] = {}
+    files: dict[str, Content] = {}
     for name in formats:
-        if name == "svg":
-            files |= {f"{NAME}-{slug}.svg": text for slug, text in charts.to_svgs(found).items()}
+        if name in canvas.KINDS:
+            drawn = {one.file: canvas.to_bytes(one, name) for one in catalogue.figures(found, figures)}
+            files |= {f"{file}.{name}": data if name == "pdf" else data.decode() for file, data in drawn.items()}
         elif name == "html":
             files[f"{NAME}.html"] = to_html(found, address(folder, out))
+        elif name == "parquet":
+            files[f"{NAME}.parquet"] = frame.to_parquet(frame.of_csv(flat.to_csv(found)))
+        elif name == "tex" and paper is not None:
+            files[f"{NAME}.tex"] = papers.to_latex(found, paper)
         else:
             files[f"{NAME}.{name}"] = TEXTS[name](found)
     return files
 
 
-def write(files: dict[str, str], out: Path) -> None:
-    """Write table files and tell where they are.
+def write(files: Mapping[str, Content], out: Path) -> None:
+    """Write files and tell where they are.
 
     Raises:
         CannotWriteError: the folder cannot be written.
     """
-    for name, text in files.items():
-        atomic.write(out / name, text.encode())
+    for name, content in files.items():
+        atomic.write(out / name, content.encode() if isinstance(content, str) else content)
         print(out / name)
 
 
-def verify(files: dict[str, str], tables: Path) -> None:
-    """Compare table files with what they should be, byte by byte; charts as `charts.is_current` does.
+def verify(files: Mapping[str, Content], tables: Path, figures: Sequence[str] = ()) -> None:
+    """Compare table files with what they should be, byte by byte; figures as `canvas.is_current` does.
 
     Raises:
         typer.Exit: code 1, after one sentence on stderr for every file that is missing, stale or of no board.
     """
-    complaints = [complaint for name, text in files.items() if (complaint := _complaint(tables / name, text))]
-    if any(name.endswith(".svg") for name in files):
-        left = sorted(path for path in tables.glob(f"{NAME}-*.svg") if path.name not in files)
-        complaints += [f"{path} belongs to no board; delete it" for path in left]
+    complaints = [complaint for name, text in files.items() if (complaint := _complaint(tables / name, str(text)))]
+    left = sorted(path for name in figures for path in tables.glob(f"{name}-*.svg") if path.name not in files)
+    complaints += [f"{path} belongs to no board; delete it" for path in left]
     for complaint in complaints:
         print(f"error: {complaint}; run make table and commit it.", file=sys.stderr)
     if complaints:
@@ -170,7 +254,7 @@ def _complaint(path: Path, text: str) -> str | None:
         found = path.read_bytes().decode()
     except (OSError, ValueError):
         return f"{path} is {'stale' if path.exists() else 'missing'}"
-    if found == text or (path.suffix == ".svg" and charts.is_current(found, text)):
+    if found == text or (path.suffix == ".svg" and canvas.is_current(found, text)):
         return None
     where = flat.first_difference(found, text) if path.suffix == ".csv" else _first_line(found, text)
     return f"{path} is stale" + (f": {where}" if where else "")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from html import escape
@@ -33,12 +33,14 @@ class Comparison:
         names: at least two.
         cells: scores of what is compared by seed, of jobs that share everything else.
         around: those of everything in these cells, which tells what a method lacks; empty where that is not asked.
+        day: of the newest record that was read.
     """
 
     by: str
     names: tuple[str, ...]
     cells: dict[Cell, Scores]
     around: Mapping[Cell, Scores] = field(default_factory=dict)
+    day: str = ""
 
     @cached_property
     def differences(self) -> dict[str, list[Difference]]:
@@ -53,7 +55,12 @@ class Comparison:
     @cached_property
     def ranks(self) -> tuple[dict[str, float], int]:
         """Average ranks over the jobs that all share, and how many those are; of two there are none."""
-        return pairing.ranked(self.cells) if len(self.names) > 2 else ({}, 0)
+        return (stats.average_ranks(self.blocks) if self.blocks else {}), len(self.blocks)
+
+    @cached_property
+    def blocks(self) -> list[dict[str, float]]:
+        """Scores by name, of the jobs and seeds that all share; of two names there are none."""
+        return pairing.shared(self.cells) if len(self.names) > 2 else []
 
     def verdict(self, other: str) -> str:
         """Which of the two the pooled interval favours, or that it is undecided."""
@@ -174,14 +181,27 @@ def compared(
         raise UserError(f"a comparison needs two names and got {', '.join(names)}; give e.g. {example}.")
     if asked.get(by) is not None:
         raise UserError(f"--{by} {asked[by]} beside {by}s that are compared; leave it out.")
-    cells = {cell: found for cell, found in pairing.cells(records, by, draws).items() if found}
+    days = _Days()
+    cells = {cell: found for cell, found in pairing.cells(days.of(records), by, draws).items() if found}
     if not cells:
         what = f"{'draw' if draws else 'transfer'} of a ticket{' set' if by == 'members' else ''}"
         raise UserError(f"{where} holds no {what}; run python -m bench.run first, or name another folder.")
     keep = wanted(asked, cells)
     if len(names) < 2:
         names += pairing.rivals(cells, keep, names[0])
-    return Comparison(by, tuple(names), pairing.chosen(cells, keep, names, by), cells if by == "method" else {})
+    kept = pairing.chosen(cells, keep, names, by)
+    return Comparison(by, tuple(names), kept, cells if by == "method" else {}, days.newest)
+
+
+class _Days:
+    """The day of the newest of some records, which are read once and not kept."""
+
+    newest = ""
+
+    def of(self, records: Iterable[Record]) -> Iterator[Record]:
+        for one in records:
+            self.newest = max(self.newest, one.created[:10])
+            yield one
 
 
 def wanted(asked: Mapping[str, str | None], cells: Iterable[Cell]) -> Callable[[Cell], bool]:

@@ -134,12 +134,25 @@ def read_csv(path: Path | str) -> pandas.DataFrame:
     Raises:
         UserError: no such file, or its columns are those of neither.
     """
-    import pandas
-
     try:
         text = Path(path).read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
         raise UserError(f"cannot read the table {path}: {error}.") from error
+    return of_csv(text, str(path))
+
+
+def of_csv(text: str, path: str = "the text") -> pandas.DataFrame:
+    """The table whose CSV `bench.boards.flat.to_csv` or `to_csv` made, with the dtypes that it had.
+
+    Args:
+        text: of the CSV.
+        path: where it is from, for messages.
+
+    Raises:
+        UserError: its columns are those of neither.
+    """
+    import pandas
+
     names = text.partition("\n")[0].split(",")
     kinds = next((kinds for kinds in (_RECORDS, TABLE) if set(names) <= kinds.keys()), None)
     if kinds is None:
@@ -152,6 +165,46 @@ def read_csv(path: Path | str) -> pandas.DataFrame:
     own = {name: kind if kind in (COUNT, TRUTH) else TEXT for name, kind in kinds.items()}
     found = pandas.read_csv(io.StringIO(text), dtype=own, keep_default_na=False, na_values=[""])
     return pandas.DataFrame({name: _parsed(found[name], kind) for name, kind in kinds.items()})
+
+
+def to_parquet(table: pandas.DataFrame) -> bytes:
+    """A table as Parquet: texts as strings, repeated ones as dictionaries, whole numbers as int64, fractions and
+    amounts as double, a missing value as null; types depend on the kind of table alone, not on what
+    stands in it.
+
+    Raises:
+        UserError: pyarrow is not installed.
+    """
+    try:
+        import pyarrow
+        import pyarrow.parquet
+    except ImportError as error:
+        raise UserError(
+            'Parquet needs the package pyarrow, which is not installed; pip install "ticketbench[parquet]".'
+        ) from error
+    kinds = {**_RECORDS, **TABLE}
+    columns = {str(name): _arrow(table[name], kinds[str(name)]) for name in table}
+    out = pyarrow.BufferOutputStream()
+    pyarrow.parquet.write_table(pyarrow.table(columns), out, compression="zstd")
+    found: bytes = out.getvalue().to_pybytes()
+    return found
+
+
+def _arrow(column: pandas.Series[Any], kind: str) -> Any:
+    """A column as an array of Arrow, of a type that follows from its kind alone."""
+    import pyarrow
+
+    plain = {
+        TEXT: pyarrow.string(),
+        NAME: pyarrow.string(),
+        NUMBER: pyarrow.float64(),
+        COUNT: pyarrow.int64(),
+        TRUTH: pyarrow.bool_(),
+        TIME: pyarrow.timestamp("us", tz="UTC"),
+    }
+    values = list(column.astype("object").where(column.notna(), None))
+    found = pyarrow.array(values, type=plain[kind])
+    return found.dictionary_encode() if kind == NAME else found
 
 
 def _parsed(read: pandas.Series[Any], kind: Any) -> pandas.Series[Any]:

@@ -1,4 +1,4 @@
-r"""Boards as LaTeX: one longtable a board, for `\input` in any document that loads booktabs and longtable."""
+r"""Boards as LaTeX for `\input`: one longtable a board, with all columns; for papers `bench.boards.paper`."""
 
 from __future__ import annotations
 
@@ -114,10 +114,10 @@ def _longtable(
 
 
 def _line(cells: Sequence[str]) -> str:
-    return " & ".join(_cell(cell) for cell in cells) + " \\\\"
+    return " & ".join(cell(text) for text in cells) + " \\\\"
 
 
-def _cell(text: str) -> str:
+def cell(text: str) -> str:
     """A control is set in, a minus is set as one."""
     if text.startswith(CONTROL):
         return f"\\quad {escaped(text.removeprefix(CONTROL))}"

@@ -115,6 +115,11 @@ class Row:
         return self.score
 
     @property
+    def by_seed(self) -> dict[int, float]:
+        """Its scores by seed."""
+        return {one.seed: one.score for one in self.results if one.score is not None}
+
+    @property
     def total_macs(self) -> float | None:
         """Training MACs, drawing included; None where either is not known."""
         if self.training_macs is None or self.stated_macs is None:
@@ -233,7 +238,7 @@ def _board(place: Place, results: Sequence[Result]) -> Board:
 
 def _compared(rows: Sequence[Row]) -> list[Row]:
     """Complete rows (best first) with all that they are by comparison, each ticket followed by its controls."""
-    scores = {row.key: {one.seed: one.score for one in row.results if one.score is not None} for row in rows}
+    scores = {row.key: row.by_seed for row in rows}
     references = References(scores)
     found = {row.key: references.compared(row.key) for row in rows}
     for part in (_marked(rows), _ranked(rows, scores), _best(rows)):

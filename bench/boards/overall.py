@@ -70,7 +70,7 @@ def over_targets(boards: Iterable[Board]) -> tuple[Overall, ...]:
     Of several boards of one target (its data changed) the one with the newest record counts.
     """
     settings: dict[tuple[str, str, float, str, str], dict[str, Board]] = defaultdict(dict)
-    for board in sorted((b for b in boards if b.place.kind == "transfer" and b.rows), key=_newest):
+    for board in sorted((b for b in boards if b.place.kind == "transfer" and b.rows), key=newest):
         place = board.place
         settings[place.scale, place.host, place.budget, place.equal, place.compute][place.task] = board
     found = []
@@ -81,7 +81,7 @@ def over_targets(boards: Iterable[Board]) -> tuple[Overall, ...]:
     return tuple(overall for overall in found if overall is not None)
 
 
-def _newest(board: Board) -> tuple[str, str]:
+def newest(board: Board) -> tuple[str, str]:
     """The time of a board's newest record; its data decide between equal ones."""
     return max(result.when for row in board.rows for result in row.results), board.place.data
 

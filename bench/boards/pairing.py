@@ -279,12 +279,12 @@ def setting_of(cell: Cell) -> Place:
     return replace(cell.place, task="", data="")
 
 
-def ranked(found: dict[Cell, Scores]) -> tuple[dict[str, float], int]:
-    """Average ranks over the cells and seeds that all of `found` share; and how many those are."""
+def shared(found: dict[Cell, Scores]) -> list[dict[str, float]]:
+    """Scores by name, of the cells and seeds that all of `found` share."""
     names = names_of(found)
     whole = []
     for scores in found.values():
         if len(scores) == len(names):
             seeds = set.intersection(*(set(by_seed) for by_seed in scores.values()))
             whole += [{name: scores[name][seed] for name in names} for seed in sorted(seeds)]
-    return (stats.average_ranks(whole) if whole else {}), len(whole)
+    return whole

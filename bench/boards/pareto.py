@@ -26,3 +26,18 @@ def front(points: Sequence[tuple[float, float]]) -> list[bool]:
         needed[cost] = best_at[cost] if best_at[cost] > best else float("inf")
         best = max(best, best_at[cost])
     return [score >= needed[cost] for cost, score in points]
+
+
+def reached(points: Sequence[tuple[float, float]]) -> list[tuple[float, float]]:
+    """The best score at each cost or below, by rising cost; its steps are the front.
+
+    Example:
+        >>> reached([(2, 0.4), (1, 0.5), (3, 0.7)])
+        [(1, 0.5), (2, 0.5), (3, 0.7)]
+    """
+    found: dict[float, float] = {}
+    best = float("-inf")
+    for cost, score in sorted(points):
+        best = max(best, score)
+        found[cost] = best
+    return list(found.items())

@@ -277,6 +277,37 @@ def average_ranks(cells: Sequence[Mapping[str, float]]) -> dict[str, float]:
     return dict(sorted(found.items(), key=lambda item: (item[1], item[0])))
 
 
+def friedman(cells: Sequence[Mapping[str, float]]) -> float | None:
+    """The p value of Friedman's test that all methods score alike, by the F of Iman and Davenport (Demsar, JMLR 7,
+    2006, section 3.2.2).
+
+    Args:
+        cells: score by method, all with the same methods.
+
+    Returns:
+        None for fewer than three methods or two cells, or where all scores of every cell are equal.
+
+    Example:
+        >>> round(friedman([{"a": 0.3, "b": 0.2, "c": 0.1}, {"a": 0.6, "b": 0.4, "c": 0.5}]), 3)
+        0.25
+    """
+    from scipy.special import fdtrc
+
+    count, methods = len(cells), len(cells[0]) if cells else 0
+    if count < 2 or methods < 3:
+        return None
+    found = [list(ranks(cell).values()) for cell in cells]
+    spread = math.fsum((rank - (methods + 1) / 2) ** 2 for line in found for rank in line)
+    if not spread:
+        return None
+    sums = average_ranks(cells).values()
+    chi = (methods - 1) * count**2 * math.fsum((rank - (methods + 1) / 2) ** 2 for rank in sums) / spread
+    rest = count * (methods - 1) - chi
+    if rest <= 1e-12 * chi:
+        return 0.0
+    return float(fdtrc(methods - 1, (methods - 1) * (count - 1), (count - 1) * chi / rest))
+
+
 def cliques(ranks: Mapping[str, float], apart: float) -> list[tuple[str, ...]]:
     """Which methods are not told apart: the largest sets whose average ranks lie within the critical difference.
 

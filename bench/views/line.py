@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from bench.boards.facts import RULES, metric
+from bench.boards.figures import axes
+from bench.boards.figures.canvas import SMALL, Figure, to_bytes, wrapped
+from bench.boards.look import COLOURS
 from bench.boards.render import label, setting_of
 from bench.boards.result import Result
-from bench.boards.svg import COLOURS, INK, SOFT, drawn, plain
 from bench.numbers.aligned import show as print_table
 from bench.numbers.amounts import percent
 from bench.numbers.stats import Estimate, estimate
 from tickets.training.between import barrier, places
 
 if TYPE_CHECKING:
-    from matplotlib.figure import Figure
+    from matplotlib.figure import Figure as Drawing
 
     from bench.records.record import Record
 
@@ -30,6 +33,8 @@ class Line:
         metric: whose complement the errors are.
         errors: on test, at points from one end to the other.
         recorded: the error that the record tells, of the first end.
+        day: on which the record was written.
+        rule: of its budget.
     """
 
     about: str
@@ -37,13 +42,16 @@ class Line:
     metric: str
     errors: Sequence[float]
     recorded: float
+    day: str = ""
+    rule: str = ""
 
     @classmethod
     def of(cls, found: Record, errors: Sequence[float]) -> Line:
         """The line of a record."""
         result, scores = Result.of(found), found.scored
         told = [label(result.key), percent(result.key.sparsity), f"on {result.place.task}", *setting_of(result.place)]
-        return cls(", ".join(told), result.seed, scores.primary, errors, 1 - scores.score)
+        rule = RULES.get(result.place.equal, result.place.equal)
+        return cls(", ".join(told), result.seed, scores.primary, errors, 1 - scores.score, result.created[:10], rule)
 
     @property
     def barrier(self) -> float:
@@ -100,25 +108,34 @@ def to_svg(lines: Iterable[Line]) -> str:
         UserError: matplotlib is not installed.
     """
     groups = _grouped(lines)
+    members = [one for group in groups.values() for one in group]
+    counts = sorted({len(group) for group in groups.values()})
+    days = max((one.day for one in members), default="") or "an unknown day"
+    rules = sorted({one.rule for one in members if one.rule}) or ["as the ticket's"]
+    figure = Figure(
+        name="line",
+        slug="between",
+        title="Test error on the line between two trainings of one ticket",
+        facts=f"n = {' to '.join(map(str, sorted({counts[0], counts[-1]})))} seeds; thin: one seed, strong: the mean; "
+        f"budgets: {', '.join(rules)}; records up to {days}.",
+        size=(7.2, 4.4 + 0.3 * len(groups)),
+        draw=lambda drawn: _draw(drawn, groups),
+        shown=[(one.about, one.seed, tuple(one.errors)) for one in members],
+    )
+    return to_bytes(figure).decode()
 
-    def draw(figure: Figure) -> None:
-        axes = figure.subplots()
-        for number, (about, members) in enumerate(groups.items()):
-            colour = COLOURS[number % len(COLOURS)]
-            at = places(len(members[0].errors))
-            for one in members:
-                axes.plot(at, one.errors, color=colour, linewidth=0.8, alpha=0.5)
-            means = [sum(errors) / len(members) for errors in zip(*(one.errors for one in members), strict=True)]
-            told = f"{about}: barrier {_interval(estimate([one.barrier for one in members]))}"
-            axes.plot(at, means, color=colour, linewidth=2, marker="o", markersize=4, label=plain(told))
-        axes.set_xlabel("place on the line between two trainings of one ticket", color=INK)
-        axes.set_ylabel(f"test error, 1 - {next(iter(groups.values()))[0].metric}", color=INK)
-        axes.set_ylim(bottom=0)
-        axes.yaxis.set_major_formatter(lambda value, _: f"{100 * value:.0f}%")
-        axes.tick_params(color=SOFT, labelcolor=INK)
-        for side in ("top", "right"):
-            axes.spines[side].set_visible(False)
-        axes.grid(axis="y", color="#dde1e6", linewidth=0.8)
-        figure.legend(loc="outside upper left", frameon=False, fontsize=8)
 
-    return drawn((7, 4.2), draw, f"errors between trainings: {'; '.join(groups)}")
+def _draw(drawn: Drawing, groups: Mapping[str, Sequence[Line]]) -> None:
+    panel = drawn.subplots()
+    for number, (about, members) in enumerate(groups.items()):
+        colour = list(COLOURS.values())[number % len(COLOURS)][0]
+        at = places(len(members[0].errors))
+        for one in members:
+            panel.plot(at, one.errors, color=colour, linewidth=0.8, alpha=0.5)
+        means = [sum(errors) / len(members) for errors in zip(*(one.errors for one in members), strict=True)]
+        told = f"{about}: barrier {_interval(estimate([one.barrier for one in members]))}"
+        panel.plot(at, means, color=colour, linewidth=2, marker="o", markersize=4, label=wrapped(told, 6.4, SMALL))
+    shown = [Estimate(error, None, 1) for members in groups.values() for one in members for error in one.errors]
+    axes.scores([panel], [*shown, Estimate(0.0, None, 1)], f"1 - {metric(next(iter(groups.values()))[0].metric)}")
+    panel.set_xlabel("place on the line")
+    panel.legend(loc="lower left", bbox_to_anchor=(0, 1.02), frameon=False, fontsize=SMALL, borderpad=0)

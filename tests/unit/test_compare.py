@@ -1,11 +1,14 @@
 """bench.compare: what is paired with what, and what is said of it."""
 
+import re
+
 import pytest
 from samples import record
 
 from bench import compare
-from bench.boards import pairing, ranks
+from bench.boards import pairing
 from bench.command import console
+from bench.numbers import stats
 from bench.records import published
 from bench.records import record as record_files
 from tickets.errors import UserError
@@ -92,7 +95,8 @@ def test_a_native_ticket_meets_those_of_every_source_and_counts_once_a_seed():
 
 def test_ranks_take_only_what_all_methods_share():
     records = [*transfers("a", 0.5, 0.6), *transfers("b", 0.4, 0.7), *transfers("c", 0.3)]
-    found, jobs = pairing.ranked(pairing.cells(records))
+    blocks = pairing.shared(pairing.cells(records))
+    found, jobs = stats.average_ranks(blocks), len(blocks)
     assert (found, jobs) == ({"a": 1.0, "b": 2.0, "c": 3.0}, 1)
 
 
@@ -133,10 +137,19 @@ def test_the_ranks_diagram_names_every_method_and_joins_what_is_not_told_apart(f
     code, said = told(capsys, folder, "a", "b", "c", "--out", str(out))
     assert code == 0 and "not told apart: a, b, c" in said.out
     svg = out.read_text()
-    assert all(text in svg for text in ("a (1.50)", "b (1.50)", "c (3.00)", "critical difference 1.91 (3 jobs)"))
-    assert ranks.to_svg({"a": 1.0, "b": 1.8, "c": 3.0}, 100) == ranks.to_svg({"a": 1.0, "b": 1.8, "c": 3.0}, 100)
-    thick = "stroke-width: 3.5"
-    assert svg.count(thick) == 1 and thick not in ranks.to_svg({"a": 1.0, "b": 1.8, "c": 3.0}, 100)
+    assert all(text in svg for text in ("a (1.50)", "b (1.50)", "c (3.00)", "critical difference 1.91", "N = 3 jobs"))
+    assert "Friedman test (Iman and Davenport): p = " in svg and "budgets: equal steps; records up to 20" in svg
+    assert len(re.findall(r"stroke-width: 3[;\"]", svg)) == 1
+
+
+def test_the_differences_of_two_are_a_map(folder, tmp_path, capsys):
+    out = tmp_path / "map.svg"
+    assert told(capsys, folder, "a", "b", "--out", str(out))[0] == 0
+    svg = out.read_text()
+    assert all(text in svg for text in ("a minus b, in points", "finetune, 90 %, scale tiny", "+1.0", "±9.0"))
+    assert "n = 3 seeds" in svg
+    assert told(capsys, folder, "a", "b", "--out", str(tmp_path / "map.pdf"))[0] == 0
+    assert (tmp_path / "map.pdf").read_bytes().startswith(b"%PDF")
 
 
 def test_settings_stand_in_the_lines_where_they_differ(tmp_path, capsys):
@@ -164,8 +177,7 @@ def test_settings_stand_in_the_lines_where_they_differ(tmp_path, capsys):
             "unknown target among the transfers 'pose/figures'. Did you mean 'seg/figures'?",
         ),
         (["a", "b", "--sparsity", "0.9,0.5"], "unknown sparsity among the transfers '0.5'"),
-        (["a", "b", "--out", "ranks.svg"], "--out draws the average ranks of three or more and got a and b"),
-        (["a", "b", "c", "--out", "ranks.png"], "let it end in .svg"),
+        (["a", "b", "c", "--out", "ranks.png"], "let it end in .svg or .pdf"),
     ],
 )
 def test_mistakes(folder, capsys, args, message):

@@ -155,7 +155,7 @@ def test_a_first_end_that_is_not_the_record_s_is_told(capsys):
 
 def test_the_picture_has_a_line_a_seed_and_names_the_barrier():
     told = to_svg([Line("omp of $x$", seed, "miou", [0.2, 0.4, 0.2], 0.2) for seed in (0, 1)])
-    assert "barrier +20.0" in told and "1 - miou" in told and told.startswith("<?xml")
+    assert "barrier +20.0" in told and "1 - mIoU" in told and "n = 2 seeds" in told and told.startswith("<?xml")
 
 
 @pytest.mark.parametrize(

@@ -17,6 +17,7 @@ from samples import record
 
 from bench import table
 from bench.boards import render
+from bench.boards.figures import catalogue
 from bench.boards.leaderboard import boards
 from bench.command import console
 from bench.records.record import read_all
@@ -40,9 +41,11 @@ def published(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.chdir(tmp_path)
     for seed, score in enumerate((0.5, 0.6)):
         record(seed=seed, score=score).write(tmp_path / "results" / "records")
+        smaller = {"drawer": "imp", "sparse_macs": 1000, "parameters": 100}
+        record(seed=seed, score=score - 0.1, **smaller).write(tmp_path / "results" / "records")
     files = table.render(tmp_path / "results" / "records", ["md", "csv", "tex", "svg"])
     for name, text in files.items():
-        atomic.write(tmp_path / "results" / "tables" / name, text.encode())
+        atomic.write(tmp_path / "results" / "tables" / name, str(text).encode())
     return tmp_path
 
 
@@ -175,6 +178,18 @@ def test_it_prints_csv_when_asked(capsys: pytest.CaptureFixture[str]) -> None:
     assert (code, out) == (0, (GOLDEN / "leaderboard.csv").read_text())
 
 
+def test_figures_are_written_alone_as_svg_or_pdf(published: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(capsys, "results/records", "--figure", "tradeoff", "--format", "svg,pdf", "--out", "x")[0] == 0
+    names = {"tradeoff-seg-figures-tiny.svg": b"<?xml", "tradeoff-seg-figures-tiny.pdf": b"%PDF"}
+    assert {path.name for path in (published / "x").iterdir()} == set(names)
+    assert all((published / "x" / name).read_bytes().startswith(head) for name, head in names.items())
+
+
+def test_tables_for_a_paper_are_printed(published: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    code, out, _ = run(capsys, "results/records", "--columns", "ticket,score", "--width", "page")
+    assert code == 0 and r"\begin{table*}" in out and "ticket & score" in out
+
+
 def test_the_default_folder_is_that_of_the_runs(
     capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -188,9 +203,10 @@ def test_the_default_folder_is_that_of_the_runs(
 def test_it_writes_files_and_tells_where(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     code, out, _ = run(capsys, GOLDEN / "records", "--out", tmp_path / "new")
     assert code == 0
-    names = ["leaderboard.md", "leaderboard.csv", "leaderboard.tex", "leaderboard-seg-figures-tiny.svg"]
-    names.append("leaderboard-seg-figures-tiny-bfloat16-cuda.svg")
-    assert out.split() == [str(tmp_path / "new" / name) for name in names]
+    names = ["leaderboard.md", "leaderboard.csv", "leaderboard.tex"]
+    assert out.split()[:3] == [str(tmp_path / "new" / name) for name in names]
+    drawn = [Path(path).name for path in out.split()[3:]]
+    assert all(name.split("-")[0] in catalogue.NAMES and name.endswith(".svg") for name in drawn)
     for name in names[:3]:
         assert (tmp_path / "new" / name).read_bytes() == (GOLDEN / name).read_bytes()
 
@@ -222,7 +238,7 @@ def test_check_names_the_row_that_differs_and_the_missing_file(
         f"error: results/tables/leaderboard.csv is stale: {row} has seeds 0 1 in it and 0 1 2 by the records; "
         "run make table and commit it.",
         "error: results/tables/leaderboard.tex is missing; run make table and commit it.",
-        "error: results/tables/leaderboard-seg-figures-tiny.svg is stale: it differs from line 9 on; "
+        "error: results/tables/tradeoff-seg-figures-tiny.svg belongs to no board; delete it; "
         "run make table and commit it.",
     ]
     assert sorted(published.rglob("*")) == before
@@ -250,13 +266,13 @@ def test_check_finds_what_was_edited_by_hand(
 
 def test_check_finds_charts_of_no_board_and_edited_ones(published: Path, capsys: pytest.CaptureFixture[str]) -> None:
     tables = published / "results" / "tables"
-    (tables / "leaderboard-pose-figures-tiny.svg").write_text("<svg/>")
-    chart = tables / "leaderboard-seg-figures-tiny.svg"
+    (tables / "tradeoff-pose-figures-tiny.svg").write_text("<svg/>")
+    chart = tables / "tradeoff-seg-figures-tiny.svg"
     chart.write_text(chart.read_text().replace("stroke-width", "stroke-Width", 1))
     code, _, err = run(capsys, "--check")
     assert code == 1
-    assert "leaderboard-seg-figures-tiny.svg is stale" in err
-    assert "leaderboard-pose-figures-tiny.svg belongs to no board; delete it" in err
+    assert "tradeoff-seg-figures-tiny.svg is stale" in err
+    assert "tradeoff-pose-figures-tiny.svg belongs to no board; delete it" in err
 
 
 def test_the_order_of_the_files_does_not_matter(tmp_path: Path) -> None:
@@ -271,10 +287,29 @@ def test_the_order_of_the_files_does_not_matter(tmp_path: Path) -> None:
     [
         (["nowhere"], "there is no folder nowhere; run python -m bench.run first, or name another."),
         (["empty"], "there is no record in empty; run python -m bench.run first, or name another."),
-        (["full", "--format", "mdd"], "unknown format 'mdd'. Did you mean 'md'? Known: md, csv, tex, svg, html."),
+        (
+            ["full", "--format", "mdd"],
+            "unknown format 'mdd'. Did you mean 'md'? Known: md, csv, tex, parquet,",
+        ),
         (["full", "--format", "md,csv"], "several files (md,csv) need a folder to go to; give --out DIR"),
+        (["full", "--figure", "rank"], "unknown figure 'rank'. Did you mean 'ranks'? Known: tradeoff, retention,"),
+        (["full", "--figure", "ranks"], "several files (svg) need a folder to go to; give --out DIR"),
+        (
+            ["full", "--figure", "ranks", "--format", "md"],
+            "--figure ranks draws nothing as md; give --format svg",
+        ),
+        (
+            ["full", "--columns", "ticket", "--format", "md"],
+            "--columns and --width are of --format tex, and --",
+        ),
+        (["full", "--columns", "tikket"], "unknown column 'tikket'. Did you mean 'ticket'?"),
+        (["full", "--width", "pag"], "unknown --width 'pag'. Did you mean 'page'?"),
+        (["full", "--check", "--width", "page"], "--columns and --width are of --format tex, and --check compares"),
         (["full", "--format", "svg"], "several files (svg) need a folder to go to; give --out DIR"),
-        (["full", "--check", "--format", "md,html"], "a page is never committed, and so not checked (got --format md,"),
+        (
+            ["full", "--check", "--format", "md,html"],
+            "html is never committed, and so not checked (got --",
+        ),
         (["full", "--out", "full/one.json"], "cannot write full/one.json/leaderboard.md: "),
         (["damaged"], "the record damaged/one.json is refused: it is no JSON"),
         (["full", "--outt", "x"], "no such option: --outt"),
