@@ -136,6 +136,7 @@ def settings_of(job: Job, facts: Facts) -> Settings:
         equal=setting.equal,
         precision=setting.precision,
         compiled=setting.compiled,
+        accumulate=setting.accumulate,
         knobs={"rho": plan.drawers.get(SEARCH, {}).get("rho", 0.0) if job.kind == "draw" else 0.0},
     )
 

@@ -66,6 +66,9 @@ class Setting(BaseModel):
     device: Annotated[
         Literal["cpu", "cuda", "mps"], Field(description="cpu, cuda or mps; asked for as cpu, cuda, cuda:N or mps.")
     ] = "cpu"
+    accumulate: Annotated[
+        int, Field(description="Parts that a batch is computed in, one after the other.", ge=1, le=MOST)
+    ] = 1
     ranks: Annotated[int, Field(description="Processes of a job; torchrun starts them.", ge=1, le=MOST)] = 1
 
     @model_serializer(mode="wrap")
@@ -87,6 +90,7 @@ class Setting(BaseModel):
             "kernels": f"{self.kernels} kernels",
             "threads": f"{self.threads} threads",
             "device": self.device,
+            "accumulate": f"batches in {self.accumulate}",
             "ranks": f"{self.ranks} ranks",
         }
         return ", ".join([text for name, text in told.items() if getattr(self, name) != USUAL[name]])
@@ -111,7 +115,7 @@ class Setting(BaseModel):
         return " ".join(words)
 
 
-LATER = ("ranks",)
+LATER = ("accumulate", "ranks")
 """Fields that commands of before them do not name, and none names where they are usual."""
 USUAL: dict[str, Any] = {name: info.default for name, info in Setting.model_fields.items()}
 """What holds where nothing is said."""

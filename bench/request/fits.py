@@ -54,6 +54,7 @@ def check(sweeps: Sequence[Sweep], scale: Scale, setting: Setting, places: Place
     for sweep in sweeps:
         _temperatures(sweep, scale, places)
         _events(sweep, scale)
+        _accumulated(sweep, scale, setting.accumulate)
     for sweep, host in everywhere:
         _takes_images(sweep, scale, host)
         _ends(sweep, scale, host, places)
@@ -174,6 +175,16 @@ def _events(sweep: Sweep, scale: Scale) -> None:
         is_sure = table.parts(name)[0] in table.builtin and not table.traits(name).draws_sets
         for sparsity in () if is_sure else sweep.sparsities:
             table.make(name).check_events(phase.steps, sparsity)
+
+
+def _accumulated(sweep: Sweep, scale: Scale, parts: int) -> None:
+    """See that a batch has a sample for each part that it is computed in."""
+    for task in sweep.tasks:
+        if (size := scale.plan(task).batch_size) < parts:
+            raise UserError(
+                f"--accumulate is {parts}, and a batch of {task} has {size} samples; give at most {size}, or --set "
+                "batch_size=N."
+            )
 
 
 def _takes_images(sweep: Sweep, scale: Scale, host: str) -> None:

@@ -24,7 +24,7 @@ from tickets.hosts.native import processor
 OTHER = {
     "scale": "small", "host": "supernet/small", "budget": 1 / 3, "equal": "macs", "precision": "bfloat16",
     "compiled": True, "kernels": processor.usable()[0].name, "threads": 3, "device": "cuda",
-    "ranks": 2,
+    "accumulate": 4, "ranks": 2,
 }  # fmt: skip
 """A value of every field that is not its default."""
 TOGETHER = {**OTHER, "kernels": "torch"}
@@ -124,6 +124,7 @@ def test_all_mistakes_of_a_setting_are_told_at_once_and_once():
         "budget": (float("inf"), "--budget is inf; give a factor above 0"), "equal": ("time", "unknown equal 'time'"),
         "precision": ("half", "unknown precision 'half'"), "threads": (0, "--threads is 0; give a whole number"),
         "device": ("gpu", "device 'gpu' is not known"), "ranks": (0, "--ranks is 0; give a whole number"),
+        "accumulate": (0, "--accumulate is 0; give a whole number"),
     }  # fmt: skip
     # kernels that are not known are told once the host is
     assert set(wrong) == set(OTHER) - {"compiled", "kernels"}

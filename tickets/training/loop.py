@@ -243,12 +243,9 @@ class Training:
         if not all(module.training for module in self.kept("modules", lambda: list(self.network.modules()))):
             self.network.train()
         cost, worth, self._taught = self.step_cost, self._worth, 0
-        image = batch["image"].contiguous(memory_format=torch.channels_last)
-        with self.autocast():
-            maps, outputs = ranks.shared(self._forward, image)
+        parts = _parts(batch, self.settings.accumulate)
+        losses = [self._passed(part, len(part["image"]) / len(batch["image"])) for part in parts]
         with self.meter.on():
-            loss = self.method.loss(self, Pass(maps, outputs.float() if self.settings.is_low else outputs, batch))
-            loss.backward()
             ranks.mean_gradients(self.network.parameters())
             self.method.on_gradient(self)
             self.optimizer.step()
@@ -257,12 +254,23 @@ class Training:
         if self.network.masking.chooses:
             self._price()
         self.ema.update(self.network)
-        self._images = len(image)
+        self._images = len(batch["image"])
         self.spent.add(self._images, cost)
         self.step += 1
         self._take(worth + self._taught // self._images)  # what given tickets computed is paid for by fewer steps
         self._fire()
         self.optimizer.zero_grad()
+        return losses[0] if len(losses) == 1 else torch.stack(losses).sum()
+
+    def _passed(self, batch: Batch, share: float) -> Tensor:
+        """Forward and backward pass of a part of a step's batch; the loss, detached, by its share."""
+        image = batch["image"].contiguous(memory_format=torch.channels_last)
+        with self.autocast():
+            maps, outputs = ranks.shared(self._forward, image)
+        with self.meter.on():
+            loss = self.method.loss(self, Pass(maps, outputs.float() if self.settings.is_low else outputs, batch))
+            loss = loss if share == 1 else loss * share
+            loss.backward()
         return loss.detach()
 
     def _fire(self) -> None:
@@ -366,6 +374,14 @@ class Training:
         if state["cuda_rng"] and self.source.device.type != "cpu":
             devices.set_random_state(self.source.device, state["cuda_rng"][-1])
         self.masks_changed()
+
+
+def _parts(batch: Batch, count: int) -> list[Batch]:
+    """A batch in so many consecutive parts, as even as can be."""
+    if count == 1:
+        return [batch]
+    cut = {name: values.tensor_split(count) for name, values in batch.items()}
+    return [{name: parts[number] for name, parts in cut.items()} for number in range(count)]
 
 
 def _architecture(*parts: nn.Module) -> list[Any]:

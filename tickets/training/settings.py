@@ -41,6 +41,8 @@ class Settings:
         beta_range: the share under "onecycle", at the first and the last step and where the rate is highest; () leaves
             it at `beta`.
         average_from: the number that the first update of the average has in its warm-up rule.
+        accumulate: parts that a batch is computed in, one after the other: less memory, and batch norms take their
+            statistics within a part.
         knobs: numbers of single methods that identities used to state here (`to_json`); nothing is trained by them.
     """
 
@@ -61,6 +63,7 @@ class Settings:
     beta: float = field(default=0.9, metadata=LATER)
     beta_range: tuple[float, float] | tuple[()] = field(default=(), metadata=LATER)
     average_from: int = field(default=0, metadata=LATER)
+    accumulate: int = field(default=1, metadata=LATER)
     knobs: Mapping[str, float] = field(default_factory=dict)
 
     @property
