@@ -160,7 +160,7 @@ function verdict(a, b) {
     make("span", { class: `verdict ${isDecided ? "yes" : "undecided"}` }, isDecided ? "decided" : "undecided"),
     " ",
     make("b", {}, `${points(whole.mean)}${between}`),
-    ` points over ${whole.n} jobs in ${whole.clusters} clusters of source and seed: `,
+    ` points over ${whole.n} jobs in ${whole.clusters} clusters of source and seed, which speak of these sources: `,
     ...(isDecided ? [named(better), " is better."] : ["the interval holds zero."]),
   );
 }
