@@ -39,6 +39,7 @@ CREATED = re.compile(r"\d{4}-\d\d-\d\dT", re.ASCII)
 """How times start; so written, their texts have the order of the times."""
 MOST = 16 * bounded.MIB
 """Bytes of a record's file; a published one has four thousand."""
+TOLD = 200  # letters of a key or a value that a person is told
 LONGEST = 10_000
 """Signs of any text of a record but its error."""
 ERROR = "error"
@@ -447,7 +448,7 @@ def explain(error: ValidationError) -> str:
         Part of a sentence, without a full stop.
     """
     first = error.errors(include_url=False)[0]
-    key = ".".join(str(part) for part in first["loc"])
+    key = _cut(".".join(str(part) for part in first["loc"]))
     if first["type"] == "extra_forbidden":
         return f"the key '{key}' is not known"
     if first["type"] == "missing":
@@ -461,8 +462,12 @@ def explain(error: ValidationError) -> str:
 
 def _short(value: Any) -> str:
     """A value that was refused, or the start of it."""
-    text = repr(value)
-    return text if len(text) <= 200 else f"{text[:200]}..."
+    return _cut(repr(value))
+
+
+def _cut(text: str) -> str:
+    """A text, or its start where it is no part of a sentence any more."""
+    return text if len(text) <= TOLD else f"{text[:TOLD]}..."
 
 
 def _no_constant(name: str) -> NoReturn:

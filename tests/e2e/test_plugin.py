@@ -48,7 +48,7 @@ def test_it_is_a_task_like_any_other(place):
     listed = command(place, "bench.run", "--list")
     assert TASK in listed.stdout.splitlines()[0]
     checked = command(place, "bench.check", "task", TASK)
-    assert checked.returncode == 0 and "17 passed, 0 failed" in checked.stdout, checked.stdout + checked.stderr
+    assert checked.returncode == 0 and "20 passed, 0 failed" in checked.stdout, checked.stdout + checked.stderr
     home, picture = place / "home", place / "p.png"
     short = ("--drawer", "gmp", "--control", "none", "--budget", 0.005)
     done = command(place, "bench.run", "--source", TASK, "--target", TASK, *short, "--home", home)

@@ -200,3 +200,11 @@ def test_counts_beyond_64_bits_are_numbers_of_a_frame():
 @pytest.mark.parametrize("told", ["many", 3, {"drawn": 1}, {"drawn": 1, "full": 2, "divergences": {"1": "x"}}, [[]]])
 def test_a_config_of_other_types_is_passed_over_by_what_shows_it(told):
     assert facts(samples.record(timesteps=5, config={"timesteps": told}))["time steps"] == "5"
+
+
+def test_a_key_of_a_page_s_length_is_told_by_its_start(tmp_path):
+    path = samples.record(id="one").write(tmp_path)
+    path.write_text(json.dumps({**json.loads(path.read_text()), "k" * 5000: 1}))
+    with pytest.raises(UserError, match=rf"the key '{'k' * 200}\.\.\.' is not known; repair it") as caught:
+        record.read(path)
+    assert len(str(caught.value)) < 1000
