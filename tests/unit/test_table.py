@@ -215,7 +215,8 @@ def test_the_tables_of_this_repository_are_not_stale(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(ROOT)
-    assert run(capsys, "--check")[0] == 0
+    code, out, err = run(capsys, "--check")
+    assert code == 0, out + err
 
 
 def test_check_passes_when_the_tables_follow(published: Path, capsys: pytest.CaptureFixture[str]) -> None:
