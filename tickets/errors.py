@@ -5,6 +5,8 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterable
 
+TOLD = 200  # letters of somebody's name or value that a message repeats
+
 
 class UserError(ValueError):
     """A wrong request: says what was wrong, the value got, what is allowed and what to do."""
@@ -22,6 +24,16 @@ class CannotWriteError(UserError):
     """A file that the disk does not take; the message names the file and the reason."""
 
 
+def short(text: str) -> str:
+    """A text, or its start where it is no part of a sentence any more.
+
+    Example:
+        >>> short("seg"), len(short("e" * 5000))
+        ('seg', 203)
+    """
+    return text if len(text) <= TOLD else f"{text[:TOLD]}..."
+
+
 def unknown(noun: str, name: str, known: Iterable[str]) -> UserError:
     """The error for a name that is not in a list, with the nearest known name.
 
@@ -34,7 +46,7 @@ def unknown(noun: str, name: str, known: Iterable[str]) -> UserError:
         >>> str(unknown("task", "sge", ["cls", "pose", "seg"]))
         "unknown task 'sge'. Did you mean 'seg'? Known: cls, pose, seg."
     """
-    known = list(known)
+    known, name = list(known), short(name)
     near = difflib.get_close_matches(name, known, n=1, cutoff=0.5)
     hint = f" Did you mean '{near[0]}'?" if near else ""
     return UserError(f"unknown {noun} '{name}'.{hint} Known: {', '.join(known) or 'none'}.")

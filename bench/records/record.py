@@ -28,7 +28,7 @@ from pydantic import model_validator as validator
 from bench.records.migrations import upgraded
 from bench.records.setting import Setting
 from tickets import atomic, bounded
-from tickets.errors import UserError
+from tickets.errors import UserError, short
 from tickets.plain import plain, texts
 
 SCHEMA: Final = 3
@@ -39,7 +39,6 @@ CREATED = re.compile(r"\d{4}-\d\d-\d\dT", re.ASCII)
 """How times start; so written, their texts have the order of the times."""
 MOST = 16 * bounded.MIB
 """Bytes of a record's file; a published one has four thousand."""
-TOLD = 200  # letters of a key or a value that a person is told
 LONGEST = 10_000
 """Signs of any text of a record but its error."""
 ERROR = "error"
@@ -448,7 +447,7 @@ def explain(error: ValidationError) -> str:
         Part of a sentence, without a full stop.
     """
     first = error.errors(include_url=False)[0]
-    key = _cut(".".join(str(part) for part in first["loc"]))
+    key = short(".".join(str(part) for part in first["loc"]))
     if first["type"] == "extra_forbidden":
         return f"the key '{key}' is not known"
     if first["type"] == "missing":
@@ -462,12 +461,7 @@ def explain(error: ValidationError) -> str:
 
 def _short(value: Any) -> str:
     """A value that was refused, or the start of it."""
-    return _cut(repr(value))
-
-
-def _cut(text: str) -> str:
-    """A text, or its start where it is no part of a sentence any more."""
-    return text if len(text) <= TOLD else f"{text[:TOLD]}..."
+    return short(repr(value))
 
 
 def _no_constant(name: str) -> NoReturn:

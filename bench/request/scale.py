@@ -14,7 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from bench.request import written
 from tasks import TASKS
 from tickets.drawers import DRAWERS
-from tickets.errors import UserError, unknown
+from tickets.errors import UserError, short, unknown
 
 if TYPE_CHECKING:
     from tasks.base import Task
@@ -194,12 +194,15 @@ def load(name: str, budget: float = 1.0) -> Scale:
     return full.model_copy(update={"plans": {key: plan.budgeted(budget) for key, plan in full.plans.items()}})
 
 
+DIGITS = 20  # of a side; Python itself reads no number of thousands
+
+
 def _option(text: str) -> tuple[str, Any]:
     key, equals, value = text.partition("=")
     if not (key and equals and value):
-        raise UserError(f"'{text}' is no option of a scale; write scale@key=value, as in tiny@batch_size=16.")
+        raise UserError(f"'{short(text)}' is no option of a scale; write scale@key=value, as in tiny@batch_size=16.")
     sides = value.split("x")
-    if key.endswith("size") and len(sides) == 2 and all(side.isdecimal() for side in sides):
+    if key.endswith("size") and len(sides) == 2 and all(side.isdecimal() and len(side) < DIGITS for side in sides):
         return key, [int(side) for side in sides]
     try:
         return key, written.read(value)

@@ -104,3 +104,16 @@ def test_every_scale_and_suite_of_ours_is_read_as_before():
             import yaml
 
             assert written.read(path.read_text()) == yaml.safe_load(path.read_text()), path
+
+
+@pytest.mark.parametrize(
+    ("option", "told"),
+    [
+        ("draw." + "s" * 5000 + "=1", r"^unknown option of a scale 'draw\.s{195}\.\.\.'\. "),
+        ("s" * 5000, r"^'s{200}\.\.\.' is no option of a scale;"),
+        (f"size=32x{'9' * 5000}", r"^scale .*: size is '32x9{70,80}"),
+    ],
+)
+def test_an_option_of_a_page_s_length_is_told_by_its_start(option, told):
+    with pytest.raises(UserError, match=told):
+        scale.load(f"tiny@{option}")
