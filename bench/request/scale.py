@@ -188,9 +188,8 @@ def load(name: str, budget: float = 1.0) -> Scale:
     except ValidationError as error:
         first = error.errors()[0]
         where = ".".join(map(str, first["loc"][2:])) or str(first["loc"][0])
-        raise UserError(
-            f"scale {name}: {where} is {repr(first['input'])[:80]}; {first['msg'][0].lower() + first['msg'][1:]}."
-        ) from error
+        why = first["msg"][0].lower() + first["msg"][1:]
+        raise UserError(f"scale {short(name)}: {where} is {repr(first['input'])[:80]}; {why}.") from error
     return full.model_copy(update={"plans": {key: plan.budgeted(budget) for key, plan in full.plans.items()}})
 
 

@@ -111,7 +111,8 @@ def test_every_scale_and_suite_of_ours_is_read_as_before():
     [
         ("draw." + "s" * 5000 + "=1", r"^unknown option of a scale 'draw\.s{195}\.\.\.'\. "),
         ("s" * 5000, r"^'s{200}\.\.\.' is no option of a scale;"),
-        (f"size=32x{'9' * 5000}", r"^scale .*: size is '32x9{70,80}"),
+        (f"size=32x{'9' * 5000}", r"^scale tiny@size=32x9{187}\.\.\.: size is '32x9{70,80}"),
+        (f"draw.steps={'9' * 2000}", r"^scale tiny@draw\.steps=9{184}\.\.\.: draw\.steps is "),
     ],
 )
 def test_an_option_of_a_page_s_length_is_told_by_its_start(option, told):
