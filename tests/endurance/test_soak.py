@@ -11,6 +11,10 @@ import processes
 import pytest
 
 ROOT = Path(__file__).parents[2]
+RECORD_MIB = 0.03
+"""What a record takes of the runner, which holds all of its run's for its table."""
+OTHERS = "torchinductor"
+"""The cache folder that PyTorch makes as soon as its compiler is imported."""
 SHORT = ("--source", "cls", "--target", "none", "--drawer", "omp", "--control", "none", "--budget", "0.0025")
 """Each seed is two jobs: the dense draw, and what is pruned from it."""
 HOW = ("--set", "size=16x16", "--set", "batch_size=8", "--jobs", "2", "--threads", "1")
@@ -55,7 +59,12 @@ def test_hundreds_of_jobs_leave_nothing(tmp_path, jobs):
     assert len(list((home / "records").glob("*.json"))) == jobs
     assert early["mib"].keys() == late["mib"].keys()  # the same runner and workers
     for process, held in early["mib"].items():
-        assert late["mib"][process] < 1.05 * held
+        records = (jobs - 50) * RECORD_MIB if process == run.pid else 0.0
+        assert late["mib"][process] < 1.05 * held + records
     assert late["handles"] <= early["handles"] and late["processes"] <= early["processes"]
-    assert not left and not list(scratch.iterdir()) and not list((home / "checkpoints").glob("*"))
+    assert (
+        not left
+        and {path.name.partition("_")[0] for path in scratch.iterdir()} <= {OTHERS}
+        and not list((home / "checkpoints").glob("*"))
+    )
     assert not {name for name in set(os.listdir("/dev/shm")) - shared if name.startswith(("torch_", "sem.mp"))}
