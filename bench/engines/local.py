@@ -90,12 +90,7 @@ class Workers:
         return bool(self._busy)
 
     def start(self, key: Any, function: str, *args: Any) -> None:
-        """Begin a call.
-
-        Args:
-            key: says which call it is; any value.
-            function: "module:name"; called with `args` and a function that reports progress.
-            args: plain values.
+        """Begin a call, as `bench.engines.contract.Engine` has it.
 
         Raises:
             UserError: worker processes end before they have begun.

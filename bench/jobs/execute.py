@@ -137,7 +137,7 @@ def execute(work: Work, report: Report = None) -> record.Record | Undone | Elsew
 
 
 def follow(device: str, report: object = None) -> None:
-    """Be one of the processes of every job but the first one; `report` is there for `bench.jobs.workers`.
+    """Be one of the processes of every job but the first one; `report` is there for `bench.engines.local`.
 
     Raises:
         LostRankError: another process is gone, or came to something else.
@@ -198,7 +198,7 @@ def _computed(work: Work, place: Place) -> Outcome:
     compute = _draw if work.job.kind == "draw" else _transfer
     try:
         return compute(work, place)
-    except CannotWriteError:
+    except (CannotWriteError, LostRankError):
         raise
     except Exception as error:  # whatever a foreign state makes of it
         if not place.checkpoint.is_in_doubt:

@@ -126,11 +126,11 @@ class _Group:
 
 
 def _how(found: Any) -> str:
-    """How a job ended: its ticket and score, or why there are none."""
+    """How a job ended, in words that are alike on all ranks; reasons name folders, which are not."""
     if not isinstance(found, Record):
-        return f"undone: {found}"
+        return "to be done again"
     if found.status != "ok" or found.scores is None or found.ticket is None:
-        return f"failed: {(found.error or '').partition(chr(10))[0]}"
+        return "failed"
     return f"ticket {found.ticket.hash[:16]}, scores {found.scores.test}"
 
 

@@ -23,7 +23,7 @@ class Facts:
         tasks: the prepared adapters by name.
         fingerprints: of the data, by task and split.
         home: where records, tickets and checkpoints lie.
-        device: that jobs run on, as PyTorch calls it: "cpu", "cuda" or "cuda:N".
+        device: that jobs run on, as PyTorch calls it: "cpu", "cuda", "cuda:N" or "mps".
         workers: loader processes of a job.
         tensorboard: whether jobs write their curves.
         keep: whether transfers and references leave their trained networks.

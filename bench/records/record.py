@@ -455,13 +455,8 @@ def explain(error: ValidationError) -> str:
     reason = first["msg"].removeprefix("Value error, ")
     if not key:
         return reason
-    got = "" if isinstance(first["input"], (dict, Record)) else f" (got {_short(first['input'])})"
+    got = "" if isinstance(first["input"], (dict, Record)) else f" (got {short(repr(first['input']))})"
     return f"'{key}': {reason[0].lower()}{reason[1:]}{got}"
-
-
-def _short(value: Any) -> str:
-    """A value that was refused, or the start of it."""
-    return short(repr(value))
 
 
 def _no_constant(name: str) -> NoReturn:

@@ -6,10 +6,13 @@ import sys
 from pathlib import Path
 
 import pytest
+import samples
 import torch
 from ranked import draw
 from torch import nn
 
+from bench.jobs import together
+from bench.jobs.work import Undone
 from tickets.errors import UserError
 from tickets.training import ranks
 
@@ -76,3 +79,13 @@ def test_rows_are_parted_evenly(monkeypatch):
     assert parts == list(range(8))
     with pytest.raises(UserError, match="a batch of 2 samples has no rows for 3 processes; start at most 2"):
         ranks.rows(2)
+
+
+def test_reasons_that_name_a_rank_s_own_folder_are_no_disagreement():
+    own = [together._how(Undone(f"/home/{rank}/ticket.json is damaged", "draw-1")) for rank in range(2)]
+    assert own[0] == own[1] == "to be done again"
+    failed = [
+        together._how(samples.record(status="failed", scores=None, error=f"no /home/{rank}")) for rank in range(2)
+    ]
+    assert failed == ["failed"] * 2
+    assert together._how(samples.record()).startswith("ticket 0123456789abcdef, scores {")

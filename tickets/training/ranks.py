@@ -93,7 +93,7 @@ def mean_gradients(parameters: Iterable[nn.Parameter]) -> None:
     if count() == 1:
         return
     grads = [one.grad for one in parameters if one.grad is not None]
-    for dtype in {grad.dtype for grad in grads}:
+    for dtype in dict.fromkeys(grad.dtype for grad in grads):  # a set has another order in another process
         alike = [grad for grad in grads if grad.dtype == dtype]
         flat = torch.cat([grad.flatten() for grad in alike])
         _reduce(flat)

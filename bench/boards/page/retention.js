@@ -12,12 +12,7 @@ function retentionView(place) {
   const form = make(
     "form",
     { class: "choices", "aria-label": "Choose what is drawn" },
-    choice(
-      "board",
-      "Target and setting",
-      boards.map((board) => [board.id, boardName(board.id)]),
-      changed,
-    ),
+    boardChoice(boards, changed),
     filterChoice("source", "Source", distinct(rows.map((row) => row.source)), changed),
     filterChoice("recipe", "Recipe", distinct(rows.map((row) => row.recipe)), changed),
     choice("against", "100 % is", Object.entries(REFERENCES), changed),
@@ -37,14 +32,7 @@ function retentionView(place) {
 
 /** Draw what is chosen: one line a method; of several sources the one with most sparsities, unless one is chosen. */
 function fillRetention(body) {
-  const board = page.boards.find(
-    (one) =>
-      one.id ===
-      among(
-        "board",
-        transferBoards().map((one) => one.id),
-      ),
-  );
+  const board = chosenBoard();
   const against = among("against", Object.keys(REFERENCES));
   const roles = chosen("controls") ? ["ticket", "native", "random"] : ["ticket", "native"];
   const shown = board.rows.filter(

@@ -20,6 +20,19 @@ function transferBoards() {
   return found.sort((a, b) => contenders(b) - contenders(a) || a.id.localeCompare(b.id));
 }
 
+/** The choice of one of them. */
+function boardChoice(boards, changed) {
+  const names = boards.map((board) => [board.id, boardName(board.id)]);
+  return choice("board", "Target and setting", names, changed);
+}
+
+/** The board that is chosen, or the first. */
+function chosenBoard() {
+  const ids = transferBoards().map((board) => board.id);
+  const id = among("board", ids);
+  return page.boards.find((board) => board.id === id);
+}
+
 /** The view. */
 function tradeoffsView(place) {
   const body = make("div");
@@ -28,12 +41,7 @@ function tradeoffsView(place) {
   const form = make(
     "form",
     { class: "choices", "aria-label": "Choose what is drawn" },
-    choice(
-      "board",
-      "Target and setting",
-      boards.map((board) => [board.id, boardName(board.id)]),
-      changed,
-    ),
+    boardChoice(boards, changed),
     choice(
       "price",
       "Against",
@@ -67,14 +75,7 @@ function isPriced(name) {
 
 /** Draw what is chosen, with the same as a list below. */
 function fillTradeoffs(body) {
-  const board = page.boards.find(
-    (one) =>
-      one.id ===
-      among(
-        "board",
-        transferBoards().map((one) => one.id),
-      ),
-  );
+  const board = chosenBoard();
   const name = chosen("price", "MACs");
   const price = PRICES[name] ?? PRICES.MACs;
   const shown = board.rows.filter(
