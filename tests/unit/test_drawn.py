@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -256,6 +257,20 @@ def test_a_figure_is_current_by_its_bytes_or_when_another_matplotlib_drew_the_sa
     assert not canvas.is_current(other, text)
     assert not canvas.is_current(other.replace("Matplotlib v", "Matplotlib v1."), text)
     assert not canvas.is_current("<svg/>", text)
+
+
+def test_a_figure_is_current_where_its_lines_lie_a_hair_elsewhere() -> None:
+    text = canvas.to_bytes(drawn(some(), "tradeoff")[0]).decode()
+    first = re.search(r"\nL (\d+\.\d+) ", text)
+    assert first
+    hair, broad = (text.replace(first[1], f"{float(first[1]) + by:.6f}", 1) for by in (2e-6, 0.5))
+    assert text not in (hair, broad) and canvas.is_current(hair, text) and not canvas.is_current(broad, text)
+
+
+def test_clip_paths_are_called_by_their_order_and_not_by_the_last_digits_of_their_places() -> None:
+    svg = canvas.to_bytes(drawn(some(), "transfer")[0]).decode()
+    named, used = re.findall(r'<clipPath id="([^"]+)"', svg), set(re.findall(r"url\(#([^)]+)\)", svg))
+    assert named == [f"clip-{number + 1}" for number in range(len(named))] and used == set(named)
 
 
 def test_without_matplotlib_one_sentence_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
