@@ -38,7 +38,7 @@ from tickets.recipes import RECIPES
 from tickets.recipes.base import transfers
 from tickets.ticket import Ticket, total
 from tickets.ticket_set import TicketSet, load, members_of
-from tickets.training import progress
+from tickets.training import grad_checkpointing, progress
 from tickets.training.checkpoint import LEAVING, Checkpoint, Left, turns
 from tickets.training.ensemble import Ensemble, parts_of
 from tickets.training.loop import Training
@@ -159,6 +159,7 @@ def _done(work: Work, store: Store, report: Report) -> record.Record | Undone:
         verify_data(work.job, work.facts)
         with (
             force.using(work.facts.setting.kernels, work.facts.setting.threads),
+            grad_checkpointing.using(work.facts.grad_checkpointing),
             curves.written(store.curves(work.id) if work.facts.tensorboard else None, report) as told,
         ):
             outcome = _computed(work, Place(store, checkpoint, told, given_to(work, store)))
@@ -394,6 +395,7 @@ def _succeeded(work: Work, outcome: Outcome, wall_s: float) -> record.Record:
             "training_macs": spent.macs,
             "sparse_training_macs": spent.sparse_macs,
             "teacher_macs": spent.teacher_macs,
+            "grad_checkpointing": work.facts.grad_checkpointing,
             "drawing_macs": outcome.drawing_macs,
             "stated_macs": outcome.stated_macs,
             "timesteps": timesteps_of(parts_of(outcome.network)[0].get_submodule("host")),

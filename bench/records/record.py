@@ -163,6 +163,7 @@ class Costs(Part):
     drawing_macs: Count = 0
     stated_macs: Count | None = 0
     teacher_macs: Count = 0
+    grad_checkpointing: bool = False
     timesteps: Positive | None = None
     images: Count
     wall_s: Amount
@@ -171,7 +172,8 @@ class Costs(Part):
     @model_serializer(mode="wrap")
     def _told(self, told: SerializerFunctionWrapHandler) -> dict[str, Any]:
         """Without what came after records that do not say it."""
-        return {name: value for name, value in told(self).items() if (name, value) != ("stated_macs", 0)}
+        rare = ("stated_macs", "grad_checkpointing")
+        return {name: value for name, value in told(self).items() if value != 0 or name not in rare}
 
 
 class Versions(Part):
