@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bench.jobs.store import Store
-from bench.records import members, record
+from bench.records import curve, members, portrait, record
 from bench.records.record import Record
 from tasks import TASKS
 from tickets import atomic
@@ -63,7 +63,7 @@ class Publisher:
         store: of the home.
         to: where published records lie.
         data: what tickets are scored on; None to leave that out.
-        tickets: where the tickets of published draws go; None for nowhere.
+        tickets: where the tickets of published draws go; None for nowhere. Their portraits go beside `to`.
     """
 
     store: Store
@@ -82,6 +82,9 @@ class Publisher:
                 self._take_along(found)
                 return THERE, "the same bytes"
             unpublished(found)
+            if goal.exists() and _is_repeated(found, record.read(goal)):
+                self._take_along(found)
+                return THERE, "drawn again, to the same ticket and scores"
             if goal.exists():
                 raise UserError(f"{goal} has other content, and nothing published is overwritten; look at both.")
             how = self._verified(found)
@@ -115,14 +118,21 @@ class Publisher:
         return f"the ticket's file gives {found.scored.primary} {found.scored.score:.4f} again"
 
     def _take_along(self, found: Record) -> None:
-        """Copy the verified files of a draw's ticket, where that is asked for."""
-        if self.tickets is None or found.kind != "draw" or found.status != "ok":
+        """A draw's portrait, and the verified files of its ticket where that is asked for."""
+        if found.kind != "draw" or found.status != "ok":
             return
+        from bench.audit.portraying import portrait_of
+        from tickets.ticket import Ticket
         from tickets.ticket_set import files_of, load
 
         stem = self.store.ticket(found.id)
         _agree(found, _hash(stem))
-        for file in files_of(stem, load(stem)):
+        ticket, folder = load(stem), portrait.beside(self.to)
+        if isinstance(ticket, Ticket) and not (folder / f"{found.id}.json").exists():
+            portrait.write(folder, portrait_of(found.id, ticket, curve.read(self.store.curve(found.id))))
+        if self.tickets is None:
+            return
+        for file in files_of(stem, ticket):
             data, goal = file.read_bytes(), self.tickets / file.name
             if not atomic.is_there(goal, data):
                 atomic.write(goal, data)
@@ -156,6 +166,11 @@ class Publisher:
             if name == draw:
                 _agree(found, _hash(self.store.ticket(name)))
             name = replica.draw_of(found)
+
+
+def _is_repeated(found: Record, published: Record) -> bool:
+    """Whether a draw came to what is published of it, in all but where, when and in what time."""
+    return found.kind == "draw" and (found.ticket, found.scores) == (published.ticket, published.scores)
 
 
 def _agree(found: Record, got: str) -> None:

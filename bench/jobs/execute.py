@@ -19,6 +19,7 @@ from bench.jobs.scoring import make_feed, scores_of, synops_of
 from bench.jobs.store import Store
 from bench.jobs.work import Elsewhere, Facts, Undone, Work, beside, own_draw
 from bench.records import provenance, record
+from bench.records.curve import Watch
 from bench.request import redraw
 from bench.request.plan import TICKET, Job, describe
 from tasks import TASKS
@@ -162,7 +163,8 @@ def _done(work: Work, store: Store, report: Report) -> record.Record | Undone:
             grad_checkpointing.using(work.facts.grad_checkpointing),
             curves.written(store.curves(work.id) if work.facts.tensorboard else None, report) as told,
         ):
-            outcome = _computed(work, Place(store, checkpoint, told, given_to(work, store)))
+            watch = Watch(told)
+            outcome = _computed(work, Place(store, checkpoint, watch, given_to(work, store)))
         verify_data(work.job, work.facts)
         found = _succeeded(work, outcome, checkpoint.elapsed_s)
         found = _agreeing(found, store) if work.for_network else found
@@ -179,6 +181,7 @@ def _done(work: Work, store: Store, report: Report) -> record.Record | Undone:
             return Undone(f"{why} ({str(error).partition(chr(10))[0] or type(error).__name__})")
         return fail(work, f"{type(error).__name__}: {error}\n{traceback.format_exc(limit=-4)}")
     if not work.for_network:
+        watch.curve.save(store.curve(work.id))
         found.write(store.records)
     store.checkpoint(work.id).unlink(missing_ok=True)
     return found

@@ -38,6 +38,10 @@ class Store:
         """The folder of a job's curves for TensorBoard."""
         return self.home / "tensorboard" / job_id
 
+    def curve(self, job_id: str) -> Path:
+        """The file of a job's curve, in a few points."""
+        return self.home / "curves" / f"{job_id}.json"
+
     def lock(self, job_id: str) -> Path:
         """The file that is locked while a process does the job, of whichever run of this home."""
         return self.home / "locks" / f"{job_id}.lock"

@@ -1,0 +1,148 @@
+"""What a drawn ticket looks like, in numbers small enough to be published beside its record: a picture's data."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from pathlib import Path
+from typing import Final, Literal
+
+from pydantic import Field, ValidationError
+
+from bench.records.curve import Curve
+from bench.records.record import Count, Hash, Named, Part, Plain, Positive
+from tickets import atomic, bounded
+from tickets.errors import UserError
+
+SCHEMA: Final = 1
+FOLDER = "portraits"
+MOST = bounded.MIB
+SIDE = 24
+"""Rows and columns at most of a mask's picture."""
+LEVELS = "0123456789abcdef"
+"""How much of a cell of a mask is kept, from nothing to all."""
+
+
+class Block(Part):
+    """A search block, and where it stands in a picture.
+
+    Args:
+        column: from 0, from input to output.
+        row: 0 for the finest branch.
+        over: what stands below its column.
+        live: units left, by kernel size in the order of the portrait's.
+        full: of those before the search.
+        weights: prunable ones that the search left.
+        kept: of them, those that the mask keeps.
+    """
+
+    column: Count
+    row: Count
+    over: str
+    live: tuple[Count, ...]
+    full: tuple[Positive, ...]
+    weights: Count
+    kept: Count
+
+
+class Layer(Part):
+    """A layer's weights, and how many of them are kept."""
+
+    name: Named
+    weights: Positive
+    kept: Count
+
+
+class Mask(Part):
+    """The mask of one layer, a row an output, a column an input and place of the kernel; cells of several where many.
+
+    Args:
+        layer: its name.
+        size: outputs, and inputs times places.
+        rows: one of `LEVELS` a cell.
+    """
+
+    layer: Named
+    size: tuple[Positive, Positive]
+    rows: tuple[str, ...] = Field(max_length=SIDE)
+
+
+class Portrait(Part):
+    """One drawn ticket.
+
+    Args:
+        record: of its draw.
+        ticket: the hash of its content.
+        kernels: sizes of a block's kernels; of a host that is not searched none.
+        blocks: of a searched host.
+        layers: all that are prunable, in the host's order.
+        mask: of the layer with most weights.
+        curve: of its drawing, where that was kept.
+    """
+
+    format: Literal[1] = Field(default=SCHEMA, alias="schema")
+    record: Plain
+    ticket: Hash
+    kernels: tuple[Positive, ...]
+    blocks: tuple[Block, ...]
+    layers: tuple[Layer, ...]
+    mask: Mask | None
+    curve: Curve | None
+
+    def to_bytes(self) -> bytes:
+        """Its file."""
+        return f"{self.model_dump_json(by_alias=True)}\n".encode()
+
+
+def read(path: Path) -> Portrait:
+    """A portrait.
+
+    Raises:
+        UserError: the file is damaged, or another's; names what is wrong.
+    """
+    try:
+        found = Portrait.model_validate_json(bounded.read(path, MOST))
+    except OSError as error:
+        raise UserError(f"cannot read {path}: {error.strerror or error}.") from error
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(map(str, first["loc"])) or "the file"
+        raise UserError(
+            f"{path} is no portrait of a ticket: {where}: {first['msg'].lower()}; delete it, and let bench.publish "
+            "write it anew."
+        ) from error
+    if path.stem != found.record:
+        raise UserError(f"{path} is the portrait of {found.record}; name it by that.")
+    return found
+
+
+def beside(records: Path) -> Path:
+    """Where the portraits of a folder of records lie, as results/portraits of results/records."""
+    return records.parent / FOLDER
+
+
+def of_tickets(folder: Path, tickets: Collection[tuple[str, str | None]]) -> dict[str, Portrait]:
+    """The portraits in a folder of draws whose record tells the same ticket, by record.
+
+    Args:
+        folder: of `beside`; may be missing.
+        tickets: record and ticket's hash of each draw.
+
+    Raises:
+        UserError: one is damaged.
+    """
+    found = {}
+    for name, ticket in sorted(tickets, key=str):
+        if (path := folder / f"{name}.json").is_file() and (one := read(path)).ticket == ticket:
+            found[name] = one
+    return found
+
+
+def write(folder: Path, portrait: Portrait) -> None:
+    """Leave a portrait in a folder; one with the same bytes is left alone.
+
+    Raises:
+        CannotWriteError: it cannot be written.
+    """
+    path, data = folder / f"{portrait.record}.json", portrait.to_bytes()
+    if not atomic.is_there(path, data):
+        atomic.write(path, data)
