@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bench.jobs.store import Store
-from bench.records import curve, members, portrait, record
+from bench.records import members, portrait, record
 from bench.records.record import Record
 from tasks import TASKS
 from tickets import atomic
@@ -19,7 +19,7 @@ from tickets.errors import CannotWriteError, UserError
 if TYPE_CHECKING:
     from bench.audit.replica import Data
 
-DONE, THERE, REFUSED = "published", "there", "REFUSED"
+DONE, THERE, REFUSED, PORTRAYED = "published", "there", "REFUSED", "portrayed"
 Keep = Callable[[Record], bool]
 """Whether a record is asked for."""
 KEPT = {"source": TASKS.resolve, "target": TASKS.resolve, "drawer": DRAWERS.resolve}
@@ -64,20 +64,24 @@ class Publisher:
         to: where published records lie.
         data: what tickets are scored on; None to leave that out.
         tickets: where the tickets of published draws go; None for nowhere. Their portraits go beside `to`.
+        only_portraits: publish nothing else, and of jobs alone whose record is published.
     """
 
     store: Store
     to: Path
     data: Data | None
     tickets: Path | None = None
+    only_portraits: bool = False
 
     def outcome(self, path: Path, keep: Keep) -> tuple[str, str] | None:
-        """What became of a record's file: (published | there | REFUSED, how or why); None if it is not asked for."""
+        """What became of a record's file: its fate and how or why; None if it is not asked for."""
         try:
             found = record.read(path)
             if not keep(found):
                 return None
             data, goal = path.read_bytes(), self.to / path.name
+            if self.only_portraits:
+                return self._portrayed(found, goal)
             if goal.exists() and goal.read_bytes() == data:
                 self._take_along(found)
                 return THERE, "the same bytes"
@@ -121,21 +125,35 @@ class Publisher:
         """A draw's portrait, and the verified files of its ticket where that is asked for."""
         if found.kind != "draw" or found.status != "ok":
             return
-        from bench.audit.portraying import portrait_of
-        from tickets.ticket import Ticket
         from tickets.ticket_set import files_of, load
 
         stem = self.store.ticket(found.id)
         _agree(found, _hash(stem))
-        ticket, folder = load(stem), portrait.beside(self.to)
-        if isinstance(ticket, Ticket) and not (folder / f"{found.id}.json").exists():
-            portrait.write(folder, portrait_of(found.id, ticket, curve.read(self.store.curve(found.id))))
+        self._portray(found)
         if self.tickets is None:
             return
-        for file in files_of(stem, ticket):
+        for file in files_of(stem, load(stem)):
             data, goal = file.read_bytes(), self.tickets / file.name
             if not atomic.is_there(goal, data):
                 atomic.write(goal, data)
+
+    def _portray(self, found: Record) -> None:
+        """Put a draw's portrait beside the published records, unless one is there; a home of before has none."""
+        own, goal = self.store.portrait(found.id), portrait.beside(self.to) / f"{found.id}.json"
+        if own.exists() and not goal.exists():
+            atomic.write(goal, portrait.read(own).to_bytes())
+
+    def _portrayed(self, found: Record, goal: Path) -> tuple[str, str] | None:
+        """What became of a draw's portrait, where its record is published."""
+        if found.kind != "draw" or found.status != "ok" or not goal.exists():
+            return None
+        published = record.read(goal).ticket
+        self._portray(found)
+        shown = portrait.beside(self.to) / goal.name
+        if not shown.exists():
+            return REFUSED, "the home has no portrait of it; draw it again with --force."
+        is_same = published is not None and portrait.read(shown).ticket == published.hash
+        return PORTRAYED, "the published ticket" if is_same else "another ticket that the same job drew"
 
     def _same_ticket(self, found: Record) -> str:
         """That a transfer's record tells of the ticket that the home holds."""

@@ -15,6 +15,7 @@ from bench.command import curves
 from bench.jobs import memory, together
 from bench.jobs.identity import codes, knobs, settings_of, versions
 from bench.jobs.lock import taken
+from bench.jobs.portraying import portrait_of
 from bench.jobs.scoring import make_feed, scores_of, synops_of
 from bench.jobs.store import Store
 from bench.jobs.work import Elsewhere, Facts, Undone, Work, beside, own_draw
@@ -26,6 +27,7 @@ from tasks import TASKS
 from tasks.data.loaders import is_lost_loader
 from tasks.feed import Feed
 from tasks.network import kept
+from tickets import atomic
 from tickets.cost import dense_macs, layer_costs, sparse_macs
 from tickets.drawers import DRAWERS
 from tickets.drawers.base import AFTER, BEFORE, Request
@@ -163,8 +165,7 @@ def _done(work: Work, store: Store, report: Report) -> record.Record | Undone:
             grad_checkpointing.using(work.facts.grad_checkpointing),
             curves.written(store.curves(work.id) if work.facts.tensorboard else None, report) as told,
         ):
-            watch = Watch(told)
-            outcome = _computed(work, Place(store, checkpoint, watch, given_to(work, store)))
+            outcome = _computed(work, Place(store, checkpoint, told, given_to(work, store)))
         verify_data(work.job, work.facts)
         found = _succeeded(work, outcome, checkpoint.elapsed_s)
         found = _agreeing(found, store) if work.for_network else found
@@ -181,7 +182,6 @@ def _done(work: Work, store: Store, report: Report) -> record.Record | Undone:
             return Undone(f"{why} ({str(error).partition(chr(10))[0] or type(error).__name__})")
         return fail(work, f"{type(error).__name__}: {error}\n{traceback.format_exc(limit=-4)}")
     if not work.for_network:
-        watch.curve.save(store.curve(work.id))
         found.write(store.records)
     store.checkpoint(work.id).unlink(missing_ok=True)
     return found
@@ -259,6 +259,7 @@ def _draw(work: Work, place: Place) -> Outcome:
     """Draw a ticket, save it, and score it from its file."""
     job, facts = work.job, work.facts
     feed, path = make_feed(job.trained_on, job.seed, facts), place.store.ticket(work.id)
+    watch = Watch(place.report)
     request = Request(
         spec=HOSTS.make(facts.setting.host),
         source=feed,
@@ -267,11 +268,13 @@ def _draw(work: Work, place: Place) -> Outcome:
         seed=job.seed,
         given=_beside(place.given),
         checkpoint=place.checkpoint,
-        report=place.report,
+        report=watch,
     )
     drawer = DRAWERS.make(job.drawer, knobs(job, facts.scale.plan(job.trained_on)))
     drawer.draw(request).save(path)
     ticket = load(path)
+    if isinstance(ticket, Ticket):
+        atomic.write(place.store.portrait(work.id), portrait_of(work.id, ticket, watch.curve).to_bytes())
     network = ticket.network(feed)
     during = {key: score for key, score in ticket.provenance["scores"].items() if key in (BEFORE, AFTER)}
     spent, scores = Spent(**ticket.provenance["spent"]), {**scores_of(feed, network), **during}

@@ -6,6 +6,7 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
+from bench.records import portrait
 from bench.records.record import Record, read
 from bench.request.plan import Job
 from tickets.errors import CannotWriteError, UserError
@@ -38,9 +39,9 @@ class Store:
         """The folder of a job's curves for TensorBoard."""
         return self.home / "tensorboard" / job_id
 
-    def curve(self, job_id: str) -> Path:
-        """The file of a job's curve, in a few points."""
-        return self.home / "curves" / f"{job_id}.json"
+    def portrait(self, draw_id: str) -> Path:
+        """The file of a ticket's portrait, from which pictures of it are made."""
+        return portrait.beside(self.records) / f"{draw_id}.json"
 
     def lock(self, job_id: str) -> Path:
         """The file that is locked while a process does the job, of whichever run of this home."""

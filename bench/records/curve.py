@@ -1,22 +1,18 @@
-"""How a job's training went, in a few points: the file that a job leaves beside its record, for pictures."""
+"""How a training went, in a few points, for pictures."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from pathlib import Path
-from typing import Annotated, Final, Literal
+from typing import Annotated
 
-from pydantic import Field, ValidationError
+from pydantic import Field
 
 from bench.records.record import Measured, Part
-from tickets import atomic, bounded
 from tickets.training.progress import Progress
 
-SCHEMA: Final = 1
 POINTS = 64
 """Of a curve at most."""
-MOST = bounded.MIB
 
 Share = Annotated[float, Field(ge=0, le=1)]
 
@@ -29,24 +25,7 @@ class Curve(Part):
             weights. Which steps is a matter of time; of a job that was interrupted they are those since.
     """
 
-    format: Literal[1] = Field(default=SCHEMA, alias="schema")
     points: tuple[tuple[Share, Measured, Share], ...] = Field(max_length=POINTS)
-
-    def save(self, path: Path) -> None:
-        """Write the file, whole or not at all.
-
-        Raises:
-            CannotWriteError: it cannot be written.
-        """
-        atomic.write(path, f"{self.model_dump_json(by_alias=True)}\n".encode())
-
-
-def read(path: Path) -> Curve | None:
-    """The curve in a file; None where there is none that can be read, since nothing but a picture needs it."""
-    try:
-        return Curve.model_validate_json(bounded.read(path, MOST))
-    except (OSError, ValidationError):
-        return None
 
 
 class Watch:

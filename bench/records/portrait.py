@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
 from pathlib import Path
 from typing import Final, Literal
 
@@ -10,7 +9,7 @@ from pydantic import Field, ValidationError
 
 from bench.records.curve import Curve
 from bench.records.record import Count, Hash, Named, Part, Plain, Positive
-from tickets import atomic, bounded
+from tickets import bounded
 from tickets.errors import UserError
 
 SCHEMA: Final = 1
@@ -120,29 +119,10 @@ def beside(records: Path) -> Path:
     return records.parent / FOLDER
 
 
-def of_tickets(folder: Path, tickets: Collection[tuple[str, str | None]]) -> dict[str, Portrait]:
-    """The portraits in a folder of draws whose record tells the same ticket, by record.
-
-    Args:
-        folder: of `beside`; may be missing.
-        tickets: record and ticket's hash of each draw.
+def read_all(folder: Path) -> dict[str, Portrait]:
+    """All portraits in a folder, by record; none where there is no such folder.
 
     Raises:
         UserError: one is damaged.
     """
-    found = {}
-    for name, ticket in sorted(tickets, key=str):
-        if (path := folder / f"{name}.json").is_file() and (one := read(path)).ticket == ticket:
-            found[name] = one
-    return found
-
-
-def write(folder: Path, portrait: Portrait) -> None:
-    """Leave a portrait in a folder; one with the same bytes is left alone.
-
-    Raises:
-        CannotWriteError: it cannot be written.
-    """
-    path, data = folder / f"{portrait.record}.json", portrait.to_bytes()
-    if not atomic.is_there(path, data):
-        atomic.write(path, data)
+    return {path.stem: read(path) for path in sorted(folder.glob("*.json")) if not path.name.startswith(".")}
