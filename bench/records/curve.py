@@ -37,22 +37,23 @@ class Watch:
 
     def __init__(self, report: Callable[[Progress], None] | None) -> None:
         self.report = report
-        self._points: list[tuple[float, float, float]] = []
-        self._each, self._skipped = 1, 0
+        self._points: list[tuple[int, tuple[float, float, float]]] = []
+        self._count, self._each = 0, 1
 
     def __call__(self, at: Progress) -> None:
-        """Be told; of twice as many reports as a curve has points every second one is forgotten."""
+        """Be told; where a curve has as many points as it may, every second one is forgotten from then on."""
         if self.report is not None:
             self.report(at)
-        self._skipped += 1
-        if self._skipped < self._each or not math.isfinite(at.loss):
+        self._count += 1
+        if self._count % self._each or not math.isfinite(at.loss):
             return
-        self._skipped = 0
-        self._points.append((round(at.step / at.steps, 4), float(f"{at.loss:.4g}"), round(at.sparsity, 4)))
+        point = round(at.step / at.steps, 4), float(f"{at.loss:.4g}"), round(at.sparsity, 4)
+        self._points.append((self._count, point))
         if len(self._points) > POINTS:
-            self._points, self._each = self._points[1::2], 2 * self._each
+            self._each *= 2
+            self._points = [(count, point) for count, point in self._points if not count % self._each]
 
     @property
     def curve(self) -> Curve:
         """What was told so far."""
-        return Curve(points=tuple(self._points))
+        return Curve(points=tuple(point for _, point in self._points))

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Final, Literal
+from typing import Annotated, Final, Literal, Self
 
-from pydantic import Field, ValidationError
+from pydantic import Field, ValidationError, model_validator
 
 from bench.records.curve import Curve
 from bench.records.record import Count, Hash, Named, Part, Plain, Positive
@@ -19,6 +19,11 @@ SIDE = 24
 """Rows and columns at most of a mask's picture."""
 LEVELS = "0123456789abcdef"
 """How much of a cell of a mask is kept, from nothing to all."""
+LONGEST = 10_000
+"""Blocks, and layers, of a portrait at most."""
+
+Place = Annotated[int, Field(ge=0, lt=1000)]
+Cells = Annotated[str, Field(pattern=rf"^[{LEVELS}]{{1,{SIDE}}}$")]
 
 
 class Block(Part):
@@ -34,11 +39,11 @@ class Block(Part):
         kept: of them, those that the mask keeps.
     """
 
-    column: Count
-    row: Count
-    over: str
-    live: tuple[Count, ...]
-    full: tuple[Positive, ...]
+    column: Place
+    row: Place
+    over: str = Field(max_length=64)
+    live: tuple[Count, ...] = Field(max_length=9)
+    full: tuple[Positive, ...] = Field(max_length=9)
     weights: Count
     kept: Count
 
@@ -62,7 +67,13 @@ class Mask(Part):
 
     layer: Named
     size: tuple[Positive, Positive]
-    rows: tuple[str, ...] = Field(max_length=SIDE)
+    rows: tuple[Cells, ...] = Field(min_length=1, max_length=SIDE)
+
+    @model_validator(mode="after")
+    def _is_even(self) -> Self:
+        if len({len(row) for row in self.rows}) > 1:
+            raise ValueError("its rows are not of one length")
+        return self
 
 
 class Portrait(Part):
@@ -82,10 +93,16 @@ class Portrait(Part):
     record: Plain
     ticket: Hash
     kernels: tuple[Positive, ...]
-    blocks: tuple[Block, ...]
-    layers: tuple[Layer, ...]
+    blocks: tuple[Block, ...] = Field(max_length=LONGEST)
+    layers: tuple[Layer, ...] = Field(max_length=LONGEST)
     mask: Mask | None
     curve: Curve | None
+
+    @model_validator(mode="after")
+    def _has_its_kernels(self) -> Self:
+        if any({len(block.live), len(block.full)} != {len(self.kernels)} for block in self.blocks):
+            raise ValueError("a block has units of other kernels than the portrait")
+        return self
 
     def to_bytes(self) -> bytes:
         """Its file."""

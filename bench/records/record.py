@@ -94,8 +94,8 @@ class Job(Part):
         if self.control in (None, *PLAIN_CONTROLS) or self.control == (self.transform or "").partition("@")[0]:
             return self
         raise ValueError(
-            f"control is {self.control!r} and transform {self.transform!r}; a control is null, dense, native or the "
-            "transform's name"
+            f"control is {short(repr(self.control))} and transform {short(repr(self.transform))}; a control is null, "
+            "dense, native or the transform's name"
         )
 
 
@@ -116,7 +116,7 @@ class Scores(Part):
     def _agrees(self) -> Self:
         if self.test.get(self.primary) != self.score:
             raise ValueError(
-                f"score is {self.score!r} and test has {self.test.get(self.primary)!r} for '{self.primary}'; "
+                f"score is {self.score!r} and test has {self.test.get(self.primary)!r} for '{short(self.primary)}'; "
                 "they must be the same"
             )
         return self
@@ -372,7 +372,7 @@ def read(path: Path | str) -> Record:
         raise UserError(f"cannot read the record {path}: {error.strerror or error}.") from error
     record = _read_fast(text) or _read_slowly(Path(path), text)
     if record.id != os.path.splitext(os.path.basename(path))[0]:
-        raise _refused(Path(path), f"its id is '{record.id}', which must be the file's name without .json")
+        raise _refused(Path(path), f"its id is '{short(record.id)}', which must be the file's name without .json")
     return record
 
 

@@ -14,12 +14,14 @@ from urllib.parse import urlencode
 
 import chromium
 import pytest
-from samples import record
+from samples import portrait, record
 
 from bench import table
 from bench.numbers.amounts import counted, interval, percent, points
 from bench.numbers.stats import Estimate
+from bench.records import portrait as portraits
 from bench.records import published
+from tickets import atomic
 
 pytestmark = [
     pytest.mark.slow,
@@ -59,7 +61,10 @@ def path(tmp_path_factory: pytest.TempPathFactory) -> Path:
             record(source=target, target=target, drawer="omp", score=0.55, seed=seed).write(home / "records")
             record(target=target, transform="random", control="random", score=0.1, seed=seed).write(home / "records")
             record(source=None, target=target, score=0.7, seed=seed).write(home / "records")
-        record(target=None, drawer="omp", score=0.6, seed=seed).write(home / "records")
+        draw = record(target=None, drawer="omp", score=0.6, seed=seed, hash=str(seed) * 64)
+        draw.write(home / "records")
+        shown = portrait(draw.id, "1" * 64, HOSTILE)
+        atomic.write(portraits.beside(home / "records") / f"{draw.id}.json", shown.to_bytes())
     record(drawer="imp", score=None, error=HOSTILE).write(home / "records")
     table.write(table.render(home / "records", ["html"], home / "out"), home / "out")
     return home / "out" / "leaderboard.html"
