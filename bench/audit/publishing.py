@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -125,35 +126,43 @@ class Publisher:
         """A draw's portrait, and the verified files of its ticket where that is asked for."""
         if found.kind != "draw" or found.status != "ok":
             return
+        with suppress(UserError):  # a picture is no part of a result
+            self._portray(found, found)
+        if self.tickets is None:
+            return
         from tickets.ticket_set import files_of, load
 
         stem = self.store.ticket(found.id)
         _agree(found, _hash(stem))
-        self._portray(found)
-        if self.tickets is None:
-            return
         for file in files_of(stem, load(stem)):
             data, goal = file.read_bytes(), self.tickets / file.name
             if not atomic.is_there(goal, data):
                 atomic.write(goal, data)
 
-    def _portray(self, found: Record) -> None:
-        """Put a draw's portrait beside the published records, unless one is there; a home of before has none."""
-        own, goal = self.store.portrait(found.id), portrait.beside(self.to) / f"{found.id}.json"
-        if own.exists() and not goal.exists():
-            atomic.write(goal, portrait.read(own).to_bytes())
-
     def _portrayed(self, found: Record, goal: Path) -> tuple[str, str] | None:
         """What became of a draw's portrait, where its record is published."""
         if found.kind != "draw" or found.status != "ok" or not goal.exists():
             return None
-        published = record.read(goal).ticket
-        self._portray(found)
-        shown = portrait.beside(self.to) / goal.name
-        if not shown.exists():
-            return REFUSED, "the home has no portrait of it; draw it again with --force."
-        is_same = published is not None and portrait.read(shown).ticket == published.hash
+        is_same = self._portray(found, record.read(goal))
         return PORTRAYED, "the published ticket" if is_same else "another ticket that the same job drew"
+
+    def _portray(self, found: Record, published: Record) -> bool:
+        """Put a draw's portrait beside the published records; one of the published ticket stays.
+
+        Returns:
+            Whether it is of the published ticket.
+
+        Raises:
+            UserError: the home has none of the ticket that its record tells.
+        """
+        hashes = [one.ticket.hash for one in (found, published) if one.ticket is not None]
+        own, goal = self.store.portrait(found.id), portrait.beside(self.to) / f"{found.id}.json"
+        if goal.exists() and portrait.read(goal).ticket == hashes[-1]:
+            return True
+        if not own.exists() or (drawn := portrait.read(own)).ticket != hashes[0]:
+            raise UserError("the home has no portrait of its ticket; draw it again with --force.")
+        atomic.write(goal, drawn.to_bytes())
+        return drawn.ticket == hashes[-1]
 
     def _same_ticket(self, found: Record) -> str:
         """That a transfer's record tells of the ticket that the home holds."""

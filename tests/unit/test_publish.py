@@ -86,19 +86,32 @@ def test_a_draw_that_was_done_again_is_there_and_brings_the_portrait_alone(ran, 
 
 
 def test_portraits_alone_are_those_of_published_draws_and_another_ticket_is_told_as_such(ran, home, capsys):
-    assert run(capsys, publish.app, "--home", home, "--to", home.parent / "to", "--portraits")[0] == 2
+    def portrayed():
+        return run(capsys, publish.app, "--home", home, "--to", home.parent / "to", "--portraits")
+
+    assert portrayed()[0] == 2  # nothing is published yet
     published(capsys, home)
-    name = f"{ran[1]['draw']}.json"
-    for said, digit in (("the published ticket", None), ("another ticket that the same job drew", "0" * 64)):
-        (home.parent / "portraits" / name).unlink()
-        own = json.loads((home / "portraits" / name).read_text())
-        (home / "portraits" / name).write_text(json.dumps(own | ({"ticket": digit} if digit else {})))
-        code, out, _ = run(capsys, publish.app, "--home", home, "--to", home.parent / "to", "--portraits")
-        assert code == 0 and out.splitlines()[0].endswith(said) and out.endswith("1 portrayed\n")
-    (home / "portraits" / name).unlink()
-    (home.parent / "portraits" / name).unlink()
-    code, out, _ = run(capsys, publish.app, "--home", home, "--to", home.parent / "to", "--portraits")
-    assert code == 1 and "the home has no portrait of it; draw it again with --force" in out
+    name, other = f"{ran[1]['draw']}.json", "0" * 64
+    own, shown = home / "portraits" / name, home.parent / "portraits" / name
+    whole, ticket = own.read_bytes(), json.loads((home / "records" / name).read_text())["ticket"]
+    shown.unlink()
+    own.write_bytes(whole.replace(ticket["hash"].encode(), other.encode()))
+    assert "the home has no portrait of its ticket; draw it again with --force." in portrayed()[1]
+    edited(home, ran[1]["draw"], ticket=ticket | {"hash": other})
+    assert portrayed()[1].splitlines()[0].endswith("another ticket that the same job drew")
+    assert portrait.read(shown).ticket == other
+    own.write_bytes(whole)
+    edited(home, ran[1]["draw"], ticket=ticket)
+    code, out, _ = portrayed()
+    assert code == 0 and out.splitlines()[0].endswith("the published ticket") and out.endswith("1 portrayed\n")
+    assert shown.read_bytes() == whole
+
+
+def test_a_draw_is_published_whatever_became_of_its_portrait(ran, home, capsys):
+    (home / "portraits" / f"{ran[1]['draw']}.json").write_text("{")
+    code, lines = published(capsys, home)
+    assert code == 0 and lines["draw"].startswith("published")
+    assert not (home.parent / "portraits").exists()
 
 
 def test_filters_and_no_rescore(home, capsys, monkeypatch):
