@@ -85,7 +85,7 @@ class Portrait(Part):
         kernels: sizes of a block's kernels; of a host that is not searched none.
         blocks: of a searched host.
         layers: all that are prunable, in the host's order.
-        mask: of the layer with most weights.
+        mask: of the layer with most weights; there where there are layers.
         curve: of its drawing, where that was kept.
     """
 
@@ -99,9 +99,11 @@ class Portrait(Part):
     curve: Curve | None
 
     @model_validator(mode="after")
-    def _has_its_kernels(self) -> Self:
+    def _is_whole(self) -> Self:
         if any({len(block.live), len(block.full)} != {len(self.kernels)} for block in self.blocks):
             raise ValueError("a block has units of other kernels than the portrait")
+        if self.layers and self.mask is None:
+            raise ValueError("it has layers and no mask")
         return self
 
     def to_bytes(self) -> bytes:

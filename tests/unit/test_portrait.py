@@ -75,6 +75,7 @@ def test_it_is_read_back_and_named_by_its_record(tmp_path, made):
     ("changes", "why"),
     [
         ({"ticket": "mine"}, "ticket: string should match"),
+        ({"mask": None}, "it has layers and no mask"),
         ({"kernels": [3]}, "a block has units of other kernels"),
         ({"mask": {"layer": "a", "size": [2, 2], "rows": ["0f", "0"]}}, "its rows are not of one length"),
         ({"mask": {"layer": "a", "size": [2, 2], "rows": ["0g"]}}, "mask.rows.0: string should match"),

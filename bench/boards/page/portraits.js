@@ -16,8 +16,10 @@ function portraitOf(row) {
 function portrait(told) {
   const parts = [];
   if (told.blocks.length) parts.push(titled("What the search left", grid(told), gridNote(told)));
-  if (told.layers.length) parts.push(titled("What the mask left of each layer", strip(told.layers), stripNote(told)));
-  if (told.mask) parts.push(titled("The mask of its largest layer", maskOf(told.mask), maskNote(told.mask)));
+  if (told.layers.some(([, kept, weights]) => kept < weights)) {
+    parts.push(titled("What the mask left of each layer", strip(told.layers), stripNote(told)));
+    parts.push(titled("The mask of its largest layer", maskOf(told.mask), maskNote(told.mask)));
+  }
   if (told.curve.length > 1) parts.push(titled("How it was trained", trained(told.curve), trainedNote(told.curve)));
   const other = told.isAgain
     ? " It is another ticket than the row's: the same job, done again with another version of PyTorch or processor, " +
@@ -188,14 +190,16 @@ function trained(curve) {
       `${100 * done}%`,
     ),
   );
-  const removed = line("reference removed", (point) => height - bottom - (height - bottom - top) * point[2]);
-  return canvas(width, height, trainedNote(curve), ...ticks, ...ends, removed, line("loss", (point) => y.at(point[1])));
+  const removed = curve.some((point) => point[2])
+    ? [line("reference removed", (point) => height - bottom - (height - bottom - top) * point[2])]
+    : [];
+  const lines = [...removed, line("loss", (point) => y.at(point[1]))];
+  return canvas(width, height, trainedNote(curve), ...ticks, ...ends, ...lines);
 }
 
 function trainedNote(curve) {
   const [, loss, removed] = curve.at(-1);
-  return (
-    `The loss on batches, ${curve[0][1]} at first and ${loss} at last, over the share of the training; broken line: ` +
-    `weights removed, from none at the foot to all at the top, ${percent(removed)} at last.`
-  );
+  const told = `The loss on batches, ${curve[0][1]} at first and ${loss} at last, over the share of the training`;
+  const broken = `weights removed, from none at the foot to all at the top, ${percent(removed)} at last`;
+  return removed ? `${told}; broken line: ${broken}.` : `${told}.`;
 }
