@@ -278,6 +278,26 @@ def test_a_row_opens_with_its_runs_and_its_commands(page: chromium.Page, path: P
     assert page.run("document.querySelectorAll('.open').length") == 0
 
 
+def test_what_was_drawn_is_pictured_in_a_row_and_with_its_method(page: chromium.Page) -> None:
+    go(page, "view=method&name=omp")
+    names = page.run("[...document.querySelectorAll('.portrait b')].map((title) => title.textContent)")
+    assert names == [
+        "What the search left",
+        "What the mask left of each layer",
+        "The mask of its largest layer",
+        "How it was trained",
+    ]
+    told = page.run("document.querySelector('.portrait').textContent")
+    assert "8 of 16 hidden units are left" in told and "7 of 28 weights are kept" in told
+    assert "1 of 2 layers have none left" in told and "another ticket than the row's" in told
+    bars = page.run("[...document.querySelectorAll('.portrait g[data-about]')].map((one) => one.dataset.about)")
+    assert bars[0] == "4 of 4 units of 3x3, 0 of 4 units of 5x5; 25.0% of its weights kept"
+    assert bars[2] == f"{HOSTILE}: 7 of 20 weights, 35.0%"
+    go(page, "view=tables&kind=draw")
+    page.click("tr[data-row] button")
+    assert page.run("document.querySelectorAll('.open .portrait svg').length") == 4
+
+
 def test_a_stranger_gets_the_best_ticket_for_segmentation_in_three_clicks(whole: Path, tmp_path: Path) -> None:
     with chromium.opened(whole, tmp_path / "browser") as page:
         page.run("""document.querySelectorAll('#best tbody tr').forEach((line) => {
