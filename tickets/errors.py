@@ -3,13 +3,26 @@
 from __future__ import annotations
 
 import difflib
+import re
 from collections.abc import Iterable
+from typing import Any
 
 TOLD = 200  # letters of somebody's name or value that a message repeats
+LONGEST = 3000  # letters of a message
+
+_LONG_WORD = re.compile(rf"\S{{{TOLD}}}\S+")
 
 
 class UserError(ValueError):
-    """A wrong request: says what was wrong, the value got, what is allowed and what to do."""
+    """A wrong request: says what was wrong, the value got, what is allowed and what to do.
+
+    Args:
+        message: longer than `LONGEST` it is told without the rest of words that nobody reads, and then without its middle.
+        more: kept as they are.
+    """
+
+    def __init__(self, message: str = "", *more: Any) -> None:
+        super().__init__(_readable(message), *more)
 
 
 class DataError(UserError):
@@ -32,6 +45,20 @@ def short(text: str) -> str:
         ('seg', 203)
     """
     return text if len(text) <= TOLD else f"{text[:TOLD]}..."
+
+
+def _readable(message: str) -> str:
+    """A message no longer than `LONGEST`, whatever somebody's file made it repeat; its end says what to do.
+
+    Example:
+        >>> len(_readable("'" + "e" * 9000 + "' is unknown.")), _readable(" e" * 9000 + ". Stop.")[-7:]
+        (215, '. Stop.')
+    """
+    if len(message) > LONGEST:
+        message = _LONG_WORD.sub(lambda word: short(word[0]), message)
+    if len(message) > LONGEST:
+        message = f"{message[: LONGEST // 2]} [...] {message[7 - LONGEST // 2 :]}"
+    return message
 
 
 def unknown(noun: str, name: str, known: Iterable[str]) -> UserError:

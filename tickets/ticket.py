@@ -17,7 +17,7 @@ from torch import Tensor, nn
 
 from tickets import atomic, bounded
 from tickets.cost import dense_macs, estimated_macs, layer_costs, sparse_macs, synops
-from tickets.errors import DamagedTicketError, UserError
+from tickets.errors import DamagedTicketError, UserError, short
 from tickets.hosts import limits, spec_from_json
 from tickets.hosts.base import HostSpec
 from tickets.patterns import ELEMENT, PATTERNS
@@ -362,7 +362,7 @@ class Ticket(Drawn):
         if wrong := _disagreement(self.host.masks, prunable(host)):
             raise DamagedTicketError(f"{file}: the mask of '{wrong}' does not fit the architecture.")
         if self.kept != description["kept"]:
-            raise DamagedTicketError(f"{file} keeps {self.kept} weights, its description {description['kept']}.")
+            raise DamagedTicketError(f"{file} keeps {self.kept} weights, its description {short(str(description['kept']))}.")
         asked = self.provenance.get("sparsity", self.sparsity)
         if type(asked) not in (int, float):
             raise DamagedTicketError(f"{file}: its description tells the sparsity {asked!r}, which is no number.")
