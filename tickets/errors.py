@@ -17,7 +17,7 @@ class UserError(ValueError):
     """A wrong request: says what was wrong, the value got, what is allowed and what to do.
 
     Args:
-        message: longer than `LONGEST` it is told without the rest of words that nobody reads, and then without its middle.
+        message: longer than `LONGEST` it is told without the ends of its longest words, and then without its middle.
         more: kept as they are.
     """
 

@@ -362,7 +362,9 @@ class Ticket(Drawn):
         if wrong := _disagreement(self.host.masks, prunable(host)):
             raise DamagedTicketError(f"{file}: the mask of '{wrong}' does not fit the architecture.")
         if self.kept != description["kept"]:
-            raise DamagedTicketError(f"{file} keeps {self.kept} weights, its description {short(str(description['kept']))}.")
+            raise DamagedTicketError(
+                f"{file} keeps {self.kept} weights, its description {short(str(description['kept']))}."
+            )
         asked = self.provenance.get("sparsity", self.sparsity)
         if type(asked) not in (int, float):
             raise DamagedTicketError(f"{file}: its description tells the sparsity {asked!r}, which is no number.")

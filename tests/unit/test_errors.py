@@ -12,7 +12,7 @@ from tickets.errors import LONGEST, DamagedTicketError, UserError, unknown
 def test_a_message_is_no_page_and_ends_with_what_to_do(error, value):
     said = str(error(f"one.json says {value}; give a number."))
     assert len(said) <= LONGEST
-    assert said.startswith("one.json says ") and said.endswith("; give a number.")
+    assert said.startswith("one.json says ") and said.endswith(" give a number.")
 
 
 def test_what_a_person_would_read_is_told_whole():
