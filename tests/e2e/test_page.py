@@ -7,6 +7,7 @@ import importlib.util
 import io
 import itertools
 import json
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -315,6 +316,65 @@ def test_comparing_tells_what_python_found(whole: Path, tmp_path: Path) -> None:
         told = page.run("document.querySelector('.command code').textContent")
         flags = f"--sparsity 0.9 --records {published.RECORDS}"
         assert told == f"python -m bench.compare stp/magnitude supertickets {flags}"
+
+
+def cut_off(page: chromium.Page) -> list[str]:
+    """Texts of drawings that reach beyond their drawing."""
+    return page.run("""[...document.querySelectorAll('.chart svg')].flatMap((svg) => {
+        const all = svg.getBoundingClientRect();
+        return [...svg.querySelectorAll('text')].filter((text) => {
+            const box = text.getBoundingClientRect();
+            return box.left < all.left - 1 || box.right > all.right + 1 || box.bottom > all.bottom + 1;
+        }).map((text) => text.textContent);
+    })""")
+
+
+@pytest.mark.parametrize("width", [1200, 390])
+def test_ranks_name_their_test_and_all_methods_and_their_lines_do_not_cross(
+    width: int, whole: Path, tmp_path: Path
+) -> None:
+    with chromium.opened(whole, tmp_path / "browser", width=width) as page:
+        go(page, "view=compare&target=cls/figures")
+        told = page.run("[...document.querySelectorAll('#live figure')].map((one) => one.textContent)")
+        assert len(told) == 2 and all("Friedman test" in text and "budgets: " in text for text in told)
+        names = page.run("[...document.querySelectorAll('.ranks svg')].map((svg) => svg.querySelectorAll('a').length)")
+        assert names == page.run(
+            "page.boards.filter((one) => one.task === 'cls/figures').flatMap((one) => one.ranks)"
+            ".map((one) => one.methods.length)"
+        )
+        assert (overlapping(page), cut_off(page)) == ([], [])
+        for number in range(len(names)):
+            drawn = f"document.querySelectorAll('.ranks svg')[{number}].querySelectorAll('.leader')"
+            assert (
+                crossing([steps(path) for path in page.run(f"[...{drawn}].map((one) => one.getAttribute('d'))")]) == 0
+            )
+
+
+Spot = tuple[float, float]
+
+
+def steps(path: str) -> list[tuple[Spot, Spot]]:
+    """The sides of a path of M, V and H."""
+    (start, *more) = re.findall(r"([MVHL])([-\d. ]+)", path)
+    spots = [tuple(map(float, start[1].split()))]
+    for kind, numbers in more:
+        x, y = spots[-1]
+        spots.append((float(numbers), y) if kind == "H" else (x, float(numbers)))
+    return list(itertools.pairwise(spots))
+
+
+def crossing(lines: list[list[tuple[Spot, Spot]]]) -> int:
+    """How often lines of different bundles cross, ends that touch left out."""
+    return sum(_meet(*a, *b) for one, other in itertools.combinations(lines, 2) for a in one for b in other)
+
+
+def _meet(a: Spot, b: Spot, c: Spot, d: Spot) -> bool:
+    """Whether two sides have an inner point in common."""
+    return _turn(a, b, c) * _turn(a, b, d) < 0 and _turn(c, d, a) * _turn(c, d, b) < 0
+
+
+def _turn(a: Spot, b: Spot, c: Spot) -> float:
+    return (b[0] - a[0]) * (c[1] - a[1]) - (b[1] - a[1]) * (c[0] - a[0])
 
 
 def test_finding_leads_to_a_method_or_a_data_set(page: chromium.Page) -> None:

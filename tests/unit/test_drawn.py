@@ -16,6 +16,7 @@ from bench.boards.figures import canvas, catalogue, ranks, tradeoff, transfer
 from bench.boards.figures.canvas import Figure
 from bench.boards.leaderboard import boards
 from bench.boards.measured import with_speeds
+from bench.boards.ranking import Ranking
 from bench.numbers import stats
 from bench.records import record as record_files
 from bench.records.record import Record
@@ -105,7 +106,8 @@ def test_no_labels_overlap_and_none_is_cut_off(monkeypatch: pytest.MonkeyPatch) 
 
 def test_ranks_of_many_methods_are_legible(monkeypatch: pytest.MonkeyPatch) -> None:
     many = [{f"method{number}": (number * 7 + job) % 40 / 40 for number in range(40)} for job in range(5)]
-    whole, written = boxes(ranks.figure(many, "x", "many", "; ".join(ranks.clauses(many))), monkeypatch)
+    found = Ranking(many)
+    whole, written = boxes(ranks.figure(found, "x", "many", "; ".join(found.clauses)), monkeypatch)
     assert len(written) > 40 and (overlapping(written), outside(whole, written)) == ([], [])
 
 
@@ -202,10 +204,10 @@ def test_ranks_name_their_test_and_say_when_jobs_are_too_few() -> None:
     )
     assert "Nemenyi's test at 5 %" in figure.facts
     few = [{"a": 0.3, "b": 0.2, "c": 0.1}] * 2
-    assert "too few jobs" in " ".join(ranks.clauses(few))
+    assert "too few jobs" in " ".join(Ranking(few).clauses)
     mixed = [{"a": 0.3, "b": 0.2, "c": 0.1}, {"a": 0.1, "b": 0.2, "c": 0.3}] * 4
-    assert "shows no difference" in " ".join(ranks.clauses(mixed))
-    assert ranks.figure(mixed, "x", "x", "x").shown[2] == [("a", "b", "c")]
+    assert "shows no difference" in " ".join(Ranking(mixed).clauses)
+    assert Ranking(mixed).groups == [("a", "b", "c")]
 
 
 def test_a_lone_newcomer_empties_no_ranks() -> None:

@@ -17,6 +17,7 @@ from samples import record
 
 from bench import table
 from bench.boards import claimed, pairing
+from bench.boards.figures import catalogue
 from bench.boards.leaderboard import boards
 from bench.boards.page import answers, data, document, pairs, told
 from bench.boards.page.columns import columns
@@ -214,6 +215,18 @@ def test_a_data_set_is_told_by_its_adapter_and_its_records() -> None:
     assert task["counts"] == {"train": 3684, "val": 412, "test": 1024}
     assert task["licence"] == "that of ticketbench" and task["outputs"] == len(task["names"]) == 9
     assert block([record(source="cls/mine", target="seg/mine")])["tasks"]["seg/mine"].keys() == {"counts"}
+
+
+def test_ranks_are_those_of_the_figures() -> None:
+    found = boards([*some(), *(record(drawer="wanda", score=0.3, seed=seed) for seed in (0, 1))])
+    (figure,) = catalogue.figures(found, ["ranks"])
+    (told,) = [one for board in json.loads(data.block(found))["boards"] for one in board["ranks"]]
+    ranks, apart, groups = figure.shown
+    names = [name for name, _, _ in told["methods"]]
+    assert {name: rank for name, _, rank in told["methods"]} == ranks and names == list(ranks)
+    assert [tuple(names[first : last + 1]) for first, last in told["groups"]] == groups
+    assert (told["apart"], told["title"], told["said"]) == (apart, figure.title, figure.facts)
+    assert "Friedman test" in told["said"] and "budgets: equal steps" in told["said"]
 
 
 def test_no_name_becomes_markup() -> None:

@@ -21,7 +21,8 @@ from bench.boards.verdicts import Verdict
 
 SCRIPTS = (
     "shared.js", "state.js", "exports.js", "row.js", "slices.js", "cards.js", "files.js", "tables.js", "scales.js",
-    "labels.js", "charts.js", "tradeoffs.js", "retention.js", "transfer.js", "compare.js", "members.js", "start.js",
+    "labels.js", "charts.js", "tradeoffs.js", "retention.js", "transfer.js", "ranks.js", "compare.js", "members.js",
+    "start.js",
 )  # fmt: skip
 """In the order in which they run."""
 
