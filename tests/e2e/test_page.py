@@ -43,6 +43,7 @@ VIEWS = (
     "view=method",
     "view=method&name=omp",
     f"view=task&name={SEG}",
+    "view=task&name=seg/camvid",
 )
 LOOKS = [(1200, False), (390, True)]
 
@@ -316,6 +317,15 @@ def test_comparing_tells_what_python_found(whole: Path, tmp_path: Path) -> None:
         told = page.run("document.querySelector('.command code').textContent")
         flags = f"--sparsity 0.9 --records {published.RECORDS}"
         assert told == f"python -m bench.compare stp/magnitude supertickets {flags}"
+
+
+def test_a_data_set_stands_beside_what_the_field_reports(whole: Path, tmp_path: Path) -> None:
+    with chromium.opened(whole, tmp_path / "browser") as page:
+        go(page, "view=task&name=seg/camvid")
+        lines = page.run("[...document.querySelectorAll('#live section')].map((one) => one.textContent)")[1]
+        assert lines.startswith("Reference scores of the field")
+        assert "ESPNet55.64%mIoU233 test imagestrained at 480 x 360S. Mehta et al., arXiv:1803.06815" in lines
+        assert "ours: dense from cls/cifar10" in lines and "101 val images333 training images; scale tiny" in lines
 
 
 def cut_off(page: chromium.Page) -> list[str]:

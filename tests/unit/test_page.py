@@ -19,7 +19,7 @@ from bench import table
 from bench.boards import claimed, pairing
 from bench.boards.figures import catalogue
 from bench.boards.leaderboard import boards
-from bench.boards.page import answers, data, document, pairs, told
+from bench.boards.page import answers, data, document, field, pairs, told
 from bench.boards.page.columns import columns
 from bench.boards.places import places
 from bench.boards.verdicts import verdicts
@@ -28,6 +28,7 @@ from bench.numbers.amounts import interval
 from bench.records import published
 from bench.records.record import Record, each
 from bench.request import claim, redraw
+from tasks import TASKS
 from tickets.drawers import DRAWERS
 
 SEG, POSE, CLS = "seg/figures", "pose/figures", "cls/figures"
@@ -215,6 +216,24 @@ def test_a_data_set_is_told_by_its_adapter_and_its_records() -> None:
     assert task["counts"] == {"train": 3684, "val": 412, "test": 1024}
     assert task["licence"] == "that of ticketbench" and task["outputs"] == len(task["names"]) == 9
     assert block([record(source="cls/mine", target="seg/mine")])["tasks"]["seg/mine"].keys() == {"counts"}
+
+
+def test_every_score_of_the_field_tells_its_source_and_what_differs() -> None:
+    assert field.known().keys() == {name for name in TASKS.builtin if not name.endswith(("/figures", "/folder"))}
+    for note, scores in field.known().values():
+        assert note.endswith(".") and (scores or note.startswith("None"))
+        for one in scores:
+            assert 0 < one.score < 100 and "arXiv:" in one.source + "arXiv:" * one.source.startswith(OWN), one
+            assert all(text.strip() for text in (one.method, one.metric, one.tested, one.differs)), one
+
+
+OWN = ("README of github.com/", "torchvision, ")
+"""Sources that are no paper's: a repository's own figures, and those that a package tells of its weights."""
+
+
+def test_the_field_has_no_score_of_drawn_data() -> None:
+    assert block(some())["tasks"][SEG]["reported"] == {"note": field.DRAWN, "scores": []}
+    assert field.told("seg/mine") == {}
 
 
 def test_ranks_are_those_of_the_figures() -> None:

@@ -9,7 +9,7 @@ from typing import Any
 from bench.boards import look, ranking, render
 from bench.boards.facts import called
 from bench.boards.leaderboard import Board, Row
-from bench.boards.page import pairs
+from bench.boards.page import field, pairs
 from bench.boards.page.columns import USUAL, Column, columns, filled, newest
 from bench.boards.page.samples import picture
 from bench.boards.page.told import Told, member
@@ -175,8 +175,8 @@ def _task(name: str, boards: Sequence[Board]) -> dict[str, Any]:
     if not isinstance(info, Info):  # somebody's own folder tells of itself only where it lies
         return told
     names = ("version", "outputs", "names", "test", "citation", "licence", "url")
-    told |= {field: getattr(info, field) for field in names}
-    return told | {"field": dict(adapter.field_counts), "picture": picture(name)}
+    told |= {one: getattr(info, one) for one in names}
+    return told | {"field": dict(adapter.field_counts), "reported": field.told(name), "picture": picture(name)}
 
 
 def _counts(name: str, boards: Sequence[Board]) -> Iterator[tuple[tuple[str, int], ...]]:
