@@ -21,6 +21,7 @@ from bench.boards.figures import catalogue
 from bench.boards.leaderboard import boards
 from bench.boards.page import answers, data, document, field, pairs, told
 from bench.boards.page.columns import columns
+from bench.boards.page.works import WORKS
 from bench.boards.places import places
 from bench.boards.verdicts import verdicts
 from bench.command import console
@@ -209,6 +210,11 @@ def test_a_method_is_told_by_its_docstring_and_its_place() -> None:
     assert "1803.03635" in found.works and "rounds" in found.settings
     assert told.member(DRAWERS, "imp/many_rounds").variant == {"rate": 0.2, "share": 1.0}
     assert told.member(DRAWERS, "of somebody else") is None
+
+
+def test_every_work_that_a_method_names_is_known() -> None:
+    named = {work for name in DRAWERS.builtin for work in told.member(DRAWERS, name).works}
+    assert named == WORKS.keys()
 
 
 def test_a_data_set_is_told_by_its_adapter_and_its_records() -> None:
