@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import sys
 from collections.abc import Sequence
+from itertools import combinations
 from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
@@ -118,6 +119,40 @@ def test_labels_of_the_published_figures_do_not_overlap(monkeypatch: pytest.Monk
     for file in (*crowded, "retention-cls-figures-tiny-spiking-tiny-0.5", "transfer-tiny-macs-0.5-avx512-kernels-0.9"):
         whole, written = boxes(found[file], monkeypatch)
         assert (file, overlapping(written), outside(whole, written)) == (file, [], [])
+
+
+def leaders(figure: Figure) -> list[tuple[Any, Any]]:
+    """Lines from labels to their points, as they are drawn, each as its two ends in pixels."""
+    with canvas.drawing(figure) as whole:
+        whole.draw_without_rendering()
+        patches = [text.arrow_patch for panel in whole.axes for text in panel.texts if hasattr(text, "arrow_patch")]
+        paths = [patch.get_transform().transform_path(patch.get_path()) for patch in patches if patch is not None]
+        return [(path.vertices[0], path.vertices[-1]) for path in paths]
+
+
+def crossings(lines: Sequence[tuple[Any, Any]]) -> int:
+    """How many pairs of lines have an inner point in common."""
+
+    def side(a: Any, b: Any, c: Any) -> float:
+        return float((b[0] - a[0]) * (c[1] - a[1]) - (b[1] - a[1]) * (c[0] - a[0]))
+
+    return sum(
+        side(*one, other[0]) * side(*one, other[1]) < 0 and side(*other, one[0]) * side(*other, one[1]) < 0
+        for one, other in combinations(lines, 2)
+    )
+
+
+def test_lines_from_labels_to_their_points_do_not_cross() -> None:
+    published = boards(record_files.each(ROOT / "results" / "records"))
+    crowd = [
+        record(drawer=f"method{number}", score=0.4 + number * 7 % 18 / 1000, sparse_macs=10**6 + 10**4 * (number % 5))
+        for number in range(18)
+    ]
+    crowd.append(record(drawer="far", score=0.9, sparse_macs=10**7))
+    figures = [*catalogue.figures(published, ["tradeoff"]), *drawn(crowd, "tradeoff")]
+    found = {one.file: leaders(one) for one in figures if "macs-0.5" in one.file or one is figures[-1]}
+    assert sum(map(len, found.values())) > 20 and len(found[figures[-1].file]) > 2
+    assert {file: crossings(lines) for file, lines in found.items() if crossings(lines)} == {}
 
 
 def test_every_figure_says_its_n_its_budget_rule_and_the_day_of_its_records() -> None:
