@@ -360,16 +360,40 @@ def test_ranks_name_their_test_and_all_methods_and_their_lines_do_not_cross(
             )
 
 
+@pytest.mark.parametrize("width", [1200, 390])
+def test_lines_from_labels_to_their_points_do_not_cross(width: int, whole: Path, tmp_path: Path) -> None:
+    with chromium.opened(whole, tmp_path / "browser", width=width) as page:
+        drawn = 0
+        for board in page.run("transferBoards().map((board) => board.id)"):
+            go(page, f"view=tradeoffs&board={board}")
+            paths = page.run("[...document.querySelectorAll('.chart .leader')].map((one) => one.getAttribute('d'))")
+            assert (board, crossing([steps(path) for path in paths]), overlapping(page)) == (board, 0, [])
+            drawn += len(paths)
+        assert drawn > (8 if width < 500 else 0)
+        crowd = """drawnIn(document.querySelector('.chart'), () => drawing({
+            name: 'crowd', ...Object.fromEntries(['x', 'y'].map((axis) =>
+                [axis, {title: '', format: String, low: 0, high: 9}])),
+            series: [{colour: 'red', symbol: CIRCLE, points: [...Array(16).keys()].map((at) => ({
+                x: 4 + (at % 4) / 8, y: 4 + Math.floor(at / 4) / 4 + at / 99, half: null, tip: '', label: `way${at}`,
+            }))}],
+        }, innerWidth), placeLabels)"""
+        page.run(f"document.querySelector('.chart').replaceChildren(), {crowd}")
+        paths = page.run("[...document.querySelectorAll('.chart .leader')].map((one) => one.getAttribute('d'))")
+        assert len(paths) > 3 and crossing([steps(path) for path in paths]) == 0
+        assert overlapping(page) == []
+
+
 Spot = tuple[float, float]
 
 
 def steps(path: str) -> list[tuple[Spot, Spot]]:
-    """The sides of a path of M, V and H."""
+    """The sides of a path of M, V, H and L."""
     (start, *more) = re.findall(r"([MVHL])([-\d. ]+)", path)
     spots = [tuple(map(float, start[1].split()))]
     for kind, numbers in more:
         x, y = spots[-1]
-        spots.append((float(numbers), y) if kind == "H" else (x, float(numbers)))
+        ends = [float(number) for number in numbers.split()]
+        spots.append((ends[0], y) if kind == "H" else (x, ends[0]) if kind == "V" else (ends[0], ends[1]))
     return list(itertools.pairwise(spots))
 
 
