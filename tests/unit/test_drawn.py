@@ -231,6 +231,19 @@ def test_a_map_has_a_value_and_an_interval_in_each_cell_and_pale_ones_where_noth
     assert transfer._differing((SEG, SEG), stats.Estimate(-0.0001, 0.02, 3), 0.1).text.startswith("+0.0")
 
 
+def test_maps_of_many_methods_go_to_several_figures_that_fit_a_page(monkeypatch: pytest.MonkeyPatch) -> None:
+    names = {f"method{number}@allocation=uniform": number for number in range(30)}
+    places = [(source, target) for source in (CLS, SEG, POSE) for target in (CLS, SEG, POSE)]
+    many = [record(source=a, target=b, drawer=name, score=0.3 + n / 99) for a, b in places for name, n in names.items()]
+    figures = drawn(many, "transfer")
+    assert [figure.file for figure in figures] == ["transfer-tiny-0.9-1of2", "transfer-tiny-0.9-2of2"]
+    assert [name for figure in figures for name, _ in figure.shown] == list(names)[::-1]
+    assert all(figure.size[0] < 8.6 and figure.size[1] < 9 for figure in figures)
+    whole, written = boxes(figures[0], monkeypatch)
+    assert (overlapping(written), outside(whole, written)) == ([], [])
+    assert {"method29@\nallocation=uniform", "cls/\nfigures", SEG} <= {text for text, _ in written}
+
+
 def test_ranks_name_their_test_and_say_when_jobs_are_too_few() -> None:
     (figure, *_) = drawn(some(), "ranks")
     assert (
