@@ -6,6 +6,7 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from functools import lru_cache
+from typing import Any
 
 from bench.boards.leaderboard import grouped, placed
 from bench.boards.result import Key, Place, Result
@@ -105,19 +106,19 @@ def celled(
         found[cell] |= _of_members(by_seed) if by == "members" else {name: scores}
         if wide:
             widened[cell, name] = wide
-    alike: dict[tuple[str, Cell], list[Cell]] = defaultdict(list)
+    alike: dict[tuple[Any, ...], list[Cell]] = defaultdict(list)
     for field in set(widened.values()):
         for cell in found:
-            alike[field, _without(cell, field)].append(cell)
+            alike[field, *_without(cell, field)].append(cell)
     for (cell, name), field in widened.items():
-        for other in alike[field, _without(cell, field)]:
+        for other in alike[field, *_without(cell, field)]:
             found[other].setdefault(name, found[cell][name])
     return dict(found)
 
 
-def _without(cell: Cell, field: str) -> Cell:
+def _without(cell: Cell, name: str) -> tuple[Any, ...]:
     """What a cell has in common with others of every value of a field."""
-    return replace(cell, **{field: None})
+    return tuple(getattr(cell, field.name) for field in fields(cell) if field.name != name)
 
 
 def results(records: Iterable[Record], by: str = "method", draws: bool = False) -> Iterator[tuple[Cell, str, Result]]:

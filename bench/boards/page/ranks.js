@@ -1,9 +1,9 @@
 "use strict";
 // Critical-difference diagrams: a target's methods on an axis of average ranks, bars join those that are not told apart.
 
-const RANKS = { head: 52, bar: 8, line: 21, side: 0.31, alone: 0.62, narrow: 640, mark: 8, letters: 60 };
+const RANKS = { head: 52, bar: 8, line: 21, side: 0.31, alone: 0.62, narrow: 640, mark: 8, letters: 60, now: 2 };
 
-/** The rankings that are asked for, a figure each. */
+/** The rankings that are asked for, a figure each; the first are drawn at once, the others a little later. */
 function fillRanks(place) {
   const found = page.boards
     .filter((board) => !chosen("target") || board.task === chosen("target"))
@@ -15,14 +15,15 @@ function fillRanks(place) {
     make("h2", {}, "All methods of a target at once"),
     make("p", { class: "soft" }, found.length ? about : none),
   );
-  for (const one of found) {
+  tables.lines = found.map((one) => () => {
     const plot = make("div", { class: "chart ranks" });
     const told = make("p", { class: "soft" }, named(one.said));
     place.append(
       make("figure", { class: "card" }, make("figcaption", {}, make("b", {}, named(one.title))), plot, told),
     );
     drawnIn(plot, (width) => rankDrawing(one, width), fitNames);
-  }
+  });
+  fillLines(RANKS.now, 1);
 }
 
 /** A ranking as a drawing of a width; where that is small, all names stand on one side. */
@@ -93,14 +94,19 @@ function rankName([name, method, rank], x, end, y, isLeft, width) {
   );
 }
 
-/** Shorten names that are longer than their room. */
+/** Shorten names that are longer than their room: all are measured, then all that are too long are cut, and again. */
 function fitNames(svg) {
-  for (const text of svg.querySelectorAll("[data-room]")) {
-    const letters = [...text.firstChild.textContent.slice(1, -1)];
-    if (letters.length > RANKS.letters) letters.length = RANKS.letters;
-    while (letters.length && text.getComputedTextLength() > Number(text.dataset.room)) {
-      letters.pop();
-      text.firstChild.textContent = isolated(`${letters.join("")}…`);
+  let left = [...svg.querySelectorAll("[data-room]")].map((text) => ({
+    text,
+    room: Number(text.dataset.room),
+    letters: [...text.firstChild.textContent.slice(1, -1)],
+  }));
+  for (let turn = 0; left.length && turn < RANKS.letters; turn += 1) {
+    for (const one of left) one.over = one.text.getComputedTextLength() / one.room;
+    left = left.filter((one) => one.over > 1 && one.letters.length);
+    for (const one of left) {
+      one.letters.length = Math.min(one.letters.length - 1, Math.ceil(one.letters.length / one.over));
+      one.text.firstChild.textContent = isolated(`${one.letters.join("")}…`);
     }
   }
 }
