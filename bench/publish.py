@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from bench.audit import publishing
-from bench.audit.publishing import DONE, REFUSED, THERE, Publisher
+from bench.audit.publishing import DONE, PORTRAYED, REFUSED, THERE, Publisher
 from bench.command import console, flags
 from bench.jobs.store import Store
 from tickets.errors import UserError
@@ -32,6 +32,10 @@ def publish(
         Path | None,
         typer.Option("--tickets", metavar="DIR", help="Where the tickets of draws go along.", show_default="nowhere"),
     ] = None,
+    only_portraits: Annotated[
+        bool,
+        typer.Option("--portraits", help="Nothing but portraits, of draws whose record is published already."),
+    ] = False,
     rescore: flags.Rescore = True,
     data_root: flags.DataRoot = None,
     data: flags.Data = None,
@@ -43,6 +47,9 @@ def publish(
     the control made of it, has the recorded hash, and the ticket's own record is complete and clean. One line a record
     says how it was verified; the record itself does not. Exit code 1 where some are refused. With --tickets, the files
     of published draws are copied, too, to be shared by python -m bench.share, or scored again by others.
+
+    Beside the folder of records goes, of each draw, a portrait: what the page needs to picture its ticket. --portraits
+    adds those of jobs that were done again; one whose ticket is another, as another PyTorch draws it, is shown as such.
 
     Examples:
 
@@ -64,7 +71,7 @@ def publish(
     from bench.jobs.display import Display
 
     with Display() as display:
-        publisher = Publisher(store, to, Data(places, display) if rescore else None, tickets)
+        publisher = Publisher(store, to, Data(places, display) if rescore else None, tickets, only_portraits)
         count: Counter[str] = Counter()
         for path in paths:
             if (outcome := publisher.outcome(path, keep)) is not None:
@@ -72,7 +79,8 @@ def publish(
                 print(f"{outcome[0]:<11}{path.stem}: {outcome[1]}", flush=True)
     if not count:
         raise UserError(f"no record in {store.records} is what was asked for; ask for less, or name another --home.")
-    print(f"{count[DONE]} published in {to}, {count[THERE]} there already, {count[REFUSED]} refused")
+    portrayed = f", {count[PORTRAYED]} portrayed" if only_portraits else ""
+    print(f"{count[DONE]} published in {to}, {count[THERE]} there already, {count[REFUSED]} refused{portrayed}")
     if count[REFUSED]:
         raise typer.Exit(1)
 

@@ -84,6 +84,9 @@ def run(
     keep: Annotated[
         str, _option("keep", "Trained networks that stay: networks (all), none, or auto (of at most 4).", RUNNING)
     ] = "auto",
+    grad_checkpointing: Annotated[
+        bool, _option("grad-checkpointing", "Compute blocks' maps twice: less memory, the same result.", RUNNING)
+    ] = False,
     tensorboard: Annotated[bool, _option("tensorboard", "Write curves to tensorboard/ in the home.", RUNNING)] = False,
     verbose: Annotated[bool, _option("verbose", "Tell of every job's progress.", RUNNING)] = False,
     dry_run: Annotated[
@@ -139,6 +142,7 @@ def run(
             force=force,
             tensorboard=tensorboard,
             keep=keep,
+            grad_checkpointing=grad_checkpointing,
         ),
         mistakes,
     )
@@ -296,7 +300,7 @@ def _ready(
         display.remarks(tasks)
         facts = Facts(
             kernels.settled(), asked.scale, tasks, fingerprints, how.home, how.device, how.workers, how.tensorboard,
-            keeps(how.keep, todo),
+            keeps(how.keep, todo), how.grad_checkpointing,
         )  # fmt: skip
         yield facts, named(todo, facts, workers), workers
 

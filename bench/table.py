@@ -21,7 +21,7 @@ from bench.boards.page.document import address, to_html
 from bench.boards.render import markdown
 from bench.boards.verdicts import Verdict, verdicts
 from bench.command import console
-from bench.records import record, speeds
+from bench.records import portrait, record, speeds
 from bench.records.record import Record
 from bench.request import claim
 from tickets import atomic
@@ -238,7 +238,10 @@ def render(
             files |= {f"{file}.{name}": data if name == "pdf" else data.decode() for file, data in drawn.items()}
         elif name == "html":
             feed = f"{NAME}.atom" if "atom" in formats else ""
-            files[f"{NAME}.html"] = to_html(found, address(folder, out), str(folder), feed, _verdicts(folder))
+            portraits = portrait.read_all(portrait.beside(folder))
+            files[f"{NAME}.html"] = to_html(
+                found, address(folder, out), str(folder), feed, _verdicts(folder), portraits
+            )
         elif name == "parquet":
             files[f"{NAME}.parquet"] = frame.to_parquet(frame.of_csv(flat.to_csv(found)))
         elif name == "tex" and paper is not None:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from bench.records.curve import Curve
+from bench.records.portrait import Block, Layer, Mask, Portrait
 from bench.records.record import Code, Costs, Deployed, Job, Record, Scores, TicketSize, job_id
 from bench.records.setting import Setting
 
@@ -40,6 +42,26 @@ def record(
         (data if own or not places else places[0])[name] = value
     data["id"] = changes.get("id") or job_id("sample", {key: data[key] for key in ("job", "setting", "versions")})
     return Record.model_validate(data)
+
+
+def portrait(draw: str, ticket: str, name: str = "stem.0") -> Portrait:
+    """A portrait of two blocks, two layers and a mask of eight weights.
+
+    Args:
+        draw: id of its record.
+        ticket: the hash of its content.
+        name: of a layer.
+    """
+    block = {"row": 0, "live": (4, 0), "full": (4, 4), "kept": 10, "weights": 40}
+    return Portrait(
+        record=draw,
+        ticket=ticket,
+        kernels=(3, 5),
+        blocks=tuple(Block(column=n, over=f"stage {n}\nblock 0", **block) for n in (0, 1)),
+        layers=(Layer(name=name, weights=20, kept=7), Layer(name="branches.0.0.0.project", weights=8, kept=0)),
+        mask=Mask(layer=name, size=(2, 4), rows=("0f0f", "8f00")),
+        curve=Curve(points=((0.1, 2.5, 0.0), (0.5, 1.5, 0.4), (1.0, 1.25, 0.9))),
+    )
 
 
 def code(**changes: Any) -> Code:

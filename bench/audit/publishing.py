@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bench.jobs.store import Store
-from bench.records import members, record
+from bench.records import members, portrait, record
 from bench.records.record import Record
 from tasks import TASKS
 from tickets import atomic
@@ -19,7 +20,7 @@ from tickets.errors import CannotWriteError, UserError
 if TYPE_CHECKING:
     from bench.audit.replica import Data
 
-DONE, THERE, REFUSED = "published", "there", "REFUSED"
+DONE, THERE, REFUSED, PORTRAYED = "published", "there", "REFUSED", "portrayed"
 Keep = Callable[[Record], bool]
 """Whether a record is asked for."""
 KEPT = {"source": TASKS.resolve, "target": TASKS.resolve, "drawer": DRAWERS.resolve}
@@ -63,25 +64,32 @@ class Publisher:
         store: of the home.
         to: where published records lie.
         data: what tickets are scored on; None to leave that out.
-        tickets: where the tickets of published draws go; None for nowhere.
+        tickets: where the tickets of published draws go; None for nowhere. Their portraits go beside `to`.
+        only_portraits: publish nothing else, and of jobs alone whose record is published.
     """
 
     store: Store
     to: Path
     data: Data | None
     tickets: Path | None = None
+    only_portraits: bool = False
 
     def outcome(self, path: Path, keep: Keep) -> tuple[str, str] | None:
-        """What became of a record's file: (published | there | REFUSED, how or why); None if it is not asked for."""
+        """What became of a record's file: its fate and how or why; None if it is not asked for."""
         try:
             found = record.read(path)
             if not keep(found):
                 return None
             data, goal = path.read_bytes(), self.to / path.name
+            if self.only_portraits:
+                return self._portrayed(found, goal)
             if goal.exists() and goal.read_bytes() == data:
                 self._take_along(found)
                 return THERE, "the same bytes"
             unpublished(found)
+            if goal.exists() and _is_repeated(found, record.read(goal)):
+                self._take_along(found)
+                return THERE, "drawn again, to the same ticket and scores"
             if goal.exists():
                 raise UserError(f"{goal} has other content, and nothing published is overwritten; look at both.")
             how = self._verified(found)
@@ -115,8 +123,12 @@ class Publisher:
         return f"the ticket's file gives {found.scored.primary} {found.scored.score:.4f} again"
 
     def _take_along(self, found: Record) -> None:
-        """Copy the verified files of a draw's ticket, where that is asked for."""
-        if self.tickets is None or found.kind != "draw" or found.status != "ok":
+        """A draw's portrait, and the verified files of its ticket where that is asked for."""
+        if found.kind != "draw" or found.status != "ok":
+            return
+        with suppress(UserError):  # a picture is no part of a result
+            self._portray(found, found)
+        if self.tickets is None:
             return
         from tickets.ticket_set import files_of, load
 
@@ -126,6 +138,31 @@ class Publisher:
             data, goal = file.read_bytes(), self.tickets / file.name
             if not atomic.is_there(goal, data):
                 atomic.write(goal, data)
+
+    def _portrayed(self, found: Record, goal: Path) -> tuple[str, str] | None:
+        """What became of a draw's portrait, where its record is published."""
+        if found.kind != "draw" or found.status != "ok" or not goal.exists():
+            return None
+        is_same = self._portray(found, record.read(goal))
+        return PORTRAYED, "the published ticket" if is_same else "another ticket that the same job drew"
+
+    def _portray(self, found: Record, published: Record) -> bool:
+        """Put a draw's portrait beside the published records; one of the published ticket stays.
+
+        Returns:
+            Whether it is of the published ticket.
+
+        Raises:
+            UserError: the home has none of the ticket that its record tells.
+        """
+        hashes = [one.ticket.hash for one in (found, published) if one.ticket is not None]
+        own, goal = self.store.portrait(found.id), portrait.beside(self.to) / f"{found.id}.json"
+        if goal.exists() and portrait.read(goal).ticket == hashes[-1]:
+            return True
+        if not own.exists() or (drawn := portrait.read(own)).ticket != hashes[0]:
+            raise UserError("the home has no portrait of its ticket; draw it again with --force.")
+        atomic.write(goal, drawn.to_bytes())
+        return drawn.ticket == hashes[-1]
 
     def _same_ticket(self, found: Record) -> str:
         """That a transfer's record tells of the ticket that the home holds."""
@@ -156,6 +193,11 @@ class Publisher:
             if name == draw:
                 _agree(found, _hash(self.store.ticket(name)))
             name = replica.draw_of(found)
+
+
+def _is_repeated(found: Record, published: Record) -> bool:
+    """Whether a draw came to what is published of it, in all but where, when and in what time."""
+    return found.kind == "draw" and (found.ticket, found.scores) == (published.ticket, published.scores)
 
 
 def _agree(found: Record, got: str) -> None:

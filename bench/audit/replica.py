@@ -130,7 +130,7 @@ def unlike(found: Record, work: Work, keys: Sequence[str] = RUN_BY) -> list[str]
     Returns:
         Parts of sentences, as in "versions.drawer is 1 in the record and 2 here"; empty where nothing differs.
     """
-    from bench.jobs.execute import frame
+    from bench.jobs.telling import frame
 
     here, there = frame(work), found.model_dump(mode="json", by_alias=True)
     differing = [one for key in keys for one in _differing(_at(there, key), _at(here, key), key)]
@@ -209,7 +209,7 @@ def _measured(scores: Scores) -> dict[str, Any]:
 
 def _elsewhere(found: Record, work: Work) -> str:
     """What may excuse a difference in last digits: another machine, another PyTorch."""
-    from bench.jobs.execute import frame
+    from bench.jobs.telling import frame
 
     here, torch_here = frame(work)["device"], provenance.packages(("torch",)).get("torch")
     excuses = []

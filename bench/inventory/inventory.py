@@ -7,7 +7,7 @@ What is needed, and why:
   and a draw without its ticket is drawn again.
 - The ticket that the record of a transfer or of another draw names in `config.draw`: with it the record can be
   published.
-- The trained network of a job whose record is ok: it was asked for.
+- The trained network of a job whose record is ok: it was asked for. A ticket's portrait.
 - The checkpoint of a job that has no record that is ok: the job goes on from it.
 - Whatever a running job may be at: all that bears its name while `locks/NAME.lock` is held, and, where there is no such
   file to ask, all that changed less than an hour ago.
@@ -32,11 +32,11 @@ from bench.records import record
 from bench.records.record import Record
 from tickets.errors import UserError
 
-TICKET, NETWORK, CHECKPOINT, TEMPORARY = "ticket", "network", "checkpoint", "temporary file"
-LOCK, OTHER = "lock", "other file"
-KINDS = (TICKET, NETWORK, CHECKPOINT, TEMPORARY, LOCK, OTHER)
+TICKET, NETWORK, PORTRAIT, CHECKPOINT = "ticket", "network", "portrait", "checkpoint"
+TEMPORARY, LOCK, OTHER = "temporary file", "lock", "other file"
+KINDS = (TICKET, NETWORK, PORTRAIT, CHECKPOINT, TEMPORARY, LOCK, OTHER)
 RUNNING, PERHAPS_RUNNING = "a running job", "a job that may be running"
-FOLDERS = ("records", "tickets", "networks", "checkpoints", "locks")
+FOLDERS = ("records", "tickets", "networks", "portraits", "checkpoints", "locks")
 PAIRS = {"tickets": TICKET, "networks": NETWORK}
 """What the folders hold whose files come in pairs."""
 HALVES = (".safetensors", ".json")
@@ -83,7 +83,7 @@ def inventory(home: Path, records: Iterable[Record]) -> list[Item]:
         kept_by = "" if kind != OTHER else "its owner"
         if kind == TICKET:
             kept_by = _keeps_ticket(name in draws, used[name])
-        elif kind == NETWORK:
+        elif kind in (NETWORK, PORTRAIT):
             kept_by = "its record" if name in done else ""
         elif kind == CHECKPOINT:
             kept_by = "" if name in done else "an unfinished job"
@@ -107,6 +107,8 @@ def _grouped(home: Path, store: Store) -> Iterator[tuple[str, str, tuple[Path, .
         elif folder.name in PAIRS and path.suffix in HALVES:
             name = _MEMBER.sub("", path.name.removesuffix(path.suffix))
             pairs.setdefault((PAIRS[folder.name], name), []).append(path)
+        elif folder.name == "portraits" and path.suffix == ".json":
+            yield PORTRAIT, path.name.removesuffix(".json"), (path,)
         elif folder.name == "checkpoints" and path.suffix == ".pt":
             yield CHECKPOINT, path.name.removesuffix(".pt"), (path,)
         elif folder.name == "locks" and path.suffix == ".lock":

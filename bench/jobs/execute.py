@@ -3,52 +3,29 @@
 from __future__ import annotations
 
 import traceback
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
 
 import torch
 
 from bench.command import curves
 from bench.jobs import memory, together
-from bench.jobs.identity import codes, knobs, settings_of, versions
+from bench.jobs.computing import Outcome, Place, Report, computed
 from bench.jobs.lock import taken
-from bench.jobs.scoring import make_feed, scores_of, synops_of
 from bench.jobs.store import Store
-from bench.jobs.work import Elsewhere, Facts, Undone, Work, beside, own_draw
-from bench.records import provenance, record
-from bench.request import redraw
-from bench.request.plan import TICKET, Job, describe
-from tasks import TASKS
+from bench.jobs.telling import frame, succeeded
+from bench.jobs.work import Elsewhere, Facts, Undone, Work
+from bench.records import record
+from bench.request.plan import Job, describe
 from tasks.data.loaders import is_lost_loader
-from tasks.feed import Feed
 from tasks.network import kept
-from tickets.cost import dense_macs, layer_costs, sparse_macs
-from tickets.drawers import DRAWERS
-from tickets.drawers.base import AFTER, BEFORE, Request
 from tickets.errors import CannotWriteError, DamagedTicketError, UserError
-from tickets.hosts import HOSTS
-from tickets.hosts.base import timesteps_of
 from tickets.hosts.native import force
-from tickets.patterns import ELEMENT
-from tickets.pruning.masks import Masks
-from tickets.recipes import RECIPES
-from tickets.recipes.base import transfers
-from tickets.ticket import Ticket, total
-from tickets.ticket_set import TicketSet, load, members_of
-from tickets.training import progress
-from tickets.training.checkpoint import LEAVING, Checkpoint, Left, turns
-from tickets.training.ensemble import Ensemble, parts_of
-from tickets.training.loop import Training
-from tickets.training.network import Network
-from tickets.training.progress import Progress
+from tickets.ticket import Ticket
+from tickets.ticket_set import TicketSet, load
+from tickets.training import grad_checkpointing
+from tickets.training.checkpoint import LEAVING, Checkpoint, Left
 from tickets.training.ranks import LostRankError
-from tickets.training.spent import Spent
-from tickets.transforms import TRANSFORMS
-
-Report = Callable[[Progress], None] | None
 
 
 class DamagedDrawError(DamagedTicketError):
@@ -62,48 +39,6 @@ class DamagedDrawError(DamagedTicketError):
     def __init__(self, draw: str, why: str) -> None:
         super().__init__(why)
         self.draw = draw
-
-
-@dataclass(frozen=True)
-class Outcome:
-    """What a job measured.
-
-    Args:
-        ticket: that was drawn or trained, or the set.
-        network: host and head as scored; those of a set's members together.
-        feed: the task that it was scored on.
-        masks: in force, as the network names them.
-        spent: training work of this job.
-        scores: metrics by split, and for draws those around the last pruning.
-        drawing_macs: training MACs of the draws that this job used.
-        stated_macs: of those what owners state; None where one does not.
-    """
-
-    ticket: Ticket | TicketSet
-    network: Network | Ensemble
-    feed: Feed
-    masks: Masks
-    spent: Spent
-    scores: dict[str, Any]
-    drawing_macs: int = 0
-    stated_macs: int | None = 0
-
-
-@dataclass(frozen=True)
-class Place:
-    """Where a job's process finds and leaves its files.
-
-    Args:
-        store: of the home.
-        checkpoint: of this job.
-        report: told about progress.
-        given: the tickets of the draws that the job needs, by role, each verified.
-    """
-
-    store: Store
-    checkpoint: Checkpoint
-    report: Report
-    given: dict[str, Ticket | TicketSet] = field(default_factory=dict)
 
 
 def execute(work: Work, report: Report = None) -> record.Record | Undone | Elsewhere:
@@ -159,11 +94,12 @@ def _done(work: Work, store: Store, report: Report) -> record.Record | Undone:
         verify_data(work.job, work.facts)
         with (
             force.using(work.facts.setting.kernels, work.facts.setting.threads),
+            grad_checkpointing.using(work.facts.grad_checkpointing),
             curves.written(store.curves(work.id) if work.facts.tensorboard else None, report) as told,
         ):
-            outcome = _computed(work, Place(store, checkpoint, told, given_to(work, store)))
+            outcome = _computed_anew(work, Place(store, checkpoint, told, given_to(work, store)))
         verify_data(work.job, work.facts)
-        found = _succeeded(work, outcome, checkpoint.elapsed_s)
+        found = succeeded(work, outcome, checkpoint.elapsed_s)
         found = _agreeing(found, store) if work.for_network else found
         if work.facts.keep and work.job.kind != "draw":
             _keep(work, outcome, store)
@@ -193,18 +129,17 @@ def _may_pass(error: Exception) -> str:
     return "it lost a loader" if is_lost_loader(error) else ""
 
 
-def _computed(work: Work, place: Place) -> Outcome:
+def _computed_anew(work: Work, place: Place) -> Outcome:
     """Do the job; where no training can take over its checkpoint, from its beginning."""
-    compute = _draw if work.job.kind == "draw" else _transfer
     try:
-        return compute(work, place)
+        return computed(work, place)
     except (CannotWriteError, LostRankError):
         raise
     except Exception as error:  # whatever a foreign state makes of it
         if not place.checkpoint.is_in_doubt:
             raise
         place.checkpoint.refuse(error)
-    return compute(work, place)
+    return computed(work, place)
 
 
 def verify_data(job: Job, facts: Facts) -> None:
@@ -251,80 +186,6 @@ def fail(work: Work, error: str, report: object = None) -> record.Record:
     return found
 
 
-def _draw(work: Work, place: Place) -> Outcome:
-    """Draw a ticket, save it, and score it from its file."""
-    job, facts = work.job, work.facts
-    feed, path = make_feed(job.trained_on, job.seed, facts), place.store.ticket(work.id)
-    request = Request(
-        spec=HOSTS.make(facts.setting.host),
-        source=feed,
-        settings=settings_of(job, facts),
-        sparsity=job.sparsity,
-        seed=job.seed,
-        given=_beside(place.given),
-        checkpoint=place.checkpoint,
-        report=place.report,
-    )
-    drawer = DRAWERS.make(job.drawer, knobs(job, facts.scale.plan(job.trained_on)))
-    drawer.draw(request).save(path)
-    ticket = load(path)
-    network = ticket.network(feed)
-    during = {key: score for key, score in ticket.provenance["scores"].items() if key in (BEFORE, AFTER)}
-    spent, scores = Spent(**ticket.provenance["spent"]), {**scores_of(feed, network), **during}
-    drawing, stated = ticket.macs_spent - spent.macs, ticket.stated_macs
-    return Outcome(ticket, network, feed, ticket.network_masks(), spent, scores, drawing, stated)
-
-
-def _transfer(work: Work, place: Place) -> Outcome:
-    """Train a ticket, or its control, on the target and score it once."""
-    feed = make_feed(work.job.trained_on, work.job.seed, work.facts)
-    ticket, trainings = begun(work, place.given, feed)
-    network, masks, spent = _trained(trainings, place, len(members_of(ticket)), feed)
-    given = place.given.values()
-    scores, drawing, stated = scores_of(feed, network), drawing_macs(given), stated_macs(given)
-    return Outcome(ticket, network, feed, masks, spent, scores, drawing, stated)
-
-
-def begun(
-    work: Work, given: Mapping[str, Ticket | TicketSet], feed: Feed
-) -> tuple[Ticket | TicketSet, Iterator[Training]]:
-    """The ticket or set that a transfer trains, and each of its trainings before its first step.
-
-    Args:
-        work: of a transfer or control.
-        given: the tickets of the draws that it needs, by role.
-        feed: the target.
-    """
-    job, spec = work.job, HOSTS.make(work.facts.setting.host)
-    ticket = given.get(TICKET) or Ticket.dense(spec)
-    if job.transform is not None and isinstance(ticket, Ticket):  # planning transforms no set
-        ticket = TRANSFORMS.make(job.transform).onto(ticket, job.seed, spec)
-    recipe, settings = RECIPES.make(job.recipe or ""), settings_of(job, work.facts)
-    return ticket, transfers(ticket, recipe, feed, settings, job.seed, job.head or "fresh", _beside(given))
-
-
-def _beside(given: Mapping[str, Ticket | TicketSet]) -> dict[str, Ticket]:
-    """The given tickets but the job's own; planning lets none of them be a set."""
-    return {role: one for role, one in given.items() if role != TICKET and isinstance(one, Ticket)}
-
-
-def _trained(
-    trainings: Iterable[Training], place: Place, count: int, feed: Feed
-) -> tuple[Network | Ensemble, Masks, Spent]:
-    """One training run, or several one after the other: the network as scored, its masks, and what was spent."""
-    networks, masks, spent = [], [], Spent()
-    for number, (training, checkpoint) in enumerate(zip(trainings, turns(place.checkpoint, count), strict=True)):
-        training.run(checkpoint, progress.part(place.report, number, count))
-        if checkpoint is not None and count > 1:
-            checkpoint.save(training.state_dict())
-        networks.append(training.averaged())
-        masks.append(training.network.masks)
-        spent += training.spent
-    if count == 1:
-        return networks[0], masks[0], spent
-    return Ensemble(networks, feed.merge), Ensemble.named(masks), spent
-
-
 def _agreeing(found: record.Record, store: Store) -> record.Record:
     """The record that is there, once what was trained again is seen to score what it says.
 
@@ -350,95 +211,3 @@ def _keep(work: Work, outcome: Outcome, store: Store) -> None:
         "scores": {split: outcome.scores[split] for split in ("val", "test")},
     }
     kept(outcome.ticket, outcome.network, outcome.masks, outcome.feed, told).save(store.network(work.id))
-
-
-def drawing_macs(given: Collection[Ticket | TicketSet]) -> int:
-    """Training MACs of the draws of some tickets and of what these were made from, each draw once."""
-    behind = {name: macs for one in given for name, macs in one.made_from.items()}
-    return sum((behind | {one.hash: one.own_macs for one in given}).values())
-
-
-def stated_macs(given: Collection[Ticket | TicketSet]) -> int | None:
-    """Of the draws of some tickets what owners state of networks that were drawn elsewhere; None where one does not."""
-    return total({name: macs for one in given for name, macs in one.stated_from.items()})
-
-
-def _succeeded(work: Work, outcome: Outcome, wall_s: float) -> record.Record:
-    feed, spent, masks = outcome.feed, outcome.spent, outcome.masks
-    layers = layer_costs(outcome.network, feed.size)
-    dense_weights = sum(layer.weights for layer in layers)
-    removed = sum(mask.numel() - int(mask.sum()) for mask in masks.values())
-    size = outcome.ticket.costs(feed.size)
-    found = {
-        **frame(work),
-        "status": "ok",
-        "scores": {"primary": feed.primary, "score": outcome.scores["test"][feed.primary], **outcome.scores},
-        "counts": {split: len(feed.task.split(split)) for split in ("train", "val", "test")},
-        "test_split": feed.task.info.test,
-        "ticket": {
-            "hash": outcome.ticket.hash,
-            "sparsity": outcome.ticket.sparsity,
-            "remaining": outcome.ticket.remaining,
-            "pattern": outcome.ticket.provenance.get("pattern", ELEMENT),
-            "members": len(members_of(outcome.ticket)),
-            "synops": synops_of(feed, outcome.ticket, outcome.network),
-            **size,
-        },
-        "deployed": {
-            "parameters": sum(p.numel() for p in outcome.network.parameters()) - removed,
-            "macs": dense_macs(layers),
-            "sparse_macs": sparse_macs(layers, masks),
-            "sparsity": removed / dense_weights,
-        },
-        "costs": {
-            "training_macs": spent.macs,
-            "sparse_training_macs": spent.sparse_macs,
-            "teacher_macs": spent.teacher_macs,
-            "drawing_macs": outcome.drawing_macs,
-            "stated_macs": outcome.stated_macs,
-            "timesteps": timesteps_of(parts_of(outcome.network)[0].get_submodule("host")),
-            "images": spent.images,
-            "wall_s": wall_s,
-            "peak_mib": memory.peak_mib(feed.device),
-        },
-    }
-    if work.job.kind == "draw" and (told := outcome.ticket.provenance.get("timesteps")):
-        found["config"] |= {"timesteps": told}
-    return record.Record.model_validate(found)
-
-
-def frame(work: Work) -> dict[str, Any]:
-    """What a record says whether or not the job succeeded."""
-    job, facts = work.job, work.facts
-    plan, foreign = facts.scale.plan(job.trained_on), codes(job, facts)
-    is_cuda, said = facts.setting.device == "cuda", knobs(job, plan)
-    return {
-        "id": work.id,
-        "kind": job.kind,
-        "job": describe(job),
-        "setting": facts.setting,
-        "config": {
-            "heads": facts.scale.heads,
-            "size": list(plan.size),
-            "batch_size": plan.batch_size,
-            "options": plan.options,
-            "interval": said.get("interval"),
-            "knobs": said,
-            "settings": settings_of(job, facts).to_json(),
-            "draw": own_draw(work.draws),
-            "needs": beside(work.draws),
-            **({"retried": work.retried} if work.retried else {}),
-        },
-        "versions": versions(job, facts.tasks),
-        "fingerprints": {task: facts.fingerprints[task] for task in job.tasks},
-        "redraw": redraw_command(job, facts) if job.source else None,
-        "code": foreign,
-        **provenance.stamp(torch.cuda.get_device_name(facts.device) if is_cuda else facts.device, foreign),
-    }
-
-
-def redraw_command(job: Job, facts: Facts) -> str:
-    """What draws the job's ticket again and does nothing else."""
-    setting = facts.of(job.needs.get(TICKET, job)).setting
-    is_elsewhere = job.source is not None and TASKS.other(job.source) is not None
-    return redraw.command(job.source or "", job.drawer, job.sparsity, job.seed, setting, is_elsewhere)

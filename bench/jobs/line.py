@@ -8,7 +8,8 @@ from dataclasses import replace
 import torch
 from torch import Tensor
 
-from bench.jobs.execute import Report, begun, given_to, verify_data
+from bench.jobs.computing import Report, begun
+from bench.jobs.execute import given_to, verify_data
 from bench.jobs.identity import settings_of
 from bench.jobs.scoring import make_feed
 from bench.jobs.store import Store

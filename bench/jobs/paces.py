@@ -81,6 +81,7 @@ def _decisive(tasks: Sequence[str], facts: Facts, at_once: int) -> dict[str, Any
     """What paces depend on beside code and installed versions."""
     machine = {"machine": provenance.machine(), "cores": os.cpu_count(), "device": facts.device}
     how = {"tasks": list(tasks), "at_once": at_once, "loaders": facts.workers}
+    how |= {"grad_checkpointing": True} if facts.grad_checkpointing else {}
     return shared(facts) | machine | how
 
 

@@ -17,7 +17,7 @@ from tickets.hosts.base import HostSpec
 from tickets.hosts.native import force
 from tickets.recipes.base import full_macs
 from tickets.source import initial_head
-from tickets.training import devices
+from tickets.training import devices, grad_checkpointing
 from tickets.training.loop import Training
 from tickets.training.network import Network
 
@@ -33,7 +33,8 @@ def pace(task: str, facts: Facts, report: Callable[[float], None]) -> Pace:
         facts: the run's.
         report: told after each step how much of all is done, in (0, 1).
     """
-    with force.using(facts.setting.kernels, facts.setting.threads):
+    setting = facts.setting
+    with force.using(setting.kernels, setting.threads), grad_checkpointing.using(facts.grad_checkpointing):
         return _timed(task, facts, report)
 
 

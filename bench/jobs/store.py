@@ -6,6 +6,7 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
+from bench.records import portrait
 from bench.records.record import Record, read
 from bench.request.plan import Job
 from tickets.errors import CannotWriteError, UserError
@@ -37,6 +38,10 @@ class Store:
     def curves(self, job_id: str) -> Path:
         """The folder of a job's curves for TensorBoard."""
         return self.home / "tensorboard" / job_id
+
+    def portrait(self, draw_id: str) -> Path:
+        """The file of a ticket's portrait, from which pictures of it are made."""
+        return portrait.beside(self.records) / f"{draw_id}.json"
 
     def lock(self, job_id: str) -> Path:
         """The file that is locked while a process does the job, of whichever run of this home."""

@@ -27,6 +27,7 @@ class Facts:
         workers: loader processes of a job.
         tensorboard: whether jobs write their curves.
         keep: whether transfers and references leave their trained networks.
+        grad_checkpointing: whether maps inside blocks are computed again in backward passes, for less memory.
     """
 
     setting: Setting
@@ -38,6 +39,7 @@ class Facts:
     workers: int = 0
     tensorboard: bool = False
     keep: bool = False
+    grad_checkpointing: bool = False
 
     def of(self, job: Job) -> Facts:
         """Those of a run on the host that a job is computed on, which is another one for some draws."""

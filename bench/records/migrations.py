@@ -10,6 +10,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from tickets.errors import short
+
 Step = Callable[[dict[str, Any]], dict[str, Any]]
 
 OF_JOB, OF_TRAINING = ("scale", "host", "budget", "equal"), ("precision", "compiled")
@@ -68,7 +70,9 @@ def upgraded(data: dict[str, Any], newest: int, steps: Mapping[int, Step] = STEP
     """
     number = data.get("schema")
     if type(number) is not int:
-        raise ValueError(f"its schema is {number!r}, and this version reads {newest}; it is no record")
+        raise ValueError(f"its schema is {short(repr(number))}, and this version reads {newest}; it is no record")
+    if number > 10**9:
+        raise ValueError(f"its schema is beyond any number of one, and this version reads {newest}; it is no record")
     if number > newest:
         raise ValueError(
             f"its schema is {number}, and this version reads {newest}; it needs the newer ticketbench that wrote it"

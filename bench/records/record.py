@@ -94,8 +94,8 @@ class Job(Part):
         if self.control in (None, *PLAIN_CONTROLS) or self.control == (self.transform or "").partition("@")[0]:
             return self
         raise ValueError(
-            f"control is {self.control!r} and transform {self.transform!r}; a control is null, dense, native or the "
-            "transform's name"
+            f"control is {short(repr(self.control))} and transform {short(repr(self.transform))}; a control is null, "
+            "dense, native or the transform's name"
         )
 
 
@@ -116,7 +116,7 @@ class Scores(Part):
     def _agrees(self) -> Self:
         if self.test.get(self.primary) != self.score:
             raise ValueError(
-                f"score is {self.score!r} and test has {self.test.get(self.primary)!r} for '{self.primary}'; "
+                f"score is {self.score!r} and test has {self.test.get(self.primary)!r} for '{short(self.primary)}'; "
                 "they must be the same"
             )
         return self
@@ -163,6 +163,7 @@ class Costs(Part):
     drawing_macs: Count = 0
     stated_macs: Count | None = 0
     teacher_macs: Count = 0
+    grad_checkpointing: bool = False
     timesteps: Positive | None = None
     images: Count
     wall_s: Amount
@@ -171,7 +172,8 @@ class Costs(Part):
     @model_serializer(mode="wrap")
     def _told(self, told: SerializerFunctionWrapHandler) -> dict[str, Any]:
         """Without what came after records that do not say it."""
-        return {name: value for name, value in told(self).items() if (name, value) != ("stated_macs", 0)}
+        rare = ("stated_macs", "grad_checkpointing")
+        return {name: value for name, value in told(self).items() if value != 0 or name not in rare}
 
 
 class Versions(Part):
@@ -370,7 +372,7 @@ def read(path: Path | str) -> Record:
         raise UserError(f"cannot read the record {path}: {error.strerror or error}.") from error
     record = _read_fast(text) or _read_slowly(Path(path), text)
     if record.id != os.path.splitext(os.path.basename(path))[0]:
-        raise _refused(Path(path), f"its id is '{record.id}', which must be the file's name without .json")
+        raise _refused(Path(path), f"its id is '{short(record.id)}', which must be the file's name without .json")
     return record
 
 

@@ -42,6 +42,7 @@ class How:
         engine: what runs them, as `bench.engines.choice.chosen` reads it.
         force: compute jobs whose record exists.
         tensorboard: write curves.
+        grad_checkpointing: compute maps inside blocks again in backward passes, for less memory.
         keep: which trained networks stay, of `KEEP`.
         kernels: what was asked for; with "auto" PyTorch's may stand in for those of the setting.
     """
@@ -56,6 +57,7 @@ class How:
     tensorboard: bool = False
     kernels: str = AUTO
     keep: str = AUTO
+    grad_checkpointing: bool = False
 
 
 @dataclass(frozen=True)
@@ -100,6 +102,10 @@ def parse(
     taken, wrong = settings.checked({**asked, "device": device.partition(":")[0]})
     mistakes += wrong
     checked(flags.compiler, asked["compiled"])
+    if asked["compiled"] and how.grad_checkpointing:
+        mistakes.append(
+            "--grad-checkpointing does not go with --compile, which chooses itself what it keeps; leave one out."
+        )
     home = checked(_writable, how.home)
     if how.tensorboard:
         checked(curves.require)

@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from tickets.deploy.anatomy import Block, Layer
+from tickets.deploy.anatomy import Block, Layer, Spot, spots
 from tickets.ticket import Ticket
-
-Column = tuple[int, int, int]
-"""Stage, whether it is a block (and no fusion), and which; in this order columns stand from input to output."""
 
 CELL = 0.8
 """Side of a block's square, in its grid's unit."""
@@ -34,16 +30,16 @@ def draw(ticket: Ticket, blocks: Sequence[Block], layers: Sequence[Layer], out: 
     from matplotlib.colors import Normalize
     from matplotlib.figure import Figure
 
-    places = {block.name: _place(block.name) for block in blocks}
-    columns = {key: i for i, key in enumerate(sorted({place[0] for place in places.values()}))}
-    rows = max((place[1] for place in places.values()), default=0)
-    figure = Figure(figsize=(max(6, 1 + 0.9 * len(columns)), 2 + 0.95 * (rows + 1) if blocks else 4), dpi=150)
+    places = spots(block.name for block in blocks)
+    columns = len({spot.column for spot in places.values()})
+    rows = max((spot.row for spot in places.values()), default=0)
+    figure = Figure(figsize=(max(6, 1 + 0.9 * columns), 2 + 0.95 * (rows + 1) if blocks else 4), dpi=150)
     FigureCanvasAgg(figure)
     axes = figure.add_subplot()
     if blocks:
         highest = max(_density(block) for block in blocks)
         colours = ScalarMappable(Normalize(0, highest), "viridis_r")
-        _grid(axes, blocks, places, columns, colours)
+        _grid(axes, blocks, places, colours)
         figure.colorbar(colours, ax=axes, label="kept share of the block's weights", shrink=0.8)
     else:
         _bars(axes, layers)
@@ -56,47 +52,29 @@ def draw(ticket: Ticket, blocks: Sequence[Block], layers: Sequence[Layer], out: 
     figure.savefig(out)
 
 
-def _place(name: str) -> tuple[Column, int]:
-    """A block's column, as something that sorts from input to output, and its row, 0 for the finest branch.
-
-    A fusion has a column for each branch that its paths come from.
-    """
-    kind, *numbers = re.findall(r"^[a-z]+|\d+", name)
-    if kind == "branches":
-        stage, branch, index = map(int, numbers)
-        return (stage, 1, index), branch
-    if name.endswith(".new"):
-        stage = int(numbers[0])  # made from the last branch that was fused
-        return (stage, 0, stage - 1), stage
-    stage, source, target = map(int, numbers)
-    return (stage, 0, source), target
-
-
 def _grid(
     axes: Any,
     blocks: Sequence[Block],
-    places: Mapping[str, tuple[Column, int]],
-    columns: Mapping[Column, int],
+    places: Mapping[str, Spot],
     colours: Any,
 ) -> None:
     from matplotlib.patches import Rectangle
 
     for block in blocks:
-        column, row = places[block.name]
-        x, y = columns[column], -row
-        style = "-" if column[1] else ":"
+        spot = places[block.name]
+        x, y = spot.column, -spot.row
+        style = ":" if spot.is_fusion else "-"
         axes.add_patch(Rectangle((x, y), CELL, CELL, fill=False, edgecolor="#999999", linestyle=style))
         width = CELL / len(block.full)
         for i, kernel in enumerate(block.full):
             height = CELL * block.live[kernel] / block.full[kernel]
             axes.add_patch(Rectangle((x + i * width, y), width, height, color=colours.to_rgba(_density(block))))
     kernels = " ".join(map(str, blocks[0].full))
+    columns = {spot.column: spot.over for spot in places.values()}
+    branches = sorted({spot.row for spot in places.values()})
     axes.set_xlim(-0.2, len(columns))
-    axes.set_ylim(-max(row for _, row in places.values()) - 0.2, 1)
-    ticks = [i + CELL / 2 for i in range(len(columns))]
-    names = [f"stage {s}\n{f'block {j}' if kind else f'from 1/{4 * 2**j}'}" for s, kind, j in columns]
-    axes.set_xticks(ticks, names, fontsize=6)
-    branches = sorted({row for _, row in places.values()})
+    axes.set_ylim(-branches[-1] - 0.2, 1)
+    axes.set_xticks([column + CELL / 2 for column in columns], list(columns.values()), fontsize=6)
     axes.set_yticks([-row + CELL / 2 for row in branches], [f"1/{4 * 2**row}" for row in branches])
     axes.set_ylabel(f"branch; bars: live share of units, kernels {kernels}; dotted: fusion", fontsize=7)
     for side in ("top", "right", "left", "bottom"):

@@ -15,12 +15,14 @@ from urllib.parse import urlencode
 
 import chromium
 import pytest
-from samples import record
+from samples import portrait, record
 
 from bench import table
 from bench.numbers.amounts import counted, interval, percent, points
 from bench.numbers.stats import Estimate
+from bench.records import portrait as portraits
 from bench.records import published
+from tickets import atomic
 
 pytestmark = [
     pytest.mark.slow,
@@ -61,7 +63,10 @@ def path(tmp_path_factory: pytest.TempPathFactory) -> Path:
             record(source=target, target=target, drawer="omp", score=0.55, seed=seed).write(home / "records")
             record(target=target, transform="random", control="random", score=0.1, seed=seed).write(home / "records")
             record(source=None, target=target, score=0.7, seed=seed).write(home / "records")
-        record(target=None, drawer="omp", score=0.6, seed=seed).write(home / "records")
+        draw = record(target=None, drawer="omp", score=0.6, seed=seed, hash=str(seed) * 64)
+        draw.write(home / "records")
+        shown = portrait(draw.id, "1" * 64, HOSTILE)
+        atomic.write(portraits.beside(home / "records") / f"{draw.id}.json", shown.to_bytes())
     record(drawer="imp", score=None, error=HOSTILE).write(home / "records")
     table.write(table.render(home / "records", ["html"], home / "out"), home / "out")
     return home / "out" / "leaderboard.html"
@@ -273,6 +278,26 @@ def test_a_row_opens_with_its_runs_and_its_commands(page: chromium.Page, path: P
     page.wait_until("document.querySelectorAll('.open').length === 1")
     page.click("tr[data-row] button")
     assert page.run("document.querySelectorAll('.open').length") == 0
+
+
+def test_what_was_drawn_is_pictured_in_a_row_and_with_its_method(page: chromium.Page) -> None:
+    go(page, "view=method&name=omp")
+    names = page.run("[...document.querySelectorAll('.portrait b')].map((title) => title.textContent)")
+    assert names == [
+        "What the search left",
+        "What the mask left of each layer",
+        "The mask of its largest layer",
+        "How it was trained",
+    ]
+    told = page.run("document.querySelector('.portrait').textContent")
+    assert "8 of 16 hidden units are left" in told and "7 of 28 weights are kept" in told
+    assert "1 of 2 layers have none left" in told and "another ticket than the row's" in told
+    bars = page.run("[...document.querySelectorAll('.portrait g[data-about]')].map((one) => one.dataset.about)")
+    assert bars[0] == "4 of 4 units of 3x3, 0 of 4 units of 5x5; 25.0% of its weights kept"
+    assert bars[2] == f"{HOSTILE}: 7 of 20 weights, 35.0%"
+    go(page, "view=tables&kind=draw")
+    page.click("tr[data-row] button")
+    assert page.run("document.querySelectorAll('.open .portrait svg').length") == 4
 
 
 def test_a_stranger_gets_the_best_ticket_for_segmentation_in_three_clicks(whole: Path, tmp_path: Path) -> None:

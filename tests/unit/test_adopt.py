@@ -20,7 +20,7 @@ from bench import run, show
 from bench.boards.leaderboard import boards
 from bench.boards.render import plain as table
 from bench.command import console
-from bench.jobs.execute import stated_macs
+from bench.jobs.computing import stated_macs
 from bench.jobs.work import Facts
 from bench.records.setting import Setting
 from bench.request import scale as scales

@@ -10,7 +10,7 @@ from samples import record
 
 from bench.engines.contract import Message
 from bench.engines.local import death, ended
-from bench.jobs import execute as jobs
+from bench.jobs import computing as jobs
 from bench.jobs.execute import execute, fail
 from bench.jobs.grid import Grid
 from bench.jobs.identity import identify_all

@@ -47,6 +47,8 @@ def home(tmp_path, monkeypatch):
     ticket(home, "just-now", when=time.time())
     for name in ("drawn", "broken", "unfinished"):
         put(home / "checkpoints" / f"{name}.pt")
+    for name in ("drawn", "orphan"):
+        put(home / "portraits" / f"{name}.json")
     put(home / "tickets" / "drawn.safetensors.123.tmp")
     put(home / "checkpoints" / "unfinished.123.tmp")
     put(home / "records" / ".drawn.json.123.tmp")
@@ -57,7 +59,8 @@ def home(tmp_path, monkeypatch):
 
 SPARE = {
     "tickets/broken.safetensors", "tickets/broken.json", "tickets/orphan.safetensors", "tickets/orphan.json",
-    "tickets/half.json", "checkpoints/drawn.pt", "tickets/drawn.safetensors.123.tmp", "checkpoints/unfinished.123.tmp",
+    "tickets/half.json", "portraits/orphan.json",
+    "checkpoints/drawn.pt", "tickets/drawn.safetensors.123.tmp", "checkpoints/unfinished.123.tmp",
     "records/.drawn.json.123.tmp", "locks/left.lock",
 }  # fmt: skip
 
@@ -80,7 +83,7 @@ def test_what_nothing_needs_is_removed_and_only_that(home, capsys):
     code, out, _ = run(capsys, clean.app, "--home", home, "--yes")
     assert code == 0 and before - files(home) == SPARE
     assert "1 more changed within the last hour and stay" in out
-    assert "ticket                1.0 MiB  orphan\n" in out and out.endswith("removed 8, 4.5 MiB\n")
+    assert "ticket                1.0 MiB  orphan\n" in out and out.endswith("removed 9, 5.0 MiB\n")
     code, out, _ = run(capsys, clean.app, "--home", home)
     assert code == 0 and out.endswith(f"there is nothing to remove in {home}.\n")
 
@@ -88,7 +91,7 @@ def test_what_nothing_needs_is_removed_and_only_that(home, capsys):
 def test_a_dry_run_a_no_and_nobody_to_ask_remove_nothing(home, capsys, monkeypatch):
     before = files(home)
     code, out, _ = run(capsys, clean.app, "--home", home, "--dry-run")
-    assert code == 0 and out.endswith("8 things that no record needs, 4.5 MiB\nnothing was removed.\n")
+    assert code == 0 and out.endswith("9 things that no record needs, 5.0 MiB\nnothing was removed.\n")
     code, out, err = run(capsys, clean.app, "--home", home)
     assert code == 2 and "give --yes" in err and err.count("\n") == 1
     terminal = io.StringIO("n\n")
@@ -106,12 +109,12 @@ def test_what_a_running_job_holds_stays(home, capsys):
         assert inventory.is_busy(home)
         before = files(home)
         code, out, _ = run(capsys, clean.app, "--home", home, "--yes")
-        kept = {"tickets/orphan.safetensors", "tickets/orphan.json", "locks/left.lock"}
+        kept = {name for name in SPARE if "orphan" in name or "left" in name}
         assert code == 0 and before - files(home) == SPARE - kept and "orphan" not in out
         code, _, err = run(capsys, clean.app, "--home", home, "--cache", "--yes")
         assert code == 2 and "runs and may read the cache" in err
     assert not inventory.is_busy(home)
-    assert run(capsys, clean.app, "--home", home, "--yes")[1].endswith("removed 3, 1.0 MiB\n")
+    assert run(capsys, clean.app, "--home", home, "--yes")[1].endswith("removed 4, 1.5 MiB\n")
 
 
 def test_a_job_that_began_since_keeps_its_files(home):
@@ -143,7 +146,7 @@ def test_a_damaged_record_stops_it(home, capsys):
     [
         (
             ["--home", "nowhere"],
-            "nowhere is no home of runs: it holds none of records, tickets, networks, checkpoints, locks",
+            "nowhere is no home of runs: it holds none of records, tickets, networks, portraits, checkpoints, locks",
         ),
         (["--hme", "runs"], "no such option: --hme"),
     ],
@@ -185,11 +188,12 @@ def test_the_cache_goes_only_where_it_is_asked_for_and_nothing_else_in_its_folde
 def test_the_store_is_counted(home, tmp_path, capsys):
     built(tmp_path / "cache", "train-64x64-0123456789abcdef")
     code, out, _ = run(capsys, show.app, "--store", "--home", home)
-    rows = {line.rsplit(maxsplit=4)[0].strip(): line.split()[-4:] for line in out.splitlines()[2:9]}
+    rows = {line.rsplit(maxsplit=4)[0].strip(): line.split()[-4:] for line in out.splitlines()[2:10]}
     assert code == 0 and rows == {
         "record": ["3", "0.0", "0", "0.0"],
         "ticket": ["6", "5.5", "3", "2.5"],
         "network": ["0", "0.0", "0", "0.0"],
+        "portrait": ["2", "1.0", "1", "0.5"],
         "checkpoint": ["3", "1.5", "1", "0.5"],
         "temporary file": ["3", "1.5", "3", "1.5"],
         "lock": ["1", "0.0", "1", "0.0"],

@@ -13,7 +13,7 @@ from toy import SPEC, ToyHead, ToySource
 
 from bench import run
 from bench.command import console
-from bench.jobs.execute import drawing_macs
+from bench.jobs.computing import drawing_macs
 from bench.request.plan import jobs
 from tasks import TASKS
 from tasks.base import Task

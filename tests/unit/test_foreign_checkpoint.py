@@ -6,7 +6,7 @@ import pytest
 import torch
 from homes import few_images, short_facts
 
-from bench.jobs import execute as jobs
+from bench.jobs import computing as jobs
 from bench.jobs.execute import execute
 from bench.jobs.identity import identify_all
 from bench.jobs.store import Store

@@ -217,3 +217,24 @@ def test_a_key_of_a_page_s_length_is_told_by_its_start(tmp_path):
     with pytest.raises(UserError, match=rf"the key '{'k' * 200}\.\.\.' is not known; repair it") as caught:
         record.read(path)
     assert len(str(caught.value)) < 1000
+
+
+@pytest.mark.parametrize(
+    ("changes", "start"),
+    [
+        ({"scores__primary": "x" * 5000}, "score is "),
+        ({"job__control": "x" * 5000}, "control is 'x"),
+        ({"id": "x" * 5000}, "its id is 'x"),
+        ({"schema": "x" * 5000}, "its schema is 'x"),
+        ({"schema": 10**4000}, "its schema is beyond any number of one"),
+        ({"kind": "x" * 5000}, "'kind': input should be "),
+        ({"created": "x" * 5000}, "'created': must be a UTC time"),
+        ({"id": "ä" * 5000}, "'id': letters, digits"),
+    ],
+)
+def test_a_value_of_a_page_s_length_is_told_by_its_start(tmp_path, changes, start):
+    path = tmp_path / "one.json"
+    path.write_text(json.dumps(data(**changes)))
+    with pytest.raises(UserError) as caught:
+        record.read(path)
+    assert start in str(caught.value) and len(str(caught.value)) < 1000

@@ -233,7 +233,7 @@ def test_another_valid_ticket_under_a_tickets_name_fails_the_job_before_it_train
         names = [store.ticket(one.id).with_name(one.id + suffix) for one in (base, wrong)]
         shutil.copy(*names)
     assert Ticket.load(store.ticket(wrong.id)).hash == base.ticket.hash  # a sound file
-    monkeypatch.setattr(jobs_, "transfers", lambda *args: pytest.fail("trained"))
+    monkeypatch.setattr("bench.jobs.computing.transfers", lambda *args: pytest.fail("trained"))
     (store.records / f"{transfer.id}.json").unlink()
     own = type(given)(**{**vars(given), "home": tmp_path / "home"})
     work = Work(found[-1], transfer.id, own, {"ticket": draw.id, "teacher": teacher.id}, unless_finished=False)

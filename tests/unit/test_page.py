@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from samples import record
+from samples import portrait, record
 
 from bench import table
 from bench.boards import claimed, pairing
@@ -252,6 +252,20 @@ def test_ranks_are_those_of_the_figures() -> None:
     assert [tuple(names[first : last + 1]) for first, last in told["groups"]] == groups
     assert (told["apart"], told["title"], told["said"]) == (apart, figure.title, figure.facts)
     assert "Friedman test" in told["said"] and "budgets: equal steps" in told["said"]
+
+
+def test_a_portrait_is_shown_with_its_ticket_and_one_of_another_ticket_is_told_as_such() -> None:
+    names = ("gmp", "omp", "imp")
+    draws = [record(target=None, drawer=name, score=0.6, hash=str(n) * 64) for n, name in enumerate(names)]
+    hashes = {draw.id: draw.ticket.hash for draw in draws if draw.ticket}
+    known = {draw.id: portrait(draw.id, hashes[draw.id]) for draw in draws[:1]}
+    known |= {draws[1].id: portrait(draws[1].id, "f" * 64), "no-such-draw": portrait("no-such-draw", "e" * 64)}
+    found = json.loads(data.block(boards(draws), known))["portraits"]
+    by_record = {one["record"]: one for one in found.values()}
+    assert {name: one["isAgain"] for name, one in by_record.items()} == {draws[0].id: False, draws[1].id: True}
+    told = by_record[draws[0].id]
+    assert told["columns"] == ["stage 0\nblock 0", "stage 1\nblock 0"] and told["kernels"] == [3, 5]
+    assert told["blocks"][0] == [0, 0, [4, 0], [4, 4], 10, 40] and told["layers"][0] == ["stem.0", 7, 20]
 
 
 def test_no_name_becomes_markup() -> None:

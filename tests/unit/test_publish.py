@@ -10,7 +10,7 @@ from homes import few_images, short_run
 from bench import check, publish
 from bench.audit import publishing, replica
 from bench.command import console
-from bench.records import provenance, record
+from bench.records import portrait, provenance, record
 from bench.request import scale as scales
 
 PRIVATE = samples.code(dirty=True, is_public=False).model_dump()
@@ -64,6 +64,54 @@ def test_records_are_copied_byte_for_byte_after_they_were_verified(ran, home, ca
         assert (home.parent / "to" / path.name).read_bytes() == path.read_bytes()
     _, again = published(capsys, home)
     assert len(again) == 4 and all(line.startswith("there      ") for line in again.values())
+
+
+def test_a_draws_portrait_goes_beside_the_records(ran, home, capsys):
+    name = f"{ran[1]['draw']}.json"
+    published(capsys, home)
+    assert [path.name for path in (home.parent / "portraits").iterdir()] == [name]
+    shown = portrait.read(home.parent / "portraits" / name)
+    assert shown.ticket == record.read(home / "records" / name).ticket.hash and shown.curve.points
+
+
+def test_a_draw_that_was_done_again_is_there_and_brings_the_portrait_alone(ran, home, capsys):
+    published(capsys, home)
+    place = home.parent / "portraits" / f"{ran[1]['draw']}.json"
+    place.unlink()
+    again = edited(home, ran[1]["draw"], created="2026-01-01T00:00:00Z")
+    before = (home.parent / "to" / again.name).read_bytes()
+    _, lines = published(capsys, home, "--target", "none")
+    assert lines["draw"].endswith("drawn again, to the same ticket and scores") and place.exists()
+    assert (home.parent / "to" / again.name).read_bytes() == before != again.read_bytes()
+
+
+def test_portraits_alone_are_those_of_published_draws_and_another_ticket_is_told_as_such(ran, home, capsys):
+    def portrayed():
+        return run(capsys, publish.app, "--home", home, "--to", home.parent / "to", "--portraits")
+
+    assert portrayed()[0] == 2  # nothing is published yet
+    published(capsys, home)
+    name, other = f"{ran[1]['draw']}.json", "0" * 64
+    own, shown = home / "portraits" / name, home.parent / "portraits" / name
+    whole, ticket = own.read_bytes(), json.loads((home / "records" / name).read_text())["ticket"]
+    shown.unlink()
+    own.write_bytes(whole.replace(ticket["hash"].encode(), other.encode()))
+    assert "the home has no portrait of its ticket; draw it again with --force." in portrayed()[1]
+    edited(home, ran[1]["draw"], ticket=ticket | {"hash": other})
+    assert portrayed()[1].splitlines()[0].endswith("another ticket that the same job drew")
+    assert portrait.read(shown).ticket == other
+    own.write_bytes(whole)
+    edited(home, ran[1]["draw"], ticket=ticket)
+    code, out, _ = portrayed()
+    assert code == 0 and out.splitlines()[0].endswith("the published ticket") and out.endswith("1 portrayed\n")
+    assert shown.read_bytes() == whole
+
+
+def test_a_draw_is_published_whatever_became_of_its_portrait(ran, home, capsys):
+    (home / "portraits" / f"{ran[1]['draw']}.json").write_text("{")
+    code, lines = published(capsys, home)
+    assert code == 0 and lines["draw"].startswith("published")
+    assert not (home.parent / "portraits").exists()
 
 
 def test_filters_and_no_rescore(home, capsys, monkeypatch):

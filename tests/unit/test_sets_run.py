@@ -258,7 +258,7 @@ def test_a_set_under_another_s_name_fails_the_job_before_it_trains(ran, home, mo
     load(store.ticket(dst.id)).save(store.ticket(edst.id))
     assert isinstance(load(store.ticket(edst.id)), TicketSet)
     job = next(job for job in found if job.drawer == "edst" and job.target == "seg/figures")
-    monkeypatch.setattr(execution, "transfers", lambda *args: pytest.fail("trained"))
+    monkeypatch.setattr("bench.jobs.computing.transfers", lambda *args: pytest.fail("trained"))
     work = Work(job, "again", replace(given, home=home), {"ticket": edst.id}, unless_finished=False)
     failed = execution.execute(work)
     assert failed.status == "failed" and f"{edst.id}.json has the hash {dst.ticket.hash[:16]}" in failed.error

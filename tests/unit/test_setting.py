@@ -12,7 +12,7 @@ from bench import run
 from bench.boards.leaderboard import placed
 from bench.command import console, flags
 from bench.jobs import identity
-from bench.jobs.execute import redraw_command
+from bench.jobs.telling import redraw_command
 from bench.records.record import read
 from bench.records.setting import FLAGS, Setting
 from bench.request import ranks

@@ -12,7 +12,7 @@ from homes import few_images
 from PIL import Image
 from refusals import truncate
 
-from bench.jobs import execute as jobs
+from bench.jobs import computing as jobs
 from bench.jobs.execute import execute
 from bench.jobs.identity import identify
 from bench.jobs.work import Facts, Work

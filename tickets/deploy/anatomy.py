@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import re
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 import torch
@@ -29,6 +30,23 @@ class Block:
     full: Mapping[int, int]
     weights: int
     kept: int
+
+
+@dataclass(frozen=True)
+class Spot:
+    """Where a search block stands in a picture of its supernet.
+
+    Args:
+        column: from 0, from input to output; a fusion has one for each branch that its paths come from.
+        row: 0 for the finest branch.
+        is_fusion: whether it leads from one branch to another.
+        over: what its column is, in two lines.
+    """
+
+    column: int
+    row: int
+    is_fusion: bool
+    over: str
 
 
 @dataclass(frozen=True)
@@ -95,3 +113,36 @@ def blocks(ticket: Ticket) -> list[Block]:
             )
         )
     return found
+
+
+def spots(names: Iterable[str]) -> dict[str, Spot]:
+    """Where the search blocks of a supernet stand in a picture, by name.
+
+    Args:
+        names: of all of them.
+
+    Example:
+        >>> spots(["branches.0.0.0", "fuses.1.new"])["fuses.1.new"]
+        Spot(column=1, row=1, is_fusion=True, over='stage 1\\nfrom 1/4')
+    """
+    places = {name: _place(name) for name in names}
+    columns = {key: number for number, key in enumerate(sorted({key for key, _ in places.values()}))}
+    found = {}
+    for name, (key, row) in places.items():
+        stage, is_block, which = key
+        over = f"block {which}" if is_block else f"from 1/{4 * 2**which}"
+        found[name] = Spot(columns[key], row, not is_block, f"stage {stage}\n{over}")
+    return found
+
+
+def _place(name: str) -> tuple[tuple[int, int, int], int]:
+    """(stage, whether it is in a branch, which) of a block's column, which sorts from input to output, and its row."""
+    kind, *numbers = re.findall(r"^[a-z]+|\d+", name)
+    if kind == "branches":
+        stage, branch, index = map(int, numbers)
+        return (stage, 1, index), branch
+    if name.endswith(".new"):
+        stage = int(numbers[0])  # made from the last branch that was fused
+        return (stage, 0, stage - 1), stage
+    stage, source, target = map(int, numbers)
+    return (stage, 0, source), target

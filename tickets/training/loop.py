@@ -19,7 +19,7 @@ from tickets.search.searchable import live_units
 from tickets.seeding import seeded
 from tickets.source import Batch, Source
 from tickets.ticket import Ticket
-from tickets.training import devices, ranks
+from tickets.training import devices, grad_checkpointing, ranks
 from tickets.training.checkpoint import LEAVING, Checkpoint
 from tickets.training.ema import Ema, recalibrate
 from tickets.training.events import Event, known
@@ -265,7 +265,8 @@ class Training:
     def _passed(self, batch: Batch, share: float) -> Tensor:
         """Forward and backward pass of a part of a step's batch; the loss, detached, by its share."""
         image = batch["image"].contiguous(memory_format=torch.channels_last)
-        with self.autocast():
+        blocks = self.kept("blocks", lambda: grad_checkpointing.blocks(self.network))
+        with self.autocast(), grad_checkpointing.within(blocks):
             maps, outputs = ranks.shared(self._forward, image)
         with self.meter.on():
             loss = self.method.loss(self, Pass(maps, outputs.float() if self.settings.is_low else outputs, batch))

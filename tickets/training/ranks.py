@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import Any, TypeVar
 
 import torch
@@ -69,9 +69,14 @@ def shared(forward: Callable[[Tensor], Found], image: Tensor) -> Found:
     if count() == 1:
         return forward(image)
     own = rows(len(image))
-    with _Norms(), _own_noise(image.device):
+    with norms(), _own_noise(image.device):
         found = forward(image[own])
     return _whole(found, len(image))
+
+
+def norms() -> AbstractContextManager[Any]:
+    """Batch norms in training take their statistics of the rows of all ranks within the block."""
+    return nullcontext() if count() == 1 else _Norms()
 
 
 def predicted(predict: Callable[[dict[str, Tensor]], Found], batch: dict[str, Tensor]) -> Found:

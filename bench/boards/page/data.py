@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from bench.boards import look, ranking, render
@@ -17,6 +17,7 @@ from bench.boards.page.works import WORKS
 from bench.boards.places import places
 from bench.boards.ranking import Ranked
 from bench.boards.result import Key, Result
+from bench.records.portrait import Portrait
 from tasks import TASKS
 from tasks.base import Info
 from tickets.drawers import DRAWERS
@@ -26,8 +27,12 @@ DIGITS = 16
 """Of a ticket's hash, which tell it from all others; its record has them all."""
 
 
-def block(boards: Iterable[Board]) -> str:
+def block(boards: Iterable[Board], portraits: Mapping[str, Portrait] | None = None) -> str:
     """The data block: JSON, the same bytes for the same boards.
+
+    Args:
+        boards: what to show.
+        portraits: of drawn tickets, by the record of the draw.
 
     Returns:
         An object with
@@ -37,7 +42,8 @@ def block(boards: Iterable[Board]) -> str:
         `looks`, by method the number of its family among `look.COLOURS` and its symbol's path;
         `methods` and `tasks`, what is known of each by name;
         `pairs`, as `pairs.block` tells; `works`, authors, title and year by arXiv number;
-        `commands`, the commands that draw tickets again, each once.
+        `commands`, the commands that draw tickets again, each once;
+        `portraits`, by digits of a ticket's hash what `_portrait` tells.
         A row has its place among the filters, a text and a value a column, halves of intervals, what charts show, and
         `records` as [id, seed, score, digits of the ticket's hash, number of its command, created, seconds, commit].
     """
@@ -49,6 +55,7 @@ def block(boards: Iterable[Board]) -> str:
         "boards": [_board(board, name, index) for board, name in zip(boards, render.slugs(boards), strict=True)],
         "columns": [[one.title, one.about, one.value is not None, one.title in USUAL] for one in found],
         "commands": commands,
+        "portraits": dict(_portraits(boards, portraits or {})),
         "looks": _looks(boards),
         "methods": {name: _method(key) for name, key in sorted(_methods(boards).items())},
         "tasks": {name: _task(name, boards) for name in sorted(_tasks(boards))},
@@ -116,6 +123,28 @@ def _row(row: Row, shown: Sequence[Column], index: dict[str, int]) -> dict[str, 
         "seconds": row.wall_s,
         "newest": newest(row)[:10],
         "records": [_record(one, index) for one in row.results],
+    }
+
+
+def _portraits(boards: Sequence[Board], known: Mapping[str, Portrait]) -> Iterator[tuple[str, dict[str, Any]]]:
+    """The portraits of draws that are shown."""
+    for board in boards:
+        if board.place.kind == "draw":
+            for one in (one for row in board.rows for one in row.results if one.ticket and one.id in known):
+                yield str(one.ticket)[:DIGITS], _portrait(known[one.id], str(one.ticket))
+
+
+def _portrait(known: Portrait, ticket: str) -> dict[str, Any]:
+    """What a picture is made of; `isAgain` where it is another ticket that the same command drew elsewhere."""
+    return {
+        "record": known.record,
+        "isAgain": known.ticket != ticket,
+        "kernels": known.kernels,
+        "columns": [over for _, over in sorted({(one.column, one.over) for one in known.blocks})],
+        "blocks": [[one.column, one.row, one.live, one.full, one.kept, one.weights] for one in known.blocks],
+        "layers": [[one.name, one.kept, one.weights] for one in known.layers],
+        "mask": known.mask and [known.mask.layer, known.mask.size, known.mask.rows],
+        "curve": known.curve.points if known.curve else [],
     }
 
 

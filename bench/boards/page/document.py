@@ -6,7 +6,7 @@ import base64
 import gzip
 import hashlib
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from html import escape
 from importlib.resources import files
 from pathlib import Path
@@ -18,17 +18,23 @@ from bench.boards.leaderboard import Board
 from bench.boards.page import data
 from bench.boards.page.overview import overview
 from bench.boards.verdicts import Verdict
+from bench.records.portrait import Portrait
 
 SCRIPTS = (
-    "shared.js", "state.js", "exports.js", "row.js", "slices.js", "cards.js", "files.js", "tables.js", "scales.js",
-    "labels.js", "charts.js", "tradeoffs.js", "retention.js", "transfer.js", "ranks.js", "compare.js", "members.js",
-    "start.js",
+    "shared.js", "state.js", "exports.js", "portraits.js", "row.js", "slices.js", "cards.js", "files.js", "tables.js",
+    "scales.js", "labels.js", "charts.js", "tradeoffs.js", "retention.js", "transfer.js", "ranks.js", "compare.js",
+    "members.js", "start.js",
 )  # fmt: skip
 """In the order in which they run."""
 
 
 def to_html(
-    boards: Iterable[Board], records: str = "", folder: str = "", feed: str = "", verdicts: Sequence[Verdict] = ()
+    boards: Iterable[Board],
+    records: str = "",
+    folder: str = "",
+    feed: str = "",
+    verdicts: Sequence[Verdict] = (),
+    portraits: Mapping[str, Portrait] | None = None,
 ) -> str:
     """The whole page.
 
@@ -38,6 +44,7 @@ def to_html(
         folder: the same folder as commands name it; "" for the usual one.
         feed: address of the feed of new rows; "" where there is none.
         verdicts: of registered claims.
+        portraits: of drawn tickets, by the record of the draw.
     """
     boards = tuple(boards)
     scripts = [_asset(name) for name in SCRIPTS]
@@ -50,7 +57,7 @@ def to_html(
         count=f"{len(results):,}",
         newest=max((one.created[:10] for one in results), default=""),
         overview=overview(boards, feed, verdicts),
-        data=_packed(data.block(boards)),
+        data=_packed(data.block(boards, portraits)),
         scripts="\n".join(f"<script>{script}</script>" for script in scripts),
     )
 

@@ -28,6 +28,7 @@ function methodView(place) {
         ? [make("details", {}, make("summary", {}, "All that its documentation says"), make("p", {}, told.about))]
         : []),
     ),
+    ...found(name),
     ...settings(told),
     costsOf(name),
     rowsOf(`Its rows`, (board, row) => row.method === name),
@@ -104,6 +105,27 @@ function settings(told) {
   ];
 }
 
+/** Pictures of tickets that it drew: one a source and sparsity, each opened by its line. */
+function found(name) {
+  const rows = page.boards
+    .filter((board) => board.kind === "draw")
+    .flatMap((board) => board.rows.filter((row) => row.method === name).map((row) => ({ board, row })))
+    .filter(({ row }) => portraitOf(row));
+  if (!rows.length) return [];
+  const lines = rows.map(({ board, row }, at) => {
+    const line = make(
+      "details",
+      at ? {} : { open: "" },
+      make("summary", {}, `on ${board.task}, ${percent(row.sparsity)} removed`),
+    );
+    const fill = () => line.childElementCount > 1 || line.append(portrait(portraitOf(row)));
+    line.addEventListener("toggle", fill);
+    if (!at) fill();
+    return line;
+  });
+  return [make("section", { class: "card" }, make("h3", {}, "What it draws"), ...lines)];
+}
+
 /** What its jobs cost, as the records have it. */
 function costsOf(name) {
   const rows = page.boards.flatMap((board) =>
@@ -119,7 +141,12 @@ function costsOf(name) {
     .sort((a, b) => a - b);
   const middle = (values) => values[Math.floor((values.length - 1) / 2)];
   const days = rows.map(({ row }) => row.newest).sort();
-  const told = [`${rows.length} rows of ${rows.reduce((sum, { row }) => sum + row.records.length, 0)} records`];
+  const told = [
+    `${plural(rows.length, "row")} of ${plural(
+      rows.reduce((sum, { row }) => sum + row.records.length, 0),
+      "record",
+    )}`,
+  ];
   if (training.length) told.push(`in the middle ${counted(middle(training))} training MACs`);
   if (seconds.length) told.push(`and ${middle(seconds).toFixed(0)} s of a job`);
   if (days.length) told.push(`newest ${days.at(-1)}, ${age(days.at(-1))}`);

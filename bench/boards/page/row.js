@@ -46,11 +46,18 @@ function details(board, row) {
     ...first,
     ...rest,
     ...check,
+    ...pictures(row),
     make("h3", {}, plural(row.records.length, "run")),
     runs(row),
     make("h3", {}, "All its numbers"),
     numbers(board, row),
   );
+}
+
+/** What its ticket looks like, of one seed. */
+function pictures(row) {
+  const told = portraitOf(row);
+  return told ? [make("h3", {}, "What was drawn"), portrait(told)] : [];
 }
 
 /** A line a seed: score, ticket, cost, when and by what code, and the record. */
