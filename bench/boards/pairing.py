@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
+from functools import lru_cache
+from typing import Any
 
 from bench.boards.leaderboard import grouped, placed
 from bench.boards.result import Key, Place, Result
@@ -104,10 +106,19 @@ def celled(
         found[cell] |= _of_members(by_seed) if by == "members" else {name: scores}
         if wide:
             widened[cell, name] = wide
+    alike: dict[tuple[Any, ...], list[Cell]] = defaultdict(list)
+    for field in set(widened.values()):
+        for cell in found:
+            alike[field, *_without(cell, field)].append(cell)
     for (cell, name), field in widened.items():
-        for other in [c for c in found if replace(c, **{field: getattr(cell, field)}) == cell]:
+        for other in alike[field, *_without(cell, field)]:
             found[other].setdefault(name, found[cell][name])
     return dict(found)
+
+
+def _without(cell: Cell, name: str) -> tuple[Any, ...]:
+    """What a cell has in common with others of every value of a field."""
+    return tuple(getattr(cell, field.name) for field in fields(cell) if field.name != name)
 
 
 def results(records: Iterable[Record], by: str = "method", draws: bool = False) -> Iterator[tuple[Cell, str, Result]]:
@@ -298,7 +309,12 @@ def pooled_by_seed(
 
 def setting_of(cell: Cell) -> Place:
     """What a cell was computed by, its task apart: what is compared in one go has it in common."""
-    return replace(cell.place, task="", data="")
+    return _setting_of(cell.place)
+
+
+@lru_cache
+def _setting_of(place: Place) -> Place:
+    return replace(place, task="", data="")
 
 
 def shared(found: dict[Cell, Scores]) -> list[dict[str, float]]:

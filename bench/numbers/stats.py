@@ -8,7 +8,11 @@ from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from statistics import NormalDist
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
 
 LEVEL = 0.95
 POWER = 0.8
@@ -164,11 +168,19 @@ def clustered(values: Mapping[Name, Sequence[float]], seed: int = 0) -> Pooled:
         half = half_width(means.tolist())
         low, high = (None, None) if half is None else (centre - half, centre + half)
         return Pooled(centre, low, high, len(means), n)
-    generator = np.random.Generator(np.random.PCG64(seed))
-    chosen = generator.integers(len(means), size=(RESAMPLES, len(means)))
+    chosen = _resampled(len(means), seed)
     tails = NormalDist().cdf(-math.sqrt(len(means) / (len(means) - 1)) * quantile(len(means) - 1))
     low, high = np.quantile(means[chosen].mean(1), [tails, 1 - tails])
     return Pooled(centre, float(low), float(high), len(means), n)
+
+
+@lru_cache(maxsize=8)
+def _resampled(clusters: int, seed: int) -> NDArray[np.int64]:
+    """Which clusters each of the resamples has, (RESAMPLES, clusters); the same for the same number and seed."""
+    import numpy as np
+
+    generator = np.random.Generator(np.random.PCG64(seed))
+    return generator.integers(clusters, size=(RESAMPLES, clusters))
 
 
 def wilcoxon(differences: Sequence[float]) -> float | None:
@@ -340,7 +352,24 @@ def critical_difference(methods: int, cells: int) -> float:
         >>> round(critical_difference(4, 14), 2)
         1.25
     """
-    from scipy.stats import studentized_range
-
-    q = float(studentized_range.ppf(LEVEL, methods, math.inf)) / math.sqrt(2)
+    q = _largest_range(methods) / math.sqrt(2)
     return q * math.sqrt(methods * (methods + 1) / (6 * cells))
+
+
+@lru_cache
+def _largest_range(count: int) -> float:
+    """What the range of so many standard normal values stays below in 95 of 100 cases, to 12 digits.
+
+    The studentized range at infinite degrees of freedom, which scipy.stats has, too, and takes long to import.
+    """
+    import numpy as np
+    from scipy.special import ndtr
+
+    largest, step = np.linspace(-9, 9, 3601, retstep=True)
+    density = np.exp(-(largest**2) / 2) / math.sqrt(2 * math.pi)
+    low, high = 0.0, 20.0
+    for _ in range(60):
+        middle = (low + high) / 2
+        within = count * step * float((density * (ndtr(largest) - ndtr(largest - middle)) ** (count - 1)).sum())
+        low, high = (middle, high) if within < LEVEL else (low, middle)
+    return float(f"{high:.12g}")

@@ -29,7 +29,7 @@ from bench.records.migrations import upgraded
 from bench.records.setting import Setting
 from tickets import atomic, bounded
 from tickets.errors import UserError, short
-from tickets.plain import plain, texts
+from tickets.plain import DEEPEST, plain, texts
 
 SCHEMA: Final = 3
 NEWEST = f'"schema": {SCHEMA}'.encode()
@@ -397,11 +397,16 @@ def _read_slowly(path: Path, text: bytes) -> Record:
     if not isinstance(data, dict):
         raise _refused(path, f"it holds a {type(data).__name__}, not a record")
     try:
-        return Record.model_validate(upgraded(_readable(data), SCHEMA))
+        return Record.model_validate(upgraded(data if _is_plain(text) else _readable(data), SCHEMA))
     except ValidationError as error:
         raise _refused(path, explain(error)) from error
     except ValueError as error:
         raise _refused(path, str(error)) from error
+
+
+def _is_plain(text: bytes) -> bool:
+    """Whether all texts of a record can be printed and are short, and it is not deep, as its bytes alone tell."""
+    return len(text) <= LONGEST and text.count(b"{") + text.count(b"[") <= DEEPEST and not ODD.search(text)
 
 
 def _readable(data: dict[str, Any]) -> dict[str, Any]:

@@ -61,7 +61,10 @@ class ADE20K(Segmentation):
         url="http://sceneparsing.csail.mit.edu/",
     )  # fmt: skip
     store = "ade20k"
-    field_counts: ClassVar[Mapping[str, int]] = {"train": 20_210, "test": 2_000}  # Zhou et al., section 4
+    field_counts: ClassVar[Mapping[str, int]] = {
+        "train": 20_210,
+        "test": 2_000,
+    }  # the benchmark's page; test is validation
     read = staticmethod(read)
     load = staticmethod(load)
 

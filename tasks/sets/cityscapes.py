@@ -55,7 +55,7 @@ class Cityscapes(Segmentation):
         url="https://www.cityscapes-dataset.com/",
     )  # fmt: skip
     store = "cityscapes"
-    field_counts: ClassVar[Mapping[str, int]] = {"train": 2_975, "test": 500}  # Cordts et al., section 2.3; test is val
+    field_counts: ClassVar[Mapping[str, int]] = {"train": 2_975, "test": 500}  # fine annotations; test is val
     base = (2048, 1024)
     crop = (512, 1024)
     read = staticmethod(read)

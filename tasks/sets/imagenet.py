@@ -22,7 +22,7 @@ class ImageNet(Tree):
     field_counts: ClassVar[Mapping[str, int]] = {
         "train": 1_281_167,
         "test": 50_000,
-    }  # Russakovsky et al., table 2; test is val
+    }  # of ILSVRC 2012; test is val
     about: ClassVar[dict[str, Any]] = {
         "citation": "O. Russakovsky et al., ImageNet Large Scale Visual Recognition Challenge, IJCV 115(3), 2015",
         "licence": "non-commercial research and education; not redistributed with this project",

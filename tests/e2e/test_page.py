@@ -7,6 +7,7 @@ import importlib.util
 import io
 import itertools
 import json
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -44,6 +45,7 @@ VIEWS = (
     "view=method",
     "view=method&name=omp",
     f"view=task&name={SEG}",
+    "view=task&name=seg/camvid",
 )
 LOOKS = [(1200, False), (390, True)]
 
@@ -340,6 +342,98 @@ def test_comparing_tells_what_python_found(whole: Path, tmp_path: Path) -> None:
         told = page.run("document.querySelector('.command code').textContent")
         flags = f"--sparsity 0.9 --records {published.RECORDS}"
         assert told == f"python -m bench.compare stp/magnitude supertickets {flags}"
+
+
+def test_a_data_set_stands_beside_what_the_field_reports(whole: Path, tmp_path: Path) -> None:
+    with chromium.opened(whole, tmp_path / "browser") as page:
+        go(page, "view=task&name=seg/camvid")
+        lines = page.run("[...document.querySelectorAll('#live section')].map((one) => one.textContent)")[1]
+        assert lines.startswith("Reference scores of the field")
+        assert "ESPNet55.64%mIoU233 test imagestrained at 480 x 360S. Mehta et al., arXiv:1803.06815" in lines
+        assert "ours: dense from cls/cifar10" in lines and "101 val images333 training images; scale tiny" in lines
+
+
+def cut_off(page: chromium.Page) -> list[str]:
+    """Texts of drawings that reach beyond their drawing."""
+    return page.run("""[...document.querySelectorAll('.chart svg')].flatMap((svg) => {
+        const all = svg.getBoundingClientRect();
+        return [...svg.querySelectorAll('text')].filter((text) => {
+            const box = text.getBoundingClientRect();
+            return box.left < all.left - 1 || box.right > all.right + 1 || box.bottom > all.bottom + 1;
+        }).map((text) => text.textContent);
+    })""")
+
+
+@pytest.mark.parametrize("width", [1200, 390])
+def test_ranks_name_their_test_and_all_methods_and_their_lines_do_not_cross(
+    width: int, whole: Path, tmp_path: Path
+) -> None:
+    with chromium.opened(whole, tmp_path / "browser", width=width) as page:
+        go(page, "view=compare&target=cls/figures")
+        told = page.run("[...document.querySelectorAll('#live figure')].map((one) => one.textContent)")
+        assert len(told) == 2 and all("Friedman test" in text and "budgets: " in text for text in told)
+        names = page.run("[...document.querySelectorAll('.ranks svg')].map((svg) => svg.querySelectorAll('a').length)")
+        assert names == page.run(
+            "page.boards.filter((one) => one.task === 'cls/figures').flatMap((one) => one.ranks)"
+            ".map((one) => one.methods.length)"
+        )
+        assert (overlapping(page), cut_off(page)) == ([], [])
+        for number in range(len(names)):
+            drawn = f"document.querySelectorAll('.ranks svg')[{number}].querySelectorAll('.leader')"
+            assert (
+                crossing([steps(path) for path in page.run(f"[...{drawn}].map((one) => one.getAttribute('d'))")]) == 0
+            )
+
+
+@pytest.mark.parametrize("width", [1200, 390])
+def test_lines_from_labels_to_their_points_do_not_cross(width: int, whole: Path, tmp_path: Path) -> None:
+    with chromium.opened(whole, tmp_path / "browser", width=width) as page:
+        drawn = 0
+        for board in page.run("transferBoards().map((board) => board.id)"):
+            go(page, f"view=tradeoffs&board={board}")
+            paths = page.run("[...document.querySelectorAll('.chart .leader')].map((one) => one.getAttribute('d'))")
+            assert (board, crossing([steps(path) for path in paths]), overlapping(page)) == (board, 0, [])
+            drawn += len(paths)
+        assert drawn > (8 if width < 500 else 0)
+        crowd = """drawnIn(document.querySelector('.chart'), () => drawing({
+            name: 'crowd', ...Object.fromEntries(['x', 'y'].map((axis) =>
+                [axis, {title: '', format: String, low: 0, high: 9}])),
+            series: [{colour: 'red', symbol: CIRCLE, points: [...Array(16).keys()].map((at) => ({
+                x: 4 + (at % 4) / 8, y: 4 + Math.floor(at / 4) / 4 + at / 99, half: null, tip: '', label: `way${at}`,
+            }))}],
+        }, innerWidth), placeLabels)"""
+        page.run(f"document.querySelector('.chart').replaceChildren(), {crowd}")
+        paths = page.run("[...document.querySelectorAll('.chart .leader')].map((one) => one.getAttribute('d'))")
+        assert len(paths) > 3 and crossing([steps(path) for path in paths]) == 0
+        assert overlapping(page) == []
+
+
+Spot = tuple[float, float]
+
+
+def steps(path: str) -> list[tuple[Spot, Spot]]:
+    """The sides of a path of M, V, H and L."""
+    (start, *more) = re.findall(r"([MVHL])([-\d. ]+)", path)
+    spots = [tuple(map(float, start[1].split()))]
+    for kind, numbers in more:
+        x, y = spots[-1]
+        ends = [float(number) for number in numbers.split()]
+        spots.append((ends[0], y) if kind == "H" else (x, ends[0]) if kind == "V" else (ends[0], ends[1]))
+    return list(itertools.pairwise(spots))
+
+
+def crossing(lines: list[list[tuple[Spot, Spot]]]) -> int:
+    """How often lines of different bundles cross, ends that touch left out."""
+    return sum(_meet(*a, *b) for one, other in itertools.combinations(lines, 2) for a in one for b in other)
+
+
+def _meet(a: Spot, b: Spot, c: Spot, d: Spot) -> bool:
+    """Whether two sides have an inner point in common."""
+    return _turn(a, b, c) * _turn(a, b, d) < 0 and _turn(c, d, a) * _turn(c, d, b) < 0
+
+
+def _turn(a: Spot, b: Spot, c: Spot) -> float:
+    return (b[0] - a[0]) * (c[1] - a[1]) - (b[1] - a[1]) * (c[0] - a[0])
 
 
 def test_finding_leads_to_a_method_or_a_data_set(page: chromium.Page) -> None:

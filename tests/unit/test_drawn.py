@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import sys
 from collections.abc import Sequence
+from itertools import combinations
 from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
@@ -16,6 +17,7 @@ from bench.boards.figures import canvas, catalogue, ranks, tradeoff, transfer
 from bench.boards.figures.canvas import Figure
 from bench.boards.leaderboard import boards
 from bench.boards.measured import with_speeds
+from bench.boards.ranking import Ranking
 from bench.numbers import stats
 from bench.records import record as record_files
 from bench.records.record import Record
@@ -105,7 +107,8 @@ def test_no_labels_overlap_and_none_is_cut_off(monkeypatch: pytest.MonkeyPatch) 
 
 def test_ranks_of_many_methods_are_legible(monkeypatch: pytest.MonkeyPatch) -> None:
     many = [{f"method{number}": (number * 7 + job) % 40 / 40 for number in range(40)} for job in range(5)]
-    whole, written = boxes(ranks.figure(many, "x", "many", "; ".join(ranks.clauses(many))), monkeypatch)
+    found = Ranking(many)
+    whole, written = boxes(ranks.figure(found, "x", "many", "; ".join(found.clauses)), monkeypatch)
     assert len(written) > 40 and (overlapping(written), outside(whole, written)) == ([], [])
 
 
@@ -116,6 +119,40 @@ def test_labels_of_the_published_figures_do_not_overlap(monkeypatch: pytest.Monk
     for file in (*crowded, "retention-cls-figures-tiny-spiking-tiny-0.5", "transfer-tiny-macs-0.5-avx512-kernels-0.9"):
         whole, written = boxes(found[file], monkeypatch)
         assert (file, overlapping(written), outside(whole, written)) == (file, [], [])
+
+
+def leaders(figure: Figure) -> list[tuple[Any, Any]]:
+    """Lines from labels to their points, as they are drawn, each as its two ends in pixels."""
+    with canvas.drawing(figure) as whole:
+        whole.draw_without_rendering()
+        patches = [text.arrow_patch for panel in whole.axes for text in panel.texts if hasattr(text, "arrow_patch")]
+        paths = [patch.get_transform().transform_path(patch.get_path()) for patch in patches if patch is not None]
+        return [(path.vertices[0], path.vertices[-1]) for path in paths]
+
+
+def crossings(lines: Sequence[tuple[Any, Any]]) -> int:
+    """How many pairs of lines have an inner point in common."""
+
+    def side(a: Any, b: Any, c: Any) -> float:
+        return float((b[0] - a[0]) * (c[1] - a[1]) - (b[1] - a[1]) * (c[0] - a[0]))
+
+    return sum(
+        side(*one, other[0]) * side(*one, other[1]) < 0 and side(*other, one[0]) * side(*other, one[1]) < 0
+        for one, other in combinations(lines, 2)
+    )
+
+
+def test_lines_from_labels_to_their_points_do_not_cross() -> None:
+    published = boards(record_files.each(ROOT / "results" / "records"))
+    crowd = [
+        record(drawer=f"method{number}", score=0.4 + number * 7 % 18 / 1000, sparse_macs=10**6 + 10**4 * (number % 5))
+        for number in range(18)
+    ]
+    crowd.append(record(drawer="far", score=0.9, sparse_macs=10**7))
+    figures = [*catalogue.figures(published, ["tradeoff"]), *drawn(crowd, "tradeoff")]
+    found = {one.file: leaders(one) for one in figures if "macs-0.5" in one.file or one is figures[-1]}
+    assert sum(map(len, found.values())) > 20 and len(found[figures[-1].file]) > 2
+    assert {file: crossings(lines) for file, lines in found.items() if crossings(lines)} == {}
 
 
 def test_every_figure_says_its_n_its_budget_rule_and_the_day_of_its_records() -> None:
@@ -194,6 +231,19 @@ def test_a_map_has_a_value_and_an_interval_in_each_cell_and_pale_ones_where_noth
     assert transfer._differing((SEG, SEG), stats.Estimate(-0.0001, 0.02, 3), 0.1).text.startswith("+0.0")
 
 
+def test_maps_of_many_methods_go_to_several_figures_that_fit_a_page(monkeypatch: pytest.MonkeyPatch) -> None:
+    names = {f"method{number}@allocation=uniform": number for number in range(30)}
+    places = [(source, target) for source in (CLS, SEG, POSE) for target in (CLS, SEG, POSE)]
+    many = [record(source=a, target=b, drawer=name, score=0.3 + n / 99) for a, b in places for name, n in names.items()]
+    figures = drawn(many, "transfer")
+    assert [figure.file for figure in figures] == ["transfer-tiny-0.9-1of2", "transfer-tiny-0.9-2of2"]
+    assert [name for figure in figures for name, _ in figure.shown] == list(names)[::-1]
+    assert all(figure.size[0] < 8.6 and figure.size[1] < 9 for figure in figures)
+    whole, written = boxes(figures[0], monkeypatch)
+    assert (overlapping(written), outside(whole, written)) == ([], [])
+    assert {"method29@\nallocation=uniform", "cls/\nfigures", SEG} <= {text for text, _ in written}
+
+
 def test_ranks_name_their_test_and_say_when_jobs_are_too_few() -> None:
     (figure, *_) = drawn(some(), "ranks")
     assert (
@@ -202,10 +252,10 @@ def test_ranks_name_their_test_and_say_when_jobs_are_too_few() -> None:
     )
     assert "Nemenyi's test at 5 %" in figure.facts
     few = [{"a": 0.3, "b": 0.2, "c": 0.1}] * 2
-    assert "too few jobs" in " ".join(ranks.clauses(few))
+    assert "too few jobs" in " ".join(Ranking(few).clauses)
     mixed = [{"a": 0.3, "b": 0.2, "c": 0.1}, {"a": 0.1, "b": 0.2, "c": 0.3}] * 4
-    assert "shows no difference" in " ".join(ranks.clauses(mixed))
-    assert ranks.figure(mixed, "x", "x", "x").shown[2] == [("a", "b", "c")]
+    assert "shows no difference" in " ".join(Ranking(mixed).clauses)
+    assert Ranking(mixed).groups == [("a", "b", "c")]
 
 
 def test_a_lone_newcomer_empties_no_ranks() -> None:

@@ -90,6 +90,15 @@ def test_deep_nesting_is_refused(tmp_path, capsys, depth, reader):
     assert code in (1, 2) and "is refused: " in text and len(text) < 500
 
 
+@pytest.mark.parametrize("device", ["cpu \u202efdp", "cpu\x1b[2J", "a" * 10_001])
+def test_a_record_of_an_older_schema_is_no_way_around(tmp_path, device):
+    found = samples.older(samples.record(drawer="omp")) | {"device": device}
+    for is_ascii in (True, False):
+        (tmp_path / f"{found['id']}.json").write_text(json.dumps(found, ensure_ascii=is_ascii))
+        with pytest.raises(UserError, match="'device' h"):
+            record.read(tmp_path / f"{found['id']}.json")
+
+
 def test_numbers_of_five_thousand_digits_are_refused(tmp_path):
     text = json.dumps(data(config={"long": "HERE"})).replace('"HERE"', "9" * 5000)
     (tmp_path / "long.json").write_text(text)

@@ -17,9 +17,11 @@ from samples import portrait, record
 
 from bench import table
 from bench.boards import claimed, pairing
+from bench.boards.figures import catalogue
 from bench.boards.leaderboard import boards
-from bench.boards.page import answers, data, document, pairs, told
+from bench.boards.page import answers, data, document, field, pairs, told
 from bench.boards.page.columns import columns
+from bench.boards.page.works import WORKS
 from bench.boards.places import places
 from bench.boards.verdicts import verdicts
 from bench.command import console
@@ -27,6 +29,7 @@ from bench.numbers.amounts import interval
 from bench.records import published
 from bench.records.record import Record, each
 from bench.request import claim, redraw
+from tasks import TASKS
 from tickets.drawers import DRAWERS
 
 SEG, POSE, CLS = "seg/figures", "pose/figures", "cls/figures"
@@ -209,11 +212,46 @@ def test_a_method_is_told_by_its_docstring_and_its_place() -> None:
     assert told.member(DRAWERS, "of somebody else") is None
 
 
+def test_every_work_that_a_method_names_is_known() -> None:
+    named = {work for name in DRAWERS.builtin for work in told.member(DRAWERS, name).works}
+    assert named == WORKS.keys()
+
+
 def test_a_data_set_is_told_by_its_adapter_and_its_records() -> None:
     task = block(some())["tasks"][SEG]
     assert task["counts"] == {"train": 3684, "val": 412, "test": 1024}
     assert task["licence"] == "that of ticketbench" and task["outputs"] == len(task["names"]) == 9
     assert block([record(source="cls/mine", target="seg/mine")])["tasks"]["seg/mine"].keys() == {"counts"}
+
+
+def test_every_score_of_the_field_tells_its_source_and_what_differs() -> None:
+    assert field.known().keys() == {name for name in TASKS.builtin if not name.endswith(("/figures", "/folder"))}
+    for note, scores in field.known().values():
+        assert note.endswith(".") and (scores or note.startswith("None"))
+        for one in scores:
+            assert 0 < one.score < 100 and "arXiv:" in one.source + "arXiv:" * one.source.startswith(OWN), one
+            assert all(text.strip() for text in (one.method, one.metric, one.tested, one.differs)), one
+
+
+OWN = ("README of github.com/", "torchvision, ")
+"""Sources that are no paper's: a repository's own figures, and those that a package tells of its weights."""
+
+
+def test_the_field_has_no_score_of_drawn_data() -> None:
+    assert block(some())["tasks"][SEG]["reported"] == {"note": field.DRAWN, "scores": []}
+    assert field.told("seg/mine") == {}
+
+
+def test_ranks_are_those_of_the_figures() -> None:
+    found = boards([*some(), *(record(drawer="wanda", score=0.3, seed=seed) for seed in (0, 1))])
+    (figure,) = catalogue.figures(found, ["ranks"])
+    (told,) = [one for board in json.loads(data.block(found))["boards"] for one in board["ranks"]]
+    ranks, apart, groups = figure.shown
+    names = [name for name, _, _ in told["methods"]]
+    assert {name: rank for name, _, rank in told["methods"]} == ranks and names == list(ranks)
+    assert [tuple(names[first : last + 1]) for first, last in told["groups"]] == groups
+    assert (told["apart"], told["title"], told["said"]) == (apart, figure.title, figure.facts)
+    assert "Friedman test" in told["said"] and "budgets: equal steps" in told["said"]
 
 
 def test_a_portrait_is_shown_with_its_ticket_and_one_of_another_ticket_is_told_as_such() -> None:

@@ -164,3 +164,11 @@ def test_critical_differences_are_the_published_ones() -> None:
     for methods, q in ((2, 1.960), (3, 2.343), (4, 2.569), (5, 2.728)):
         wanted = q * (methods * (methods + 1) / 60) ** 0.5
         assert stats.critical_difference(methods, 10) == pytest.approx(wanted, rel=1e-3)
+
+
+@pytest.mark.parametrize("methods", [2, 3, 10, 40])
+def test_the_range_of_normal_values_is_scipys(methods: int) -> None:
+    from scipy.stats import studentized_range
+
+    wanted = studentized_range.ppf(0.95, methods, np.inf) / np.sqrt(2) * np.sqrt(methods * (methods + 1) / 60)
+    assert stats.critical_difference(methods, 10) == pytest.approx(wanted, rel=1e-10)

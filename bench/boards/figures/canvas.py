@@ -152,6 +152,18 @@ def _framed(drawn: Drawing, figure: Figure) -> None:
     raised(drawn, lines(below) * SMALL * LINE + 2 * EDGE)
 
 
+def framed(title: str, facts: str, width: float) -> float:
+    """Inches that title and facts take of a figure's height.
+
+    Args:
+        title: above.
+        facts: below.
+        width: of the figure in inches.
+    """
+    head = lines(wrapped(title, width, LARGE)) * LARGE * LINE + 2 * EDGE
+    return (head + lines(wrapped(facts, width, SMALL)) * SMALL * LINE + 2 * EDGE) / POINTS
+
+
 def lines(text: str) -> int:
     """How many lines a text has."""
     return text.count("\n") + 1

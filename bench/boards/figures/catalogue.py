@@ -24,7 +24,7 @@ OF_BOARD: dict[str, Callable[[Board, tuple[Board, ...], str, Mapping[str, Look]]
     "tradeoff": tradeoff.figure,
     "retention": retention.figure,
 }
-OF_SETTING: dict[str, Callable[[transfer.Setting], Figure | None]] = {
+OF_SETTING: dict[str, Callable[[transfer.Setting], list[Figure]]] = {
     "transfer": transfer.scores,
     "difference": transfer.differences,
 }
@@ -46,7 +46,8 @@ def figures(boards: Iterable[Board], names: Collection[str] = tuple(NAMES)) -> I
             yield from filter(None, (draw(board, boards, slug, looks) for board, slug in transfers if board.rows))
     for name, of in OF_SETTING.items():
         if name in names:
-            yield from filter(None, map(of, transfer.settings(boards, slugs)))
+            for setting in transfer.settings(boards, slugs):
+                yield from of(setting)
     if "ranks" in names:
         for board, slug in transfers:
             yield from ranks.figures(board, slug)

@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import math
-from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from bench.boards.facts import called, facts, metric, sentence, until
+from bench.boards import ranking
+from bench.boards.facts import sentence, until
 from bench.boards.figures.canvas import LARGE, LINE, POINTS, SMALL, Figure, clipped
-from bench.boards.leaderboard import Board, Row
+from bench.boards.leaderboard import Board
 from bench.boards.look import INK, SOFT
-from bench.boards.overall import MAJORITY
+from bench.boards.ranking import Ranking
 from bench.boards.render import setting_of
-from bench.numbers import stats
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure as Drawing
@@ -21,15 +20,10 @@ if TYPE_CHECKING:
     from bench.boards.comparison import Comparison
 
 NAMELINE = 0.24  # inches from one name to the next
-FEWEST = 3
-"""Methods from which on ranks are compared; two are compared in pairs."""
 TICKS = 12
 """Ranks that are named on the axis at most."""
 LONGEST = 40
 """Letters of a method."""
-
-Blocks = Sequence[Mapping[str, float]]
-"""Score by method, of jobs that all methods share."""
 
 
 def figures(board: Board, slug: str) -> Iterator[Figure]:
@@ -39,15 +33,8 @@ def figures(board: Board, slug: str) -> Iterator[Figure]:
         board: of transfers.
         slug: of the board.
     """
-    for sparsity in sorted({row.key.sparsity for row in board.rows if row.key.role == "ticket"}):
-        rows = [row for row in board.rows if row.key.sparsity == sparsity and row.key.role in ("ticket", "native")]
-        blocks, left, shown = _blocks(rows)
-        if blocks and len(blocks[0]) >= FEWEST:
-            place, title = board.place, f"Average ranks on {board.place.task} at sparsity {100 * sparsity:.3g} %"
-            setting = f"{metric(board.metric)}, {', '.join(setting_of(place))}"
-            lack = [f"{len(left)} more methods lack some of these jobs"] if left else []
-            said = facts(place, shown, *clauses(blocks), *lack)
-            yield figure(blocks, f"{slug}-{sparsity:g}", f"{title}: {setting}", said)
+    for one in ranking.of_board(board):
+        yield figure(one.ranking, f"{slug}-{one.sparsity:g}", one.title, one.said)
 
 
 def compared(found: Comparison) -> Figure:
@@ -56,62 +43,24 @@ def compared(found: Comparison) -> Figure:
     Args:
         found: with at least one job that all of them share.
     """
-    places = [cell.place for cell in found.cells]
-    n, *more = clauses(found.blocks)
+    places, ranked = [cell.place for cell in found.cells], Ranking(found.blocks)
+    n, *more = ranked.clauses
     settings = sorted({", ".join(setting_of(place)) for place in places})
     tasks = sorted({place.task for place in places})
     title = f"Average ranks by {found.by} on {', '.join(tasks)}: {'; '.join(settings)}"
-    return figure(found.blocks, "compared", title, sentence(places, n, until(found.day), *more))
+    return figure(ranked, "compared", title, sentence(places, n, until(found.day), *more))
 
 
-def _blocks(rows: Sequence[Row]) -> tuple[list[dict[str, float]], list[str], list[Row]]:
-    """Scores of the jobs that half of the methods have, by those that have all of these; the names of the others; the
-    rows that count.
-    """
-    scores: dict[str, dict[tuple[str, int], float]] = defaultdict(dict)
-    of: dict[str, list[Row]] = defaultdict(list)
-    for row in rows:
-        name = called(row.key, row.edition)
-        of[name].append(row)
-        scores[name] |= {(row.key.source or "", seed): score for seed, score in row.by_seed.items()}
-    counts = Counter(job for found in scores.values() for job in found)
-    jobs = {job for job, count in counts.items() if count >= MAJORITY * len(scores)}
-    whole = sorted(name for name, found in scores.items() if found.keys() >= jobs)
-    blocks = [{name: scores[name][job] for name in whole} for job in sorted(jobs)]
-    return blocks, sorted(scores.keys() - set(whole)), [row for name in whole for row in of[name]]
-
-
-def clauses(blocks: Blocks) -> list[str]:
-    """The tests, what they say, and whether the jobs are too few for them."""
-    methods, apart = len(blocks[0]), stats.critical_difference(len(blocks[0]), len(blocks))
-    p = stats.friedman(blocks)
-    found = [f"N = {len(blocks)} jobs by source and seed, taken as independent"]
-    if p is not None:
-        found.append(f"Friedman test (Iman and Davenport): p {'< 0.001' if p < 0.001 else f'= {p:.3f}'}")
-    if apart >= methods - 1:
-        found.append(
-            f"too few jobs: ranks differ by Nemenyi's test from {apart:.2f} on, and can by {methods - 1} at most"
-        )
-    elif p is None or p >= 1 - stats.LEVEL:
-        found.append("which shows no difference, so that none is told apart")
-    else:
-        found.append("Nemenyi's test at 5 %: bars join what is not told apart")
-    return found
-
-
-def figure(blocks: Blocks, slug: str, title: str, said: str) -> Figure:
+def figure(ranked: Ranking, slug: str, title: str, said: str) -> Figure:
     """Methods on an axis of ranks, the best on the left; bars join those that are not told apart.
 
     Args:
-        blocks: scores of at least two methods, the same in every job.
+        ranked: two methods or more.
         slug: for the file.
         title: above.
-        said: below, `clauses` in it.
+        said: below, the ranking's clauses in it.
     """
-    ranks, apart = stats.average_ranks(blocks), stats.critical_difference(len(blocks[0]), len(blocks))
-    p = stats.friedman(blocks)
-    is_shown = p is not None and p < 1 - stats.LEVEL
-    groups = stats.cliques(ranks, apart) if is_shown else [tuple(ranks)]
+    ranks, apart, groups = ranked.ranks, ranked.apart, ranked.groups
     rows = math.ceil(len(ranks) / 2)
     below = len(said) / 110 * SMALL * LINE / POINTS
     return Figure(

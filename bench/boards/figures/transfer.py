@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import math
+import re
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from bench.boards import look
 from bench.boards.facts import called, counted, facts, sentence, until
-from bench.boards.figures.canvas import POINTS, SMALL, USUAL, Figure, clipped
+from bench.boards.figures.canvas import POINTS, SMALL, USUAL, Figure, clipped, framed, printable
 from bench.boards.leaderboard import Board, Row
 from bench.boards.overall import newest
 from bench.boards.render import setting_of
@@ -23,20 +24,26 @@ if TYPE_CHECKING:
 
     from bench.boards.comparison import Comparison
 
-WIDTH, HEIGHT = 0.98, 0.52
+WIDTH, HEIGHT = 0.56, 0.36
 """Inches of a cell."""
 NAME = 15
-"""Letters of a task beside a map; above one, as many as a cell is wide."""
-SIDE, HEAD, BELOW = 1.15, 0.42, 0.16
-"""Inches of the sources' names, of a map's head, and between maps."""
+"""Letters of a task beside a map; above one, as many as a cell is wide, in two lines."""
+SIDE, ABOVE, HEAD, BELOW = 1.0, 0.32, 0.34, 0.16
+"""Inches of the sources' names, of the targets' names, of a map's own name, and between maps."""
+LONGEST, SLACK = 60, 4
+"""Letters of a map's name, and what a line of half of them has more, since it breaks behind a sign."""
 BROAD = 0.62
 """Width of a letter over its height, as broad as names in small letters get."""
 SPREAD = 0.2
 """Shares of the dense score that differ by this much or more take the whole range of grounds."""
 PALEST, DEEPEST = 0.06, 0.9
 """Of the colour, that the least and the greatest share have."""
-ACROSS = 8.6
-"""Inches that maps take beside one another before they go to the next line."""
+LEAST, ACROSS, HIGHEST = 5.5, 8.6, 9.0
+"""Inches that a figure is wide at least and at most before maps go to the next line, and high before they go to the
+next figure."""
+
+JOINS = re.compile(r"[/@=_,:-]+ ?")
+"""Signs behind which a name may go on in the next line."""
 
 Cells = dict[tuple[str, str], Row]
 """A method's rows by source and target."""
@@ -55,6 +62,10 @@ class Shown:
     text: str
     ground: str
     is_native: bool
+
+
+Maps = Mapping[str, Mapping[tuple[str, str], Shown]]
+"""By name the cells of a map."""
 
 
 @dataclass(frozen=True)
@@ -127,7 +138,7 @@ def _methods(rows: Iterable[Row]) -> dict[str, Cells]:
     return {name: told[name] for name in best}
 
 
-def scores(setting: Setting) -> Figure:
+def scores(setting: Setting) -> list[Figure]:
     """A map a method and one of the dense references: scores, coloured by their share of the dense reference's."""
     rows = [row for cells in setting.methods.values() for row in cells.values()]
     of = "of_dense" if any(row.of_dense is not None for row in rows) else "of_scratch"
@@ -146,7 +157,7 @@ def scores(setting: Setting) -> Figure:
     references = {pair: _scored(row, None, low, high) for pair, row in setting.dense.items()}
     title = f"Scores by source and target: {setting.title}"
     told = {**({"dense, sparsity 0": references} if references else {}), **maps}
-    return _figure("transfer", setting.slug, setting.tasks, title, facts(setting.place, rows, *reading), told)
+    return _figures("transfer", setting.slug, setting.tasks, title, facts(setting.place, rows, *reading), told)
 
 
 def _scored(row: Row, share: float | None, low: float, high: float) -> Shown:
@@ -156,17 +167,17 @@ def _scored(row: Row, share: float | None, low: float, high: float) -> Shown:
     return Shown(f"{100 * row.mean:.1f}{half}", ground, row.key.is_native)
 
 
-def differences(setting: Setting) -> Figure | None:
-    """The method that has most and scores best minus each other one; None where there is no other."""
+def differences(setting: Setting) -> list[Figure]:
+    """The method that has most and scores best minus each other one; none where there is no other."""
     names = list(setting.methods)
     if len(names) < 2:
-        return None
+        return []
     best, others = names[0], names[1:]
     found = {name: _paired(setting.methods[best], setting.methods[name]) for name in others}
     title = f"{best} minus each other method, in points: {setting.title}"
     rows = [row for cells in setting.methods.values() for row in cells.values()]
     said = facts(setting.place, rows, *READING)
-    return _figure("difference", setting.slug, setting.tasks, title, said, drawn_of(found))
+    return _figures("difference", setting.slug, setting.tasks, title, said, drawn_of(found))
 
 
 def compared(found: Comparison) -> Figure:
@@ -193,7 +204,7 @@ READING = ("differences paired by seed ± half the 95 % t-interval", "pale: unde
            "blue: the first is better, orange: the other")  # fmt: skip
 
 
-def drawn_of(found: Mapping[str, Mapping[tuple[str, str], Estimate]]) -> dict[str, dict[tuple[str, str], Shown]]:
+def drawn_of(found: Mapping[str, Mapping[tuple[str, str], Estimate]]) -> Maps:
     """Maps of differences by source and target, one scale of colours for all."""
     largest = max((abs(value.mean) for cells in found.values() for value in cells.values()), default=0.0)
     return {
@@ -212,53 +223,99 @@ def _paired(one: Cells, other: Cells) -> dict[tuple[str, str], Estimate]:
     return {pair: value for pair, value in both.items() if value is not None}
 
 
-def _figure(
-    name: str,
-    slug: str,
-    tasks: tuple[list[str], list[str]],
-    title: str,
-    told: str,
-    maps: Mapping[str, Mapping[tuple[str, str], Shown]],
-) -> Figure:
+def _figures(
+    name: str, slug: str, tasks: tuple[list[str], list[str]], title: str, told: str, maps: Maps
+) -> list[Figure]:
+    """As many figures as it takes for none to be higher than `HIGHEST`, if a line of maps is not."""
+    across = _across(len(maps), _wide(maps, len(tasks[1])))
+    least = _figure(name, slug, tasks, title, told, dict(list(maps.items())[:1])).size[1]
+    down = 1 + max(int((HIGHEST - least) / _high(len(tasks[0]))), 0)
+    count = math.ceil(len(maps) / (across * down))
+    each = across * math.ceil(len(maps) / across / count)
+    parts = [dict(list(maps.items())[start : start + each]) for start in range(0, len(maps), each)]
+    if len(parts) == 1:
+        return [_figure(name, slug, tasks, title, told, maps)]
+    return [
+        _figure(name, f"{slug}-{number}of{len(parts)}", tasks, f"{title} ({number} of {len(parts)})", told, part)
+        for number, part in enumerate(parts, 1)
+    ]
+
+
+def _wide(maps: Iterable[str], targets: int) -> float:
+    """Inches of a map: as many as its cells take, or the longest name in two lines."""
+    letters = min(max(map(len, maps)), LONGEST) / 2 + SLACK
+    return max(WIDTH * targets, letters * USUAL * BROAD / POINTS)
+
+
+def _across(maps: int, wide: float) -> int:
+    """How many maps there is room for beside one another; more than there are where the figure would be too narrow."""
+    each = wide + BELOW
+    return max(1, min(max(maps, math.ceil((LEAST - SIDE) / each)), int((ACROSS - SIDE) / each)))
+
+
+def _high(sources: int) -> float:
+    """Inches of a line of maps."""
+    return HEAD + HEIGHT * sources + BELOW
+
+
+def _figure(name: str, slug: str, tasks: tuple[list[str], list[str]], title: str, told: str, maps: Maps) -> Figure:
     sources, targets = tasks
-    wide, high = SIDE + WIDTH * len(targets) + BELOW, HEAD + 0.3 + HEIGHT * len(sources) + BELOW
-    across = max(1, min(len(maps), int(ACROSS / wide)))
+    wide = _wide(maps, len(targets))
+    across = _across(len(maps), wide)
     down = math.ceil(len(maps) / across)
+    width = max(SIDE + across * (wide + BELOW), LEAST)
     return Figure(
         name=name,
         slug=slug,
         title=title,
         facts=told,
-        size=(max(wide * across, 5.5), high * down + 1.1),
-        draw=lambda drawn: _draw(drawn, maps, sources, targets, across, down),
+        size=(width, framed(title, told, width) + ABOVE + down * _high(len(sources))),
+        draw=lambda drawn: _draw(drawn, maps, tasks, across, wide),
         shown=[(method, sorted((pair, cell) for pair, cell in cells.items())) for method, cells in maps.items()],
     )
 
 
-def _draw(
-    drawn: Drawing,
-    maps: Mapping[str, Mapping[tuple[str, str], Shown]],
-    sources: Sequence[str],
-    targets: Sequence[str],
-    across: int,
-    down: int,
-) -> None:
-    panels = drawn.subplots(down, across, squeeze=False).flatten()
-    for panel in panels[len(maps) :]:
+def _draw(drawn: Drawing, maps: Maps, tasks: tuple[list[str], list[str]], across: int, wide: float) -> None:
+    """Maps in lines; names of sources stand beside the first ones, names of targets above those of the first line."""
+    sources, targets = tasks
+    panels = drawn.subplots(math.ceil(len(maps) / across), across, squeeze=False)
+    for panel in panels.flatten()[len(maps) :]:
         panel.set_axis_off()
-    letters = int((drawn.get_figwidth() / across - SIDE) * POINTS / USUAL / BROAD)
-    for panel, (name, cells) in zip(panels, maps.items(), strict=False):
-        panel.set_title(clipped(name, letters), fontsize=USUAL, loc="left", color=look.INK, pad=16)
+    letters = int(wide * POINTS / USUAL / BROAD)
+    for place, (name, cells) in enumerate(maps.items()):
+        line, column = divmod(place, across)
+        panel = panels[line, column]
+        panel.set_title(parted(name, letters), fontsize=USUAL, loc="left", color=look.INK, pad=4)
         panel.set_xlim(0, len(targets))
         panel.set_ylim(len(sources), 0)
         panel.xaxis.tick_top()
-        panel.set_xticks([i + 0.5 for i in range(len(targets))], [clipped(t, NAME) for t in targets], fontsize=SMALL)
-        panel.set_yticks([i + 0.5 for i in range(len(sources))], [clipped(s, NAME) for s in sources], fontsize=SMALL)
+        above = (
+            [] if line else [parted(target, int(wide / len(targets) * POINTS / SMALL / BROAD)) for target in targets]
+        )
+        beside = [] if column else [clipped(source, NAME) for source in sources]
+        panel.set_xticks([i + 0.5 for i in range(len(above))], above, fontsize=SMALL)
+        panel.set_yticks([i + 0.5 for i in range(len(beside))], beside, fontsize=SMALL)
         panel.tick_params(length=0, pad=2, labelcolor=look.INK)
         panel.spines[:].set_visible(False)
         for row, source in enumerate(sources):
-            for column, target in enumerate(targets):
-                _cell(panel, column, row, cells.get((source, target)))
+            for at, target in enumerate(targets):
+                _cell(panel, at, row, cells.get((source, target)))
+
+
+def parted(text: str, letters: int) -> str:
+    """A name in two lines of so many letters at most, parted behind a sign that joins its parts where there is one.
+
+    Example:
+        >>> parted("seg/figures", 8), parted("omp", 8), parted("imp@rounds=3", 9), parted("supertickets", 8)
+        ('seg/\\nfigures', 'omp', 'imp@\\nrounds=3', 'supertic\\nkets')
+    """
+    text = printable(text)
+    if len(text) <= letters:
+        return text
+    ends = [match.end() for match in JOINS.finditer(text[:letters])]
+    fitting = [end for end in ends if len(text) - end <= letters] or ends[-1:] or [letters]
+    even = min(fitting, key=lambda end: abs(len(text) - 2 * end))
+    return f"{text[:even].rstrip()}\n{clipped(text[even:], letters)}"
 
 
 def _cell(panel: Any, x: int, y: int, shown: Shown | None) -> None:

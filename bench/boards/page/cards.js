@@ -38,7 +38,7 @@ function card(slice) {
     "section",
     { class: "card board", "data-board": board.id, "data-sparsity": String(sparsity) },
     make("h2", {}, titleOf(slice), " ", link),
-    make("p", { class: "soft" }, about),
+    make("p", { class: "soft" }, about, ...rankedTogether(board, sparsity)),
     make(
       "div",
       { class: "scroll", tabindex: "0", role: "region", "aria-label": `${titleOf(slice)}, ${board.setting}` },
@@ -52,6 +52,12 @@ function card(slice) {
     ),
     ...notes,
   );
+}
+
+/** The way to a table's critical-difference diagram, where there is one. */
+function rankedTogether(board, sparsity) {
+  if (!board.ranks.some((one) => one.sparsity === sparsity)) return [];
+  return ["; ", linked("average ranks", "compare", { target: board.task, sparsity: String(sparsity) })];
 }
 
 /** The titles, each a button that sorts and tells what the column means. */

@@ -34,15 +34,25 @@ function legendItem(text, colour, shape, isHollow = false) {
  *   `lines` of {y, title}; `front`, points joined as steps; `edges`, more of them
  */
 function chartIn(place, chart) {
+  drawnIn(place, (width) => drawing(chart, width), placeLabels);
+}
+
+/** A drawing in a place, made anew when the place changes its width.
+ *
+ * @param {Element} place that it fills
+ * @param {function} draw makes an SVG element of a width
+ * @param {function} settle is called with it when it is there and its texts have sizes
+ */
+function drawnIn(place, draw, settle) {
   let width = 0;
-  const draw = () => {
+  const fill = () => {
     if (Math.abs(place.clientWidth - width) < 2) return;
     width = place.clientWidth;
-    place.replaceChildren(drawing(chart, width));
-    placeLabels(place.querySelector("svg"));
+    place.replaceChildren(draw(width));
+    settle(place.querySelector("svg"));
   };
-  draw();
-  new ResizeObserver(draw).observe(place);
+  fill();
+  new ResizeObserver(fill).observe(place);
 }
 
 /** A chart as a drawing of a width. */

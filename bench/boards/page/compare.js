@@ -1,11 +1,13 @@
 "use strict";
-// Any two methods over all that they share: the pooled interval of bench.compare, wins and losses, and every job.
+// Any two methods over all that they share: the pooled interval of bench.compare, wins and losses, and every job; below
+// them all methods of a target by their ranks.
 
 /** The view. */
 function compareView(place) {
-  const body = make("div");
+  const [body, all] = [make("div"), make("div")];
   const changed = () => {
     fillCompare(body);
+    fillRanks(all);
   };
   const names = page.pairs.names;
   const pairs = sharedBy();
@@ -29,7 +31,7 @@ function compareView(place) {
     filterChoice("target", "Target", distinct(cellsNow.map((cell) => cell.target)), changed),
     filterChoice("sparsity", "Removed", distinct(cellsNow.map((cell) => cell.sparsity)), changed, percent),
   );
-  place.append(make("h2", { class: "title" }, "Compare two methods"), form, body);
+  place.append(make("h2", { class: "title" }, "Compare two methods"), form, body, all);
   page.compared = { a, b };
   changed();
 }

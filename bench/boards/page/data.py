@@ -6,14 +6,16 @@ import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
-from bench.boards import look, render
+from bench.boards import look, ranking, render
+from bench.boards.facts import called
 from bench.boards.leaderboard import Board, Row
-from bench.boards.page import pairs
+from bench.boards.page import field, pairs
 from bench.boards.page.columns import USUAL, Column, columns, filled, newest
 from bench.boards.page.samples import picture
 from bench.boards.page.told import Told, member
 from bench.boards.page.works import WORKS
 from bench.boards.places import places
+from bench.boards.ranking import Ranked
 from bench.boards.result import Key, Result
 from bench.records.portrait import Portrait
 from tasks import TASKS
@@ -36,7 +38,7 @@ def block(boards: Iterable[Board], portraits: Mapping[str, Portrait] | None = No
         An object with
         `columns`, title, meaning, and whether numbers stand in them, and whether a table shows them unasked;
         `boards`, in the order of their names, each with `id`, `kind` ("transfer" or "draw"), `task`, `metric`,
-        `setting`, `notes`, the numbers of its columns, and its complete `rows`, best first;
+        `setting`, `notes`, the numbers of its columns, its complete `rows`, best first, and its methods' `ranks`;
         `looks`, by method the number of its family among `look.COLOURS` and its symbol's path;
         `methods` and `tasks`, what is known of each by name;
         `pairs`, as `pairs.block` tells; `works`, authors, title and year by arXiv number;
@@ -77,6 +79,21 @@ def _board(board: Board, name: str, index: dict[str, int]) -> dict[str, Any]:
         "notes": render.notes(board),
         "columns": [all_columns.index(column) for column in shown],
         "rows": [_row(row, shown, index) for row in board.rows],
+        "ranks": [_ranked(one) for one in ranking.of_board(board)] if board.place.kind == "transfer" else [],
+    }
+
+
+def _ranked(one: Ranked) -> dict[str, Any]:
+    """What a critical-difference diagram shows: each [name, method, average rank], groups as places of their ends."""
+    methods = {called(row.key, row.edition): row.key.method for row in one.rows}
+    place = {name: number for number, name in enumerate(one.ranking.ranks)}
+    return {
+        "sparsity": one.sparsity,
+        "methods": [[name, methods[name], rank] for name, rank in one.ranking.ranks.items()],
+        "apart": one.ranking.apart,
+        "groups": [[place[members[0]], place[members[-1]]] for members in one.ranking.groups],
+        "title": one.title,
+        "said": one.said,
     }
 
 
@@ -187,8 +204,8 @@ def _task(name: str, boards: Sequence[Board]) -> dict[str, Any]:
     if not isinstance(info, Info):  # somebody's own folder tells of itself only where it lies
         return told
     names = ("version", "outputs", "names", "test", "citation", "licence", "url")
-    told |= {field: getattr(info, field) for field in names}
-    return told | {"field": dict(adapter.field_counts), "picture": picture(name)}
+    told |= {one: getattr(info, one) for one in names}
+    return told | {"field": dict(adapter.field_counts), "reported": field.told(name), "picture": picture(name)}
 
 
 def _counts(name: str, boards: Sequence[Board]) -> Iterator[tuple[tuple[str, int], ...]]:

@@ -22,8 +22,8 @@ from bench.records.portrait import Portrait
 
 SCRIPTS = (
     "shared.js", "state.js", "exports.js", "portraits.js", "row.js", "slices.js", "cards.js", "files.js", "tables.js",
-    "scales.js", "labels.js", "charts.js", "tradeoffs.js", "retention.js", "transfer.js", "compare.js", "members.js",
-    "start.js",
+    "scales.js", "labels.js", "charts.js", "tradeoffs.js", "retention.js", "transfer.js", "ranks.js", "compare.js",
+    "members.js", "start.js",
 )  # fmt: skip
 """In the order in which they run."""
 

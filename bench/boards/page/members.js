@@ -249,6 +249,7 @@ function taskView(place) {
       ...samples(told),
       make("p", { class: "exports" }, linked("Its tables", "tables", { target: name })),
     ),
+    ...reported(name, told.reported),
     rowsOf("Its references: the dense network", (board, row) => board.task === name && row.role === "dense"),
     rowsOf(
       "Tickets used on it",
@@ -256,6 +257,63 @@ function taskView(place) {
     ),
     rowsOf("Tickets drawn on it", (board, row) => board.kind === "draw" && board.task === name),
   );
+}
+
+/** What the field reports for a data set, ours below. */
+function reported(name, told) {
+  if (!told?.note) return [];
+  const head = ["network", "score", "metric", "tested on", "what differs", "source"];
+  const theirs = told.scores.map((one) => [
+    one.method,
+    `${one.score}%`,
+    one.metric,
+    one.tested,
+    one.differs,
+    one.source,
+  ]);
+  const lines = [...theirs, ...(theirs.length ? ours(name) : [])].map(([method, score, ...words]) =>
+    make(
+      "tr",
+      {},
+      make("th", { scope: "row", class: "w ticket" }, method instanceof Node ? method : named(method)),
+      make("td", {}, score),
+      ...words.map((text, at) => make("td", { class: at ? "w text" : "w" }, named(text))),
+    ),
+  );
+  const titles = head.map((title, at) => make("th", { scope: "col", class: at === 1 ? "n" : "w" }, title));
+  const table = make(
+    "div",
+    { class: "scroll", tabindex: "0", role: "region", "aria-label": "Reference scores of the field" },
+    make("table", {}, make("thead", {}, make("tr", {}, ...titles)), make("tbody", {}, ...lines)),
+  );
+  return [
+    make(
+      "section",
+      { class: "card" },
+      make("h3", {}, "Reference scores of the field"),
+      make("p", {}, told.note),
+      ...(lines.length ? [table] : []),
+    ),
+  ];
+}
+
+/** The best dense network and the best ticket of ours on a data set, each with its setting. */
+function ours(name) {
+  const rows = page.boards
+    .filter((board) => board.kind === "transfer" && board.task === name)
+    .flatMap((board) => board.rows.map((row) => ({ board, row })));
+  const best = (found) =>
+    found.reduce((one, other) => (one && one.row.score >= other.row.score ? one : other), undefined);
+  const dense = best(rows.filter(({ row }) => row.role === "dense"));
+  const ticket = best(rows.filter(({ row }) => ["ticket", "native"].includes(row.role) && row.sparsity));
+  const counts = page.tasks[name].counts;
+  return [dense, ticket].filter(Boolean).map(({ board, row }) => {
+    const removed = row.sparsity ? `, ${percent(row.sparsity)} removed` : "";
+    const link = make("a", { href: rowAddress(board, row) }, breakable(`ours: ${row.label}${removed}`));
+    const tested = counts.test ? `${counts.test.toLocaleString("en")} ${board.split} images` : DASH;
+    const trained = counts.train ? `${counts.train.toLocaleString("en")} training images; ` : "";
+    return [link, percent(row.score), board.metric, tested, `${trained}${board.setting}`, "its records"];
+  });
 }
 
 /** Pictures of samples, of data that are drawn here alone. */

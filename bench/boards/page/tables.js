@@ -153,8 +153,8 @@ function more(count) {
 }
 
 /** Fill some rows into the tables that are there, the others a little later: nobody waits for what is below. */
-function fillLines(count) {
+function fillLines(count, later = LINES) {
   clearTimeout(tables.timer);
   for (const fill of tables.lines.splice(0, count)) fill();
-  if (tables.lines.length) tables.timer = setTimeout(() => fillLines(LINES), 16);
+  if (tables.lines.length) tables.timer = setTimeout(() => fillLines(later, later), 16);
 }

@@ -1,8 +1,13 @@
-"""Works that methods name by their arXiv numbers: authors, title and year, for lists of references."""
+"""Works that methods name by their arXiv numbers: authors, title and year of publication, for lists of references."""
 
 from __future__ import annotations
 
 WORKS: dict[str, tuple[str, str, int]] = {
+    "1612.01474": (
+        "B. Lakshminarayanan and A. Pritzel and C. Blundell",
+        "Simple and Scalable Predictive Uncertainty Estimation using Deep Ensembles",
+        2017,
+    ),
     "1707.04780": (
         "D. C. Mocanu and E. Mocanu and P. Stone and P. H. Nguyen and M. Gibescu and A. Liotta",
         "Scalable Training of Artificial Neural Networks with Adaptive Sparse Connectivity inspired by Network Science",
@@ -97,6 +102,6 @@ WORKS: dict[str, tuple[str, str, int]] = {
     "2306.11695": (
         "M. Sun and Z. Liu and A. Bair and J. Z. Kolter",
         "A Simple and Effective Pruning Approach for Large Language Models",
-        2023,
+        2024,
     ),
 }
