@@ -10,8 +10,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from bench import run as command
-from bench.boards import comparison, frame, leaderboard, render
+from bench.boards import comparison, leaderboard
 from bench.boards.comparison import Comparison
+from bench.boards.formats import frame, html, markdown, terminal
 from bench.command import console
 from bench.records import published as together
 from bench.records import record
@@ -62,7 +63,7 @@ class Results:
         return Results((one for one in self.records if one.status == "failed"), self.where)
 
     def to_pandas(self) -> pandas.DataFrame:
-        """A row a record; `bench.boards.frame.COLUMNS` tells columns and dtypes. Fractions are fractions."""
+        """A row a record; `bench.boards.formats.frame.COLUMNS` tells columns and dtypes. Fractions are fractions."""
         return frame.to_frame(self.records)
 
     def save(self, path: Path | str) -> Path:
@@ -76,7 +77,7 @@ class Results:
 
     def board(self) -> Markdown:
         """The leaderboards, as `python -m bench.table` prints them; a notebook shows them as tables."""
-        return Markdown(render.markdown(leaderboard.boards(self.records)))
+        return Markdown(markdown.markdown(leaderboard.boards(self.records)))
 
     def compare(
         self,
@@ -113,12 +114,12 @@ class Results:
 
     def __repr__(self) -> str:
         failed = f", {len(self.failed)} failed" if len(self.failed) else ""
-        return f"{len(self)} records{failed}\n{render.plain(leaderboard.boards(self.records))}"
+        return f"{len(self)} records{failed}\n{terminal.plain(leaderboard.boards(self.records))}"
 
     def _repr_html_(self) -> str:
         boards = sorted(leaderboard.boards(self.records), key=lambda board: board.place.kind)
         failed = "".join(f"<p>failed: {one.id}: {escape(one.error or '')}</p>" for one in self.failed)
-        return "".join(render.html(board, boards) for board in boards) + failed
+        return "".join(html.html(board, boards) for board in boards) + failed
 
 
 class Markdown(str):

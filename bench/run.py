@@ -362,8 +362,8 @@ def _steps(asked: RunConfig, job: Job) -> int:
 
 def _show(asked: RunConfig, records: list[Record], kept: bool) -> None:
     """The table of this run's records, and where they and kept networks are; exit code 1 if a job failed."""
+    from bench.boards.formats.terminal import show
     from bench.boards.leaderboard import boards
-    from bench.boards.render import show
 
     show(boards(records))
     folder = asked.how.home / "records"

@@ -11,14 +11,15 @@ from typing import Annotated
 
 import typer
 
-from bench.boards import changes, flat, frame, latex
-from bench.boards import paper as papers
-from bench.boards.feed import to_atom
+from bench.boards import changes
 from bench.boards.figures import canvas, catalogue
+from bench.boards.formats import flat, frame, latex
+from bench.boards.formats import paper as papers
+from bench.boards.formats.feed import to_atom
+from bench.boards.formats.markdown import markdown
 from bench.boards.leaderboard import Board, boards
 from bench.boards.measured import with_speeds
 from bench.boards.page.document import address, to_html
-from bench.boards.render import markdown
 from bench.boards.verdicts import Verdict, verdicts
 from bench.command import console
 from bench.records import portrait, record, speeds

@@ -7,8 +7,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from bench.audit.submission import Finding
-from bench.boards.render import setting_of
 from bench.boards.verdicts import Bench, settings
+from bench.boards.words import setting_of
 from bench.records import provenance
 from bench.records.record import Record
 from bench.request import claim, suite

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from bench.audit.publishing import REFUSED, Keep, Publisher, paths, unclean
 from bench.audit.submission import findings
 from bench.boards.leaderboard import boards
-from bench.boards.render import label
+from bench.boards.words import label
 from bench.records import record
 from bench.records.record import Record
 from tickets.errors import UserError

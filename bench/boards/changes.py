@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
-from bench.boards import render
+from bench.boards import words
 from bench.boards.leaderboard import Board, Row, boards
 from bench.boards.result import Key
 from bench.numbers.amounts import MISSING, interval, percent
@@ -34,7 +34,7 @@ class Change:
         now = MISSING if self.row.rank is None else str(self.row.rank)
         then = MISSING if self.before is None else str(self.before)
         score = interval(self.row.score)
-        return f"{render.label(self.row.key)}, {percent(self.row.key.sparsity)}: {then} -> {now}, {score}: {self.why}"
+        return f"{words.label(self.row.key)}, {percent(self.row.key.sparsity)}: {then} -> {now}, {score}: {self.why}"
 
 
 def changes(records: Iterable[Record], since: str) -> list[Change]:
@@ -48,7 +48,7 @@ def changes(records: Iterable[Record], since: str) -> list[Change]:
     now = boards(found)
     then = {board.place: board for board in boards(one for one in found if one.created < since)}
     return [
-        change for board in now for change in _of_board(then.get(board.place), board, render.heading(board, now), since)
+        change for board in now for change in _of_board(then.get(board.place), board, words.heading(board, now), since)
     ]
 
 
@@ -69,7 +69,7 @@ def _why(row: Row, was: Row | None, fresh: int, before: dict[Key, Row], rows: Se
         return f"{_counted(fresh)} since, before {interval(was.score)}"
     rivals = [one for one in rows if one.rank and one.key.sparsity == row.key.sparsity and one.key != row.key]
     passed = [one for one in rivals if _is_above(one, row) != _is_above(before.get(one.key), was)]
-    return "; ".join(f"{render.label(one.key)} is {'above' if _is_above(one, row) else 'below'} now" for one in passed)
+    return "; ".join(f"{words.label(one.key)} is {'above' if _is_above(one, row) else 'below'} now" for one in passed)
 
 
 def _is_above(one: Row | None, other: Row) -> bool:

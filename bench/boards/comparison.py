@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from bench.boards import pairing
 from bench.boards.pairing import CLUSTERS, Cell, Difference, Scores
-from bench.boards.render import setting_of
+from bench.boards.words import setting_of
 from bench.numbers import aligned, stats
 from bench.numbers.amounts import MISSING
 from bench.records.record import Record

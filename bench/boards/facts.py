@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from bench.boards.leaderboard import Row
-from bench.boards.render import METRICS
 from bench.boards.result import Key, Place
+from bench.boards.words import METRICS
 
 RULES = {"steps": "equal steps", "macs": "equal training MACs", "sparse": "equal sparse training MACs"}
 

@@ -12,7 +12,7 @@ from functools import cached_property
 from bench.boards.facts import called, facts, metric
 from bench.boards.leaderboard import Board, Row
 from bench.boards.overall import MAJORITY
-from bench.boards.render import setting_of
+from bench.boards.words import setting_of
 from bench.numbers import stats
 
 FEWEST = 3

@@ -10,8 +10,8 @@ from bench.boards.facts import RULES, metric
 from bench.boards.figures import axes
 from bench.boards.figures.canvas import SMALL, Figure, to_bytes, wrapped
 from bench.boards.look import COLOURS
-from bench.boards.render import label, setting_of
 from bench.boards.result import Result
+from bench.boards.words import label, setting_of
 from bench.numbers.aligned import show as print_table
 from bench.numbers.amounts import percent
 from bench.numbers.stats import Estimate, estimate

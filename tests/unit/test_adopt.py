@@ -17,8 +17,8 @@ from toy import ToySource, drawn
 
 from bench import adopt as command
 from bench import run, show
+from bench.boards.formats.terminal import plain as table
 from bench.boards.leaderboard import boards
-from bench.boards.render import plain as table
 from bench.command import console
 from bench.jobs.computing import stated_macs
 from bench.jobs.work import Facts

@@ -13,7 +13,7 @@ import pytest
 from samples import record
 
 from bench import api, run, table
-from bench.boards import frame
+from bench.boards.formats import frame
 from bench.command import console
 from bench.jobs.display import Display
 from tickets.errors import UserError

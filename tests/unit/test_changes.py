@@ -10,7 +10,7 @@ from samples import record
 
 from bench import table
 from bench.boards.changes import changes, text
-from bench.boards.feed import to_atom
+from bench.boards.formats.feed import to_atom
 from bench.boards.leaderboard import boards
 from bench.command import console
 from bench.records.record import Record

@@ -12,7 +12,7 @@ import samples
 
 from bench import check, compare, table
 from bench.audit import plausible
-from bench.boards import flat, frame
+from bench.boards.formats import flat, frame
 from bench.boards.leaderboard import boards
 from bench.boards.result import Result
 from bench.command import console

@@ -90,7 +90,7 @@ def test_imports_point_downwards(path: Path) -> None:
         ("bench", "import tasks, tickets, bench.request.plan", []),
         ("bench", "from tests import samples", ["1: tests"]),
         ("bench", "from bench.views import ticket", []),
-        ("bench.jobs", "from bench.boards.render import show", ["1: bench.boards.render"]),
+        ("bench.jobs", "from bench.boards.formats.terminal import show", ["1: bench.boards.formats.terminal"]),
         ("bench.boards", "from bench.jobs.store import Store\nfrom bench import record", []),
     ],
 )

@@ -1,4 +1,4 @@
-"""bench.boards.latex: what is escaped, what a document needs, whether it compiles."""
+"""bench.boards.formats.latex: what is escaped, what a document needs, whether it compiles."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from samples import record
 
-from bench.boards.latex import escaped, to_latex
+from bench.boards.formats.latex import escaped, to_latex
 from bench.boards.leaderboard import boards
 
 NASTY = r"\input{x} $a_b^c$ 100% & #1 ~ {} [y] <z> |q| `e' \"d\" a--b---c 中 é …"

@@ -11,7 +11,7 @@ import pytest
 from samples import code, record
 
 from bench.boards.leaderboard import Board, Row, boards
-from bench.boards.render import heading, setting_of, slugs
+from bench.boards.words import heading, setting_of, slugs
 from bench.numbers.stats import Estimate, estimate
 from bench.records.record import Record, read
 

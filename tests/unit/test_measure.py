@@ -8,7 +8,7 @@ from samples import record
 from toy import SPEC, TIMED, ToySource
 
 from bench import measure, table
-from bench.boards import flat, render
+from bench.boards.formats import flat, markdown
 from bench.boards.leaderboard import boards
 from bench.boards.measured import with_speeds
 from bench.command import console
@@ -126,7 +126,7 @@ def test_a_row_shows_the_mean_over_its_seeds_and_nothing_where_a_seed_was_not_me
     assert (by_drawer["imp"].faster, by_drawer["imp"].file_share) == (None, None)
     cells = list(csv.DictReader(io.StringIO(flat.to_csv(found))))
     assert {row["drawer"]: row["file_share"] for row in cells} == {"omp": "0.5", "imp": ""}
-    text = render.markdown(found)
+    text = markdown.markdown(found)
     assert "| speed-up | file |" in text
     assert "4.00×" in text  # noqa: RUF001
     assert "on m by onnxruntime 1, 1 thread." in text

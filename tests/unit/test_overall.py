@@ -9,7 +9,8 @@ from typing import Any
 
 from samples import record
 
-from bench.boards import flat, overall, render
+from bench.boards import overall, words
+from bench.boards.formats import flat, markdown
 from bench.boards.leaderboard import boards
 from bench.records.record import Record
 
@@ -54,7 +55,7 @@ def test_methods_that_were_computed_another_way_are_compared_apart() -> None:
     fast = [record(source=CLS, target=t, drawer="b", score=0.9, precision="bfloat16") for t in (SEG, POSE)]
     found = overall.over_targets(boards([*slow, *fast]))
     assert [[line.key.drawer for line in one.lines] for one in found] == [["a", "b"], ["b"]]
-    assert [render.overall_heading(one).endswith(", bfloat16") for one in found] == [False, True]
+    assert [words.overall_heading(one).endswith(", bfloat16") for one in found] == [False, True]
     rows = list(csv.DictReader(io.StringIO(flat.to_csv(boards([*slow, *fast])))))
     assert [row["compute"] for row in rows if row["kind"] == "overall"] == ["", "", "bfloat16"]
     identities = [tuple(row[name] for name in flat.IDENTITY) for row in rows]
@@ -72,7 +73,7 @@ def test_a_method_that_lacks_a_target_has_no_mean_and_does_not_move_the_others_r
     )
     assert [(line.key.drawer, line.average_rank) for line in found.lines] == [("a", 1.0), ("b", 2.0)]
     assert [(key.drawer, lacks) for key, lacks in found.incomplete] == [("best", (POSE,)), ("failed", (POSE,))]
-    assert render.overall_notes(found)[0] == "Incomplete: best, sparsity 90.0%: no complete row on pose/figures."
+    assert words.overall_notes(found)[0] == "Incomplete: best, sparsity 90.0%: no complete row on pose/figures."
 
 
 def test_a_target_of_one_newcomer_does_not_empty_the_board() -> None:
@@ -142,11 +143,11 @@ def test_the_csv_has_a_line_for_every_method_whatever_the_order_of_the_records()
     for seed in range(3):
         shuffled = random.Random(seed).sample(records, len(records))
         assert flat.to_csv(boards(shuffled)) == text
-        assert render.markdown(boards(shuffled)) == render.markdown(boards(records))
+        assert markdown.markdown(boards(shuffled)) == markdown.markdown(boards(records))
 
 
 def test_markdown_shows_the_overall_board_first() -> None:
-    text = render.markdown(boards([*transfers("a", {SEG: 0.6, POSE: 0.5}), *transfers("b", {SEG: 0.5, POSE: 0.4})]))
+    text = markdown.markdown(boards([*transfers("a", {SEG: 0.6, POSE: 0.5}), *transfers("b", {SEG: 0.5, POSE: 0.4})]))
     _, first, *_ = text.split("## ")
     assert first.rstrip().splitlines() == [
         "Tickets of cls/figures over 2 targets: scale tiny",

@@ -1,4 +1,4 @@
-"""bench.boards.paper: what a table for a paper says, whether it fits, whether it compiles into a column and a page."""
+"""bench.boards.formats.paper: what a table for a paper says, whether it fits and compiles into a column and a page."""
 
 import re
 import shutil
@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 from samples import record
 
+from bench.boards.formats.paper import ROWS, WIDTHS, Paper, broken, to_latex
 from bench.boards.leaderboard import boards
-from bench.boards.paper import ROWS, WIDTHS, Paper, broken, to_latex
 from bench.records import record as record_files
 from tickets.errors import UserError
 

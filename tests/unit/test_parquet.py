@@ -7,7 +7,7 @@ import pytest
 from samples import record
 
 from bench import table
-from bench.boards import flat, frame
+from bench.boards.formats import flat, frame
 from bench.boards.leaderboard import boards
 from tickets.errors import UserError
 

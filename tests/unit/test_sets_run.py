@@ -11,7 +11,7 @@ from homes import done, few_images, short_facts
 from bench import clean, compare, export, preview, publish, show
 from bench.audit import plausible, publishing, replica
 from bench.boards.leaderboard import boards
-from bench.boards.render import notes
+from bench.boards.words import notes
 from bench.command import console
 from bench.inventory.inventory import inventory
 from bench.jobs import execute as execution

@@ -16,8 +16,9 @@ from rich.console import Console
 from samples import record
 
 from bench import table
-from bench.boards import render
+from bench.boards import words
 from bench.boards.figures import catalogue
+from bench.boards.formats import markdown, terminal
 from bench.boards.leaderboard import boards
 from bench.command import console
 from bench.records.record import read_all
@@ -88,7 +89,7 @@ def test_the_csv_keeps_every_digit_and_every_row() -> None:
 
 
 def test_markdown_tables_are_rectangular_and_escaped() -> None:
-    text = render.markdown(boards([record(score=None, error="a | b *c* <d>\nmore"), record(drawer="a_b|c")]))
+    text = markdown.markdown(boards([record(score=None, error="a | b *c* <d>\nmore"), record(drawer="a_b|c")]))
     assert r"seed 0 failed: a \| b \*c\* \<d\>." in text
     lines = [line.replace(r"\|", "") for line in text.splitlines() if line.startswith("|")]
     assert len({line.count("|") for line in lines}) == 1
@@ -97,40 +98,40 @@ def test_markdown_tables_are_rectangular_and_escaped() -> None:
 
 
 def test_a_long_error_is_cut() -> None:
-    text = render.markdown(boards([record(score=None, error="x" * 5000)]))
+    text = markdown.markdown(boards([record(score=None, error="x" * 5000)]))
     assert "x" * 100 in text and "x" * 300 not in text
     assert "…" in text
 
 
 def test_the_heading_tells_the_official_split_and_the_budget() -> None:
     (found,) = boards([record(test_split="val", budget=0.5)])
-    assert render.heading(found) == ("Transfers to seg/figures: mIoU on test (officially val), scale tiny, budget 0.5")
+    assert words.heading(found) == ("Transfers to seg/figures: mIoU on test (officially val), scale tiny, budget 0.5")
 
 
 def test_boards_that_differ_in_their_data_only_are_told_apart() -> None:
     other = record(versions={"task": {"cls/figures": 1, "seg/figures": 2}, "drawer": 1, "recipe": 1})
     both = boards([record(), other])
-    headings = [render.heading(found, both) for found in both]
+    headings = [words.heading(found, both) for found in both]
     assert all(f", data {found.place.data}" in heading for found, heading in zip(both, headings, strict=True))
-    assert ", data" not in render.heading(both[0], both[:1])
+    assert ", data" not in words.heading(both[0], both[:1])
 
 
 def test_superseded_records_are_counted_in_words() -> None:
     old = [record(id=f"r{day}", created=f"2026-01-0{day}T00:00:00Z") for day in (1, 2, 3)]
-    assert "Left out: 2 older records of a job and seed that ran again." in render.plain(boards(old))
-    assert "Left out: 1 older record of" in render.plain(boards(old[:2]))
+    assert "Left out: 2 older records of a job and seed that ran again." in terminal.plain(boards(old))
+    assert "Left out: 1 older record of" in terminal.plain(boards(old[:2]))
 
 
 def test_marks_tell_origin_budget_and_edition() -> None:
     new = record(versions={"task": {"cls/figures": 1, "seg/figures": 1}, "drawer": 2, "recipe": 1})
-    text = render.plain(boards([record(drawing_macs=9 * 10**12, id="a"), new, record(origin="submitted")]))
+    text = terminal.plain(boards([record(drawing_macs=9 * 10**12, id="a"), new, record(origin="submitted")]))
     assert "drawer version 2" in text
     assert "drawer version 1, budget ×3.33" in text  # noqa: RUF001
     assert "submitted" in text
 
 
 def test_plain_text_shows_draws_first_and_leaves_out_empty_columns() -> None:
-    text = render.plain(boards([record(), record(target=None, val_before_last_prune=0.625)]))
+    text = terminal.plain(boards([record(), record(target=None, val_before_last_prune=0.625)]))
     draw, transfer = text.split("\n\n")
     assert draw.startswith("Tickets drawn on cls/figures: top-1 on test, scale tiny\n")
     assert "before last prune" in draw and "62.5%" in draw
@@ -146,7 +147,7 @@ def test_plain_text_shows_draws_first_and_leaves_out_empty_columns() -> None:
 def test_a_terminal_tears_no_number_and_says_what_it_left_out(width: int) -> None:
     found = boards(read_all(GOLDEN / "records"))
     out = io.StringIO()
-    Console(file=out, width=width).print(render.rich(found, width))
+    Console(file=out, width=width).print(terminal.rich(found, width))
     text = out.getvalue()
     assert max(map(len, text.splitlines())) <= width
     assert "60.2% ±3.9" in text and "80.3% ±17.1" in text
@@ -161,11 +162,11 @@ def test_show_is_rich_in_a_terminal_and_plain_when_piped() -> None:
 
     found = boards([record()])
     piped, terminal = io.StringIO(), Terminal()
-    render.show(found, piped)
-    render.show(found, terminal)
-    assert piped.getvalue() == render.plain(found)
-    assert terminal.getvalue() != piped.getvalue()
-    assert "omp from" in terminal.getvalue()
+    terminal.show(found, piped)
+    terminal.show(found, screen)
+    assert piped.getvalue() == terminal.plain(found)
+    assert screen.getvalue() != piped.getvalue()
+    assert "omp from" in screen.getvalue()
 
 
 def test_it_prints_markdown(capsys: pytest.CaptureFixture[str]) -> None:

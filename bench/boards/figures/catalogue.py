@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from typing import Any
 
-from bench.boards import look, render
+from bench.boards import look, words
 from bench.boards.figures import ranks, retention, tradeoff, transfer
 from bench.boards.figures.canvas import Figure
 from bench.boards.leaderboard import Board
@@ -38,7 +38,7 @@ def figures(boards: Iterable[Board], names: Collection[str] = tuple(NAMES)) -> I
         names: which of `NAMES`.
     """
     boards = tuple(boards)
-    slugs = render.slugs(boards)
+    slugs = words.slugs(boards)
     looks = look.looks(row.key.method for board in boards for row in board.rows)
     transfers = [(board, slug) for board, slug in zip(boards, slugs, strict=True) if board.place.kind == "transfer"]
     for name, draw in OF_BOARD.items():

@@ -12,7 +12,7 @@ from bench.boards.figures.canvas import LARGE, LINE, POINTS, SMALL, Figure, clip
 from bench.boards.leaderboard import Board
 from bench.boards.look import INK, SOFT
 from bench.boards.ranking import Ranking
-from bench.boards.render import setting_of
+from bench.boards.words import setting_of
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure as Drawing

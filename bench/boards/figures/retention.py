@@ -10,7 +10,7 @@ from bench.boards.figures import axes, labels
 from bench.boards.figures.canvas import USUAL, Figure, clipped
 from bench.boards.leaderboard import Board, Row
 from bench.boards.look import INK, Look
-from bench.boards.render import heading
+from bench.boards.words import heading
 from bench.numbers import stats
 from bench.numbers.stats import Estimate
 

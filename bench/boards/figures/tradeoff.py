@@ -12,7 +12,7 @@ from bench.boards.figures import axes, labels
 from bench.boards.figures.canvas import Figure, clipped
 from bench.boards.leaderboard import Board, Row
 from bench.boards.look import INK, SOFT, Look
-from bench.boards.render import heading
+from bench.boards.words import heading
 from bench.numbers.amounts import counted, percent
 
 if TYPE_CHECKING:

@@ -14,8 +14,8 @@ from bench.boards.facts import called, counted, facts, sentence, until
 from bench.boards.figures.canvas import POINTS, SMALL, USUAL, Figure, clipped, framed, printable
 from bench.boards.leaderboard import Board, Row
 from bench.boards.overall import newest
-from bench.boards.render import setting_of
 from bench.boards.result import Place
+from bench.boards.words import setting_of
 from bench.numbers import stats
 from bench.numbers.stats import Estimate
 

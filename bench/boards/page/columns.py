@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
-from bench.boards import render
+from bench.boards.columns import BOTH, COLUMNS, CONTROL, TRANSFER
+from bench.boards.columns import Column as Usual
 from bench.boards.leaderboard import Board, Row
 from bench.boards.page.told import arguments
 from bench.boards.places import Places
-from bench.boards.render import CONTROL
 from bench.boards.result import Key, Result
 from bench.numbers.amounts import MISSING, counted
 from bench.numbers.stats import Estimate
@@ -58,7 +58,7 @@ class Column:
     cell: Callable[[Row], str]
     value: Callable[[Row], float | None] | None = None
     estimate: Callable[[Row], Estimate | None] | None = None
-    kinds: tuple[str, ...] = render.BOTH
+    kinds: tuple[str, ...] = BOTH
 
     @property
     def about(self) -> str:
@@ -73,8 +73,8 @@ def columns(ranks: RANKS) -> list[Column]:
     Args:
         ranks: places of all contenders of the board.
     """
-    own = [Column("rank", lambda row: _places(row, ranks), lambda row: _best(row, ranks), kinds=render.TRANSFER)]
-    for column in render.COLUMNS:
+    own = [Column("rank", lambda row: _places(row, ranks), lambda row: _best(row, ranks), kinds=TRANSFER)]
+    for column in COLUMNS:
         if column.title == "marks":
             own += _added()
         if column.title not in ("rank", "sparsity"):
@@ -91,7 +91,7 @@ def filled(board: Board, found: Sequence[Column]) -> list[Column]:
     ]
 
 
-def _kept(column: render.Column) -> Column:
+def _kept(column: Usual) -> Column:
     name = ESTIMATES.get(column.title)
     estimate = None if name is None else (lambda row: getattr(row, name))
     return Column(

@@ -6,7 +6,7 @@ import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
-from bench.boards import look, ranking, render
+from bench.boards import look, ranking, words
 from bench.boards.facts import called
 from bench.boards.leaderboard import Board, Row
 from bench.boards.page import field, pairs
@@ -52,7 +52,7 @@ def block(boards: Iterable[Board], portraits: Mapping[str, Portrait] | None = No
     index = {command: number for number, command in enumerate(commands)}
     found = columns({})
     told = {
-        "boards": [_board(board, name, index) for board, name in zip(boards, render.slugs(boards), strict=True)],
+        "boards": [_board(board, name, index) for board, name in zip(boards, words.slugs(boards), strict=True)],
         "columns": [[one.title, one.about, one.value is not None, one.title in USUAL] for one in found],
         "commands": commands,
         "portraits": dict(_portraits(boards, portraits or {})),
@@ -72,11 +72,11 @@ def _board(board: Board, name: str, index: dict[str, int]) -> dict[str, Any]:
         "id": name,
         "kind": board.place.kind,
         "task": board.place.task,
-        "metric": render.METRICS.get(board.metric, board.metric),
+        "metric": words.METRICS.get(board.metric, board.metric),
         "split": board.split,
-        "setting": ", ".join(render.setting_of(board.place)),
+        "setting": ", ".join(words.setting_of(board.place)),
         "measured": board.measured,
-        "notes": render.notes(board),
+        "notes": words.notes(board),
         "columns": [all_columns.index(column) for column in shown],
         "rows": [_row(row, shown, index) for row in board.rows],
         "ranks": [_ranked(one) for one in ranking.of_board(board)] if board.place.kind == "transfer" else [],
@@ -100,10 +100,10 @@ def _ranked(one: Ranked) -> dict[str, Any]:
 def _row(row: Row, shown: Sequence[Column], index: dict[str, int]) -> dict[str, Any]:
     key = row.key
     return {
-        "label": render.label(key),
+        "label": words.label(key),
         "method": key.method,
         "source": key.source,
-        "recipe": render.recipe(key),
+        "recipe": words.recipe(key),
         "sparsity": key.sparsity,
         "role": key.role,
         "cells": [column.cell(row) for column in shown],

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from importlib.metadata import PackageNotFoundError, metadata
 
-from bench.boards import claimed, render
+from bench.boards import claimed, words
 from bench.boards.leaderboard import Board, Row
 from bench.boards.page import answers
 from bench.boards.page.answers import Answer, Best, Sure
@@ -25,7 +25,7 @@ def overview(boards: Sequence[Board], feed: str = "", verdicts: Sequence[Verdict
         feed: address of the feed of new rows; "" where there is none.
         verdicts: of registered claims.
     """
-    named = dict(zip(map(id, boards), render.slugs(boards), strict=True))
+    named = dict(zip(map(id, boards), words.slugs(boards), strict=True))
     best = answers.best(boards)
     parts = [_answers(answers.answers(boards))]
     if best:
@@ -77,8 +77,8 @@ def _parts(answer: Answer) -> Iterator[str]:
     whole = answer.whole
     sources = f"{whole.sources} sources" if whole.sources > 1 else "one source, which tells nothing of others"
     yield f"{whole.jobs:,} jobs, {whole.seeds} seeds, {sources}"
-    for words, part in answer.parts.items():
-        yield from ("; ", words, " ", _difference(part))
+    for where, part in answer.parts.items():
+        yield from ("; ", where, " ", _difference(part))
 
 
 def _difference(found: Sure) -> Markup:
@@ -90,7 +90,7 @@ def _difference(found: Sure) -> Markup:
 def _setting(board: Board, others: Sequence[Board]) -> str:
     """A board's setting where another board of the task has another one."""
     alike = sum(other.place.task == board.place.task for other in others)
-    return ", ".join(render.setting_of(board.place)) if alike > 1 else ""
+    return ", ".join(words.setting_of(board.place)) if alike > 1 else ""
 
 
 def _distinct(best: Sequence[Best]) -> list[Board]:
@@ -119,7 +119,7 @@ def _best(best: Sequence[Best], named: dict[int, str]) -> Markup:
 
 def _target(board: Board, boards: Sequence[Board], named: dict[int, str]) -> Markup:
     setting = _setting(board, boards)
-    metric = render.METRICS.get(board.metric, board.metric)
+    metric = words.METRICS.get(board.metric, board.metric)
     more = ", ".join(part for part in (metric, setting) if part)
     return joined([link(board.place.task, "tables", board=named[id(board)]), tag("small", more)])
 
@@ -179,7 +179,7 @@ def _costs(best: Sequence[Best], boards: Sequence[Board], named: dict[int, str])
         rivals = [one.row for one in best if one.board is board and one.row.key.sparsity]
         rows = [answers.scratch(board), max(rivals, key=lambda row: row.key.sparsity, default=None)]
         for row in (row for row in rows if row is not None):
-            what = render.label(row.key) + (f" at {percent(row.key.sparsity)}" if row.key.sparsity else "")
+            what = words.label(row.key) + (f" at {percent(row.key.sparsity)}" if row.key.sparsity else "")
             lines.append([_target(board, shown, named), name(what), *_price(row, answers.hours(row, draws))])
     head = ["target", "network", "score", "training MACs", "a point", "CPU hours", "a point"]
     title = "What a point costs"

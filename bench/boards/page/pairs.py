@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from itertools import combinations
 from typing import Any
 
-from bench.boards import pairing, render
+from bench.boards import pairing, words
 from bench.boards.leaderboard import Board
 from bench.boards.pairing import OF, Cell
 from bench.numbers import stats
@@ -63,7 +63,7 @@ def _is_told(left: str, right: str) -> bool:
 
 def _where(cell: Cell) -> dict[str, Any]:
     head = ", head kept" if cell.head == "keep" else ""
-    setting = ", ".join(render.setting_of(cell.place))
+    setting = ", ".join(words.setting_of(cell.place))
     told = {"target": cell.place.task, "source": cell.source, "recipe": cell.recipe + head, "setting": setting}
     return {**told, "sparsity": cell.sparsity}
 

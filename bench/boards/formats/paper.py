@@ -6,11 +6,11 @@ import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
-from bench.boards import render
+from bench.boards import words
+from bench.boards.columns import COLUMNS, CONTROL, Column
 from bench.boards.facts import facts
-from bench.boards.latex import cell, escaped
+from bench.boards.formats.latex import cell, escaped
 from bench.boards.leaderboard import Board, Row
-from bench.boards.render import Column
 from bench.numbers.amounts import MISSING
 from tickets.errors import UserError, unknown
 
@@ -49,7 +49,7 @@ class Paper:
     """What a paper's tables show.
 
     Args:
-        titles: of `render.COLUMNS`, in their order in the table.
+        titles: of `bench.boards.columns`, in their order in the table.
         width: of `WIDTHS`.
     """
 
@@ -70,7 +70,7 @@ class Paper:
         width = width or "column"
         if width not in WIDTHS:
             raise unknown("--width", width, WIDTHS)
-        known = [column.title for column in render.COLUMNS if "transfer" in column.kinds]
+        known = [column.title for column in COLUMNS if "transfer" in column.kinds]
         titles = tuple(dict.fromkeys(part.strip() for part in columns.split(","))) if columns else USUAL[width]
         for title in titles:
             if title not in known:
@@ -90,9 +90,9 @@ def to_latex(boards: Iterable[Board], paper: Paper) -> str:
     """
     boards = tuple(boards)
     parts = [PREAMBLE]
-    for board, slug in zip(boards, render.slugs(boards), strict=True):
+    for board, slug in zip(boards, words.slugs(boards), strict=True):
         if board.rows and board.place.kind == "transfer":
-            heading = render.heading(board, boards)
+            heading = words.heading(board, boards)
             chunks = [board.rows[start : start + ROWS] for start in range(0, len(board.rows), ROWS)]
             for number, rows in enumerate(chunks, 1):
                 part = f" ({number} of {len(chunks)})" if len(chunks) > 1 else ""
@@ -151,7 +151,7 @@ def _fitted(board: Board, paper: Paper) -> Fitted:
     Raises:
         UserError: there are none.
     """
-    by_title = {column.title: column for column in render.COLUMNS}
+    by_title = {column.title: column for column in COLUMNS}
     columns = [by_title[title] for title in paper.titles]
     texts = [[column.title, *(_text(column, row, columns) for row in board.rows)] for column in columns]
     longest = [max(map(len, cells)) for cells in texts]
@@ -170,7 +170,7 @@ def _fitted(board: Board, paper: Paper) -> Fitted:
 
 def _text(column: Column, row: Row, columns: Sequence[Column]) -> str:
     """A cell; behind the ticket stands its recipe where that goes not without saying and has no column."""
-    text, recipe = column.cell(row), render.recipe(row.key)
+    text, recipe = column.cell(row), words.recipe(row.key)
     is_told = recipe in ("finetune", MISSING) or any(one.title == "recipe" for one in columns)
     return text if column.title != "ticket" or is_told else f"{text}, {recipe}"
 
@@ -209,8 +209,8 @@ def _set(column: Column, text: str, row: Row) -> str:
 
 def _name(text: str) -> str:
     """A text, a control set in."""
-    if text.startswith(render.CONTROL):
-        return r"\quad " + broken(text.removeprefix(render.CONTROL))
+    if text.startswith(CONTROL):
+        return r"\quad " + broken(text.removeprefix(CONTROL))
     return broken(text)
 
 

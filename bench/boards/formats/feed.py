@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from urllib.parse import urlencode
 from xml.sax.saxutils import escape, quoteattr
 
-from bench.boards import render
+from bench.boards import words
 from bench.boards.leaderboard import Board, Row
 from bench.numbers.amounts import interval, percent
 
@@ -20,8 +20,8 @@ def to_atom(boards: Iterable[Board]) -> str:
     """The newest complete rows of all boards, each an entry that links to its row of the page beside the feed."""
     boards = tuple(boards)
     rows = [
-        (newest, slug, render.heading(board, boards), row)
-        for board, slug in zip(boards, render.slugs(boards), strict=True)
+        (newest, slug, words.heading(board, boards), row)
+        for board, slug in zip(boards, words.slugs(boards), strict=True)
         for row in board.rows
         if (newest := max(one.created for one in row.results))
     ]
@@ -37,7 +37,7 @@ def to_atom(boards: Iterable[Board]) -> str:
 
 def _entry(newest: str, slug: str, heading: str, row: Row) -> str:
     rank = "" if row.rank is None else f", rank {row.rank}"
-    title = f"{render.label(row.key)} at {percent(row.key.sparsity)}: {interval(row.score)}{rank}"
+    title = f"{words.label(row.key)} at {percent(row.key.sparsity)}: {interval(row.score)}{rank}"
     kind = {"kind": "draw"} if row.key.target is None else {}
     state = {"view": "tables", **kind, "board": slug, "sparsity": f"{row.key.sparsity:g}", "open": row.results[0].id}
     digest = hashlib.sha256("\0".join([slug, *row.key.name, newest]).encode()).hexdigest()

@@ -9,7 +9,7 @@ from operator import attrgetter
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from bench.boards import flat
+from bench.boards.formats import flat
 from bench.records.record import Record
 from tickets.errors import UserError
 
@@ -142,7 +142,7 @@ def read_csv(path: Path | str) -> pandas.DataFrame:
 
 
 def of_csv(text: str, path: str = "the text") -> pandas.DataFrame:
-    """The table whose CSV `bench.boards.flat.to_csv` or `to_csv` made, with the dtypes that it had.
+    """The table whose CSV `bench.boards.formats.flat.to_csv` or `to_csv` made, with the dtypes that it had.
 
     Args:
         text: of the CSV.
@@ -224,4 +224,4 @@ TABLE = {
     **dict.fromkeys(flat.COUNTS, COUNT),
     **dict.fromkeys(flat.TRUTHS, TRUTH),
 }
-"""Column -> dtype of the CSV of `bench.boards.flat`."""
+"""Column -> dtype of the CSV of `bench.boards.formats.flat`."""

@@ -1,4 +1,4 @@
-r"""Boards as LaTeX for `\input`: one longtable a board, with all columns; for papers `bench.boards.paper`."""
+r"""Boards as LaTeX for `\input`: one longtable a board, with all columns; for papers `bench.boards.formats.paper`."""
 
 from __future__ import annotations
 
@@ -6,10 +6,10 @@ import re
 import unicodedata
 from collections.abc import Iterable, Sequence
 
-from bench.boards import render
+from bench.boards import words
+from bench.boards.columns import CONTROL, filled, overall_cells, overall_columns
 from bench.boards.leaderboard import Board
 from bench.boards.overall import over_targets
-from bench.boards.render import CONTROL
 
 PREAMBLE = """\
 % Made by python -m bench.table; do not edit. In the preamble of the document:
@@ -75,18 +75,18 @@ def to_latex(boards: Iterable[Board]) -> str:
     boards = tuple(boards)
     parts = [PREAMBLE]
     for found in over_targets(boards):
-        titles, cells = render.overall_columns(found), render.overall_cells(found)
-        notes = render.overall_notes(found)
-        parts.append(_longtable(render.overall_heading(found), titles, "rll" + "r" * (len(titles) - 3), cells, notes))
+        titles, cells = overall_columns(found), overall_cells(found)
+        notes = words.overall_notes(found)
+        parts.append(_longtable(words.overall_heading(found), titles, "rll" + "r" * (len(titles) - 3), cells, notes))
     for board in boards:
         if board.rows:
-            columns = [column for column in render.filled(board) if column.title not in LEFT_OUT]
+            columns = [column for column in filled(board) if column.title not in LEFT_OUT]
             cells = [[column.cell(row) for column in columns] for row in board.rows]
             aligned = "".join("r" if column.is_number else "l" for column in columns)
             titles = [column.title for column in columns]
         else:
             titles, aligned, cells = [], "l", []
-        parts.append(_longtable(render.heading(board, boards), titles, aligned, cells, render.notes(board)))
+        parts.append(_longtable(words.heading(board, boards), titles, aligned, cells, words.notes(board)))
     return "\n".join(parts)
 
 

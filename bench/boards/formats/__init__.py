@@ -1,0 +1,1 @@
+"""Boards in files and on screens, a format a file."""
