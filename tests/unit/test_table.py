@@ -161,7 +161,7 @@ def test_show_is_rich_in_a_terminal_and_plain_when_piped() -> None:
             return True
 
     found = boards([record()])
-    piped, terminal = io.StringIO(), Terminal()
+    piped, screen = io.StringIO(), Terminal()
     terminal.show(found, piped)
     terminal.show(found, screen)
     assert piped.getvalue() == terminal.plain(found)
