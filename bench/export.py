@@ -205,18 +205,13 @@ def _calibration(kept: Kept, asked: Asked) -> list[np.ndarray]:
 
 def _freely(module: nn.Module, size: tuple[int, int], asked: Asked, face: Face) -> list[str]:
     """Write the file with free sides where the network can be traced so, else with those of `size`."""
-    from tickets.deploy.export import random_inputs
-    from tickets.deploy.same import STEP, pads_by_side, settled
+    from tickets.deploy.same import with_free_sides
 
-    free: nn.Module | None = module
-    freely, told = replace(face, free_sides=True), "height and width are free"
-    if pads_by_side(module):
-        free = settled(module, random_inputs(module, 1, size))
-        sides = f"multiples of {STEP}"
-        freely, told = replace(freely, step=STEP, metadata={**face.metadata, "sides": sides}), f"{told}, in {sides}"
-    if free is not None:
+    if (free := with_free_sides(module, size, face)) is not None:
+        traced, shown = free
+        sides = f", in multiples of {shown.step}" if shown.step > 1 else ""
         try:
-            return [*_written(free, size, asked, freely), told]
+            return [*_written(traced, size, asked, shown), f"height and width are free{sides}"]
         except UserError:
             raise
         except Exception:  # tracers refuse free sides with many kinds of error

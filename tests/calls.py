@@ -58,3 +58,17 @@ def waiting(go, report):
         report("waiting")
         time.sleep(0.05)
     return "went"
+
+
+def noting(note, tells, report):
+    """Tell who its parent is, once or again and again, until asked to end; then write a note, as a training does."""
+    from tickets.training.checkpoint import LEAVING, Left
+
+    with LEAVING.training():
+        report(os.getppid())
+        while not LEAVING.is_asked:
+            time.sleep(0.02)
+            if tells:
+                report(os.getppid())
+    note.touch()
+    raise Left

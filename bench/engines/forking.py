@@ -57,12 +57,16 @@ def _start(variables: Mapping[str, str]) -> None:
 
 
 @contextmanager
-def uninterrupted() -> Iterator[None]:
-    """Processes that are started in the block are not interrupted by a terminal until they say that they can be."""
+def uninterrupted(*more: int) -> Iterator[None]:
+    """Processes that are started in the block are not interrupted by a terminal until they say that they can be.
+
+    Args:
+        more: signals that they do not heed, either; this process gets them after the block.
+    """
     if not hasattr(signal, "pthread_sigmask"):  # Windows
         yield
         return
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT, *more})
     try:
         yield
     finally:

@@ -21,6 +21,7 @@ from bench.engines.forking import environment, uninterrupted, warmed, without_ma
 from tickets.errors import UserError
 
 LEAVE_S = 8.0  # seconds that a training has for its step and its checkpoint
+WAKE_S = 0.5  # between two looks around while nothing is heard
 TRIES = 3
 LEFT = 0  # exit code of a process that was asked to end
 ENDING = [getattr(signal, name) for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name)]
@@ -49,12 +50,14 @@ class Workers:
             forked (`bench.engines.forking`). Without any, or where it is not, each worker is a fresh process.
         gpus: as CUDA_VISIBLE_DEVICES names them; each worker sees one, which fewest others see. Without any, each sees
             what this process sees.
+        apart: whether each leads a process group of its own: who ends this process' group leaves it to its checkpoint.
     """
 
     is_one_machine = True
 
-    def __init__(self, count: int, threads: int, preload: Sequence[str] = (), gpus: Sequence[str] = ()) -> None:
-        self.count, self.threads, self.preload, self.gpus = count, threads, preload, gpus
+    def __init__(self, count: int, threads: int, preload: Sequence[str] = (), gpus: Sequence[str] = (),
+                 apart: bool = False) -> None:  # fmt: skip
+        self.count, self.threads, self.preload, self.gpus, self.apart = count, threads, preload, gpus, apart
         self._idle: list[_Worker] = []
         self._busy: dict[Connection, tuple[_Worker, Any]] = {}
 
@@ -96,7 +99,7 @@ class Workers:
             UserError: worker processes end before they have begun.
         """
         for _ in range(self.count + TRIES):
-            worker = self._idle.pop() if self._idle else _Worker(self.warm(), self.threads, self._gpu())
+            worker = self._idle.pop() if self._idle else self._begun()
             try:
                 worker.pipe.send((function, args))
             except OSError:  # it has gone while it had nothing to do
@@ -108,6 +111,10 @@ class Workers:
             return
         raise UserError(f"no worker process stays alive: the last one {how}; see what ends them, or try fewer --jobs.")
 
+    def _begun(self) -> _Worker:
+        """One more process."""
+        return _Worker(self.warm(), self.threads, self._gpu(), self.apart)
+
     def _gpu(self) -> str | None:
         """The device that another worker gets."""
         seen = Counter(worker.gpu for worker in (*self._idle, *(worker for worker, _ in self._busy.values())))
@@ -115,7 +122,9 @@ class Workers:
 
     def messages(self) -> Iterator[Message]:
         """Wait for the next messages of running calls, of which there must be one; gives all that are at hand."""
-        for pipe in cast("list[Connection]", wait(list(self._busy))):  # gives back what it was given
+        while not (told := wait([*self._busy], WAKE_S)):
+            continue  # in steps, since what Ray cancels is interrupted between them
+        for pipe in cast("list[Connection]", told):  # gives back what it was given
             worker, key = self._busy[pipe]
             try:
                 kind, value = pipe.recv()
@@ -154,13 +163,14 @@ def death(code: int) -> Death:
 class _Worker:
     """One process and the pipe to it."""
 
-    def __init__(self, context: BaseContext, threads: int, gpu: str | None) -> None:
+    def __init__(self, context: BaseContext, threads: int, gpu: str | None, apart: bool) -> None:
         self.gpu = gpu
         self.pipe, theirs = context.Pipe()
         told = {"OMP_NUM_THREADS": str(threads)} | ({} if gpu is None else {"CUDA_VISIBLE_DEVICES": gpu})
         forks = context.get_start_method() == "forkserver"  # whose processes are born uninterrupted
         with environment(told):  # there before anything is imported
-            process: BaseProcess = context.Process(target=_serve, args=(theirs, dict(os.environ)))  # type: ignore[attr-defined]
+            args = theirs, dict(os.environ), apart
+            process: BaseProcess = context.Process(target=_serve, args=args)  # type: ignore[attr-defined]
             try:
                 with without_main(), nullcontext() if forks else uninterrupted():
                     process.start()
@@ -172,8 +182,10 @@ class _Worker:
         theirs.close()
 
 
-def _serve(pipe: Connection, environment: Mapping[str, str]) -> None:
+def _serve(pipe: Connection, environment: Mapping[str, str], apart: bool) -> None:
     """The worker's loop: calls until the other side is gone."""
+    if apart and hasattr(os, "setpgid"):
+        os.setpgid(0, 0)
     os.environ.clear()  # a fork has that of its server
     os.environ.update(environment)
     importlib.invalidate_caches()
@@ -212,8 +224,6 @@ def leaves() -> bool:
 def _heed_signals() -> None:
     """Leave interruptions to the runner, which a terminal tells, too; end when asked to, trainings at a checkpoint."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    if hasattr(signal, "pthread_sigmask"):
-        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
     if hasattr(signal, "SIGUSR2"):  # by which Slurm announces the end of a job's time, to all of its processes
         signal.signal(signal.SIGUSR2, signal.SIG_IGN)
     own = os.getpid()
@@ -224,3 +234,5 @@ def _heed_signals() -> None:
 
     for number in ENDING:
         signal.signal(number, leave)
+    if hasattr(signal, "pthread_sigmask"):
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT, *ENDING})

@@ -21,7 +21,8 @@ from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from bench.engines.choice import Demand, number, only
 from bench.engines.contract import KILLED_TRIES, LOST_TRIES, Death, Message
-from bench.engines.local import ENDING, Workers
+from bench.engines.forking import uninterrupted
+from bench.engines.local import ENDING, LEAVE_S, Workers
 from bench.engines.node import Call, Seen, check, code, look, marked, served
 from tickets.errors import UserError
 
@@ -30,8 +31,9 @@ HERE = "local"
 """The address that starts a cluster of this machine alone."""
 STORE_BYTES = 100 * 2**20
 """Of that one: what jobs need is in files, and messages are small."""
-REACH_S, LOOK_S, WAIT_S, ALONE_S = 5.0, 60.0, 1.0, 600.0
-"""Seconds that a cluster has to answer, a node to look, between two signs of life, and that a run waits for a node."""
+REACH_S, LOOK_S, WAIT_S, ALONE_S, END_S = 5.0, 60.0, 1.0, 600.0, 1.5
+"""Seconds that a cluster has to answer, a node to look, between two signs of life, that a run waits for a node, and
+that the end of a connection takes."""
 _KEPT: dict[tuple[int, str], Workers] = {}
 """The worker of a process of Ray's, by threads and the GPUs that it sees."""
 
@@ -65,10 +67,15 @@ class Ray:
         return self
 
     def __exit__(self, *error: object) -> None:
-        """End the calls, whose trainings go on from their last checkpoint, and the connection."""
-        for stream in self._busy:
-            ray.cancel(stream, force=True)
+        """Interrupt the calls, wait until trainings have noted where they are, and end the connection."""
+        ends = {stream.completed(): stream for stream in self._busy}
         self._busy.clear()
+        for stream in ends.values():
+            ray.cancel(stream)
+        if ends:
+            _, late = ray.wait([*ends], num_returns=len(ends), timeout=LEAVE_S - END_S)
+            for end in late:
+                ray.cancel(ends[end], force=True)
         if self._is_ours:
             ray.shutdown()
 
@@ -78,7 +85,7 @@ class Ray:
         quiet: dict[str, Any] = {"log_to_driver": False, "logging_level": logging.ERROR}
         small: dict[str, Any] = {"include_dashboard": False, "object_store_memory": STORE_BYTES}
         try:
-            with _own_signals():
+            with _own_signals(), uninterrupted(*ENDING[1:]):  # SIGHUP: a closed terminal is this process's
                 ray.init(self.address, **quiet, **(small if self.address == HERE else {}))
         except Exception as error:  # Ray has one for each way in which it does not come about
             raise _unreachable(self.address, error) from error
@@ -92,7 +99,7 @@ class Ray:
                 "--threads and --workers, or start larger nodes."
             )
         with marked(self.demand.folders) as marks:
-            looks = [_look.options(scheduling_strategy=_at(node)).remote(marks) for node in _nodes()]
+            looks = [_look_there.options(scheduling_strategy=_at(node)).remote(marks) for node in _nodes()]
             try:
                 seen: list[Seen] = ray.get(looks, timeout=LOOK_S)
             except exceptions.RayError as error:
@@ -127,7 +134,7 @@ class Ray:
     def start(self, key: Any, function: str, *args: Any) -> None:
         """Begin a call; it waits for its cores and its GPU."""
         call = Call(function, args, self.demand.threads)
-        self._busy[_serve.options(num_cpus=self.demand.cpus, num_gpus=self.gpus).remote(call)] = key
+        self._busy[_serve_there.options(num_cpus=self.demand.cpus, num_gpus=self.gpus).remote(call)] = key
 
     def messages(self) -> Iterator[Message]:
         """Wait for the next messages of running calls, of which there must be one; gives all that are at hand."""
@@ -203,19 +210,15 @@ def _at(node: Mapping[str, Any]) -> NodeAffinitySchedulingStrategy:
     return NodeAffinitySchedulingStrategy(node["NodeID"], soft=False)
 
 
-_look = ray.remote(num_cpus=0, max_retries=0)(look)
-
-
-@ray.remote(max_retries=0, num_returns="streaming")
 def _serve(call: Call) -> Iterator[Message]:
-    """Do a call in a process that stays for the next one."""
+    """Do a call in a process that stays for the next one; an end from outside is the process's, too."""
     told = call.threads, os.environ.get("CUDA_VISIBLE_DEVICES", "")
     if told not in _KEPT:
         _end_kept()  # of other GPUs
-        _KEPT[told] = Workers(1, call.threads)
+        _KEPT[told] = Workers(1, call.threads, apart=True)  # Ray kills the group of a process that it ends
     try:
         yield from served(call, _KEPT[told])
-    except BaseException:  # cancelled
+    except BaseException:  # cancelled, or its node is taken away
         _end_kept()
         raise
 
@@ -225,3 +228,8 @@ def _end_kept() -> None:
         _, workers = _KEPT.popitem()
         with suppress(OSError):
             workers.__exit__()
+
+
+_look_there = ray.remote(num_cpus=0, max_retries=0)(look)
+_serve_there = ray.remote(max_retries=0, num_returns="streaming")(_serve)
+"""Made of functions that modules hold; of a decorated one Ray would send a copy, with a `_KEPT` of its own."""

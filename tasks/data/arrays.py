@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import mmap
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -83,6 +84,7 @@ class Arrays(AtOnce):
         for part in parts(len(self), 256):
             rows = range(part.start, part.stop)
             yield from zip(rows, self._open["image"][self.rows[part]].transpose(0, 2, 3, 1), strict=True)
+            let_go(self._open.values())
 
     @cached_property
     def _open(self) -> dict[str, np.ndarray]:
@@ -180,7 +182,19 @@ def fingerprint(arrays: Mapping[str, np.ndarray], rows: Sequence[int] | np.ndarr
         digest.update(repr((key, array.dtype.str, (count, *array.shape[1:]))).encode())
         for part in parts(count, 512):
             digest.update(np.ascontiguousarray(array[part] if rows is None else array[rows[part]]).data)
+            let_go([array])
     return digest.hexdigest()
+
+
+def let_go(arrays: Iterable[np.ndarray]) -> None:
+    """Take what was read or written of mapped arrays out of this process' memory, where the system can.
+
+    It stays in the system's cache of the files, which gives it again; so a pass over an array takes the memory of a
+    part of it. Other arrays are left as they are.
+    """
+    for array in arrays:
+        if isinstance(array.base, mmap.mmap) and hasattr(mmap, "MADV_DONTNEED"):
+            array.base.madvise(mmap.MADV_DONTNEED)
 
 
 def parts(count: int, size: int) -> Iterator[slice]:

@@ -23,7 +23,7 @@ from typing import IO, Any, cast
 
 import numpy as np
 
-from tasks.data.arrays import Meta, fingerprint, parts, rows_of
+from tasks.data.arrays import Meta, fingerprint, let_go, parts, rows_of
 from tasks.data.partial import partial
 from tasks.data.samples import Check, Row, Sample, hashed, many, val_rows_of
 from tickets.errors import CannotWriteError, DataError, UserError
@@ -150,6 +150,7 @@ def _refuse(check: Check, arrays: Mapping[str, np.ndarray], samples: Sequence[Sa
     for part in parts(len(samples), 256):
         for row, wrong in check({key: array[part] for key, array in arrays.items()}, part.start):
             raise DataError(f"{samples[row].where}: {wrong}")
+        let_go(arrays.values())
 
 
 def _store(job: Job, arrays: Mapping[str, np.ndarray], indices: Iterable[int]) -> None:
@@ -163,6 +164,7 @@ def _store(job: Job, arrays: Mapping[str, np.ndarray], indices: Iterable[int]) -
             )
         for key, value in row.items():
             arrays[key][index] = value
+    let_go(arrays.values())
 
 
 def _shapes(row: Row) -> dict[str, tuple[tuple[int, ...], str]]:

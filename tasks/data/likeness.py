@@ -154,6 +154,8 @@ def _compare(first: _Distinct, second: _Distinct, mine: np.ndarray, theirs: np.n
 
 def _ones(words: np.ndarray) -> np.ndarray:
     """How many bits are set in each of uint64 (N, M)."""
+    if hasattr(np, "bitwise_count"):  # from NumPy 2 on, and 40 times as fast
+        return np.bitwise_count(words)
     return _ONES[words.view(np.uint16).reshape(*words.shape, 4)].sum(2, dtype=np.uint8)
 
 

@@ -127,8 +127,9 @@ def listed(place: Path, folders: Sequence[str], is_one: Callable[[str], bool]) -
     texts, labels = [], array("i")
     lengths, sizes, times = array("q", [0]), array("q"), array("q")
     for label, folder in enumerate(folders):
-        found = sorted(below(place / folder, is_one, seen={*seen, *own} - {own[label]}))
-        names = [f"{folder}/{in_utf8(place / folder, path)}" for path, _, _ in found]
+        inside = place / folder
+        found = sorted(below(inside, is_one, seen={*seen, *own} - {own[label]}))
+        names = [f"{folder}/{in_utf8(inside, path)}" for path, _, _ in found]
         texts.append("".join(names))
         lengths.extend(map(len, names))
         labels.extend([label] * len(found))

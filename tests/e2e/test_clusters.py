@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from bench.records import record
+from tickets.training.checkpoint import load_checkpoint
 
 ROOT = Path(__file__).parents[2]
 GRID = ("--source", "cls,seg", "--target", "cls,seg", "--set", "size=32x32")
@@ -81,6 +82,36 @@ def test_a_node_that_is_killed_costs_a_second_try_and_no_record(cluster, tmp_pat
     }
     assert said.count("once more: ") == len(again) and "while no other job" not in said
     assert outcomes(tmp_path / "there") == outcomes(tmp_path / "here") and len(outcomes(tmp_path / "here")) == 8
+
+
+def told_to_end(words: list[str], number: str) -> tuple[int, float, str]:
+    """Send a run a signal as soon as it trains: its code, the seconds that it took to leave, and what it said."""
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
+    going = subprocess.Popen([*words, "--verbose"], cwd=ROOT, start_new_session=True, **pipes)
+    assert next((line for line in iter(going.stderr.readline, "") if line.startswith("step ")), None)
+    if number == "SIGTERM":
+        going.terminate()
+    else:  # as a terminal tells it: also the processes of the cluster, which is one of this machine
+        os.killpg(going.pid, getattr(signal, number))
+    asked = time.monotonic()
+    _, said = going.communicate(timeout=60)
+    return going.returncode, time.monotonic() - asked, said
+
+
+def test_a_run_on_ray_that_is_told_to_end_notes_where_it_is_and_goes_on_to_equal_records(tmp_path):
+    grid = ("--source", "none", "--target", "cls")
+    run(tmp_path / "here", *grid, budget=0.3)
+    there = (tmp_path / "there", "--engine", "ray", *grid)
+    step = 0
+    for number, code in (("SIGTERM", 143), ("SIGHUP", 129), ("SIGINT", 130)):
+        left, took, said = told_to_end(command(*there, budget=0.3), number)
+        assert (left, took < 10) == (code, True) and "Traceback" not in said
+        assert said.count("stopping: jobs that are at work note where they are;") == 1
+        (file,) = tmp_path.glob("there/checkpoints/*")
+        before, step = step, load_checkpoint(file)["step"]
+        assert step > before and not list(tmp_path.glob("there/records/*"))
+    run(*there, budget=0.3)
+    assert outcomes(tmp_path / "there") == outcomes(tmp_path / "here") and len(outcomes(tmp_path / "here")) == 1
 
 
 def test_a_slurm_job_that_is_preempted_is_queued_again_and_equals_an_undisturbed_one(tmp_path):

@@ -196,6 +196,28 @@ def test_fingerprints_see_content_order_and_names():
     assert len({arrays.fingerprint(o) for o in [a, *others]}) == 5
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="asks the system what of a file is in memory")
+def test_a_pass_over_arrays_leaves_nothing_of_them_in_memory(tmp_path):
+    def held():
+        """KiB of the file that this process has mapped into its memory."""
+        after = Path("/proc/self/smaps").read_text().split(str(tmp_path / "image.npy"))[1:]
+        return sum(int(part.split("Rss:")[1].split()[0]) for part in after)
+
+    values = np.arange(600 * 48 * 48, dtype=np.uint32).reshape(600, 3, 48, 16)
+    written = np.lib.format.open_memmap(tmp_path / "image.npy", "w+", values.dtype, values.shape)
+    written[:] = values
+    assert held() > 5000
+    arrays.let_go([written, values])
+    assert held() == 0 and np.array_equal(written, values)
+    arrays.let_go([written])
+    split = Arrays(tmp_path, {"image": "image"}, np.arange(600), "")
+    seen = [image for _, image in split.images(600)]
+    assert held() == 0 and np.array_equal(np.stack(seen).transpose(0, 3, 1, 2), values)
+    for rows in (None, np.arange(1, 600, 2)):
+        assert arrays.fingerprint({"image": written}, rows) == arrays.fingerprint({"image": values}, rows)
+        assert held() == 0
+
+
 def test_pickled_arrays_are_small_and_open_themselves(squares):
     split = squares.split("train")
     expected = split.gather(range(len(split)))

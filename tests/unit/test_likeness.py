@@ -81,7 +81,10 @@ def test_up_to_eight_of_64_signs_may_differ(differ):
     assert bool(likeness.alike(one, other)) == (count <= 7)
 
 
-def test_ones_are_counted():
+@pytest.mark.parametrize("is_old", [False, True])
+def test_ones_are_counted_with_any_numpy(is_old, monkeypatch):
+    if is_old:
+        monkeypatch.delattr(np, "bitwise_count", raising=False)
     words = RANDOM.integers(0, 2**63, (3, 5), dtype=np.uint64)
     assert likeness._ones(words).tolist() == [[bin(word).count("1") for word in row] for row in words.tolist()]
 

@@ -2,6 +2,8 @@
 
 import importlib
 import os
+import signal
+import time
 
 import pytest
 
@@ -35,7 +37,7 @@ def heard(found, count):
     told: list[Message] = []
     while sum(message.kind != "progress" for message in told) < count:
         told += found.messages()
-    return {message.key: (message.kind, message.value) for message in told}
+    return {message.key: (message.kind, message.value) for message in told if message.kind != "progress"}
 
 
 def test_calls_run_on_nodes_and_end_as_they_do_in_worker_processes(cluster, tmp_path, monkeypatch):
@@ -54,6 +56,42 @@ def test_calls_run_on_nodes_and_end_as_they_do_in_worker_processes(cluster, tmp_
     assert kind == "died" and "SIGKILL" in death.why and death.tries == KILLED_TRIES
     assert told["around"][1][3] == "told to nodes"
     assert not [*(tmp_path / "home").iterdir(), *(tmp_path / "cache").iterdir()]
+
+
+def test_a_call_notes_where_it_is_when_the_run_ends_and_one_that_waits_for_cores_never_begins(cluster, tmp_path):
+    with engine(cluster, tmp_path, threads=2) as found:
+        for name in ("begun", "waiting"):
+            found.start(name, "calls:noting", tmp_path / name, False)
+        assert next(found.messages()).key == "begun"
+    assert (tmp_path / "begun").exists() and not (tmp_path / "waiting").exists()
+
+
+def test_a_call_whose_process_of_ray_is_told_to_end_notes_where_it_is_and_is_tried_again(cluster, tmp_path):
+    with engine(cluster, tmp_path) as found:
+        found.start("a", "calls:noting", tmp_path / "note", False)
+        (told,) = found.messages()
+        os.kill(told.value, signal.SIGTERM)
+        kind, death = heard(found, 1)["a"]
+    assert (tmp_path / "note").exists()
+    assert (kind, death.tries) == ("died", KILLED_TRIES)
+
+
+@pytest.mark.slow
+def test_calls_of_a_node_that_is_taken_away_note_where_they_are(cluster, tmp_path):
+    second = cluster.add_node(**NODE)
+    with engine(cluster, tmp_path, threads=2) as found:
+        for name in ("a", "b"):
+            found.start(name, "calls:noting", tmp_path / name, True)
+        begun = set()
+        while len(begun) < 2:
+            begun |= {message.key for message in found.messages()}
+        cluster.remove_node(second, allow_graceful=True)  # SIGTERM
+        ((gone, (kind, death)),) = heard(found, 1).items()
+        assert (kind, death.tries) == ("died", LOST_TRIES)
+        deadline = time.monotonic() + 10
+        while not (tmp_path / gone).exists():
+            assert time.monotonic() < deadline
+            time.sleep(0.05)
 
 
 @pytest.mark.slow

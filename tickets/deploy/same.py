@@ -7,15 +7,39 @@ are multiples of a network's whole stride each layer pads by the same numbers, w
 from __future__ import annotations
 
 import copy
+from dataclasses import replace
 from typing import Any
 
 import torch
 from timm.layers.padding import pad_same_arg
 from torch import Tensor, nn
 
+from tickets.deploy.export import Face, random_inputs
+
 STEP = 32
 """What sides stay multiples of: the whole stride of the networks that pad so."""
 Pads = dict[str, list[int]]
+
+
+def with_free_sides(module: nn.Module, size: tuple[int, int], face: Face) -> tuple[nn.Module, Face] | None:
+    """What to trace, and as what to show it, where height and width shall stay free.
+
+    Args:
+        module: in eval mode. Not modified; what is given back shares its parameters.
+        size: (H, W) of images that it takes.
+        face: of a file with sides of this size.
+
+    Returns:
+        The module itself, or one with constant padding and a face that tells the step of its sides; None where its
+        padding cannot be constant.
+    """
+    free = replace(face, free_sides=True)
+    if not pads_by_side(module):
+        return module, free
+    constant = settled(module, random_inputs(module, 1, size))
+    if constant is None:
+        return None
+    return constant, replace(free, step=STEP, metadata={**face.metadata, "sides": f"multiples of {STEP}"})
 
 
 def pads_by_side(module: nn.Module) -> bool:
