@@ -140,8 +140,9 @@ class Publisher:
                 atomic.write(goal, data)
 
     def _portrayed(self, found: Record, goal: Path) -> tuple[str, str] | None:
-        """What became of a draw's portrait, where its record is published."""
-        if found.kind != "draw" or found.status != "ok" or not goal.exists():
+        """What became of a draw's portrait, where its record is published; sets have none."""
+        is_single = found.ticket is not None and found.ticket.members == 1
+        if found.kind != "draw" or found.status != "ok" or not is_single or not goal.exists():
             return None
         is_same = self._portray(found, record.read(goal))
         return PORTRAYED, "the published ticket" if is_same else "another ticket that the same job drew"

@@ -15,7 +15,10 @@ function portraitOf(row) {
 /** All pictures of a ticket. */
 function portrait(told) {
   const parts = [];
-  if (told.blocks.length) parts.push(titled("What the search left", grid(told), gridNote(told)));
+  if (told.blocks.length) {
+    const isWhole = told.blocks.every(([, , live, full]) => live.every((count, at) => count === full[at]));
+    parts.push(titled(isWhole ? "Its blocks, with all units" : "What the search left", grid(told), gridNote(told)));
+  }
   if (told.layers.some(([, kept, weights]) => kept < weights)) {
     parts.push(titled("What the mask left of each layer", strip(told.layers), stripNote(told)));
     parts.push(titled("The mask of its largest layer", maskOf(told.mask), maskNote(told.mask)));
