@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from typing import Any
 
 TOLD = 200  # letters of somebody's name or value that a message repeats
-LONGEST = 3000  # letters of a message
+LONGEST = 2000  # letters of a message
 
 _LONG_WORD = re.compile(rf"\S{{{TOLD}}}\S+")
 

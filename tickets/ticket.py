@@ -555,5 +555,5 @@ def _read_document(file: Path) -> dict[str, Any]:
     description = document["description"]
     got = description.get("format") if isinstance(description, dict) else None
     if got != FORMAT:
-        raise DamagedTicketError(f"{file} has ticket format {got}; this version reads format {FORMAT}.")
+        raise DamagedTicketError(f"{file} has ticket format {short(str(got))}; this version reads format {FORMAT}.")
     return document

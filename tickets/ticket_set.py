@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 from tickets import atomic, bounded
-from tickets.errors import DamagedTicketError, UserError
+from tickets.errors import DamagedTicketError, UserError, short
 from tickets.hosts.base import HostSpec
 from tickets.pruning.masks import Masks
 from tickets.seeding import derive
@@ -219,7 +219,7 @@ def _described(file: Path) -> dict[str, Any]:
     told = document["set"]
     got = told.get("format") if isinstance(told, dict) else None
     if got != FORMAT:
-        raise DamagedTicketError(f"{file} has ticket set format {got}; this version reads format {FORMAT}.")
+        raise DamagedTicketError(f"{file} has ticket set format {short(str(got))}; this version reads format {FORMAT}.")
     if document["sha256"] != digest(told):
         raise DamagedTicketError(f"{file} does not have the SHA-256 that it states: it was changed.")
     hashes, provenance = told.get("members"), told.get("provenance")
