@@ -156,14 +156,14 @@ class Publisher:
         Raises:
             UserError: the home has none of the ticket that its record tells.
         """
-        hashes = [one.ticket.hash for one in (found, published) if one.ticket is not None]
+        drawn, wanted = (one.ticket and one.ticket.hash for one in (found, published))
         own, goal = self.store.portrait(found.id), portrait.beside(self.to) / f"{found.id}.json"
-        if goal.exists() and portrait.read(goal).ticket == hashes[-1]:
+        if goal.exists() and portrait.read(goal).ticket == wanted:
             return True
-        if not own.exists() or (drawn := portrait.read(own)).ticket != hashes[0]:
+        if not own.exists() or (told := portrait.read(own)).ticket != drawn:
             raise UserError("the home has no portrait of its ticket; draw it again with --force.")
-        atomic.write(goal, drawn.to_bytes())
-        return drawn.ticket == hashes[-1]
+        atomic.write(goal, told.to_bytes())
+        return drawn == wanted
 
     def _same_ticket(self, found: Record) -> str:
         """That a transfer's record tells of the ticket that the home holds."""

@@ -100,8 +100,8 @@ def _draw(work: Work, place: Place) -> Outcome:
     drawer = DRAWERS.make(job.drawer, knobs(job, facts.scale.plan(job.trained_on)))
     drawer.draw(request).save(path)
     ticket = load(path)
-    if isinstance(ticket, Ticket):
-        atomic.write(place.store.portrait(work.id), portrait_of(work.id, ticket, watch.curve).to_bytes())
+    if isinstance(ticket, Ticket) and (portrait := portrait_of(work.id, ticket, watch.curve)):
+        atomic.write(place.store.portrait(work.id), portrait.to_bytes())
     network = ticket.network(feed)
     during = {key: score for key, score in ticket.provenance["scores"].items() if key in (BEFORE, AFTER)}
     spent, scores = Spent(**ticket.provenance["spent"]), {**scores_of(feed, network), **during}

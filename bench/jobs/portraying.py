@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import suppress
 
 import torch
+from pydantic import ValidationError
 from torch import Tensor
 
 from bench.records.curve import Curve
@@ -13,16 +15,23 @@ from tickets.deploy import anatomy
 from tickets.ticket import Ticket
 
 
-def portrait_of(record: str, ticket: Ticket, curve: Curve | None) -> Portrait:
-    """A ticket's portrait.
+def portrait_of(record: str, ticket: Ticket, curve: Curve | None) -> Portrait | None:
+    """A ticket's portrait; None where there is more of it than a portrait holds, since no job fails for a picture.
 
     Args:
         record: id of its draw.
         ticket: verified.
         curve: of its drawing.
     """
+    with suppress(ValidationError):
+        return _portrait(record, ticket, curve)
+    return None
+
+
+def _portrait(record: str, ticket: Ticket, curve: Curve | None) -> Portrait:
     blocks, masks = anatomy.blocks(ticket), ticket.host.masks
     spots = anatomy.spots(block.name for block in blocks)
+    blocks = blocks if spots else []
     return Portrait(
         record=record,
         ticket=ticket.hash,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
 from typing import Annotated
 
@@ -13,6 +12,8 @@ from tickets.training.progress import Progress
 
 POINTS = 64
 """Of a curve at most."""
+LARGEST = 1e30
+"""A loss that is as large or no number is no point."""
 
 Share = Annotated[float, Field(ge=0, le=1)]
 
@@ -45,9 +46,10 @@ class Watch:
         if self.report is not None:
             self.report(at)
         self._count += 1
-        if self._count % self._each or not math.isfinite(at.loss):
+        if self._count % self._each or not abs(at.loss) < LARGEST:
             return
-        point = round(at.step / at.steps, 4), float(f"{at.loss:.4g}"), round(at.sparsity, 4)
+        done = min(at.step / at.steps, 1.0)  # a last step may be worth several
+        point = round(done, 4), float(f"{at.loss:.4g}"), round(at.sparsity, 4)
         self._points.append((self._count, point))
         if len(self._points) > POINTS:
             self._each *= 2

@@ -5,9 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated, Final, Literal, Self
 
-from pydantic import Field, ValidationError, model_validator
+from pydantic import Field, model_validator
 
 from bench.records.curve import Curve
+from bench.records.reading import reading
 from bench.records.record import Count, Hash, Named, Part, Plain, Positive
 from tickets import bounded
 from tickets.errors import UserError
@@ -117,17 +118,8 @@ def read(path: Path) -> Portrait:
     Raises:
         UserError: the file is damaged, or another's; names what is wrong.
     """
-    try:
+    with reading(path, "no portrait of a ticket", "delete it, and let bench.publish write it anew"):
         found = Portrait.model_validate_json(bounded.read(path, MOST))
-    except OSError as error:
-        raise UserError(f"cannot read {path}: {error.strerror or error}.") from error
-    except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(map(str, first["loc"])) or "the file"
-        raise UserError(
-            f"{path} is no portrait of a ticket: {where}: {first['msg'].lower()}; delete it, and let bench.publish "
-            "write it anew."
-        ) from error
     if path.stem != found.record:
         raise UserError(f"{path} is the portrait of {found.record}; name it by that.")
     return found

@@ -5,11 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Final, Literal
 
-from pydantic import Field, ValidationError
+from pydantic import Field
 
+from bench.records.reading import reading
 from bench.records.record import Amount, Hash, Part, Positive
 from tickets import atomic, bounded
-from tickets.errors import UserError
 
 NAME, MOST = "speed.json", 64 * bounded.MIB
 SCHEMA: Final = 1
@@ -80,18 +80,12 @@ def read(path: Path) -> Speeds | None:
     Raises:
         UserError: it is damaged, or another file; names what is wrong.
     """
-    try:
-        return Speeds.model_validate_json(bounded.read(path, MOST))
-    except FileNotFoundError:
-        return None
-    except OSError as error:
-        raise UserError(f"cannot read {path}: {error.strerror or error}.") from error
-    except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(map(str, first["loc"])) or "the file"
-        raise UserError(
-            f"{path} is none of bench.measure's: {where}: {first['msg'].lower()}; delete it and measure again."
-        ) from error
+    with reading(path, "none of bench.measure's", "delete it and measure again"):
+        try:
+            data = bounded.read(path, MOST)
+        except FileNotFoundError:
+            return None
+        return Speeds.model_validate_json(data)
 
 
 def beside(records: Path) -> Path:

@@ -21,7 +21,7 @@ def draw(ticket: Ticket, blocks: Sequence[Block], layers: Sequence[Layer], out: 
 
     Args:
         ticket: named in the title.
-        blocks: from `anatomy.blocks`; may be empty.
+        blocks: from `anatomy.blocks`; none, or such as `anatomy.spots` knows no place for, are not drawn as blocks.
         layers: from `anatomy.layers`.
         out: a name that ends in .png, .svg or .pdf.
     """
@@ -33,10 +33,10 @@ def draw(ticket: Ticket, blocks: Sequence[Block], layers: Sequence[Layer], out: 
     places = spots(block.name for block in blocks)
     columns = len({spot.column for spot in places.values()})
     rows = max((spot.row for spot in places.values()), default=0)
-    figure = Figure(figsize=(max(6, 1 + 0.9 * columns), 2 + 0.95 * (rows + 1) if blocks else 4), dpi=150)
+    figure = Figure(figsize=(max(6, 1 + 0.9 * columns), 2 + 0.95 * (rows + 1) if places else 4), dpi=150)
     FigureCanvasAgg(figure)
     axes = figure.add_subplot()
-    if blocks:
+    if places:
         highest = max(_density(block) for block in blocks)
         colours = ScalarMappable(Normalize(0, highest), "viridis_r")
         _grid(axes, blocks, places, colours)

@@ -11,6 +11,7 @@ from toy import SPEC, ToySource
 from bench.jobs.portraying import portrait_of
 from bench.records import portrait
 from bench.records.curve import POINTS, Watch
+from tickets.deploy import anatomy
 from tickets.drawers import DRAWERS
 from tickets.drawers.base import Request
 from tickets.errors import UserError
@@ -45,6 +46,22 @@ def test_units_and_weights_are_those_of_the_ticket(drawn, made):
         name.removesuffix(".weight"): int(mask.sum()) for name, mask in ticket.host.masks.items()
     }
     assert len({(block.column, block.row) for block in made.blocks}) == len(made.blocks)
+
+
+def test_blocks_that_no_picture_has_a_place_for_are_left_out(drawn, made, monkeypatch):
+    """As those of somebody's own host, whose draws end well."""
+    of_supernet = anatomy.blocks
+    named = lambda ticket: [replace(block, name=f"body.{n}") for n, block in enumerate(of_supernet(ticket))]  # noqa: E731
+    monkeypatch.setattr(anatomy, "blocks", named)
+    found = portrait_of(ID, *drawn)
+    assert (found.blocks, found.kernels) == ((), ()) and found.layers == made.layers
+
+
+def test_what_is_more_than_a_portrait_holds_has_none(drawn, monkeypatch):
+    spots = anatomy.spots
+    far = lambda names: {name: replace(spot, column=10**6) for name, spot in spots(names).items()}  # noqa: E731
+    monkeypatch.setattr(anatomy, "spots", far)
+    assert portrait_of(ID, *drawn) is None
 
 
 def test_the_mask_is_that_of_the_largest_layer_in_cells(drawn, made):
@@ -112,9 +129,10 @@ def test_a_curve_tells_on_and_keeps_few_points_over_the_whole_training():
     assert all(loss == pytest.approx(1 / (share * steps), rel=1e-3) for share, loss, _ in points)
 
 
-def test_a_loss_that_is_no_number_is_no_point():
+def test_a_loss_that_is_no_number_is_no_point_and_no_training_is_more_than_done():
     watch = Watch(None)
     at = Progress(1, 2, 1.0, None, 0.0)
-    for one in (at, replace(at, loss=float("nan")), replace(at, loss=float("inf"))):
-        watch(one)
-    assert [loss for _, loss, _ in watch.curve.points] == [1.0]
+    for loss in (1.0, float("nan"), float("inf"), 1e31, -1e31):
+        watch(replace(at, loss=loss))
+    watch(replace(at, step=3))
+    assert watch.curve.points == ((0.5, 1.0, 0.0), (1.0, 1.0, 0.0))

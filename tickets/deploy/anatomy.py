@@ -12,6 +12,12 @@ from tickets.cost import layer_costs
 from tickets.search.searchable import search_blocks
 from tickets.ticket import Ticket
 
+_BLOCK, _NEW, _PATH = (
+    re.compile(rf"{kind}\.(\d+)\.{rest}")
+    for kind, rest in (("branches", r"(\d+)\.(\d+)"), ("fuses", "new"), ("fuses", r"paths\.(\d+)to(\d+)"))
+)
+"""Names of a supernet's search blocks: in a branch, making a branch, leading from one to another."""
+
 
 @dataclass(frozen=True)
 class Block:
@@ -116,7 +122,7 @@ def blocks(ticket: Ticket) -> list[Block]:
 
 
 def spots(names: Iterable[str]) -> dict[str, Spot]:
-    """Where the search blocks of a supernet stand in a picture, by name.
+    """Where the search blocks of a supernet stand in a picture, by name; nothing where one is called otherwise.
 
     Args:
         names: of all of them.
@@ -124,8 +130,14 @@ def spots(names: Iterable[str]) -> dict[str, Spot]:
     Example:
         >>> spots(["branches.0.0.0", "fuses.1.new"])["fuses.1.new"]
         Spot(column=1, row=1, is_fusion=True, over='stage 1\\nfrom 1/4')
+        >>> spots(["branches.0.0.0", "body"])
+        {}
     """
-    places = {name: _place(name) for name in names}
+    places: dict[str, tuple[tuple[int, int, int], int]] = {}
+    for name in names:
+        if (place := _place(name)) is None:
+            return {}
+        places[name] = place
     columns = {key: number for number, key in enumerate(sorted({key for key, _ in places.values()}))}
     found = {}
     for name, (key, row) in places.items():
@@ -135,14 +147,15 @@ def spots(names: Iterable[str]) -> dict[str, Spot]:
     return found
 
 
-def _place(name: str) -> tuple[tuple[int, int, int], int]:
+def _place(name: str) -> tuple[tuple[int, int, int], int] | None:
     """(stage, whether it is in a branch, which) of a block's column, which sorts from input to output, and its row."""
-    kind, *numbers = re.findall(r"^[a-z]+|\d+", name)
-    if kind == "branches":
-        stage, branch, index = map(int, numbers)
+    if block := _BLOCK.fullmatch(name):
+        stage, branch, index = map(int, block.groups())
         return (stage, 1, index), branch
-    if name.endswith(".new"):
-        stage = int(numbers[0])  # made from the last branch that was fused
+    if made := _NEW.fullmatch(name):
+        stage = int(made[1])  # from the last branch that was fused
         return (stage, 0, stage - 1), stage
-    stage, source, target = map(int, numbers)
-    return (stage, 0, source), target
+    if path := _PATH.fullmatch(name):
+        stage, source, target = map(int, path.groups())
+        return (stage, 0, source), target
+    return None

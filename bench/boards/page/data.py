@@ -128,10 +128,10 @@ def _row(row: Row, shown: Sequence[Column], index: dict[str, int]) -> dict[str, 
 
 def _portraits(boards: Sequence[Board], known: Mapping[str, Portrait]) -> Iterator[tuple[str, dict[str, Any]]]:
     """The portraits of draws that are shown."""
-    for board in boards:
-        if board.place.kind == "draw":
-            for one in (one for row in board.rows for one in row.results if one.ticket and one.id in known):
-                yield str(one.ticket)[:DIGITS], _portrait(known[one.id], str(one.ticket))
+    draws = (row for board in boards if board.place.kind == "draw" for row in board.rows)
+    for result in (result for row in draws for result in row.results):
+        if result.ticket and result.id in known:
+            yield result.ticket[:DIGITS], _portrait(known[result.id], result.ticket)
 
 
 def _portrait(known: Portrait, ticket: str) -> dict[str, Any]:
